@@ -1,0 +1,1 @@
+//! beadle: a Matrix-native ChatOps bot whose heart is an append-only event log.

