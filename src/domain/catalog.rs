@@ -1,0 +1,40 @@
+//! What the scripts offer, by name: the commands that people can give.
+
+use super::alias_index::AliasIndex;
+use super::id::ScriptHash;
+
+/// Everything that is offered.
+pub struct Catalog {
+    /// Commands in the order of their names.
+    pub aliases: Vec<Alias>,
+    /// Finds the command for a text; its numbers are places in `aliases`.
+    pub index: AliasIndex,
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// Its name.
+    pub name: String,
+    /// How it is written.
+    pub usages: Vec<String>,
+    /// What it is for.
+    pub help: String,
+    /// How it is used.
+    pub example: Option<String>,
+    /// Who may run it.
+    pub role: Option<String>,
+    /// Where it may be run; empty: everywhere.
+    pub rooms: Vec<String>,
+    /// The script's file.
+    pub file: String,
+    /// The script's version.
+    pub script: ScriptHash,
+}
+
+impl Catalog {
+    /// Nothing is offered.
+    pub fn empty() -> Self {
+        Self { aliases: vec![], index: AliasIndex::new(vec![]) }
+    }
+}

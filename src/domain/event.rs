@@ -1,0 +1,544 @@
+//! The recorded vocabulary: every fact that the log can hold, and how a stored one of any version is read.
+//!
+//! Invariant: a stored shape is for ever. A change adds a version and an upcast, never another meaning.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::id::{EventId, ExecutionId, MessageId, PostId, RoomId, ScriptHash, Timestamp, UserId};
+use super::message::Doc;
+pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
+use super::trigger::{Place, Speaker, Trigger};
+
+/// Whether a payload is stored in the clear or sealed with a key of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrecy {
+    /// Readable by anyone who holds the log.
+    Open,
+    /// Encrypted; gone for good when its key is overwritten.
+    Sealed,
+}
+
+/// Why a stored event cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// This program is older than the event, or the log is damaged.
+    #[error("no event `{kind}` of version {schema} is known")]
+    Unknown {
+        /// The stored type.
+        kind: String,
+        /// The stored version of its shape.
+        schema: u32,
+    },
+    /// The payload has not the shape that its version promises.
+    #[error("an event `{kind}` of version {schema} has another shape: {source}")]
+    Shape {
+        /// The stored type.
+        kind: String,
+        /// The stored version of its shape.
+        schema: u32,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+macro_rules! events {
+    ($($name:ident $kind:literal $schema:literal $secrecy:ident,)*) => {
+        /// A recorded fact. Variants are never renamed.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Event { $(#[allow(missing_docs)] $name($name),)* }
+
+        impl Event {
+            /// Every type that can be written, with the version of its shape.
+            pub const KINDS: &[(&'static str, u32)] = &[$(($kind, $schema)),*];
+
+            /// The stored type name.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$name(_) => $kind,)* }
+            }
+
+            /// The version of the shape that is written.
+            pub fn schema(&self) -> u32 {
+                match self { $(Self::$name(_) => $schema,)* }
+            }
+
+            /// Whether the payload is sealed.
+            pub fn secrecy(&self) -> Secrecy {
+                match self { $(Self::$name(_) => Secrecy::$secrecy,)* }
+            }
+
+            /// The payload as it is stored.
+            pub fn encode(&self) -> Value {
+                let value = match self { $(Self::$name(it) => serde_json::to_value(it),)* };
+                value.expect("an event has text keys and finite numbers only")
+            }
+        }
+
+        $(impl From<$name> for Event {
+            fn from(it: $name) -> Event { Event::$name(it) }
+        })*
+
+        /// Reads a stored event of any version.
+        ///
+        /// # Errors
+        /// [`DecodeError`] for an unknown type or version and for another shape.
+        pub fn decode(kind: &str, schema: u32, data: Value) -> Result<Event, DecodeError> {
+            match (kind, schema) {
+                $(($kind, $schema) => parse(kind, schema, data).map(Event::$name),)*
+                _ => Err(DecodeError::Unknown { kind: kind.into(), schema }),
+            }
+        }
+    };
+}
+
+events! {
+    LogCreated "log_created" 1 Open,
+    StoreRebuilt "store_rebuilt" 1 Open,
+    ClockStepped "clock_stepped" 1 Open,
+    SyncAdvanced "sync_advanced" 1 Open,
+    ScriptKept "script_kept" 1 Open,
+    InviteDecided "invite_decided" 1 Sealed,
+    TriggerRecorded "trigger_recorded" 1 Sealed,
+    TriggerRouted "trigger_routed" 1 Sealed,
+    ExecutionStarted "execution_started" 1 Sealed,
+    EffectRecorded "effect_recorded" 1 Sealed,
+    EffectRequested "effect_requested" 1 Sealed,
+    EffectStarted "effect_started" 1 Sealed,
+    EffectCompleted "effect_completed" 1 Sealed,
+    EffectInDoubt "effect_in_doubt" 1 Sealed,
+    EffectResolved "effect_resolved" 1 Sealed,
+    QuestionAsked "question_asked" 1 Sealed,
+    QuestionAnswered "question_answered" 1 Sealed,
+    TimerFired "timer_fired" 1 Sealed,
+    ExecutionYielded "execution_yielded" 1 Sealed,
+    ExecutionSuspended "execution_suspended" 1 Sealed,
+    ExecutionFinished "execution_finished" 1 Sealed,
+    MemoryWritten "memory_written" 1 Sealed,
+    MessageQueued "message_queued" 1 Sealed,
+    MessageSent "message_sent" 1 Sealed,
+    MessageSuperseded "message_superseded" 1 Sealed,
+    MessageFailed "message_failed" 1 Sealed,
+}
+
+fn parse<T: DeserializeOwned>(kind: &str, schema: u32, data: Value) -> Result<T, DecodeError> {
+    serde_json::from_value(data).map_err(|source| DecodeError::Shape {
+        kind: kind.into(),
+        schema,
+        source,
+    })
+}
+
+/// The log began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogCreated {
+    /// A random name, so that a store or a segment of another log is told apart.
+    pub log: String,
+}
+
+/// The event store was made anew from the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoreRebuilt {
+    /// Why the old one could not be used.
+    pub reason: String,
+    /// Where the old one was moved to.
+    pub moved_to: Option<String>,
+}
+
+/// The wall clock went back by more than two seconds: a new clock epoch begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockStepped {
+    /// The latest time before.
+    pub from: Timestamp,
+    /// The time now.
+    pub to: Timestamp,
+}
+
+/// Everything before this position of the Matrix sync is recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SyncAdvanced {
+    /// The homeserver's `next_batch`.
+    pub token: String,
+}
+
+/// The source of a script version that executions are pinned to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScriptKept {
+    /// Its file, from the scripts folder.
+    pub file: String,
+    /// The hash of the source.
+    pub hash: ScriptHash,
+    /// The source.
+    pub source: String,
+}
+
+/// An invitation was accepted or declined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InviteDecided {
+    /// The room.
+    pub room: RoomId,
+    /// Who invited.
+    pub inviter: UserId,
+    /// Whether the bot joined.
+    pub accepted: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// Something happened outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TriggerRecorded {
+    /// What.
+    pub trigger: Trigger,
+}
+
+/// The one decision on a trigger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TriggerRouted {
+    /// One for each alias, rule or question that was considered.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What became of one thing that was considered for a trigger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The alias, rule or question.
+    pub considered: String,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What was decided about a trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// An execution starts.
+    Started(ExecutionId),
+    /// A waiting execution goes on.
+    Continued(ExecutionId),
+    /// The bot answers by itself.
+    Said(MessageId),
+    /// It may not be done; the person is told.
+    Refused(MessageId),
+    /// Nothing is to be done.
+    Ignored,
+}
+
+/// A handler began to run for a trigger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionStarted {
+    /// The trigger's record.
+    pub trigger: EventId,
+    /// What runs.
+    pub handler: Handler,
+    /// The handler's `args`.
+    pub args: Value,
+    /// The handler's `msg`.
+    pub msg: Value,
+    /// What the person asked for, in their words.
+    pub command: String,
+    /// Where the answer goes.
+    pub place: Place,
+    /// Who asked.
+    pub requester: Speaker,
+    /// The post that asked.
+    pub post: PostId,
+    /// What it was written for.
+    pub versions: Versions,
+}
+
+/// A handler in one version of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handler {
+    /// The script's version.
+    pub script: ScriptHash,
+    /// Its file, from the scripts folder.
+    pub file: String,
+    /// The alias that it handles.
+    pub alias: String,
+}
+
+/// The versions that a replay depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// The host function table's.
+    pub host: u32,
+    /// Rhai's.
+    pub rhai: String,
+}
+
+/// An effect that does not wait was done, with this result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EffectRecorded {
+    /// Its place in the execution's journal.
+    pub path: String,
+    /// The host function.
+    pub op: String,
+    /// What it was called with.
+    pub args: Value,
+    /// The line of the script.
+    pub line: u32,
+    /// What the script got.
+    pub result: EffectResult,
+}
+
+/// An effect that waits was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EffectRequested {
+    /// Its place in the execution's journal.
+    pub path: String,
+    /// The host function.
+    pub op: String,
+    /// What it was called with.
+    pub args: Value,
+    /// The line of the script.
+    pub line: u32,
+    /// Whether it may be repeated.
+    pub class: EffectClass,
+    /// When it ends by itself.
+    pub due: Option<Timestamp>,
+}
+
+/// Whether doing an effect again does harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectClass {
+    /// It only reads: in doubt, it is repeated.
+    Read,
+    /// The same key has the same result: in doubt, it is repeated.
+    Idempotent,
+    /// It is never repeated by itself.
+    Once,
+    /// It happens in the log alone: questions and timers.
+    Log,
+}
+
+/// What an effect gave: a value, or an error that the script can catch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectResult {
+    /// The value.
+    Ok(Value),
+    /// The error.
+    Err(Value),
+}
+
+/// An effect is about to happen outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EffectStarted {
+    /// Its place in the execution's journal.
+    pub path: String,
+    /// Counts from 1.
+    pub attempt: u32,
+}
+
+/// An effect happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EffectCompleted {
+    /// Its place in the execution's journal.
+    pub path: String,
+    /// Which attempt.
+    pub attempt: u32,
+    /// What the script gets.
+    pub result: EffectResult,
+    /// The whole output, where the result holds only its beginning.
+    pub output: Option<BlobRef>,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+/// A value too large for an event, kept beside the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobRef {
+    /// Its random name.
+    pub id: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The keyed hash of its content.
+    pub commitment: String,
+    /// Where its key is.
+    pub slot: u64,
+}
+
+/// An effect of class `once` was started, and the bot died before it learnt the outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EffectInDoubt {
+    /// Its place in the execution's journal.
+    pub path: String,
+    /// Which attempt.
+    pub attempt: u32,
+}
+
+/// A person said what became of an effect in doubt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EffectResolved {
+    /// Its place in the execution's journal.
+    pub path: String,
+    /// What they said.
+    pub resolution: Resolution,
+    /// Who.
+    pub by: UserId,
+}
+
+/// What a person says of an effect in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// It was done: go on.
+    Done,
+    /// It was not done: do it.
+    Repeat,
+    /// Fail the execution.
+    GiveUp,
+}
+
+/// The execution asked people something and waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuestionAsked {
+    /// Its place in the execution's journal; for a doubt, that of the effect.
+    pub path: String,
+    /// What kind of answer it wants.
+    pub wants: Wants,
+    /// The question.
+    pub text: String,
+    /// Who may answer.
+    pub from: Vec<UserId>,
+    /// The possible answers; none: any text.
+    pub choices: Vec<String>,
+    /// The message that asks.
+    pub message: MessageId,
+}
+
+/// What kind of answer a question wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wants {
+    /// Any text, or one of the choices.
+    Text,
+    /// Yes or no.
+    YesNo,
+    /// What became of an effect in doubt.
+    Doubt,
+}
+
+/// Somebody answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuestionAnswered {
+    /// The question's place in the execution's journal.
+    pub path: String,
+    /// The answer: a text, or true or false.
+    pub answer: Value,
+    /// Who.
+    pub by: UserId,
+    /// With which post.
+    pub post: PostId,
+}
+
+/// A time that the execution waited for has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimerFired {
+    /// Its place in the execution's journal.
+    pub path: String,
+    /// The time.
+    pub due: Timestamp,
+    /// What the script gets.
+    pub result: EffectResult,
+}
+
+/// A slice reached its bound; the execution goes on at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionYielded {}
+
+/// A slice ended in a wait.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionSuspended {}
+
+/// The execution ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionFinished {
+    /// How.
+    pub ending: Ending,
+}
+
+/// How an execution ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It returned this.
+    Succeeded(Value),
+    /// An error that nothing caught.
+    Failed(Failure),
+    /// The replay did something else than the journal says.
+    Diverged(String),
+}
+
+/// An error that nothing caught, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `error`, `failed`, `timed_out`, `in_doubt`, `limit` …
+    pub kind: String,
+    /// What is wrong.
+    pub message: String,
+    /// The script's file.
+    pub file: String,
+    /// The line, 0 where it is not known.
+    pub line: u32,
+    /// The column, 0 where it is not known.
+    pub column: u32,
+}
+
+/// A value was remembered or forgotten.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemoryWritten {
+    /// Whose memory: a script's file.
+    pub scope: String,
+    /// The name.
+    pub key: String,
+    /// The value; null forgets.
+    pub value: Value,
+    /// When it is forgotten by itself.
+    pub expires: Option<Timestamp>,
+}
+
+/// The bot decided to say something.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MessageQueued {
+    /// Its id, and its transaction id at the homeserver.
+    pub message: MessageId,
+    /// Where.
+    pub place: Place,
+    /// The post that it replies to.
+    pub reply_to: Option<PostId>,
+    /// The earlier message that it replaces.
+    pub edits: Option<MessageId>,
+    /// What.
+    pub doc: Doc,
+    /// Who is to be notified.
+    pub notify: Vec<UserId>,
+    /// The execution that says it.
+    pub execution: Option<ExecutionId>,
+    /// The question that it asks, by its place in the journal.
+    pub question: Option<String>,
+}
+
+/// The message is in the room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MessageSent {
+    /// As this post.
+    pub post: PostId,
+}
+
+/// The message was not sent because a later edit replaced it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MessageSuperseded {
+    /// The later edit.
+    pub by: MessageId,
+}
+
+/// The message can never be sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MessageFailed {
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,13 @@
+//! Pure data and decisions: no I/O, no clock, no randomness; everything they need arrives as an argument.
+
+pub mod alias;
+pub mod alias_index;
+pub mod catalog;
+pub mod conversation;
+pub mod event;
+pub mod execution;
+pub mod id;
+pub mod message;
+pub mod recorded;
+pub mod route;
+pub mod trigger;

@@ -1,0 +1,340 @@
+//! One event of every type, and of every shape that a type can have: what the fixtures were written from.
+
+use beadle::domain::event::*;
+use beadle::domain::id::{
+    DedupeKey, EventId, ExecutionId, MessageId, PostId, RoomId, ScriptHash, Timestamp, UserId,
+};
+use beadle::domain::message::{Block, Doc, Span};
+use beadle::domain::trigger::{
+    Address, Command, Message, Place, Reaction, Speaker, Timer, Trigger, Trust, Undecryptable, What,
+};
+use serde_json::{Value, json};
+
+const SECOND: i64 = 1000;
+const NOW: Timestamp = Timestamp(1_772_442_000_000);
+
+/// All of them.
+pub fn all() -> Vec<Event> {
+    let lists = [of_the_log(), triggers(), routes(), executions(), effects(), people(), messages()];
+    lists.into_iter().flatten().collect()
+}
+
+fn of_the_log() -> Vec<Event> {
+    let source = "//! Greetings.\nalias(\"ping\", || reply(\"pong\"));\n";
+    vec![
+        LogCreated { log: "65a64d0f371610e27d7686ca9ad896d0".into() }.into(),
+        StoreRebuilt { reason: "it was missing".into(), moved_to: None }.into(),
+        StoreRebuilt {
+            reason: "it belongs to another log".into(),
+            moved_to: Some("store.bad-1772442000000".into()),
+        }
+        .into(),
+        ClockStepped { from: NOW, to: NOW.plus_ms(-90 * SECOND) }.into(),
+        SyncAdvanced { token: "1772442000000|s72594_4483_1934".into() }.into(),
+        ScriptKept { file: "net/hello.rhai".into(), hash: script(), source: source.into() }.into(),
+        InviteDecided {
+            room: room(),
+            inviter: ann(),
+            accepted: true,
+            reason: "the inviter is on the allow-list".into(),
+        }
+        .into(),
+        InviteDecided {
+            room: room(),
+            inviter: user("eve"),
+            accepted: false,
+            reason: "the inviter is neither on the allow-list nor in the management room".into(),
+        }
+        .into(),
+    ]
+}
+
+fn triggers() -> Vec<Event> {
+    let command = |by, text: &str| Some(Command { by, text: text.into() });
+    let in_thread = Place { thread: Some(post("$root")), ..place() };
+    let direct = Place { direct: true, encrypted: false, name: "ann".into(), ..place() };
+    let bridged = Speaker {
+        id: user("_irc_eva"),
+        name: "eva".into(),
+        network: "irc".into(),
+        account: Some("eva".into()),
+        trust: Trust::Nothing,
+    };
+    let message = |text: &str| Message {
+        place: place(),
+        speaker: speaker(Trust::Device),
+        post: post("$said"),
+        text: text.into(),
+        command: None,
+        reply_to: None,
+        edits: None,
+    };
+    let said = [
+        Message { command: command(Address::Prefix, "ping"), ..message("!ping") },
+        Message {
+            place: in_thread,
+            command: command(Address::Name, "yes"),
+            ..message("@beadle: yes")
+        },
+        Message {
+            place: direct,
+            speaker: speaker(Trust::Account),
+            command: command(Address::Direct, "good morning"),
+            ..message("good morning")
+        },
+        Message { speaker: bridged, reply_to: Some(post("$asked")), ..message("👍 go ahead") },
+        Message { edits: Some(post("$earlier")), ..message("!pong") },
+    ];
+    let reaction = What::Reaction(Reaction {
+        place: place(),
+        speaker: speaker(Trust::Device),
+        post: post("$reacted"),
+        target: post("$asked"),
+        key: "👍".into(),
+    });
+    let undecryptable = What::Undecryptable(Undecryptable {
+        place: place(),
+        speaker: speaker(Trust::Account),
+        post: post("$sealed"),
+    });
+    let timer = Timer { execution: execution(), path: "3".into(), due: NOW.plus_ms(900 * SECOND) };
+    let key = DedupeKey::new(&["matrix", "@beadle:example.org", "!ops:example.org", "$said"]);
+    let outside = said.into_iter().map(What::Message).chain([reaction, undecryptable]);
+    let outside = outside.map(|what| Trigger { key: key.clone(), at: NOW, what });
+    let all = outside.chain([Trigger::timer(timer)]);
+    all.map(|trigger| TriggerRecorded { trigger }.into()).collect()
+}
+
+fn routes() -> Vec<Event> {
+    let outcome = |considered: &str, verdict, reason: &str| Outcome {
+        considered: considered.into(),
+        verdict,
+        reason: reason.into(),
+    };
+    let one = |outcome| TriggerRouted { outcomes: vec![outcome] }.into();
+    vec![
+        one(outcome(
+            "alias ping",
+            Verdict::Started(execution()),
+            "it matches and is open to everyone",
+        )),
+        one(outcome(
+            "question of 8WTNV3W7KJ563SHQ",
+            Verdict::Continued(execution()),
+            "it answers this question",
+        )),
+        one(outcome("help", Verdict::Said(answer()), "help was asked for")),
+        one(outcome(
+            "alias deploy",
+            Verdict::Refused(answer()),
+            "`deploy` can only be used in #ops:example.org.",
+        )),
+        one(outcome("message", Verdict::Ignored, "it is not for the bot")),
+        TriggerRouted { outcomes: vec![] }.into(),
+    ]
+}
+
+fn executions() -> Vec<Event> {
+    let failure = Failure {
+        kind: "timed_out".into(),
+        message: "cloud.create_vm took longer than 30 s and was stopped".into(),
+        file: "vm.rhai".into(),
+        line: 30,
+        column: 16,
+    };
+    let ended = |ending| ExecutionFinished { ending }.into();
+    vec![
+        ExecutionStarted {
+            trigger: EventId::parse("trigger-b2f4b38c6e0da97486c84d3e6477ed8e/0")
+                .expect("an event's id"),
+            handler: Handler {
+                script: script(),
+                file: "vm.rhai".into(),
+                alias: "create vm on".into(),
+            },
+            args: json!({ "hostname": "web001", "provider": "aws", "size": "small", "extra": {} }),
+            msg: json!({
+                "user": { "id": "@ann:example.org", "name": "ann", "person": "@ann:example.org",
+                    "network": "matrix", "trust": "device" },
+                "room": { "id": "!ops:example.org", "name": "#ops:example.org", "network": "matrix" },
+                "text": "create vm web001 on aws", "id": "$said", "in_thread": false,
+                "time": NOW.0,
+            }),
+            command: "create vm web001 on aws".into(),
+            place: place(),
+            requester: speaker(Trust::Device),
+            post: post("$said"),
+            versions: Versions { host: 1, rhai: "1.27.0".into() },
+        }
+        .into(),
+        ExecutionYielded {}.into(),
+        ExecutionSuspended {}.into(),
+        ended(Ending::Succeeded(Value::Null)),
+        ended(Ending::Succeeded(json!({ "id": "i-f99b4320", "ports": [22, 443] }))),
+        ended(Ending::Failed(failure)),
+        ended(Ending::Diverged("line 30 did exec, now it does sleep".into())),
+        memory(json!(["ann: buy milk"]), Some(NOW.plus_ms(7 * 86_400 * SECOND))),
+        memory(Value::Null, None),
+    ]
+}
+
+fn memory(value: Value, expires: Option<Timestamp>) -> Event {
+    MemoryWritten { scope: "notes.rhai".into(), key: "notes".into(), value, expires }.into()
+}
+
+fn effects() -> Vec<Event> {
+    let good = || EffectResult::Ok(json!({ "id": "i-f99b4320" }));
+    let bad = || {
+        EffectResult::Err(json!({
+            "kind": "failed", "action": "cloud.create_vm", "code": 1, "output": "",
+            "message": "cloud.create_vm ended with status 1: no quota",
+        }))
+    };
+    let recorded = |op: &str, args, result| {
+        EffectRecorded { path: "0".into(), op: op.into(), args, line: 29, result }.into()
+    };
+    let requested = |op: &str, class, due| {
+        let args = json!({ "action": "cloud.create_vm", "params": { "name": "web001" }, "timeout_ms": null });
+        EffectRequested { path: "1".into(), op: op.into(), args, line: 30, class, due }.into()
+    };
+    let output = BlobRef {
+        id: "303132333435363738393a3b3c3d3e3f".into(),
+        bytes: 700_000,
+        commitment: "194654572204e84cae356a80506050efc766bf713bd25a988db66dea5960a49e".into(),
+        slot: 42,
+    };
+    let completed = |attempt, result, output| {
+        EffectCompleted { path: "1".into(), attempt, result, output, took_ms: 2_150 }.into()
+    };
+    let resolved = |resolution| EffectResolved { path: "1".into(), resolution, by: ann() }.into();
+    vec![
+        recorded("reply", json!({ "text": "pong" }), EffectResult::Ok(json!(answer().0))),
+        recorded("exec", json!({ "action": "cloud.craete_vm" }), bad()),
+        requested("exec", EffectClass::Read, None),
+        requested("exec", EffectClass::Idempotent, None),
+        requested("exec", EffectClass::Once, None),
+        requested("sleep", EffectClass::Log, Some(NOW.plus_ms(900 * SECOND))),
+        EffectStarted { path: "1".into(), attempt: 1 }.into(),
+        completed(1, good(), None),
+        completed(2, bad(), Some(output)),
+        EffectInDoubt { path: "1".into(), attempt: 1 }.into(),
+        resolved(Resolution::Done),
+        resolved(Resolution::Repeat),
+        resolved(Resolution::GiveUp),
+        TimerFired { path: "2".into(), due: NOW, result: EffectResult::Ok(Value::Null) }.into(),
+        TimerFired {
+            path: "2".into(),
+            due: NOW,
+            result: EffectResult::Err(json!({ "kind": "timed_out" })),
+        }
+        .into(),
+    ]
+}
+
+fn people() -> Vec<Event> {
+    let asked = |wants, text: &str, choices: &[&str]| {
+        let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
+        let (path, text, from) = ("2".to_owned(), text.to_owned(), vec![ann()]);
+        QuestionAsked { path, wants, text, from, choices, message: answer() }.into()
+    };
+    let answered = |answer| {
+        QuestionAnswered { path: "2".into(), answer, by: ann(), post: post("$answer") }.into()
+    };
+    vec![
+        asked(Wants::Text, "Which size?", &["small", "large"]),
+        asked(Wants::YesNo, "Delete web001 and all its data?", &[]),
+        asked(Wants::Doubt, "Was cloud.create_vm done?", &[]),
+        answered(json!("large")),
+        answered(json!(true)),
+    ]
+}
+
+fn messages() -> Vec<Event> {
+    let doc = Doc {
+        blocks: vec![
+            Block::Line(vec![
+                Span::Mention { id: ann().0, name: "ann".into() },
+                Span::Text(": ".into()),
+                Span::Bold("web001".into()),
+                Span::Code("i-f99b4320".into()),
+                Span::Link {
+                    url: "https://console.example/i-f99b4320".into(),
+                    text: "console".into(),
+                },
+            ]),
+            Block::Code { text: "ssh web001".into(), lang: Some("sh".into()) },
+            Block::Code { text: "plain".into(), lang: None },
+            Block::List(vec![vec!["one".into()], vec!["two".into()]]),
+        ],
+    };
+    let first = MessageQueued {
+        message: answer(),
+        place: place(),
+        reply_to: Some(post("$said")),
+        edits: None,
+        doc,
+        notify: vec![ann()],
+        execution: Some(execution()),
+        question: Some("2".into()),
+    };
+    let edit = MessageQueued {
+        message: MessageId("T9A3XQFGPA3AY8P4HKWRC3RPMS".into()),
+        reply_to: None,
+        edits: Some(answer()),
+        doc: Doc::text("web001 is up"),
+        notify: vec![],
+        execution: None,
+        question: None,
+        ..first.clone()
+    };
+    vec![
+        first.into(),
+        edit.into(),
+        MessageSent { post: post("$spoken") }.into(),
+        MessageSuperseded { by: answer() }.into(),
+        MessageFailed { reason: "the bot is not in this room".into() }.into(),
+    ]
+}
+
+fn user(name: &str) -> UserId {
+    UserId(format!("@{name}:example.org"))
+}
+
+fn ann() -> UserId {
+    user("ann")
+}
+
+fn room() -> RoomId {
+    RoomId("!ops:example.org".into())
+}
+
+fn post(id: &str) -> PostId {
+    PostId(id.into())
+}
+
+fn script() -> ScriptHash {
+    ScriptHash("4bb24c68a8dd03fb8d583283a1fda3fb".into())
+}
+
+fn execution() -> ExecutionId {
+    ExecutionId("8WTNV3W7KJ563SHQ".into())
+}
+
+fn answer() -> MessageId {
+    MessageId("E61G833D9KMSEY0A9QM5S5XAMM".into())
+}
+
+fn speaker(trust: Trust) -> Speaker {
+    Speaker { id: ann(), name: "ann".into(), network: "matrix".into(), account: None, trust }
+}
+
+fn place() -> Place {
+    Place {
+        network: "matrix".into(),
+        room: room(),
+        name: "#ops:example.org".into(),
+        thread: None,
+        direct: false,
+        encrypted: true,
+    }
+}
