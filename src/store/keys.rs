@@ -1,0 +1,263 @@
+//! The key file: fixed slots of random bytes, made durable ahead of use and overwritten in place to erase.
+//!
+//! Slot 0 is the log's own secret. Invariant: no event or blob names a slot that is not on disk.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::disk::{self, Disk};
+use super::{Entropy, OpenError, ReadError, Subject, locked};
+use crate::domain::id::{IdKey, Pseudonym, Tag};
+
+/// How many slots are made at a time.
+pub const SLOTS_AHEAD: u64 = 4_096;
+/// The file's name.
+pub(crate) const KEYS_FILE: &str = "keys.bin";
+/// A key and its CRC-32.
+const SLOT_BYTES: usize = 36;
+/// What stands in place of the CRC-32 of an erased slot; 32 zero bytes have another one.
+const ERASED: [u8; 4] = *b"gone";
+
+/// The bytes of one slot.
+pub(crate) type SlotKey = Zeroizing<[u8; 32]>;
+
+/// The file of key slots.
+pub(crate) struct KeyFile {
+    file: File,
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+    entropy: Arc<dyn Entropy>,
+    secret: IdKey,
+    slots: Mutex<Slots>,
+}
+
+/// How far the slots reach.
+#[derive(Debug, Clone, Copy)]
+struct Slots {
+    made: u64,
+    next: u64,
+}
+
+impl KeyFile {
+    /// Makes the file with a new secret.
+    pub(crate) fn create(
+        dir: &Path,
+        disk: Arc<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let path = dir.join(KEYS_FILE);
+        let fresh = dir.join("keys.bin.new");
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let _ = fs::remove_file(&fresh);
+        let file = disk::create_new(&fresh).map_err(io)?;
+        let slots = fresh_slots(&*entropy);
+        disk.write(&file, &slots).and_then(|()| disk.sync(&file)).map_err(io)?;
+        fs::rename(&fresh, &path).and_then(|()| disk::sync_dir(&*disk, dir)).map_err(io)?;
+        Self::open(dir, disk, entropy)
+    }
+
+    /// Opens the file; the next free slot is not known before [`Self::settle`].
+    pub(crate) fn open(
+        dir: &Path,
+        disk: Arc<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let path = dir.join(KEYS_FILE);
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let file = disk::open_write(&path).map_err(io)?;
+        let made = file.metadata().map_err(io)?.len() / SLOT_BYTES as u64;
+        let slots = Mutex::new(Slots { made, next: made });
+        let mut keys = Self { file, path, disk, entropy, secret: IdKey([0; 32]), slots };
+        let damaged = |what: &str| OpenError::Damaged { place: place(0), what: what.into() };
+        let secret = keys.read(0)?.ok_or_else(|| damaged("the log's secret was erased"))?;
+        keys.secret = IdKey(*secret);
+        Ok(keys)
+    }
+
+    /// The log's own secret.
+    pub(crate) fn secret(&self) -> &IdKey {
+        &self.secret
+    }
+
+    /// The random name of the log that these keys belong to.
+    pub(crate) fn log(&self) -> String {
+        self.secret.tag("log", &[]).to_string()
+    }
+
+    /// Says which slot is the next free one, drops what a torn write left behind it, and makes slots ahead.
+    pub(crate) fn settle(&self, next: u64) -> Result<(), OpenError> {
+        let made = locked(&self.slots).made;
+        if next > made {
+            let what = format!("the log uses slot {}, the file holds {made}", next - 1);
+            return Err(OpenError::Damaged { place: KEYS_FILE.into(), what });
+        }
+        let whole = (next..made).find(|slot| self.read(*slot).is_err()).unwrap_or(made);
+        let io = |source| OpenError::Io { path: self.path.clone(), source };
+        self.file.set_len(whole * SLOT_BYTES as u64).map_err(io)?;
+        let mut slots = locked(&self.slots);
+        *slots = Slots { made: whole, next };
+        self.reserve(&mut slots, SLOTS_AHEAD / 2).map_err(io)
+    }
+
+    /// Hands out the next `count` slots; they are on disk.
+    pub(crate) fn allocate(&self, count: u64) -> std::io::Result<u64> {
+        let mut slots = locked(&self.slots);
+        self.reserve(&mut slots, count)?;
+        let first = slots.next;
+        slots.next += count;
+        Ok(first)
+    }
+
+    fn reserve(&self, slots: &mut Slots, count: u64) -> std::io::Result<()> {
+        while slots.made - slots.next < count {
+            let fresh = fresh_slots(&*self.entropy);
+            self.file.write_all_at(&fresh, slots.made * SLOT_BYTES as u64)?;
+            self.disk.sync(&self.file)?;
+            slots.made += SLOTS_AHEAD;
+        }
+        Ok(())
+    }
+
+    /// The key in a slot; none if it was erased.
+    pub(crate) fn read(&self, slot: u64) -> Result<Option<SlotKey>, ReadError> {
+        let damaged = |what: &str| ReadError::Damaged { place: place(slot), what: what.into() };
+        let mut bytes = Zeroizing::new([0; SLOT_BYTES]);
+        let at = slot.checked_mul(SLOT_BYTES as u64).ok_or_else(|| damaged("no such slot"))?;
+        let read = self.file.read_exact_at(&mut *bytes, at);
+        read.map_err(|error| damaged(&format!("it cannot be read: {error}")))?;
+        let (key, crc) = bytes.split_at(32);
+        if key.iter().all(|byte| *byte == 0) && crc == ERASED {
+            return Ok(None);
+        }
+        if crc32fast::hash(key).to_be_bytes() != crc {
+            return Err(damaged("its checksum is wrong"));
+        }
+        let mut whole = SlotKey::default();
+        whole.copy_from_slice(key);
+        Ok(Some(whole))
+    }
+
+    /// Overwrites a slot in place: what is sealed with it can never be read again.
+    ///
+    /// # Errors
+    /// Whatever the disk says; the slot may then be erased or not.
+    pub(crate) fn erase(&self, slot: u64) -> std::io::Result<()> {
+        let mut bytes = [0; SLOT_BYTES];
+        bytes[32..].copy_from_slice(&ERASED);
+        self.file.write_all_at(&bytes, slot * SLOT_BYTES as u64)?;
+        self.disk.sync(&self.file)
+    }
+}
+
+fn place(slot: u64) -> String {
+    format!("{KEYS_FILE} slot {slot}")
+}
+
+fn fresh_slots(entropy: &dyn Entropy) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(vec![0; SLOTS_AHEAD as usize * SLOT_BYTES]);
+    for slot in bytes.chunks_exact_mut(SLOT_BYTES) {
+        let (key, crc) = slot.split_at_mut(32);
+        entropy.fill(key);
+        crc.copy_from_slice(&crc32fast::hash(key).to_be_bytes());
+    }
+    bytes
+}
+
+/// HMAC-SHA-256.
+pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any size");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+/// The keyed hash of a sealed payload: it tells nothing once the key is gone.
+pub(crate) fn commitment(slot_key: &[u8; 32], plaintext: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&hmac(&hmac(slot_key, b"commit"), plaintext))
+}
+
+/// The hash of an open payload.
+pub(crate) fn digest(plaintext: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(plaintext))
+}
+
+/// What stands in the log for a subject that has this key.
+pub(crate) fn pseudonym(key: &[u8; 32], subject: &Subject) -> Pseudonym {
+    let (Subject::Person(id) | Subject::Room(id) | Subject::Network(id)) = subject;
+    let mut short = [0; 16];
+    short.copy_from_slice(&hmac(key, id.as_bytes())[..16]);
+    Pseudonym(Tag(short).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::RealDisk;
+    use super::super::testing::Counting;
+    use super::*;
+
+    fn keys(dir: &Path) -> KeyFile {
+        let (disk, entropy) = (Arc::new(RealDisk), Arc::new(Counting::default()));
+        match dir.join(KEYS_FILE).exists() {
+            true => KeyFile::open(dir, disk, entropy),
+            false => KeyFile::create(dir, disk, entropy),
+        }
+        .expect("opens")
+    }
+
+    #[test]
+    fn slots_are_made_ahead_and_never_handed_out_twice() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = keys(dir.path());
+        file.settle(1).expect("settles");
+        let length = || fs::metadata(dir.path().join(KEYS_FILE)).expect("is there").len();
+        assert_eq!(length(), SLOTS_AHEAD * 36);
+        assert_eq!(file.allocate(SLOTS_AHEAD - 1).expect("fits"), 1);
+        assert_eq!(length(), SLOTS_AHEAD * 36, "all that was made is used first");
+        assert_eq!(file.allocate(2).expect("fits"), SLOTS_AHEAD);
+        assert_eq!(length(), 2 * SLOTS_AHEAD * 36);
+        let last = file.read(SLOTS_AHEAD + 1).expect("reads").expect("is a key");
+        let again = keys(dir.path());
+        again.settle(SLOTS_AHEAD + 2).expect("settles");
+        assert_eq!(again.read(SLOTS_AHEAD + 1).expect("reads").expect("is a key"), last);
+        assert_eq!(again.allocate(1).expect("fits"), SLOTS_AHEAD + 2);
+    }
+
+    #[test]
+    fn an_erased_slot_reads_as_erased_and_a_flipped_one_as_damaged() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = keys(dir.path());
+        file.erase(5).expect("erases");
+        assert!(file.read(5).expect("reads").is_none());
+        let path = dir.path().join(KEYS_FILE);
+        let mut bytes = fs::read(&path).expect("reads");
+        bytes[6 * 36 + 3] ^= 4;
+        bytes[7 * 36..8 * 36].fill(0);
+        fs::write(&path, bytes).expect("writes");
+        for (slot, want) in [(6, "its checksum is wrong"), (7, "its checksum is wrong")] {
+            let error = keys(dir.path()).read(slot).expect_err("is damaged").to_string();
+            assert_eq!(error, format!("the log is damaged at keys.bin slot {slot}: {want}"));
+        }
+        assert!(keys(dir.path()).read(5).expect("reads").is_none());
+    }
+
+    #[test]
+    fn what_a_torn_write_left_is_dropped_and_a_file_too_short_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        drop(keys(dir.path()));
+        let path = dir.path().join(KEYS_FILE);
+        let mut bytes = fs::read(&path).expect("reads");
+        bytes.extend([0; 100]);
+        fs::write(&path, &bytes).expect("writes");
+        let file = keys(dir.path());
+        file.settle(9).expect("settles");
+        assert_eq!(file.allocate(SLOTS_AHEAD).expect("fits"), 9);
+        assert!(file.read(SLOTS_AHEAD).expect("reads").is_some());
+        let error = keys(dir.path()).settle(1 << 20).expect_err("is too short").to_string();
+        assert!(error.contains("the log uses slot 1048575"), "{error}");
+    }
+}

@@ -1,0 +1,323 @@
+//! Append-only event log: named streams, one global order, optimistic concurrency.
+//!
+//! Invariant: an event that `append` has returned is on disk and is never changed. Nothing is readable before.
+//! Several streams may be written in one batch, all or nothing. A write with a dedupe key that the log already knows is
+//! "already there" and is left out; the first content wins. One contract test-suite runs on every store.
+
+mod applier;
+pub mod bench;
+mod blobs;
+pub mod disk;
+mod envelope;
+mod journal;
+mod keys;
+pub mod memory;
+mod open;
+mod plan;
+mod projections;
+mod record;
+mod recovery;
+mod segment;
+mod shared;
+pub mod sled;
+pub mod stop;
+mod subjects;
+pub mod subscription;
+mod tail;
+#[cfg(test)]
+pub(crate) mod testing;
+mod trees;
+pub mod verify;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+pub use open::{OpenError, Opened, Options};
+pub use writer::QUEUE_BATCHES;
+
+use crate::domain::event::{BlobRef, NewEvent, Recorded};
+use crate::domain::id::{
+    DedupeKey, EventId, IdKey, Position, Pseudonym, StreamName, Timestamp, Version,
+};
+
+/// Most events in one batch.
+pub const BATCH_EVENTS_MAX: usize = 64;
+/// Largest payload of one event, in bytes of JSON.
+pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+/// Largest blob in bytes.
+pub const BLOB_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most events that one read returns.
+pub const READ_EVENTS_MAX: usize = 4_096;
+
+/// What must be true of a stream for a write to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing.
+    Any,
+    /// The stream does not exist.
+    NoStream,
+    /// The stream exists.
+    Exists,
+    /// The last event of the stream has this version.
+    Exact(Version),
+}
+
+/// Events for one stream, in order.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// The stream.
+    pub stream: StreamName,
+    /// What must be true of it.
+    pub expected: Expected,
+    /// If this key is known already, the write is left out.
+    pub key: Option<DedupeKey>,
+    /// The events; without any, the write only checks what is expected.
+    pub events: Vec<NewEvent>,
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// For each write of the batch, in its order.
+    pub writes: Vec<Written>,
+    /// The position behind the last event of the log.
+    pub next: Position,
+}
+
+/// What became of one write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Its events have these places, and those that follow.
+    Appended {
+        /// The first one's place in the log.
+        position: Position,
+        /// The first one's place in its stream.
+        version: Version,
+    },
+    /// Its dedupe key was known: the first event that came with it is here.
+    AlreadyThere {
+        /// That event's place in the log.
+        position: Position,
+    },
+}
+
+/// Why nothing of a batch was appended.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// Read the stream and decide again.
+    #[error("stream `{stream}` is at {}, expected {expected:?}", version_text(.actual))]
+    WrongVersion {
+        /// The stream that has moved on.
+        stream: StreamName,
+        /// What the write expected.
+        expected: Expected,
+        /// Its last version, if it exists.
+        actual: Option<Version>,
+    },
+    /// The caller made a batch that can never be appended.
+    #[error("this batch cannot be appended: {0}")]
+    Invalid(String),
+    /// Nothing more can be appended by this process.
+    #[error("the log in `{}` has failed: {reason}", .dir.display())]
+    Failed {
+        /// The data directory.
+        dir: PathBuf,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Locks, whatever happened to an earlier holder: what is guarded is changed in one step each.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The places that a read visits, of `len` that exist.
+fn reading(from: u64, len: u64, direction: Direction, max: usize) -> Box<dyn Iterator<Item = u64>> {
+    let max = max.min(READ_EVENTS_MAX);
+    match direction {
+        Direction::Forward => Box::new((from..len).take(max)),
+        Direction::Backward => Box::new((0..from.saturating_add(1).min(len)).rev().take(max)),
+    }
+}
+
+fn version_text(version: &Option<Version>) -> String {
+    version.map_or("no version yet".into(), |version| format!("version {version}"))
+}
+
+/// Why something cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store below failed.
+    #[error("cannot read the event store: {0}")]
+    Store(String),
+    /// What is there is not what was written.
+    #[error("the log is damaged at {place}: {what}")]
+    Damaged {
+        /// Which file, tree or position.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Which way a read goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From old to new.
+    Forward,
+    /// From new to old.
+    Backward,
+}
+
+/// Rows of a projection that change, with the checkpoint that they are true at, written as one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProjectionChange {
+    /// Rows to write, or to delete where there is no value.
+    pub rows: Vec<(String, Option<Vec<u8>>)>,
+    /// Everything before this position is in it.
+    pub checkpoint: Position,
+    /// Drop all other rows first.
+    pub replace: bool,
+}
+
+/// The append-only event log.
+pub trait EventStore: Send + Sync + 'static {
+    /// Appends one batch over one or several streams, all or nothing; returns when it is on disk.
+    ///
+    /// Takes 1 to 64 events of at most 256 KiB of JSON each; versions count from 0 in a stream. Writes are checked in
+    /// their order, each against what the earlier ones of the batch leave; a stream may be written once in a batch.
+    ///
+    /// # Errors
+    /// [`AppendError::WrongVersion`] if a stream has moved on: read it and decide again.
+    fn append(&self, batch: Vec<Write>) -> BoxFuture<'_, Result<Appended, AppendError>>;
+
+    /// Reads a stream from a version on, at most `max` (and at most 4,096) events; backward from `Version::END` begins
+    /// with the last one. A missing stream reads as empty.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn read(
+        &self,
+        stream: &StreamName,
+        from: Version,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Recorded>, ReadError>;
+
+    /// Reads the whole log from a position on, at most `max` (and at most 4,096) events.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn read_all(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Recorded>, ReadError>;
+
+    /// One event by its id.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn event(&self, id: &EventId) -> Result<Option<Recorded>, ReadError> {
+        let found = self.read(&id.stream, id.version, Direction::Forward, 1)?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The last version of a stream.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    fn version(&self, stream: &StreamName) -> Result<Option<Version>, ReadError>;
+
+    /// The first event that came with a dedupe key.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    fn find(&self, key: &DedupeKey) -> Result<Option<Position>, ReadError>;
+
+    /// The position behind the last event; everything before it is on disk.
+    fn next_position(&self) -> Position;
+
+    /// Follows [`Self::next_position`].
+    fn watch(&self) -> watch::Receiver<Position>;
+
+    /// Follows the log's failure: the reason, once it has failed. The process must end then.
+    fn failure(&self) -> watch::Receiver<Option<String>>;
+
+    /// The log's own secret, for ids that derive from their cause.
+    fn key(&self) -> &IdKey;
+
+    /// The pseudonym of a person, room or network that the log knows.
+    fn pseudonym(&self, subject: &Subject) -> Option<Pseudonym>;
+
+    /// Keeps a value that is too large for an event; on disk when this returns.
+    ///
+    /// # Errors
+    /// [`AppendError`] if it is larger than 64 MiB or cannot be written.
+    fn put_blob(&self, bytes: &[u8]) -> Result<BlobRef, AppendError>;
+
+    /// Reads a kept value; none if its key was overwritten.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is missing or is not what was written.
+    fn blob(&self, blob: &BlobRef) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// The rows of a projection whose keys begin with a prefix, and its checkpoint.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    fn projection(&self, name: &str, prefix: &str) -> Result<Projection, ReadError>;
+
+    /// Changes a projection and its checkpoint in one write. It may be lost in a crash: it is made again from the log.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    fn project(&self, name: &str, change: ProjectionChange) -> Result<(), ReadError>;
+}
+
+/// A projection as it was kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Projection {
+    /// Everything before this position is in it.
+    pub checkpoint: Position,
+    /// Its rows by key.
+    pub rows: Vec<(String, Vec<u8>)>,
+}
+
+/// Somebody or something that stands in the log under a pseudonym.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A person's account.
+    Person(String),
+    /// A room.
+    Room(String),
+    /// A network.
+    Network(String),
+}
+
+/// Where time comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// The wall clock's time.
+    fn now(&self) -> Timestamp;
+}
+
+/// Where randomness comes from.
+pub trait Entropy: Send + Sync + 'static {
+    /// Fills a buffer with unpredictable bytes.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Time and randomness for a store.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}

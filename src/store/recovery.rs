@@ -1,0 +1,222 @@
+//! Bringing the event store up with the journal at the start, or making it anew when it cannot be used.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::journal::{End, replay};
+use super::keys::KeyFile;
+use super::open::{Opened, Options, suspect};
+use super::plan::Times;
+use super::record::Entry;
+use super::segment::Group;
+use super::shared::DAMAGED_FILE;
+use super::trees::{Applied, Trees};
+use super::{OpenError, Surroundings};
+use crate::domain::id::{Position, Timestamp};
+
+/// How often an event store may be moved aside within one millisecond.
+const MOVED_ASIDE_MAX: u32 = 1_000;
+
+/// The event store, how far it is, and where an unusable one was moved to.
+pub(crate) type Recovered = (Trees, Applied, Option<String>);
+
+/// Opens the event store and brings it up with the journal. Some damage shows only then: it is made anew all the same.
+pub(crate) fn recover(
+    dir: &Path,
+    surroundings: &Surroundings,
+    options: &Options,
+    keys: &KeyFile,
+    end: &End,
+    opened: &mut Opened,
+) -> Result<Recovered, OpenError> {
+    let (trees, mut applied, moved_to) = open_trees(dir, surroundings, options, keys, end, opened)?;
+    let log = dir.join("log");
+    match catch_up(&log, &trees, &mut applied, keys, end, opened) {
+        Ok(()) => Ok((trees, applied, moved_to)),
+        Err(OpenError::Store(reason)) if opened.rebuilt.is_none() => {
+            trees.discard();
+            opened.replayed = 0;
+            let (trees, mut applied, moved_to) =
+                make_anew(dir, surroundings, options, keys, reason, opened)?;
+            catch_up(&log, &trees, &mut applied, keys, end, opened)?;
+            Ok((trees, applied, moved_to))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens the event store; one that cannot be used is moved aside.
+fn open_trees(
+    dir: &Path,
+    surroundings: &Surroundings,
+    options: &Options,
+    keys: &KeyFile,
+    end: &End,
+    opened: &mut Opened,
+) -> Result<Recovered, OpenError> {
+    let path = dir.join("store");
+    let marker = dir.join(DAMAGED_FILE);
+    let fresh = nothing(keys);
+    let refused = match fs::read_to_string(&marker) {
+        Ok(reason) => reason,
+        Err(_) if !path.exists() && end.next > Position::START => {
+            opened.rebuilt = Some("it was missing".into());
+            return Ok((Trees::open(&path, options.disk.clone())?, fresh, None));
+        }
+        Err(_) => match usable(&path, dir, options, &fresh, end)? {
+            Ok((trees, applied)) => return Ok((trees, applied, None)),
+            Err(reason) => reason,
+        },
+    };
+    make_anew(dir, surroundings, options, keys, refused, opened)
+}
+
+/// An event store that holds nothing yet.
+fn nothing(keys: &KeyFile) -> Applied {
+    let Times { ts, epoch } = Times::START;
+    Applied { log: keys.log(), next: Position::START, next_slot: 1, ts, epoch }
+}
+
+/// Moves the event store aside and begins an empty one.
+fn make_anew(
+    dir: &Path,
+    surroundings: &Surroundings,
+    options: &Options,
+    keys: &KeyFile,
+    reason: String,
+    opened: &mut Opened,
+) -> Result<Recovered, OpenError> {
+    tracing::warn!(%reason, "the event store is made anew from the journal");
+    let moved_to = move_aside(dir, surroundings.clock.now())?;
+    let trees = Trees::open(&dir.join("store"), options.disk.clone())?;
+    opened.rebuilt = Some(reason);
+    Ok((trees, nothing(keys), Some(moved_to)))
+}
+
+/// Moves the event store to `store.bad-<ms>`; says under which name it is now.
+fn move_aside(dir: &Path, now: Timestamp) -> Result<String, OpenError> {
+    let path = dir.join("store");
+    let io = |source| OpenError::Io { path: path.clone(), source };
+    let first = format!("store.bad-{}", now.0);
+    let others = (1..MOVED_ASIDE_MAX).map(|nth| format!("{first}-{nth}"));
+    let name = std::iter::once(first.clone()).chain(others).find(|name| !dir.join(name).exists());
+    let name = name.ok_or_else(|| io(io::ErrorKind::AlreadyExists.into()))?;
+    if path.exists() {
+        fs::rename(&path, dir.join(&name)).map_err(io)?;
+    }
+    Ok(name)
+}
+
+/// The event store, if it belongs to the journal; otherwise why not.
+fn usable(
+    path: &Path,
+    dir: &Path,
+    options: &Options,
+    fresh: &Applied,
+    end: &End,
+) -> Result<Result<(Trees, Applied), String>, OpenError> {
+    let opened = Trees::open(path, options.disk.clone()).and_then(|trees| {
+        let applied = trees.applied()?;
+        Ok((trees, applied))
+    });
+    let (trees, applied) = match opened {
+        Ok((trees, Some(applied))) => (trees, applied),
+        Ok((trees, None)) => return Ok(Ok((trees, fresh.clone()))),
+        Err(error) => return Ok(Err(error.0)),
+    };
+    if applied.log != fresh.log {
+        return Ok(Err("it belongs to another log".into()));
+    }
+    if applied.next > end.next {
+        let (held, next) = (applied.next, end.next);
+        let ahead = format!("it holds events up to {held}, the journal ends at {next}");
+        let lost = end.torn_at.clone();
+        let lost = lost.or_else(|| (next == Position::START).then(|| "log/".to_owned()));
+        return lost.map_or(Ok(Err(ahead)), |place| {
+            let what = format!("the journal's end was acknowledged and is lost: the event store holds events up to {held}");
+            Err(OpenError::Damaged { place, what })
+        });
+    }
+    let same = same_history(&trees, &applied, &dir.join("log"), end)?;
+    Ok(same.map(|()| (trees, applied)))
+}
+
+/// Whether the last event of the event store is the one that the journal has there.
+fn same_history(
+    trees: &Trees,
+    applied: &Applied,
+    log: &Path,
+    end: &End,
+) -> Result<Result<(), String>, OpenError> {
+    let Some(last) = applied.next.0.checked_sub(1).map(Position) else { return Ok(Ok(())) };
+    let stored = match trees.line(last) {
+        Ok(line) => line,
+        Err(error) => return Ok(Err(error.0)),
+    };
+    let mut same = false;
+    let trusting = |_: Position, _: &[u8]| Ok(());
+    replay(log, last, end, &trusting, |group| {
+        let index = usize::try_from(last.0.wrapping_sub(group.first.0)).unwrap_or(usize::MAX);
+        same |= group.lines().nth(index).is_some_and(|line| stored.as_deref() == Some(line));
+        Ok(())
+    })?;
+    Ok(same.then_some(()).ok_or_else(|| format!("its event {last} is not the journal's")))
+}
+
+/// Takes what the journal has and the event store has not.
+fn catch_up(
+    log: &Path,
+    trees: &Trees,
+    applied: &mut Applied,
+    keys: &KeyFile,
+    end: &End,
+    opened: &mut Opened,
+) -> Result<(), OpenError> {
+    let from = applied.next;
+    if from >= end.next {
+        return Ok(());
+    }
+    replay(log, from, end, &suspect(keys), |group| {
+        let entries = entries(&group, applied.next)?;
+        opened.replayed += entries.len() as u64;
+        entries.iter().for_each(|entry| applied.over(entry));
+        Ok(trees.apply(&entries, applied)?)
+    })?;
+    if applied.next != end.next {
+        let what = format!("the journal ends at {}, not at {}", applied.next, end.next);
+        return Err(OpenError::Damaged { place: "log/".into(), what });
+    }
+    Ok(trees.sync()?)
+}
+
+/// The events of a group from a position on.
+fn entries(group: &Group, from: Position) -> Result<Vec<Entry>, OpenError> {
+    let places = (group.first.0..).map(Position).zip(group.line..).zip(group.lines());
+    let wanted = places.filter(|((position, _), _)| *position >= from);
+    let entry = |((position, line), bytes): ((Position, u64), &[u8])| {
+        let damaged = |what| OpenError::Damaged { place: format!("log/ line {line}"), what };
+        Entry::parse(position, bytes).map_err(damaged)
+    };
+    wanted.map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_are_moved_aside_up_to_a_bound() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let aside = || {
+            fs::create_dir(dir.path().join("store")).expect("makes it");
+            move_aside(dir.path(), Timestamp(7))
+        };
+        assert_eq!(aside().expect("moves"), "store.bad-7");
+        for nth in 1..MOVED_ASIDE_MAX {
+            assert_eq!(aside().expect("moves"), format!("store.bad-7-{nth}"));
+        }
+        assert!(matches!(aside(), Err(OpenError::Io { .. })), "no more names are tried");
+        assert!(dir.path().join("store").exists(), "what has no other name stays");
+    }
+}

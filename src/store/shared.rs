@@ -1,0 +1,187 @@
+//! What the handle, the writer and the applier of an open log share; reads merge the tail with the event store.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::watch;
+
+use super::blobs::Blobs;
+use super::keys::KeyFile;
+use super::open::Options;
+use super::plan::Known;
+use super::subjects::Subjects;
+use super::tail::{Line, Tail};
+use super::trees::{Trees, TreesError};
+use super::{AppendError, Direction, ReadError, Surroundings, locked, reading};
+use crate::domain::id::{Position, StreamName, Tag, Version};
+
+/// The file that tells the next opening to make the event store anew.
+pub(crate) const DAMAGED_FILE: &str = "store.damaged";
+
+/// An open log.
+pub(crate) struct Shared {
+    pub(crate) dir: PathBuf,
+    pub(crate) trees: Trees,
+    pub(crate) tail: RwLock<Tail>,
+    pub(crate) progress: Mutex<Progress>,
+    pub(crate) changed: Condvar,
+    pub(crate) keys: KeyFile,
+    pub(crate) subjects: Subjects,
+    pub(crate) blobs: Blobs,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) options: Options,
+    pub(crate) head: watch::Sender<Position>,
+    pub(crate) failure: watch::Sender<Option<String>>,
+    pub(crate) closing: AtomicBool,
+}
+
+/// How far the two threads are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Progress {
+    /// Events and bytes in the tail.
+    pub(crate) waiting: (usize, usize),
+    /// The writer has ended.
+    pub(crate) written: bool,
+}
+
+impl Shared {
+    /// Ends the log: the first reason counts, nothing is acknowledged any more.
+    pub(crate) fn fail(&self, reason: String) {
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            if first {
+                tracing::error!(%reason, "the log has failed");
+                *failure = Some(reason);
+            }
+            first
+        });
+        let _progress = locked(&self.progress);
+        self.changed.notify_all();
+    }
+
+    /// Whether the log has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
+    /// What callers are told after a failure or the end.
+    pub(crate) fn failed(&self) -> AppendError {
+        let reason = self.failure.borrow().clone();
+        let reason = reason.unwrap_or_else(|| "it was closed".into());
+        AppendError::Failed { dir: self.dir.clone(), reason }
+    }
+
+    /// The event store cannot be used: the log ends, and the next opening makes it anew from the journal.
+    pub(crate) fn damaged(&self, error: TreesError) -> ReadError {
+        let marked = std::fs::write(self.dir.join(DAMAGED_FILE), error.0.as_bytes());
+        if let Err(error) = marked {
+            tracing::error!(%error, "cannot mark the event store as damaged");
+        }
+        self.fail(format!(
+            "the event store is damaged and is made anew at the next start: {error}"
+        ));
+        ReadError::Damaged { place: "store/".into(), what: error.0 }
+    }
+
+    pub(crate) fn tail(&self) -> RwLockReadGuard<'_, Tail> {
+        self.tail.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tail_mut(&self) -> RwLockWriteGuard<'_, Tail> {
+        self.tail.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The position behind the last readable event.
+    pub(crate) fn next(&self) -> Position {
+        *self.head.borrow()
+    }
+
+    /// The lines at the positions that a read of the whole log visits.
+    pub(crate) fn lines(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<(Position, Line)>, ReadError> {
+        let wanted = bounds(reading(from.0, self.next().0, direction, max));
+        let (first, newer) = {
+            let tail = self.tail();
+            (tail.first().0, tail.lines(wanted.clone()))
+        };
+        let older = wanted.start..wanted.end.min(first).max(wanted.start);
+        let older = self.trees.lines(older).map_err(|error| self.damaged(error))?;
+        let lines = older.iter().map(|line| Line::from(&**line)).chain(newer);
+        let mut lines: Vec<_> = (wanted.start..).map(Position).zip(lines).collect();
+        if direction == Direction::Backward {
+            lines.reverse();
+        }
+        Ok(lines)
+    }
+
+    /// The lines of a stream at the versions that a read visits.
+    pub(crate) fn stream_lines(
+        &self,
+        stream: &StreamName,
+        from: Version,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<(Position, Line)>, ReadError> {
+        let head = self.head(stream)?;
+        let length = head.map_or(0, |head| head.0 + 1);
+        let wanted = bounds(reading(from.0, length, direction, max));
+        let (first, newer) = {
+            let tail = self.tail();
+            let first = tail.oldest_version(stream).map_or(length, |version| version.0);
+            (first, tail.stream(stream, wanted.clone()))
+        };
+        let older = wanted.start..wanted.end.min(first).max(wanted.start);
+        let mut lines = self.stored(stream, older).map_err(|error| self.damaged(error))?;
+        lines.extend(newer);
+        if direction == Direction::Backward {
+            lines.reverse();
+        }
+        Ok(lines)
+    }
+
+    fn stored(
+        &self,
+        stream: &StreamName,
+        versions: Range<u64>,
+    ) -> Result<Vec<(Position, Line)>, TreesError> {
+        let mut lines = Vec::new();
+        for position in self.trees.positions(stream, versions)? {
+            let line = self.trees.line(position)?;
+            let line = line.ok_or_else(|| TreesError(format!("event {position} is missing")))?;
+            lines.push((position, Line::from(&*line)));
+        }
+        Ok(lines)
+    }
+}
+
+/// What a read visits, from the lowest to behind the highest.
+fn bounds(places: impl Iterator<Item = u64>) -> Range<u64> {
+    let ends = places.fold(None, |ends: Option<(u64, u64)>, place| {
+        Some(ends.map_or((place, place), |(low, high)| (low.min(place), high.max(place))))
+    });
+    ends.map_or(0..0, |(low, high)| low..high + 1)
+}
+
+impl Known for Shared {
+    fn head(&self, stream: &StreamName) -> Result<Option<Version>, ReadError> {
+        let newest = self.tail().head(stream);
+        match newest {
+            Some(version) => Ok(Some(version)),
+            None => self.trees.head(stream).map_err(|error| self.damaged(error)),
+        }
+    }
+
+    fn keyed(&self, key: &Tag) -> Result<Option<Position>, ReadError> {
+        let newest = self.tail().keyed(key);
+        match newest {
+            Some(position) => Ok(Some(position)),
+            None => self.trees.keyed(key).map_err(|error| self.damaged(error)),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The subject file: a random key for each person, room and network, from which their pseudonyms derive.
+//!
+//! Nothing about a subject stands in it in the clear. Invariant: a subject is on disk before the first event that names
+//! it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use zeroize::Zeroizing;
+
+use super::disk::{self, Disk};
+use super::keys::{SlotKey, pseudonym};
+use super::{Entropy, OpenError, Subject, locked};
+use crate::domain::id::{IdKey, Pseudonym, Tag};
+
+/// How many persons, rooms and networks a log can know.
+pub const SUBJECTS_MAX: usize = 1 << 20;
+/// The file's name.
+pub(crate) const SUBJECTS_FILE: &str = "subjects.bin";
+/// A key, the subject's tag and their CRC-32.
+const RECORD_BYTES: usize = 52;
+/// What stands in place of the CRC-32 of an erased record.
+const ERASED: [u8; 4] = *b"gone";
+
+/// The keys of all subjects.
+pub(crate) struct Subjects {
+    file: File,
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+    entropy: Arc<dyn Entropy>,
+    secret: IdKey,
+    max: usize,
+    known: RwLock<HashMap<Tag, SlotKey>>,
+    staged: Mutex<Zeroizing<Vec<u8>>>,
+}
+
+/// What one record of the file says.
+enum Record {
+    Subject(Tag, SlotKey),
+    Erased,
+    Torn,
+    Bad,
+}
+
+impl Subjects {
+    /// Loads the file, or makes it.
+    pub(crate) fn open(
+        dir: &Path,
+        disk: Arc<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
+        secret: IdKey,
+    ) -> Result<Self, OpenError> {
+        let path = dir.join(SUBJECTS_FILE);
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let mut file = disk::open_append(&path).map_err(io)?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let (known, whole) = load(&bytes)?;
+        file.set_len(whole as u64).map_err(io)?;
+        disk.sync(&file).and_then(|()| disk::sync_dir(&*disk, dir)).map_err(io)?;
+        let (known, staged) = (RwLock::new(known), Mutex::default());
+        Ok(Self { file, path, disk, entropy, secret, max: SUBJECTS_MAX, known, staged })
+    }
+
+    fn tag(&self, subject: &Subject) -> Tag {
+        let (kind, id) = match subject {
+            Subject::Person(id) => ("person", id),
+            Subject::Room(id) => ("room", id),
+            Subject::Network(id) => ("network", id),
+        };
+        self.secret.tag("subject", &[kind, id])
+    }
+
+    /// The pseudonym of a subject that is known.
+    pub(crate) fn pseudonym(&self, subject: &Subject) -> Option<Pseudonym> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&self.tag(subject)).map(|key| pseudonym(key, subject))
+    }
+
+    /// The pseudonym of a subject; a new one is on disk after the next [`Self::sync`]. None when no more fit.
+    pub(crate) fn stage(&self, subject: &Subject) -> Option<Pseudonym> {
+        if let Some(known) = self.pseudonym(subject) {
+            return Some(known);
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= self.max {
+            return None;
+        }
+        let (tag, mut key) = (self.tag(subject), SlotKey::default());
+        self.entropy.fill(&mut *key);
+        let mut staged = locked(&self.staged);
+        let start = staged.len();
+        staged.extend_from_slice(&*key);
+        staged.extend_from_slice(&tag.0);
+        let crc = crc32fast::hash(&staged[start..]);
+        staged.extend_from_slice(&crc.to_be_bytes());
+        let pseudonym = pseudonym(&key, subject);
+        known.insert(tag, key);
+        Some(pseudonym)
+    }
+
+    /// Makes every staged subject durable.
+    pub(crate) fn sync(&self) -> std::io::Result<()> {
+        let staged = std::mem::take(&mut *locked(&self.staged));
+        if staged.is_empty() {
+            return Ok(());
+        }
+        let told = |error: std::io::Error| {
+            std::io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
+        };
+        self.disk.write(&self.file, &staged).and_then(|()| self.disk.sync(&self.file)).map_err(told)
+    }
+}
+
+/// Reads all records; also says where the whole ones end. What a torn write left at the end is not counted.
+fn load(bytes: &[u8]) -> Result<(HashMap<Tag, SlotKey>, usize), OpenError> {
+    let mut known = HashMap::new();
+    let mut torn_from = None;
+    for (nth, record) in bytes.chunks(RECORD_BYTES).enumerate() {
+        let at = nth * RECORD_BYTES;
+        let place = || format!("{SUBJECTS_FILE} record {nth}");
+        match parse(record) {
+            Record::Torn => torn_from = torn_from.or(Some(at)),
+            Record::Subject(..) | Record::Erased if torn_from.is_some() => {
+                let what = "a record before it is torn".into();
+                return Err(OpenError::Damaged { place: place(), what });
+            }
+            Record::Subject(tag, key) => drop(known.insert(tag, key)),
+            Record::Erased => {}
+            Record::Bad => {
+                let what = "its checksum is wrong".into();
+                return Err(OpenError::Damaged { place: place(), what });
+            }
+        }
+    }
+    Ok((known, torn_from.unwrap_or(bytes.len())))
+}
+
+/// A record is torn if it is cut short, or if the page that holds one of its ends never reached the disk.
+fn parse(record: &[u8]) -> Record {
+    if record.len() < RECORD_BYTES {
+        return Record::Torn;
+    }
+    let (content, crc) = record.split_at(RECORD_BYTES - 4);
+    if crc32fast::hash(content).to_be_bytes() == crc {
+        let (mut key, mut tag) = (SlotKey::default(), [0; 16]);
+        key.copy_from_slice(&content[..32]);
+        tag.copy_from_slice(&content[32..]);
+        return Record::Subject(Tag(tag), key);
+    }
+    let zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    match crc == ERASED && zero(content) {
+        true => Record::Erased,
+        false if zero(&record[..4]) || zero(crc) => Record::Torn,
+        false => Record::Bad,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::RealDisk;
+    use super::super::testing::Counting;
+    use super::*;
+
+    fn open(dir: &Path, max: usize) -> Result<Subjects, OpenError> {
+        let (disk, entropy) = (Arc::new(RealDisk), Arc::new(Counting::default()));
+        let subjects = Subjects::open(dir, disk, entropy, IdKey([7; 32]))?;
+        Ok(Subjects { max, ..subjects })
+    }
+
+    fn ana() -> Subject {
+        Subject::Person("@ana:hs".into())
+    }
+
+    #[test]
+    fn subjects_keep_their_pseudonyms_and_stand_nowhere_in_the_clear() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let subjects = open(dir.path(), 2).expect("opens");
+        assert_eq!(subjects.pseudonym(&ana()), None);
+        let first = subjects.stage(&ana()).expect("fits");
+        assert_eq!(subjects.stage(&ana()), Some(first.clone()));
+        let room = subjects.stage(&Subject::Room("@ana:hs".into())).expect("fits");
+        assert_ne!(room, first, "a room of the same name is another subject");
+        assert_eq!(subjects.stage(&Subject::Network("irc".into())), None, "SUBJECTS_MAX holds");
+        subjects.sync().expect("syncs");
+        let bytes = std::fs::read(dir.path().join(SUBJECTS_FILE)).expect("reads");
+        assert_eq!(bytes.len(), 2 * RECORD_BYTES);
+        assert!(!bytes.windows(4).any(|window| window == b"@ana"));
+        assert_eq!(open(dir.path(), 2).expect("opens").pseudonym(&ana()), Some(first));
+    }
+
+    #[test]
+    fn a_torn_tail_is_dropped_and_a_bad_record_refused() {
+        let whole = |n: u8| {
+            let mut record = vec![n; 48];
+            record.extend(crc32fast::hash(&record).to_be_bytes());
+            record
+        };
+        let flipped = || whole(3).into_iter().enumerate().map(|(n, b)| b ^ u8::from(n == 9));
+        let erased: Vec<u8> = [0; 48].into_iter().chain(ERASED).collect();
+        let half: Vec<u8> = whole(3)[..30].iter().copied().chain([0; 22]).collect();
+        for (what, tail, want) in [
+            ("nothing", vec![], Ok(104)),
+            ("a part", vec![5; 20], Ok(104)),
+            ("zeros", vec![0; 100], Ok(104)),
+            ("half a page", half.clone(), Ok(104)),
+            ("erased", erased, Ok(156)),
+            ("flipped", flipped().collect(), Err("record 2: its checksum is wrong")),
+            ("torn then whole", [half, whole(4)].concat(), Err("record 3: a record before")),
+        ] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let path = dir.path().join(SUBJECTS_FILE);
+            std::fs::write(&path, [whole(1), whole(2), tail].concat()).expect("writes");
+            match (open(dir.path(), 9), want) {
+                (Ok(_), Ok(length)) => {
+                    assert_eq!(std::fs::metadata(&path).expect("is there").len(), length, "{what}");
+                }
+                (Err(error), Err(part)) => {
+                    assert!(error.to_string().contains(part), "{what}: {error}");
+                }
+                (got, want) => panic!("{what}: {:?}, not {want:?}", got.err()),
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Checks a whole log: every line, checksum, version, seal and commitment of the journal, and that the event store says
+//! the same.
+//!
+//! It reads in a stream and keeps nothing that grows with the log.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::blobs::Blobs;
+use super::disk::RealDisk;
+use super::keys::{KEYS_FILE, KeyFile};
+use super::plan::Times;
+use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
+use super::trees::{Trees, TreesError};
+use super::{OpenError, Surroundings, open, record};
+use crate::domain::event::{Event, Payload, Recorded};
+use crate::domain::id::{Position, Version};
+
+/// Most findings that are listed; the others are counted.
+pub const FINDINGS_MAX: usize = 100;
+/// Most unknown types that are listed by name.
+pub const UNKNOWN_KINDS_MAX: usize = 64;
+
+/// What a check of the whole log found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// How many events were read.
+    pub events: u64,
+    /// How many journal files.
+    pub segments: u64,
+    /// How many events cannot be read any more because their keys were overwritten.
+    pub erased: u64,
+    /// How many events have a type or version that this program does not know.
+    pub unknown: BTreeMap<String, u64>,
+    /// Bytes of an unacknowledged write at the end: they are cut off at the next start.
+    pub torn_bytes: u64,
+    /// How many events the event store has yet to take in: it does so at the next start.
+    pub behind: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// How many findings are not listed.
+    pub unlisted: u64,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which file and line, or which row of the event store.
+    pub place: String,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
+impl Verified {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn find(&mut self, place: String, what: impl Into<String>) {
+        match self.findings.len() < FINDINGS_MAX {
+            true => self.findings.push(Finding { place, what: what.into() }),
+            false => self.unlisted += 1,
+        }
+    }
+
+    fn count_unknown(&mut self, name: String) {
+        if self.unknown.len() < UNKNOWN_KINDS_MAX || self.unknown.contains_key(&name) {
+            *self.unknown.entry(name).or_default() += 1;
+        }
+    }
+}
+
+/// Checks a log that no process has open. Nothing of it is changed but the lock, and what sled does when it opens.
+///
+/// # Errors
+/// [`OpenError`] if a process has it open, or if its files or keys cannot be read at all.
+pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenError> {
+    let _lock = open::lock(dir)?;
+    let (disk, entropy) = (Arc::new(RealDisk), surroundings.entropy.clone());
+    if !dir.join(KEYS_FILE).exists() {
+        let what = "it is missing, and what the log holds is sealed with it".into();
+        return Err(OpenError::Damaged { place: KEYS_FILE.into(), what });
+    }
+    let keys = KeyFile::open(dir, disk.clone(), entropy.clone())?;
+    let blobs = Blobs::new(dir.join("blobs"), disk.clone(), entropy);
+    let store = dir.join("store");
+    let trees = match store.exists() {
+        false => Err(TreesError("it is missing: it is made anew at the next start".into())),
+        true => Trees::open(&store, disk).and_then(|trees| Ok((trees.applied()?, trees))),
+    };
+    let (applied, trees, refused) = match trees {
+        Ok((applied, trees)) => (applied, Some(trees), None),
+        Err(error) => (None, None, Some(error)),
+    };
+    let next = applied.as_ref().map_or(Position::START, |applied| applied.next);
+    let trees = trees.as_ref().map(|trees| (trees, next));
+    let mut verified =
+        Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run()?;
+    if let Some(error) = refused {
+        verified.find("store/".into(), error.0);
+    }
+    if applied.is_some_and(|applied| applied.log != keys.log()) {
+        verified.find("store/".into(), "it belongs to another log");
+    }
+    if next.0 > verified.events {
+        verified.find("log/".into(), format!("the event store holds events up to {next}"));
+    }
+    verified.behind = verified.events.saturating_sub(next.0);
+    Ok(verified)
+}
+
+/// What is to be checked.
+pub(crate) struct Check<'a> {
+    pub(crate) log: PathBuf,
+    pub(crate) keys: &'a KeyFile,
+    pub(crate) blobs: &'a Blobs,
+    /// The event store, and how far it is compared.
+    pub(crate) trees: Option<(&'a Trees, Position)>,
+    /// Where to stop; without it, at the end of the journal.
+    pub(crate) end: Option<Position>,
+}
+
+/// How far a check is.
+struct Progress {
+    verified: Verified,
+    times: Times,
+    compared: u64,
+    keyed: u64,
+}
+
+impl Check<'_> {
+    /// Checks everything.
+    pub(crate) fn run(&self) -> Result<Verified, OpenError> {
+        let verified = Verified::default();
+        let mut progress = Progress { verified, times: Times::START, compared: 0, keyed: 0 };
+        let segments = list(&self.log)?;
+        let mut next = Position::START;
+        for (nth, segment) in segments.iter().enumerate() {
+            if self.end.is_some_and(|end| segment.first >= end) {
+                break;
+            }
+            if segment.first != next {
+                let what = format!("{next} should follow: a journal file is missing");
+                progress.verified.find(segment.place(1), what);
+            }
+            let last = nth + 1 == segments.len();
+            let io = |source| OpenError::Io { path: segment.path.clone(), source };
+            next = self.segment(segment, last, &mut progress).map_err(io)?;
+            progress.verified.segments += 1;
+        }
+        if let Some(end) = self.end.filter(|end| next < *end) {
+            let what = format!("it ends at {next}, events up to {end} were acknowledged");
+            progress.verified.find("log/".into(), what);
+        }
+        self.rows(&mut progress);
+        Ok(progress.verified)
+    }
+
+    fn segment(
+        &self,
+        segment: &Segment,
+        last: bool,
+        progress: &mut Progress,
+    ) -> std::io::Result<Position> {
+        let mut groups = Groups::of(segment)?;
+        while self.end.is_none_or(|end| groups.next_position() < end) {
+            let begun = groups.offset();
+            match groups.next()? {
+                Ok(Some(group)) => self.group(segment, &group, progress),
+                Ok(None) => break,
+                Err(_) if last && self.end.is_none() && is_torn(segment, begun)? => {
+                    progress.verified.torn_bytes = segment.path.metadata()?.len() - begun;
+                    break;
+                }
+                Err(broken) => {
+                    let closed = broken.closed;
+                    self.broken(segment, &broken, progress);
+                    if !closed && !groups.skip()? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(groups.next_position())
+    }
+
+    /// Blames the line that is wrong, or the commit line if that cannot be told.
+    fn broken(&self, segment: &Segment, broken: &Broken, progress: &mut Progress) {
+        let before = progress.verified.findings.len();
+        if let Some(group) = &broken.suspects {
+            self.group(segment, group, progress);
+        }
+        if progress.verified.findings.len() == before {
+            progress.verified.find(segment.place(broken.line), broken.what.clone());
+        }
+    }
+
+    fn group(&self, segment: &Segment, group: &Group, progress: &mut Progress) {
+        let places = (group.first.0..).map(Position).zip(group.line..).zip(group.lines());
+        for ((position, number), line) in places {
+            progress.verified.events += 1;
+            let event = match record::check(position, line, self.keys, true) {
+                Ok(event) => event,
+                Err(what) => {
+                    progress.verified.find(segment.place(number), what);
+                    continue;
+                }
+            };
+            let place = || segment.place(number);
+            self.event(&event, &place, progress);
+            if let Some((trees, _)) = self.trees.filter(|(_, applied)| position < *applied) {
+                progress.compared += 1;
+                progress.keyed += u64::from(event.key.is_some());
+                if let Err(error) = compare(trees, &event, line, &place, &mut progress.verified) {
+                    progress.verified.find(format!("store/ event {position}"), error.0);
+                }
+            }
+        }
+    }
+
+    /// What an event says on its own.
+    fn event(&self, event: &Recorded, place: &dyn Fn() -> String, progress: &mut Progress) {
+        let (verified, times) = (&mut progress.verified, &mut progress.times);
+        let stepped = event.kind == "clock_stepped" && event.epoch == times.epoch + 1;
+        let ordered = event.epoch == times.epoch && event.ts >= times.ts;
+        if !stepped && !ordered {
+            verified.find(place(), "its time is before that of the event before it");
+        }
+        *times = Times { ts: event.ts, epoch: event.epoch };
+        match &event.payload {
+            Payload::Erased => verified.erased += 1,
+            Payload::Unknown(_) => {
+                verified.count_unknown(format!("{} {}", event.kind, event.schema));
+            }
+            Payload::Event(known) => {
+                if let Event::EffectCompleted(effect) = &**known
+                    && let Some(blob) = &effect.output
+                    && let Err(error) = self.blobs.get(blob, self.keys)
+                {
+                    verified.find(place(), error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Whether the event store has rows that no event of the journal accounts for.
+    fn rows(&self, progress: &mut Progress) {
+        let Some((trees, applied)) = self.trees else { return };
+        let wanted = [progress.compared, progress.compared, progress.keyed];
+        match trees.rows(applied) {
+            Ok(rows) => {
+                for ((name, wanted), rows) in
+                    ["events", "streams", "keys"].iter().zip(wanted).zip(rows)
+                {
+                    if rows != wanted {
+                        let what = format!("it has {rows} rows, the journal accounts for {wanted}");
+                        progress.verified.find(format!("store/{name}"), what);
+                    }
+                }
+            }
+            Err(error) => progress.verified.find("store/".into(), error.0),
+        }
+    }
+}
+
+/// Compares the event store's rows of one event with the journal.
+fn compare(
+    trees: &Trees,
+    event: &Recorded,
+    line: &[u8],
+    place: &dyn Fn() -> String,
+    verified: &mut Verified,
+) -> Result<(), TreesError> {
+    let (position, id) = (event.position, &event.id);
+    match trees.line(position)? {
+        Some(stored) if *stored == *line => {}
+        Some(_) => verified.find(format!("store/events {position}"), "it is not the journal's"),
+        None => verified.find(format!("store/events {position}"), "it is missing"),
+    }
+    let found = trees.position(&id.stream, id.version)?;
+    if found != Some(position) {
+        let found = found.map_or("nothing".into(), |found| format!("event {found}"));
+        verified.find(format!("store/streams {id}"), format!("it names {found}, not {position}"));
+    }
+    if let Some(before) = id.version.0.checked_sub(1).map(Version) {
+        let before = trees.position(&id.stream, before)?;
+        if before.is_none_or(|before| before >= position) {
+            verified.find(place(), format!("`{id}` does not follow the version before it"));
+        }
+    }
+    if let Some(key) = &event.key
+        && trees.keyed(key)? != Some(position)
+    {
+        verified.find(format!("store/keys {key}"), format!("it does not name event {position}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_listed_up_to_a_bound() {
+        let mut verified = Verified::default();
+        (0..FINDINGS_MAX + 7).for_each(|nth| verified.find(format!("line {nth}"), "wrong"));
+        assert_eq!((verified.findings.len(), verified.unlisted), (FINDINGS_MAX, 7));
+        assert_eq!(verified.findings[1].to_string(), "line 1: wrong");
+    }
+
+    #[test]
+    fn unknown_types_are_counted_up_to_a_bound() {
+        let mut verified = Verified::default();
+        for _ in 0..2 {
+            (0..UNKNOWN_KINDS_MAX + 7).for_each(|nth| verified.count_unknown(format!("t{nth} 1")));
+        }
+        assert_eq!(verified.unknown.len(), UNKNOWN_KINDS_MAX);
+        assert!(verified.unknown.values().all(|count| *count == 2), "{:?}", verified.unknown);
+    }
+}
