@@ -1,0 +1,187 @@
+//! The run that a host function belongs to: one per thread, set while a handler runs.
+//!
+//! Invariant: once a run has halted, every effect refuses and the engine stops at its next step, so a script that catches
+//! the error of a halt gets nowhere.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
+use serde_json::Value;
+
+use super::journal::{Entry, Met, Noted, Tape};
+use super::source::ActionDef;
+use crate::domain::event::EffectResult;
+use crate::domain::id::{ExecutionId, IdKey, Timestamp};
+
+/// What every host function gives.
+pub type HostResult<T = Dynamic> = Result<T, Box<EvalAltResult>>;
+
+/// Largest arguments of one effect, in bytes of JSON.
+pub const ARGS_BYTES_MAX: usize = 96 * 1024;
+/// Most text that one run may print, in bytes.
+pub const PRINT_BYTES_MAX: usize = 16 * 1024;
+
+/// Why a run stopped before its end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Halt {
+    /// It waits.
+    Suspended,
+    /// Its slice is full.
+    Yielded,
+    /// It does not do what the log says.
+    Diverged(String),
+    /// It reached a bound.
+    Limit(String),
+}
+
+/// Reads what was remembered; the caller notes what was read.
+pub type Recall = Box<dyn FnMut(&str) -> Result<Value, String> + Send>;
+
+/// One run of a handler.
+pub struct Run {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// For ids that derive from it.
+    pub key: IdKey,
+    /// The time of this slice.
+    pub now: Timestamp,
+    /// The journal.
+    pub tape: Tape,
+    /// Why the run has stopped, if it has.
+    pub halted: Option<Halt>,
+    /// When it must have stopped.
+    pub deadline: Instant,
+    /// The script's top-level constants.
+    pub consts: Arc<BTreeMap<String, Dynamic>>,
+    /// The actions that `exec` can name.
+    pub actions: Arc<BTreeMap<String, ActionDef>>,
+    /// Why actions may not run here, if so.
+    pub exec_refused: Option<String>,
+    /// Reads what was remembered before this slice.
+    pub recall: Recall,
+    /// What this slice remembers.
+    pub memory: BTreeMap<String, Value>,
+    /// What it printed.
+    pub printed: String,
+}
+
+thread_local! {
+    static RUN: RefCell<Option<Box<Run>>> = const { RefCell::new(None) };
+}
+
+/// Makes `run` the thread's run while `body` runs, and gives it back.
+pub fn with_run<T>(run: Run, body: impl FnOnce() -> T) -> (T, Run) {
+    RUN.with(|slot| *slot.borrow_mut() = Some(Box::new(run)));
+    let result = body();
+    let run = RUN.with(|slot| slot.borrow_mut().take());
+    (result, *run.expect("nobody else takes the run"))
+}
+
+/// Looks at the thread's run, if there is one.
+pub fn current<T>(look: impl FnOnce(&mut Run) -> T) -> Option<T> {
+    RUN.with(|slot| slot.borrow_mut().as_deref_mut().map(look))
+}
+
+/// The error that stops the engine; what it means stands in [`Run::halted`].
+pub fn stop(position: Position) -> Box<EvalAltResult> {
+    EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into()
+}
+
+/// A script error at the place of a call.
+pub fn error(call: &NativeCallContext, message: impl Into<String>) -> Box<EvalAltResult> {
+    let message: String = message.into();
+    EvalAltResult::ErrorRuntime(message.into(), call.call_position()).into()
+}
+
+/// Does an effect, or answers from the journal what it gave.
+///
+/// `events` is how many events it becomes; `decide` is asked only when it is new.
+pub fn effect(
+    call: &NativeCallContext,
+    op: &str,
+    args: Value,
+    events: usize,
+    decide: impl FnOnce(&mut Run, &str) -> Noted,
+) -> HostResult {
+    let position = call.call_position();
+    let bytes = args.to_string().len();
+    if bytes > ARGS_BYTES_MAX {
+        let why = format!("`{op}` takes {ARGS_BYTES_MAX} bytes of arguments, these are {bytes}");
+        return Err(error(call, why));
+    }
+    let line = line(call);
+    let result = current(|run| meet(run, op, args, events, line, decide)).ok_or_else(|| {
+        error(call, format!("`{op}` cannot be used at the top level: put it in a handler"))
+    })?;
+    match result {
+        Ok(EffectResult::Ok(value)) => rhai::serde::to_dynamic(value),
+        Ok(EffectResult::Err(value)) => {
+            let value = rhai::serde::to_dynamic(value)?;
+            Err(EvalAltResult::ErrorRuntime(value, position).into())
+        }
+        Err(Halted) => Err(stop(position)),
+    }
+}
+
+/// Does an effect for native code, or answers from the journal; none: the run has halted.
+pub fn act(
+    op: &str,
+    args: Value,
+    events: usize,
+    decide: impl FnOnce(&mut Run, &str) -> Noted,
+) -> Option<EffectResult> {
+    current(|run| meet(run, op, args, events, 0, decide).ok()).flatten()
+}
+
+/// The run has stopped; why stands in [`Run::halted`].
+struct Halted;
+
+fn meet(
+    run: &mut Run,
+    op: &str,
+    args: Value,
+    events: usize,
+    line: u32,
+    decide: impl FnOnce(&mut Run, &str) -> Noted,
+) -> Result<EffectResult, Halted> {
+    if run.halted.is_some() {
+        return Err(Halted);
+    }
+    let halt = match run.tape.meet(op, &args, line, events) {
+        Met::Known(result) => return Ok(result),
+        Met::New(path) => match decide(run, &path) {
+            Noted::Done(result) => {
+                let state = Noted::Done(result.clone());
+                run.tape.note(Entry { path, op: op.into(), args, line, state });
+                return Ok(result);
+            }
+            state => {
+                run.tape.note(Entry { path, op: op.into(), args, line, state });
+                Halt::Suspended
+            }
+        },
+        Met::Waiting => Halt::Suspended,
+        Met::Full => Halt::Yielded,
+        Met::Diverged(how) => Halt::Diverged(how),
+        Met::TooMany => Halt::Limit(format!(
+            "an execution may have at most {} recorded steps",
+            super::journal::JOURNAL_ENTRIES_MAX
+        )),
+    };
+    run.halted = Some(halt);
+    Err(Halted)
+}
+
+/// The line of a call, 0 where the engine does not know it.
+pub fn line(call: &NativeCallContext) -> u32 {
+    call.call_position().line().and_then(|line| u32::try_from(line).ok()).unwrap_or(0)
+}
+
+/// A script's value as JSON, for the log.
+pub fn to_json(call: &NativeCallContext, value: &Dynamic) -> HostResult<Value> {
+    rhai::serde::from_dynamic::<Value>(value)
+        .map_err(|why| error(call, format!("this value cannot be kept in the log: {why}")))
+}

@@ -1,0 +1,264 @@
+//! What the top level of a script registers: `alias`, `action`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
+
+use super::super::context::{HostResult, error, line};
+use super::super::source::{Ack, ActionDef, AliasDef, OutputFormat, ParamDef, Run};
+use super::question::known_options;
+use super::{milliseconds, texts};
+use crate::domain::alias::Format;
+use crate::domain::event::EffectClass;
+
+/// Most aliases and actions of one script.
+pub const DECLARATIONS_MAX: usize = 1_000;
+/// How long an action may take if it does not say.
+pub const ACTION_TIMEOUT_MS: i64 = 60_000;
+
+/// What the script that is being loaded has registered so far.
+#[derive(Default)]
+pub struct Loading {
+    /// Commands, in their order.
+    pub aliases: Vec<AliasDef>,
+    /// Actions by name.
+    pub actions: BTreeMap<String, ActionDef>,
+    /// The folder that the script is in.
+    pub folder: String,
+}
+
+/// `action("name")`: an alias runs it without a handler.
+#[derive(Debug, Clone)]
+struct ActionName(String);
+
+thread_local! {
+    static LOADING: RefCell<Option<Loading>> = const { RefCell::new(None) };
+}
+
+/// Collects what `body` registers.
+pub fn loading<T>(start: Loading, body: impl FnOnce() -> T) -> (T, Loading) {
+    LOADING.with(|slot| *slot.borrow_mut() = Some(start));
+    let result = body();
+    let loaded = LOADING.with(|slot| slot.borrow_mut().take());
+    (result, loaded.expect("nobody else takes what is loaded"))
+}
+
+pub(super) fn register(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<ActionName>("Action")
+        .register_fn("alias", |call: NativeCallContext, formats: Dynamic, run: Dynamic| {
+            alias(&call, &formats, &Map::new(), run)
+        })
+        .register_fn(
+            "alias",
+            |call: NativeCallContext, formats: Dynamic, options: Map, run: Dynamic| {
+                alias(&call, &formats, &options, run)
+            },
+        )
+        .register_fn("action", |name: &str| ActionName(name.to_owned()))
+        .register_fn("action", |call: NativeCallContext, name: &str, options: Map| {
+            action(&call, name, &options)
+        });
+}
+
+/// Adds to the script that is being loaded.
+fn declare(call: &NativeCallContext, what: &str, add: impl FnOnce(&mut Loading)) -> HostResult<()> {
+    let fits = LOADING.with(|slot| {
+        slot.borrow_mut().as_mut().map(|loading| {
+            // A script can catch the error, so what is beyond the bound must not be kept.
+            let fits = loading.aliases.len() + loading.actions.len() < DECLARATIONS_MAX;
+            if fits {
+                add(loading);
+            }
+            fits
+        })
+    });
+    match fits {
+        None => Err(error(call, format!("`{what}` can only be used at the top level of a script"))),
+        Some(false) => Err(error(call, format!("a script may declare {DECLARATIONS_MAX} things"))),
+        Some(true) => Ok(()),
+    }
+}
+
+fn alias(
+    call: &NativeCallContext,
+    formats: &Dynamic,
+    options: &Map,
+    run: Dynamic,
+) -> HostResult<()> {
+    let known = ["help", "example", "name", "role", "rooms", "tags", "ack"];
+    known_options(call, "alias", options, &known)?;
+    let formats = texts(call, formats, "the format")?;
+    let parsed: Vec<Format> = formats
+        .iter()
+        .map(|text| {
+            Format::parse(text).map_err(|why| error(call, format!("format `{text}`: {why}")))
+        })
+        .collect::<HostResult<_>>()?;
+    let first = parsed.first().ok_or_else(|| error(call, "an alias needs a format"))?;
+    let name = match option(call, options, "name")? {
+        Some(name) => name,
+        None => literal_words(&first.usage()),
+    };
+    let place = call.call_position();
+    let def = AliasDef {
+        name,
+        formats,
+        help: option(call, options, "help")?.unwrap_or_default(),
+        example: option(call, options, "example")?,
+        role: option(call, options, "role")?,
+        rooms: options.get("rooms").map_or(Ok(vec![]), |list| texts(call, list, "rooms"))?,
+        tags: options.get("tags").map_or(Ok(vec![]), |list| texts(call, list, "tags"))?,
+        ack: ack(call, options.get("ack"))?,
+        run: handler(call, run)?,
+        line: line(call),
+        column: place.position().and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+    };
+    declare(call, "alias", |loading| loading.aliases.push(def))
+}
+
+fn handler(call: &NativeCallContext, run: Dynamic) -> HostResult<Run> {
+    if let Some(action) = run.clone().try_cast::<ActionName>() {
+        return Ok(Run::Action(action.0));
+    }
+    let kind = run.type_name();
+    let handler = run.try_cast::<FnPtr>().ok_or_else(|| {
+        error(
+            call,
+            format!("a handler is a closure `|args, msg| ..` or action(\"name\"), not {kind}"),
+        )
+    })?;
+    Ok(Run::Handler(handler, 0))
+}
+
+fn ack(call: &NativeCallContext, value: Option<&Dynamic>) -> HostResult<Ack> {
+    let Some(value) = value else { return Ok(Ack::Usual) };
+    match (value.as_bool(), value.clone().into_string()) {
+        (Ok(true), _) => Ok(Ack::Usual),
+        (Ok(false), _) => Ok(Ack::Silent),
+        (_, Ok(text)) => Ok(Ack::Text(text)),
+        _ => Err(error(call, "`ack` is a text, true or false")),
+    }
+}
+
+/// The words of a format outside of braces and brackets: `create vm on`.
+fn literal_words(usage: &str) -> String {
+    let mut depth = 0_usize;
+    let mut words = String::new();
+    for c in usage.chars() {
+        match c {
+            '{' | '[' | '(' => depth += 1,
+            '}' | ']' | ')' => depth = depth.saturating_sub(1),
+            c if depth == 0 => words.push(c),
+            _ => {}
+        }
+    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+fn action(call: &NativeCallContext, name: &str, options: &Map) -> HostResult<()> {
+    let known = ["run", "params", "timeout", "output", "effect", "env", "help"];
+    known_options(call, "action", options, &known)?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err(error(
+            call,
+            "an action's name has letters, digits and `._-`: \"cloud.create_vm\"",
+        ));
+    }
+    let run = options
+        .get("run")
+        .ok_or_else(|| error(call, "an action needs `run`: [\"program\", ..]"))?;
+    let run = texts(call, run, "run")?;
+    if run.is_empty() {
+        return Err(error(call, "`run` needs a program"));
+    }
+    let timeout = options.get("timeout").map_or(Ok(ACTION_TIMEOUT_MS), milliseconds);
+    let mut def = ActionDef {
+        name: name.to_owned(),
+        run,
+        params: params(call, options.get("params"))?,
+        timeout_ms: timeout.map_err(|why| error(call, format!("timeout: {why}")))?,
+        output: output(call, option(call, options, "output")?)?,
+        effect: class(call, option(call, options, "effect")?)?,
+        env: environment(call, options.get("env"))?,
+        help: option(call, options, "help")?.unwrap_or_default(),
+        folder: String::new(),
+    };
+    let mut twice = false;
+    declare(call, "action", |loading| {
+        def.folder.clone_from(&loading.folder);
+        twice = loading.actions.insert(name.to_owned(), def).is_some();
+    })?;
+    match twice {
+        true => Err(error(call, format!("the action `{name}` is declared twice"))),
+        false => Ok(()),
+    }
+}
+
+fn params(
+    call: &NativeCallContext,
+    value: Option<&Dynamic>,
+) -> HostResult<BTreeMap<String, ParamDef>> {
+    let wrong = || error(call, "`params` is a map of names and types: #{ host: \"string\" }");
+    let Some(value) = value else { return Ok(BTreeMap::new()) };
+    let map = value.clone().try_cast::<Map>().ok_or_else(wrong)?;
+    map.into_iter().map(|(name, kind)| Ok((name.to_string(), param(call, &name, &kind)?))).collect()
+}
+
+fn param(call: &NativeCallContext, name: &str, kind: &Dynamic) -> HostResult<ParamDef> {
+    let kind = match kind.clone().into_string() {
+        Ok(kind) => kind,
+        Err(_) => return Ok(ParamDef::Choice(texts(call, kind, name)?)),
+    };
+    match kind.as_str() {
+        "string" | "text" => Ok(ParamDef::Text),
+        "int" => Ok(ParamDef::Int),
+        "number" => Ok(ParamDef::Number),
+        "bool" => Ok(ParamDef::Bool),
+        "any" => Ok(ParamDef::Any),
+        other => Err(error(
+            call,
+            format!(
+                "`{name}` has the type `{other}`; there are string, int, number, bool, any and lists of choices"
+            ),
+        )),
+    }
+}
+
+fn output(call: &NativeCallContext, value: Option<String>) -> HostResult<OutputFormat> {
+    match value.as_deref() {
+        None | Some("text") => Ok(OutputFormat::Text),
+        Some("json") => Ok(OutputFormat::Json),
+        Some("lines") => Ok(OutputFormat::Lines),
+        Some(_) => Err(error(call, "`output` is \"json\", \"text\" or \"lines\"")),
+    }
+}
+
+fn class(call: &NativeCallContext, value: Option<String>) -> HostResult<EffectClass> {
+    match value.as_deref() {
+        None | Some("once") => Ok(EffectClass::Once),
+        Some("idempotent") => Ok(EffectClass::Idempotent),
+        Some("read") => Ok(EffectClass::Read),
+        Some(_) => Err(error(call, "`effect` is \"once\", \"idempotent\" or \"read\"")),
+    }
+}
+
+fn environment(
+    call: &NativeCallContext,
+    value: Option<&Dynamic>,
+) -> HostResult<BTreeMap<String, String>> {
+    let wrong = || error(call, "`env` is a map of names and texts: #{ LANG: \"C\" }");
+    let Some(value) = value else { return Ok(BTreeMap::new()) };
+    let map = value.clone().try_cast::<Map>().ok_or_else(wrong)?;
+    let text = |value: Dynamic| value.into_string().map_err(|_| wrong());
+    map.into_iter().map(|(name, value)| Ok((name.to_string(), text(value)?))).collect()
+}
+
+/// An option that is a text.
+fn option(call: &NativeCallContext, options: &Map, name: &str) -> HostResult<Option<String>> {
+    let Some(value) = options.get(name) else { return Ok(None) };
+    let text = value.clone().into_string();
+    text.map(Some).map_err(|kind| error(call, format!("`{name}` is a text, not {kind}")))
+}

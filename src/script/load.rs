@@ -1,0 +1,302 @@
+//! Folders of scripts become a checked set, or every problem with its file, line and column.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
+
+use super::engine::{STACK_BYTES, engine};
+use super::host::{self, Loading};
+use super::problem::Problem;
+use super::source::{ActionDef, Run, SCRIPT_BYTES_MAX, Script, hash};
+use crate::domain::alias_index::damerau;
+
+/// Most script files.
+pub const SCRIPTS_MAX: usize = 2_000;
+/// Deepest nesting of folders.
+pub const FOLDERS_MAX: usize = 8;
+
+/// Scripts that were loaded together.
+#[derive(Default, Clone)]
+pub struct ScriptSet {
+    /// By file.
+    pub scripts: BTreeMap<String, Arc<Script>>,
+    /// All actions by name.
+    pub actions: Arc<BTreeMap<String, ActionDef>>,
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+/// Loads every `*.rhai` below a folder. Scripts with problems are left out, and all problems are told.
+pub fn load_folder(folder: &Path) -> (ScriptSet, Vec<Problem>) {
+    let mut problems = vec![];
+    let mut files = vec![];
+    find(folder, folder, FOLDERS_MAX, &mut files, &mut problems);
+    files.sort();
+    if files.len() > SCRIPTS_MAX {
+        problems.push(Problem::file("", format!("more than {SCRIPTS_MAX} scripts"), None));
+        files.truncate(SCRIPTS_MAX);
+    }
+    let mut sources = vec![];
+    for file in files {
+        match read(&folder.join(&file), &file) {
+            Ok(source) => sources.push((file, source)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let (mut set, mut more) = load_sources(sources);
+    set.folder = folder.to_owned();
+    problems.append(&mut more);
+    (set, problems)
+}
+
+fn find(
+    root: &Path,
+    folder: &Path,
+    depth: usize,
+    files: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(why) => {
+            let hint = "name the folder with --scripts, or create it".to_owned();
+            let what = format!("cannot read the scripts folder: {why}");
+            return problems.push(Problem::file(&folder.display().to_string(), what, Some(hint)));
+        }
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if path.is_dir() && !hidden && depth > 0 {
+            find(root, &path, depth - 1, files, problems);
+        } else if path.extension().is_some_and(|end| end == "rhai") && !hidden {
+            let name = path.strip_prefix(root).unwrap_or(&path);
+            files.push(name.to_string_lossy().into_owned());
+        }
+    }
+}
+
+/// Reads a script, or says what is wrong and what to do.
+fn read(path: &Path, file: &str) -> Result<String, Problem> {
+    let problem = |what: String, hint: &str| Problem::file(file, what, Some(hint.to_owned()));
+    let long = || {
+        problem(
+            format!("a script may have {SCRIPT_BYTES_MAX} bytes"),
+            "split it into several files",
+        )
+    };
+    let unreadable = |why: std::io::Error| problem(why.to_string(), "check its owner and mode");
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
+    if meta.len() > SCRIPT_BYTES_MAX as u64 {
+        return Err(long());
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    if bytes.len() > SCRIPT_BYTES_MAX {
+        return Err(long());
+    }
+    let source = String::from_utf8(bytes).map_err(|why| {
+        let good =
+            String::from_utf8_lossy(&why.as_bytes()[..why.utf8_error().valid_up_to()]).into_owned();
+        let line = good.matches('\n').count() + 1;
+        let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let number = |n: usize| u32::try_from(n).unwrap_or(0);
+        let problem =
+            Problem::file(file, "the file is not UTF-8: here is a broken character", None);
+        let hint = Some("save it as UTF-8".to_owned());
+        Problem { line: number(line), column: number(column), hint, ..problem }
+    })?;
+    match serde_json::Value::from(source.as_str()).to_string().len() > 2 * SCRIPT_BYTES_MAX {
+        true => Err(problem("the file is full of control characters".into(), "is it a script?")),
+        false => Ok(source),
+    }
+}
+
+/// Loads scripts from their sources.
+pub fn load_sources(sources: Vec<(String, String)>) -> (ScriptSet, Vec<Problem>) {
+    on_script_thread(move || {
+        let engine = engine();
+        let mut problems = vec![];
+        let mut set = ScriptSet::default();
+        for (file, source) in sources {
+            match load_one(&engine, &file, &source) {
+                Ok(script) => {
+                    set.scripts.insert(file, Arc::new(script));
+                }
+                Err(problem) => problems.push(*problem),
+            }
+        }
+        join(&mut set, &mut problems);
+        (set, problems)
+    })
+}
+
+/// Runs a job on a thread with a stack that scripts cannot exhaust.
+pub fn on_script_thread<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread =
+        std::thread::Builder::new().name("script".into()).stack_size(STACK_BYTES).spawn(job);
+    let thread = thread.expect("the system has a thread for a script");
+    match thread.join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Compiles one script and runs its top level.
+pub fn load_one(engine: &Engine, file: &str, source: &str) -> Result<Script, Box<Problem>> {
+    let mut ast = engine.compile(source).map_err(|why| {
+        let position = why.position();
+        let message = without_position(&why.to_string());
+        boxed(problem(file, source, position, message).hinted(parse_hint(&why.to_string())))
+    })?;
+    ast.set_source(file);
+    let folder = Path::new(file).parent().map_or(String::new(), |dir| dir.display().to_string());
+    let mut scope = Scope::new();
+    let start = Loading { folder, ..Loading::default() };
+    let (ran, loaded) = host::loading(start, || engine.run_ast_with_scope(&mut scope, &ast));
+    ran.map_err(|why| boxed(runtime_problem(file, source, &why)))?;
+    let constants = scope.iter().filter(|(_, constant, _)| *constant);
+    let consts = constants.map(|(name, _, value)| (name.to_owned(), value)).collect();
+    let mut aliases = loaded.aliases;
+    for alias in &mut aliases {
+        arity(&ast, &mut alias.run)
+            .map_err(|what| boxed(Problem::at(file, source, alias.line, alias.column, what)))?;
+    }
+    Ok(Script {
+        file: file.to_owned(),
+        hash: hash(source),
+        source: source.to_owned(),
+        help: help(source),
+        ast,
+        consts: Arc::new(consts),
+        aliases,
+        actions: loaded.actions,
+    })
+}
+
+fn boxed(problem: Problem) -> Box<Problem> {
+    Box::new(problem)
+}
+
+/// Finds how many parameters a handler takes.
+fn arity(ast: &AST, run: &mut Run) -> Result<(), String> {
+    let Run::Handler(handler, takes) = run else { return Ok(()) };
+    let found = ast.iter_functions().filter(|f| f.name == handler.fn_name());
+    let counts: Vec<usize> =
+        found.filter_map(|f| f.params.len().checked_sub(handler.curry().len())).collect();
+    match counts.iter().find(|count| **count <= 2) {
+        Some(count) => *takes = *count,
+        None if counts.is_empty() => {
+            return Err(format!("there is no function `{}` for this handler", handler.fn_name()));
+        }
+        None => {
+            return Err(format!("a handler takes `args` and `msg`, not {} parameters", counts[0]));
+        }
+    }
+    Ok(())
+}
+
+/// Finds what collides among scripts, and takes the later one out.
+fn join(set: &mut ScriptSet, problems: &mut Vec<Problem>) {
+    let mut actions = BTreeMap::new();
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut out = vec![];
+    for (file, script) in &set.scripts {
+        let mut found = vec![];
+        for alias in &script.aliases {
+            if let Some(other) = names.get(&alias.name) {
+                let what = format!("the alias `{}` is already in {other}", alias.name);
+                let hint = "give one of them another `name`".to_owned();
+                let place = (alias.line, alias.column);
+                let problem = Problem::at(file, &script.source, place.0, place.1, what);
+                found.push(problem.hinted(Some(hint)));
+            }
+        }
+        for action in script.actions.values() {
+            if actions.contains_key(&action.name) {
+                let what = format!("the action `{}` is already declared elsewhere", action.name);
+                found.push(Problem::file(file, what, None));
+            }
+        }
+        if found.is_empty() {
+            names.extend(script.aliases.iter().map(|alias| (alias.name.clone(), file.clone())));
+            actions.extend(script.actions.clone());
+        } else {
+            out.push(file.clone());
+            problems.append(&mut found);
+        }
+    }
+    out.iter().for_each(|file| drop(set.scripts.remove(file)));
+    set.actions = Arc::new(actions);
+}
+
+/// The `//!` lines at the top.
+fn help(source: &str) -> String {
+    let lines = source.lines().take_while(|line| line.starts_with("//!"));
+    lines.map(|line| line[3..].trim()).collect::<Vec<_>>().join(" ")
+}
+
+/// A run-time error at its innermost place.
+pub fn runtime_problem(file: &str, source: &str, error: &EvalAltResult) -> Problem {
+    let (message, position) = innermost(error);
+    problem(file, source, position, message.clone()).hinted(run_hint(&message))
+}
+
+/// The message of an error without the chain of calls, and its innermost place.
+pub fn innermost(error: &EvalAltResult) -> (String, Position) {
+    let (mut inner, mut position) = (error, error.position());
+    while let EvalAltResult::ErrorInFunctionCall(_, _, below, _)
+    | EvalAltResult::ErrorInModule(_, below, _) = inner
+    {
+        inner = below;
+        if !inner.position().is_none() {
+            position = inner.position();
+        }
+    }
+    let message = match inner {
+        EvalAltResult::ErrorRuntime(value, _) => thrown(value),
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
+            let name = signature.split([' ', '(']).next().unwrap_or(signature);
+            match host::TABLE.iter().find(|function| function.name == name) {
+                Some(function) => {
+                    format!("`{name}` is used as `{}`, not as `{signature}`", function.usage)
+                }
+                None => format!("there is no function `{signature}`"),
+            }
+        }
+        other => without_position(&other.to_string()),
+    };
+    (message, position)
+}
+
+/// What a script threw, in words.
+fn thrown(value: &Dynamic) -> String {
+    let map = value.read_lock::<rhai::Map>();
+    let message = map.as_ref().and_then(|map| map.get("message")).map(ToString::to_string);
+    message.unwrap_or_else(|| value.to_string())
+}
+
+fn problem(file: &str, source: &str, at: Position, message: String) -> Problem {
+    let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    Problem::at(file, source, number(at.line()), number(at.position()).max(1), message)
+}
+
+fn without_position(message: &str) -> String {
+    let end = message.rfind(" (line ").unwrap_or(message.len());
+    message[..end].to_owned()
+}
+
+/// Suggests a host function for an unknown one.
+fn run_hint(message: &str) -> Option<String> {
+    let signature = message.strip_prefix("there is no function `")?;
+    let name = signature.split([' ', '(', '`']).next()?;
+    let near = host::TABLE.iter().map(|function| function.name);
+    let near =
+        near.filter(|known| damerau(known, name) <= 2).min_by_key(|known| damerau(known, name))?;
+    Some(format!("did you mean `{near}`?"))
+}
+
+fn parse_hint(message: &str) -> Option<String> {
+    let reserved = message.contains("reserved keyword");
+    reserved.then(|| "choose another name: this word belongs to the language".to_owned())
+}

@@ -1,0 +1,13 @@
+//! Scripts: loads them, and runs one handler against its journal. Sees the domain and nothing else of ours.
+//!
+//! A run is deterministic: the same source, the same arguments and the same journal do the same effects in the same order.
+//! An execution that waits is not in memory; it is run again from the start, and the journal answers what was done already.
+
+pub mod context;
+pub mod engine;
+pub mod host;
+pub mod journal;
+pub mod load;
+pub mod problem;
+pub mod run;
+pub mod source;

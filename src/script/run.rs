@@ -1,0 +1,257 @@
+//! One slice of an execution: from its start through its journal to the next wait, or to the end.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, Map};
+use serde_json::{Value, json};
+
+use super::context::{self, Halt, Recall};
+use super::engine::SLICE_TIME_MAX;
+use super::host;
+use super::journal::{Entry, Journal, Noted, Tape};
+use super::load::innermost;
+use super::source::{ActionDef, Run as Handler, Script};
+use crate::domain::event::{EffectResult, Failure};
+use crate::domain::id::{ExecutionId, IdKey, Timestamp};
+
+/// Largest value that a handler's return is kept as, in bytes of JSON.
+pub const RETURNED_BYTES_MAX: usize = 64 * 1024;
+/// Longest message of a failure, in characters.
+pub const FAILURE_CHARS_MAX: usize = 2_000;
+/// Longest kind of a failure, in characters.
+const KIND_CHARS_MAX: usize = 40;
+
+/// What a slice is run with.
+pub struct Input {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// For ids that derive from it.
+    pub key: IdKey,
+    /// The time of this slice.
+    pub now: Timestamp,
+    /// The handler's `args`.
+    pub args: Value,
+    /// The handler's `msg`.
+    pub msg: Value,
+    /// What the log has.
+    pub journal: Journal,
+    /// The actions that `exec` can name.
+    pub actions: Arc<BTreeMap<String, ActionDef>>,
+    /// Why actions may not run here, if so.
+    pub exec_refused: Option<String>,
+    /// Reads what was remembered.
+    pub recall: Recall,
+}
+
+/// What a slice did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slice {
+    /// Its effects, in order.
+    pub entries: Vec<Entry>,
+    /// Where it stopped.
+    pub end: End,
+    /// What it printed.
+    pub printed: String,
+}
+
+/// Where a slice stopped.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// The handler returned.
+    Returned(Value),
+    /// An error that nothing caught; for an effect in doubt, which.
+    Failed(Failure),
+    /// It waits.
+    Suspended,
+    /// The slice is full.
+    Yielded,
+    /// It does not do what the log says.
+    Diverged(String),
+}
+
+/// Runs a handler of a script against a journal.
+pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) -> Slice {
+    let (args, msg) = (input.args.clone(), input.msg.clone());
+    let run = context::Run {
+        execution: input.execution,
+        key: input.key,
+        now: input.now,
+        tape: Tape::new(input.journal),
+        halted: None,
+        deadline: Instant::now() + SLICE_TIME_MAX,
+        consts: script.consts.clone(),
+        actions: input.actions,
+        exec_refused: input.exec_refused,
+        recall: input.recall,
+        memory: BTreeMap::new(),
+        printed: String::new(),
+    };
+    let (result, run) = context::with_run(run, || {
+        catch_unwind(AssertUnwindSafe(|| match handler {
+            Handler::Handler(closure, takes) => call(engine, script, closure, *takes, &args, &msg),
+            Handler::Action(name) => Ok(bare_action(name, &args, &msg)),
+        }))
+    });
+    let end = ending(script, &run, result);
+    Slice { end, printed: run.printed.clone(), entries: run.tape.into_new() }
+}
+
+fn call(
+    engine: &Engine,
+    script: &Script,
+    closure: &FnPtr,
+    takes: usize,
+    args: &Value,
+    msg: &Value,
+) -> Result<Dynamic, Box<EvalAltResult>> {
+    let closure = isolated(closure, &mut BTreeMap::new());
+    let args = rhai::serde::to_dynamic(args)?;
+    let msg = rhai::serde::to_dynamic(msg)?;
+    match takes {
+        0 => closure.call(engine, &script.ast, ()),
+        1 => closure.call(engine, &script.ast, (args,)),
+        _ => closure.call(engine, &script.ast, (args, msg)),
+    }
+}
+
+type Caught = std::thread::Result<Result<Dynamic, Box<EvalAltResult>>>;
+
+fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
+    let failed = |kind: &str, message: String, line: u32, column: u32| {
+        let message = shortened(&message, FAILURE_CHARS_MAX);
+        let (kind, file) = (kind.to_owned(), script.file.clone());
+        End::Failed(Failure { kind, message, file, line, column })
+    };
+    match &run.halted {
+        Some(Halt::Suspended) => return End::Suspended,
+        Some(Halt::Yielded) => return End::Yielded,
+        Some(Halt::Diverged(how)) => return End::Diverged(how.clone()),
+        Some(Halt::Limit(what)) => return failed("limit", what.clone(), run.tape.last_line(), 0),
+        None => {}
+    }
+    let error = match result {
+        Err(_) => {
+            return failed("error", "the script engine broke off".into(), run.tape.last_line(), 0);
+        }
+        Ok(Err(error)) => error,
+        Ok(Ok(value)) => {
+            if let Some(how) = run.tape.unfinished() {
+                return End::Diverged(how);
+            }
+            let json = rhai::serde::from_dynamic::<Value>(&value).unwrap_or(Value::Null);
+            return End::Returned(match json.to_string().len() {
+                bytes if bytes > RETURNED_BYTES_MAX => json!(format!("(a value of {bytes} bytes)")),
+                _ => json,
+            });
+        }
+    };
+    let (message, position) = innermost(&error);
+    let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let thrown = host::error_value(&error);
+    let kind = thrown.get("kind").and_then(Value::as_str).unwrap_or(match *error {
+        EvalAltResult::ErrorTooManyOperations(_) => "limit",
+        _ => "error",
+    });
+    let line = match number(position.line()) {
+        0 => run.tape.last_line(),
+        line => line,
+    };
+    failed(&shortened(kind, KIND_CHARS_MAX), message, line, number(position.position()))
+}
+
+/// An alias that names an action and has no handler: run it, and tell the asker what it gave.
+fn bare_action(name: &str, args: &Value, msg: &Value) -> Dynamic {
+    let mut params = args.clone();
+    if let Some(map) = params.as_object_mut() {
+        map.remove("extra");
+        map.retain(|_, value| !value.is_null());
+    }
+    let call = json!({ "action": name, "params": params, "timeout_ms": null });
+    let given = context::act("exec", call, 1, |run, _| host::request(run, name, &params));
+    let who = msg["user"]["name"].as_str().unwrap_or("you");
+    let text = match given {
+        None => return Dynamic::UNIT,
+        Some(EffectResult::Ok(value)) => format!("{who}: {name} is done{}", shown(&value)),
+        Some(EffectResult::Err(error)) => {
+            let why = error["message"].as_str().map_or_else(|| error.to_string(), str::to_owned);
+            format!("{who}: {name} failed: {why}")
+        }
+    };
+    let reply = json!({ "text": text });
+    context::act("reply", reply, 2, |run, path| {
+        let id = run.key.message(run.execution.as_str(), path);
+        Noted::Done(EffectResult::Ok(Value::String(id.0)))
+    });
+    Dynamic::UNIT
+}
+
+/// The beginning of a text that may be too long.
+pub fn shortened(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A result as people read it behind "is done".
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => ".".into(),
+        Value::String(text) if text.trim().is_empty() => ".".into(),
+        Value::String(text) if text.lines().count() > 1 => format!(":\n{}", text.trim_end()),
+        Value::String(text) => format!(": {}", text.trim()),
+        Value::Object(map) => {
+            let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+            let rows = map.iter().map(|(name, value)| format!("\n{name}: {}", text(value)));
+            format!(":{}", rows.collect::<String>())
+        }
+        other => format!(": {other}"),
+    }
+}
+
+/// A deep copy of what a closure captured, with what is shared inside kept shared: runs cannot leak into each other.
+fn isolated(closure: &FnPtr, seen: &mut BTreeMap<usize, Dynamic>) -> FnPtr {
+    let mut copy = closure.clone();
+    let captured: Vec<Dynamic> = closure.curry().iter().map(|value| copied(value, seen)).collect();
+    copy.set_curry(captured);
+    copy
+}
+
+fn copied(value: &Dynamic, seen: &mut BTreeMap<usize, Dynamic>) -> Dynamic {
+    if value.is_shared() {
+        return copied_shared(value, seen);
+    }
+    if let Some(closure) = value.clone().try_cast::<FnPtr>() {
+        return Dynamic::from(isolated(&closure, seen));
+    }
+    if let Some(items) = value.read_lock::<Array>() {
+        return items.iter().map(|item| copied(item, seen)).collect::<Array>().into();
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let rows = map.iter().map(|(name, value)| (name.clone(), copied(value, seen)));
+        return rows.collect::<Map>().into();
+    }
+    value.clone()
+}
+
+fn copied_shared(value: &Dynamic, seen: &mut BTreeMap<usize, Dynamic>) -> Dynamic {
+    let Some((address, inner)) = value.read_lock::<Dynamic>().map(|guard| {
+        let inner: &Dynamic = &guard;
+        (std::ptr::from_ref(inner) as usize, inner.clone())
+    }) else {
+        return value.clone();
+    };
+    if let Some(copy) = seen.get(&address) {
+        return copy.clone();
+    }
+    let copy = Dynamic::UNIT.into_shared();
+    seen.insert(address, copy.clone());
+    let inner = copied(&inner, seen);
+    if let Some(mut slot) = copy.clone().write_lock::<Dynamic>() {
+        *slot = inner;
+    }
+    copy
+}

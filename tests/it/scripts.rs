@@ -1,0 +1,293 @@
+//! Scripts against their journals: suspension, replay, divergence, isolation, limits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use beadle::domain::event::EffectResult;
+use beadle::domain::id::{ExecutionId, IdKey, Timestamp};
+use beadle::script::engine::engine;
+use beadle::script::journal::{Journal, Noted, Past};
+use beadle::script::load::{load_one, load_sources, on_script_thread};
+use beadle::script::run::{End, Input, Slice, run};
+use beadle::script::source::ActionDef;
+use serde_json::{Value, json};
+
+/// What waits are answered with, in their order.
+type Answers = Vec<Value>;
+
+pub fn slice(source: &str, alias: usize, journal: &Journal) -> Slice {
+    let (source, journal) = (source.to_owned(), journal.clone());
+    on_script_thread(move || {
+        let engine = engine();
+        let script = load_one(&engine, "t.rhai", &source).unwrap_or_else(|why| panic!("{why}"));
+        let input = Input {
+            execution: ExecutionId("0123456789ABCDEF".into()),
+            key: IdKey([1; 32]),
+            now: Timestamp(1_000),
+            args: json!({ "name": "web1", "extra": {} }),
+            msg: json!({ "user": { "id": "@ann:hs", "name": "ann" } }),
+            journal,
+            actions: Arc::new(script.actions.clone()),
+            exec_refused: None,
+            recall: Box::new(|_| Ok(Value::Null)),
+        };
+        run(&engine, &script, &script.aliases[alias].run, input)
+    })
+}
+
+/// Adds what a slice did to the journal; waits are answered from the list.
+fn take(journal: &mut Journal, slice: &Slice, answers: &mut Answers) {
+    for entry in &slice.entries {
+        let result = match &entry.state {
+            Noted::Done(result) => Some(result.clone()),
+            Noted::Waits { .. } if answers.is_empty() => None,
+            Noted::Waits { .. } => Some(EffectResult::Ok(answers.remove(0))),
+        };
+        let (op, args, line) = (entry.op.clone(), entry.args.clone(), entry.line);
+        journal.insert(entry.path.clone(), Past { op, args, line, result });
+    }
+}
+
+/// Runs a handler to its end; every wait ends the slice and is answered.
+fn whole(source: &str, mut answers: Answers) -> (End, Vec<String>) {
+    let (mut journal, mut slices) = (Journal::new(), 0);
+    loop {
+        let done = slice(source, 0, &journal);
+        take(&mut journal, &done, &mut answers);
+        slices += 1;
+        assert!(slices < 500, "it never ends");
+        if !matches!(done.end, End::Suspended | End::Yielded) {
+            let mut said: Vec<(u64, String)> = journal
+                .iter()
+                .filter(|(_, past)| past.op == "say" || past.op == "reply")
+                .map(|(path, past)| {
+                    (path.parse().unwrap(), past.args["text"].as_str().unwrap().to_owned())
+                })
+                .collect();
+            said.sort();
+            return (done.end, said.into_iter().map(|(_, text)| text).collect());
+        }
+    }
+}
+
+/// Every way in which a script might swallow its own suspension.
+#[test]
+fn a_suspension_cannot_be_swallowed() {
+    for body in [
+        r#"ask("q")"#,
+        r#"let r = (); try { r = ask("q"); } catch { say("caught"); } r"#,
+        r#"let r = (); try { r = [1].map(|x| ask("q")); } catch { say("caught"); } r[0]"#,
+        r#"try { [1].filter(|x| ask("q") == "a"); } catch { say("caught"); } "a""#,
+        r#"try { [1].reduce(|s, x| ask("q")); } catch (e) { say("caught"); } "a""#,
+        r#"try { [1, 2].sort(|a, b| { ask("q"); 0 }); } catch { say("caught"); } "a""#,
+        r#"try { try { [1].map(|x| [x].map(|y| ask("q"))); } catch (e) { throw e; } } catch { say("caught"); } "a""#,
+        r#"let f = || ask("q"); try { f.call() } catch { say("caught"); } "a""#,
+        r#"for i in 0..3 { try { [i].for_each(|| ask("q")); break; } catch { say("caught"); } } "a""#,
+        r#"let n = 0; while n < 5 { n += 1; try { [n].some(|x| ask("q") == "a"); break; } catch { } } "a""#,
+    ] {
+        let source = format!("alias(\"go\", || {{ {body} }});");
+        let first = slice(&source, 0, &Journal::new());
+        assert_eq!(first.end, End::Suspended, "{body}");
+        let ops: Vec<&str> = first.entries.iter().map(|entry| entry.op.as_str()).collect();
+        assert_eq!(ops, ["ask"], "nothing is said after the suspension: {body}");
+    }
+}
+
+#[test]
+fn every_sleep_suspends() {
+    for (time, ms) in [("\"3h\"", 10_800_000), ("3600", 3_600_000), ("7200.5", 7_200_500)] {
+        let done = slice(&format!("alias(\"go\", || {{ sleep({time}); }});"), 0, &Journal::new());
+        assert_eq!(done.end, End::Suspended, "sleep({time})");
+        assert_eq!(done.entries[0].args, json!({ "ms": ms }), "sleep({time})");
+    }
+}
+
+#[test]
+fn a_script_goes_on_where_it_waited() {
+    let source = r#"
+        fn greet(name) { say(`hello ${name}`); }
+        action("a.b", #{ run: ["true"], params: #{ n: "int" } });
+        alias("go", |args, msg| {
+            greet(msg.user.name);
+            let sum = 0;
+            for i in 0..3 { sum += exec("a.b", #{ n: i }); }
+            if confirm(`sum ${sum}?`) { reply(`yes ${sum} ${args.name}`); } else { reply("no"); }
+            sum
+        });"#;
+    let (end, said) = whole(source, vec![json!(1), json!(10), json!(100), json!(true)]);
+    assert_eq!(end, End::Returned(json!(111)));
+    assert_eq!(said, ["hello ann", "yes 111 web1"]);
+}
+
+#[test]
+fn what_a_handler_captured_does_not_leak_into_the_next_run() {
+    let source = "let hits = 0; let seen = [];\nalias(\"go\", || { hits += 1; seen.push(hits); say(`${hits} ${seen.len()}`); ask(\"q\"); hits });";
+    let (end, said) = whole(source, vec![json!("a")]);
+    assert_eq!((end, said), (End::Returned(json!(1)), vec!["1 1".to_owned()]));
+}
+
+#[test]
+fn constants_and_functions_are_seen_by_handlers() {
+    let source = "const LIST = [\"a\", \"b\"];\nfn two(x) { x + LIST.len() }\nalias(\"go\", || { say(`${LIST[1]} ${two(1)}`); });";
+    assert_eq!(whole(source, vec![]).1, ["b 3"]);
+}
+
+#[test]
+fn a_changed_script_diverges_with_both_lines() {
+    let old = "alias(\"go\", || { say(\"a\"); ask(\"one?\"); });";
+    let mut journal = Journal::new();
+    take(&mut journal, &slice(old, 0, &Journal::new()), &mut vec![json!("x")]);
+    for (new, want) in [
+        ("alias(\"go\", || {\n say(\"a\");\n ask(\"two?\"); });", "line 3: this run did `ask("),
+        ("alias(\"go\", || {\n ask(\"one?\");\n say(\"a\"); });", "line 2: this run did `ask("),
+        (
+            "alias(\"go\", || { say(\"a\"); });",
+            "the script ended after 1 recorded steps, but the log has 2",
+        ),
+    ] {
+        let End::Diverged(how) = slice(new, 0, &journal).end else {
+            panic!("{new} does not diverge")
+        };
+        assert!(how.starts_with(want), "{how}");
+    }
+    let same = slice(old, 0, &journal).end;
+    assert_eq!(same, End::Returned(json!("x")));
+}
+
+#[test]
+fn long_scripts_yield_and_go_on() {
+    let (end, said) = whole("alias(\"go\", || { for i in 0..100 { say(`${i}`); } });", vec![]);
+    assert_eq!(end, End::Returned(Value::Null));
+    let want: Vec<String> = (0..100).map(|i| i.to_string()).collect();
+    assert_eq!(said, want);
+}
+
+#[test]
+fn bounds_end_a_script_with_a_reason() {
+    for (body, want) in [
+        ("loop { }", "operations"),
+        ("loop { try { loop { } } catch { } }", "operations"),
+        ("let s = \"x\"; loop { s += s; }", "Length of string"),
+        ("let s = \"x\"; s.pad(200000, \"x\"); s.replace(\"x\", s);", "Length of string"),
+        ("let a = [1]; loop { a += a; }", "Size of array"),
+        ("fn f(x) { f(x) } f(1)", "Stack overflow"),
+        ("eval(\"1\")", "eval"),
+        ("exit(42)", "`exit` is not available"),
+        ("let x = #{ a: 1 }; x.b", "b"),
+        ("throw \"my words\"", "my words"),
+    ] {
+        let functions = if body.starts_with("fn") { "fn f(x) { f(x) }" } else { "" };
+        let body = body.strip_prefix("fn f(x) { f(x) } ").unwrap_or(body);
+        let source = format!("{functions}\nalias(\"go\", || {{ {body} }});");
+        let loaded = load_sources(vec![("t.rhai".into(), source.clone())]);
+        let message = match loaded.1.first() {
+            Some(problem) => problem.message.clone(),
+            None => match slice(&source, 0, &Journal::new()).end {
+                End::Failed(failure) => failure.message,
+                other => panic!("{body}: {other:?}"),
+            },
+        };
+        assert!(message.contains(want), "{body}: {message}");
+    }
+}
+
+#[test]
+fn effects_are_refused_while_a_script_loads() {
+    for effect in
+        ["say(\"x\")", "now()", "recall(\"x\")", "ask(\"x\")", "exec(\"x\")", "execution()"]
+    {
+        let (_, problems) = load_sources(vec![("t.rhai".into(), format!("\n  {effect};"))]);
+        let problem = problems.first().unwrap_or_else(|| panic!("{effect} is accepted"));
+        assert!(problem.message.contains("top level"), "{problem}");
+        assert_eq!((problem.line, problem.column), (2, 3), "{effect}");
+    }
+}
+
+#[test]
+fn problems_are_told_all_at_once_with_their_places() {
+    let sources = [
+        ("a.rhai", "alias(\"go\", || 1);"),
+        ("b.rhai", "alias(\"go\", || 1);"),
+        ("c.rhai", "let x = 1\nlet y = 2;"),
+        ("d.rhai", "\nalias(\"{x}\", || 1);"),
+        ("e.rhai", "alias(\"x\", #{ hlep: \"\" }, || 1);"),
+        ("f.rhai", "sya(1);"),
+        ("g.rhai", "alias(\"three\", |a, b, c| 1);"),
+        ("h.rhai", "action(\"x\", #{ run: \"ls\", effect: \"twice\" });"),
+        ("i.rhai", "alias(\"fine\", |args| 1);"),
+    ];
+    let sources = sources.map(|(file, source)| (file.to_owned(), source.to_owned())).to_vec();
+    let (set, problems) = load_sources(sources);
+    let loaded: Vec<&String> = set.scripts.keys().collect();
+    assert_eq!(loaded, ["a.rhai", "i.rhai"]);
+    let shown: BTreeMap<String, String> = problems
+        .iter()
+        .map(|p| (p.file.clone(), format!("{}:{} {}", p.line, p.column, p.message)))
+        .collect();
+    for (file, want) in [
+        ("b.rhai", "the alias `go` is already in a.rhai"),
+        ("c.rhai", "2:1"),
+        ("d.rhai", "2:1 format `{x}`"),
+        ("e.rhai", "1:1 `alias` has no option `hlep`"),
+        ("f.rhai", "1:1 there is no function `sya"),
+        ("g.rhai", "1:1 a handler takes `args` and `msg`, not 3 parameters"),
+        ("h.rhai", "1:1 `effect` is"),
+    ] {
+        let got = shown.get(file).unwrap_or_else(|| panic!("{file} has no problem"));
+        assert!(got.contains(want), "{file}: {got}");
+    }
+    let hint = problems.iter().find(|p| p.file == "f.rhai").and_then(|p| p.hint.clone());
+    assert_eq!(hint.as_deref(), Some("did you mean `say`?"));
+}
+
+#[test]
+fn printing_is_bounded() {
+    let done = slice(
+        "alias(\"go\", || { for i in 0..3000 { print(\"xxxxxxxxxxxxxxxxxxxx\"); } });",
+        0,
+        &Journal::new(),
+    );
+    let most = beadle::script::context::PRINT_BYTES_MAX + 3_001;
+    assert!(done.printed.len() <= most, "{}", done.printed.len());
+}
+
+#[test]
+fn a_script_can_catch_what_an_action_does() {
+    let source = r#"
+        action("a.b", #{ run: ["true"] });
+        alias("go", || { try { exec("a.b"); } catch (e) { reply(`${e.kind}: ${e.message}`); } });"#;
+    let mut journal = Journal::new();
+    take(&mut journal, &slice(source, 0, &Journal::new()), &mut vec![]);
+    let error = json!({ "kind": "failed", "message": "no such host" });
+    journal.get_mut("0").expect("the exec").result = Some(EffectResult::Err(error));
+    let done = slice(source, 0, &journal);
+    assert_eq!(done.entries[0].args["text"], "failed: no such host");
+}
+
+#[test]
+fn wrong_calls_of_actions_are_told_before_anything_runs() {
+    for (call, want) in [
+        ("exec(\"a.c\")", "there is no action `a.c`; did you mean `a.b`?"),
+        ("exec(\"a.b\", #{})", "`a.b` needs `n`"),
+        ("exec(\"a.b\", #{ n: \"x\" })", "`n` must be a whole number"),
+        ("exec(\"a.b\", #{ n: 1, m: 2 })", "`a.b` has no parameter `m`; it takes n"),
+        ("exec(\"a.b\", #{ n: 1 }, #{ tiemout: 3 })", "`exec` has no option `tiemout`"),
+    ] {
+        let source = format!(
+            "action(\"a.b\", #{{ run: [\"true\"], params: #{{ n: \"int\" }} }});\nalias(\"go\", || {call});"
+        );
+        let End::Failed(failure) = slice(&source, 0, &Journal::new()).end else {
+            panic!("{call} is accepted")
+        };
+        assert!(failure.message.contains(want), "{call}: {}", failure.message);
+        assert_eq!(failure.line, 2, "{call}");
+    }
+}
+
+#[test]
+fn shipped_scripts_load() {
+    let (set, problems) = beadle::script::load::load_folder(std::path::Path::new("scripts"));
+    assert!(problems.is_empty(), "{problems:?}");
+    let actions: &BTreeMap<String, ActionDef> = &set.actions;
+    assert!(actions.contains_key("cloud.create_vm"));
+}
