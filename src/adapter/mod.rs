@@ -1,0 +1,121 @@
+//! The outside, one file or folder a system. Adapters know no rules and no store: they bring triggers in and take messages out.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::{MessageId, PostId, RoomId, UserId};
+use crate::domain::trigger::Trigger;
+
+pub mod matrix;
+pub mod process;
+pub mod render;
+pub mod terminal;
+
+/// Most triggers in one hand-over.
+pub const INCOMING_TRIGGERS_MAX: usize = 64;
+
+/// What a chat network brings: triggers in their order, and the position behind them.
+#[derive(Debug, Clone, Default)]
+pub struct Incoming {
+    /// At most 64.
+    pub triggers: Vec<Trigger>,
+    /// The source's position when all of these are recorded: Matrix's `next_batch`.
+    pub sync: Option<String>,
+}
+
+/// Takes what happened outside. When it returns, everything that matters of it is on disk.
+pub trait Intake: Send + Sync {
+    /// Records triggers and the position behind them; known ones are left out.
+    fn record(&self, incoming: Incoming) -> BoxFuture<'_, Result<(), IntakeError>>;
+
+    /// The last recorded position of the source.
+    ///
+    /// # Errors
+    /// [`IntakeError`] if the log cannot be read.
+    fn sync_token(&self) -> Result<Option<String>, IntakeError>;
+
+    /// Records an invitation's outcome.
+    fn invite(&self, invite: Invite) -> BoxFuture<'_, Result<(), IntakeError>>;
+
+    /// Tells the intake what the bot is called on this network.
+    fn names(&self, names: Vec<String>);
+}
+
+/// An invitation and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// The room.
+    pub room: RoomId,
+    /// Who invited.
+    pub inviter: UserId,
+    /// Whether the bot joined.
+    pub accepted: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// Nothing more can be recorded: do not acknowledge, and stop.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot record what happened outside: {0}")]
+pub struct IntakeError(pub String);
+
+/// A chat network that the bot can speak on.
+pub trait Chat: Send + Sync {
+    /// Sends a message; the same message id sends it once, however often this is called.
+    fn send<'a>(&'a self, outgoing: &'a Outgoing) -> BoxFuture<'a, Result<PostId, SendError>>;
+
+    /// Shows or hides that the bot is busy in a room; a failure is no matter.
+    fn typing<'a>(&'a self, room: &'a RoomId, on: bool) -> BoxFuture<'a, ()>;
+}
+
+/// A rendered message on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// Its id; the network's transaction id.
+    pub message: MessageId,
+    /// Where.
+    pub room: RoomId,
+    /// Its relation to other posts.
+    pub relation: Relation,
+    /// Plain text.
+    pub plain: String,
+    /// HTML, where it says more.
+    pub html: Option<String>,
+    /// Who is notified.
+    pub mentions: Vec<UserId>,
+}
+
+/// A message's relation to other posts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// It stands alone.
+    New,
+    /// It replies to a post.
+    Reply(PostId),
+    /// It stands in the thread with this root.
+    Thread(PostId),
+    /// It replaces an earlier post of the bot.
+    Edit(PostId),
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It may work later.
+    #[error("not sent yet: {reason}")]
+    Later {
+        /// What happened.
+        reason: String,
+        /// What the network asks us to wait.
+        after: Option<Duration>,
+    },
+    /// It will never work.
+    #[error("cannot be sent: {reason}")]
+    Never {
+        /// What happened.
+        reason: String,
+    },
+}
