@@ -1,0 +1,283 @@
+//! The connection: opens the store, sets it back to the position in the log, and says what the bot is called.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use matrix_sdk::Client;
+use matrix_sdk::authentication::matrix::MatrixSession;
+use matrix_sdk::config::RequestConfig;
+use matrix_sdk::cross_process_lock::CrossProcessLockConfig;
+use matrix_sdk::ruma::{OwnedUserId, RoomAliasId};
+use matrix_sdk::store::{StateStoreDataKey, StateStoreDataValue};
+use tokio::sync::{Notify, watch};
+
+use super::invites::Joined;
+use super::position::Position;
+use super::session::{Secret, Session, SessionError, matrix_dir, store_path};
+use super::trouble::{Trouble, hint};
+use crate::adapter::{Intake, IntakeError};
+use crate::domain::id::{RoomId, UserId};
+
+/// Longest wait for one answer of the homeserver.
+pub const REQUEST_MS_MAX: u64 = 30_000;
+/// Most tries of one request inside the SDK; the outbox has its own patience.
+pub const REQUEST_TRIES_MAX: usize = 3;
+/// How long a sync waits for something to happen, unless configured.
+pub const SYNC_TIMEOUT_MS: u64 = 30_000;
+
+/// What is configured about Matrix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatrixSettings {
+    /// Another address for the homeserver than the one found at login.
+    pub homeserver: Option<String>,
+    /// Whose invitations are accepted: `@ana:example.org`, `@*:example.org`.
+    pub invites_allow: Vec<String>,
+    /// Another management room than the one that the login made.
+    pub management_room: Option<RoomId>,
+    /// How long a sync waits for something to happen.
+    pub sync_timeout_ms: u64,
+}
+
+impl Default for MatrixSettings {
+    fn default() -> Self {
+        Self {
+            homeserver: None,
+            invites_allow: Vec::new(),
+            management_room: None,
+            sync_timeout_ms: SYNC_TIMEOUT_MS,
+        }
+    }
+}
+
+/// The bot's account at its homeserver.
+pub struct Matrix {
+    pub(super) client: Client,
+    pub(super) user: OwnedUserId,
+    pub(super) settings: MatrixSettings,
+    pub(super) management_room: Option<RoomId>,
+    pub(super) intake: Arc<dyn Intake>,
+    pub(super) ready: watch::Sender<bool>,
+    pub(super) invited: Notify,
+    pub(super) joined: Mutex<Joined>,
+}
+
+impl fmt::Debug for Matrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matrix").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There was no login.
+    #[error("the bot has no Matrix account yet")]
+    NotLoggedIn,
+    /// The homeserver does not know the login any more.
+    #[error("`{user}` is logged out: the homeserver does not know this login any more")]
+    LoggedOut {
+        /// The account.
+        user: UserId,
+    },
+    /// No answer.
+    #[error("cannot reach the homeserver `{homeserver}`: {reason}")]
+    Unreachable {
+        /// Its address.
+        homeserver: String,
+        /// What happened.
+        reason: String,
+        /// What to check.
+        hint: &'static str,
+    },
+    /// The session file cannot be used.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    /// The store of keys and rooms cannot be opened.
+    #[error("cannot open the Matrix store: {reason}")]
+    Store {
+        /// What happened.
+        reason: String,
+    },
+    /// The homeserver answers and refuses.
+    #[error("the homeserver refuses: {reason}")]
+    Refused {
+        /// What it says.
+        reason: String,
+    },
+}
+
+impl ConnectError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotLoggedIn => "log in once with `beadle login`",
+            Self::LoggedOut { .. } => {
+                "move the folder `matrix` of the data directory away and `beadle login` again, with the recovery key"
+            }
+            Self::Unreachable { hint, .. } => hint,
+            Self::Session(_) => "check the folder `matrix` of the data directory, or log in again",
+            Self::Store { .. } => {
+                "is another process using it? else move `matrix` away and log in again"
+            }
+            Self::Intake(_) | Self::Refused { .. } => "see the reason",
+        }
+    }
+}
+
+/// How requests are tried.
+pub(super) fn request_config() -> RequestConfig {
+    let timeout = Duration::from_millis(REQUEST_MS_MAX);
+    RequestConfig::new().timeout(timeout).retry_limit(REQUEST_TRIES_MAX)
+}
+
+/// Opens a client on a store; a bare server name is looked up, an address is taken as it is.
+pub(super) async fn open(
+    homeserver: &str,
+    store: &Path,
+    passphrase: &Secret,
+) -> Result<Client, Trouble> {
+    let builder = match homeserver.contains("://") {
+        true => Client::builder().homeserver_url(homeserver),
+        false => Client::builder().server_name_or_homeserver_url(homeserver),
+    };
+    let built = builder
+        .sqlite_store(store, Some(passphrase.expose()))
+        .cross_process_store_config(CrossProcessLockConfig::SingleProcess)
+        .request_config(request_config())
+        .handle_refresh_tokens()
+        .build()
+        .await;
+    built.map_err(|error| (&error).into())
+}
+
+impl Matrix {
+    /// Opens the account of a data directory and checks that the homeserver still knows it.
+    ///
+    /// Before anything is read, the SDK is set back to the position in the log: what came after it comes again.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing was read or sent then.
+    pub async fn connect(
+        data_dir: &Path,
+        settings: MatrixSettings,
+        intake: Arc<dyn Intake>,
+    ) -> Result<Arc<Self>, ConnectError> {
+        let session = Session::load(data_dir)?.ok_or(ConnectError::NotLoggedIn)?;
+        let homeserver = settings.homeserver.clone().unwrap_or_else(|| session.homeserver.clone());
+        let dir = matrix_dir(data_dir);
+        let failed = |trouble: Trouble| connect_error(&trouble, &session.user_id, &homeserver);
+        let store = store_path(&dir);
+        let client = open(&homeserver, &store, &session.store_passphrase).await.map_err(failed)?;
+        let position = intake.sync_token()?.map(|text| Position::parse(&text));
+        rewind(&client, position.as_ref()).await.map_err(failed)?;
+        let Some(sdk_session) = session.to_sdk() else {
+            return Err(ConnectError::Store { reason: "the session names no account".into() });
+        };
+        keep_tokens(&client, session.clone(), dir).map_err(failed)?;
+        restore(&client, sdk_session).await.map_err(failed)?;
+        let me = client.whoami().await.map_err(|error| failed((&error).into()))?;
+        intake.names(names(&client, &me.user_id).await);
+        tracing::info!(user = %me.user_id, "connected");
+        let management_room = settings.management_room.clone().or(session.management_room);
+        Ok(Arc::new(Self {
+            client,
+            user: me.user_id,
+            settings,
+            management_room,
+            intake,
+            ready: watch::Sender::new(false),
+            invited: Notify::new(),
+            joined: Mutex::default(),
+        }))
+    }
+
+    /// The account.
+    pub fn user_id(&self) -> UserId {
+        UserId(self.user.to_string())
+    }
+
+    /// The room that a name such as `#ops:example.org` stands for, as the homeserver says.
+    pub async fn resolve(&self, name: &str) -> Option<RoomId> {
+        let alias = <&RoomAliasId>::try_from(name).ok()?;
+        let resolved = self.client.resolve_room_alias(alias).await.ok()?;
+        Some(RoomId(resolved.room_id.to_string()))
+    }
+
+    /// Where the bot reports to its owner.
+    pub fn management_room(&self) -> Option<&RoomId> {
+        self.management_room.as_ref()
+    }
+
+    /// Becomes true when the first sync is through.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+}
+
+/// What the failure of a step means for the connection.
+fn connect_error(trouble: &Trouble, user: &UserId, homeserver: &str) -> ConnectError {
+    let reason = trouble.reason();
+    match trouble {
+        Trouble::LoggedOut => ConnectError::LoggedOut { user: user.clone() },
+        Trouble::Local(_) => ConnectError::Store { reason },
+        Trouble::Refused { .. } => ConnectError::Refused { reason },
+        Trouble::Limited(_) | Trouble::Unreachable(_) | Trouble::Server(_) => {
+            let hint = hint(&reason);
+            ConnectError::Unreachable { homeserver: homeserver.to_owned(), reason, hint }
+        }
+    }
+}
+
+/// Sets the SDK's position to the log's; only before the session is restored, or it answers with nothing.
+async fn rewind(client: &Client, position: Option<&Position>) -> Result<(), Trouble> {
+    let store = client.state_store();
+    let done = match position {
+        Some(position) => {
+            let token = StateStoreDataValue::SyncToken(position.token.clone());
+            store.set_kv_data(StateStoreDataKey::SyncToken, token).await
+        }
+        None => store.remove_kv_data(StateStoreDataKey::SyncToken).await,
+    };
+    done.map_err(|error| Trouble::Local(error.to_string()))
+}
+
+async fn restore(client: &Client, session: MatrixSession) -> Result<(), Trouble> {
+    client.restore_session(session).await.map_err(|error| (&error).into())
+}
+
+/// What the bot answers to.
+async fn names(client: &Client, user: &OwnedUserId) -> Vec<String> {
+    let mut names = vec![user.to_string(), user.localpart().to_owned()];
+    match client.account().get_display_name().await {
+        Ok(Some(name)) if !names.contains(&name) => names.push(name),
+        Ok(_) => {}
+        Err(error) => {
+            let reason = Trouble::from(&error).reason();
+            tracing::warn!(reason, "own display name not known");
+        }
+    }
+    names
+}
+
+/// Keeps new tokens in the session file before they are used, where the homeserver lets the old ones expire.
+fn keep_tokens(client: &Client, session: Session, dir: PathBuf) -> Result<(), Trouble> {
+    let data_dir = dir.parent().map(Path::to_path_buf).unwrap_or_default();
+    let reload = move |_| {
+        let session = Session::load(&data_dir)?.and_then(|session| session.to_sdk());
+        Ok(session.ok_or("the session file is gone")?.tokens)
+    };
+    let save = move |client: Client| {
+        let tokens = client.session_tokens().ok_or("there are no tokens")?;
+        let mut session = session.clone();
+        session.access_token = Secret::new(tokens.access_token);
+        session.refresh_token = tokens.refresh_token.map(Secret::new);
+        Ok(session.save(&dir)?)
+    };
+    let kept = client.set_session_callbacks(Box::new(reload), Box::new(save));
+    kept.map_err(|error| (&error).into())
+}

@@ -1,0 +1,260 @@
+//! Looks at the Matrix side of an installation and says what is wrong and how to mend it.
+//!
+//! It never opens the store, so it can look while the bot runs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use matrix_sdk::reqwest;
+use serde_json::{Value, json};
+
+use super::client::{MatrixSettings, REQUEST_MS_MAX};
+use super::pace::now;
+use super::session::{Session, is_private, matrix_dir, recovery_key_path, session_path};
+use super::trouble::{hint, unreachable_reason};
+
+/// How far the clocks may differ.
+pub const CLOCK_MS_MAX: i64 = 10 * 60 * 1000;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub name: &'static str,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was seen.
+    pub detail: String,
+    /// What to do, if it is not.
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    fn good(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, ok: true, detail: detail.into(), remedy: None }
+    }
+
+    fn bad(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { name, ok: false, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+/// Looks at everything about Matrix; stops early where the rest cannot be known.
+pub async fn check(data_dir: &Path, settings: &MatrixSettings) -> Vec<Finding> {
+    let dir = matrix_dir(data_dir);
+    let session = match Session::load(data_dir) {
+        Ok(Some(session)) => {
+            let management_room = settings.management_room.clone().or(session.management_room);
+            Session { management_room, ..session }
+        }
+        Ok(None) => {
+            return vec![Finding::bad("login", "there is no session", "run `beadle login`")];
+        }
+        Err(error) => {
+            let remedy = "move the folder `matrix` away and run `beadle login`";
+            return vec![Finding::bad("login", error.to_string(), remedy)];
+        }
+    };
+    let mut findings = vec![
+        private("session file", &session_path(&dir)),
+        private("recovery key", &recovery_key_path(&dir)),
+    ];
+    let address = settings.homeserver.as_deref().unwrap_or(&session.homeserver);
+    let server = Server::new(address, &session);
+    match server.versions().await {
+        Ok(clock) => findings.extend([Finding::good("homeserver", address), clock_finding(clock)]),
+        Err(reason) => {
+            findings.push(Finding::bad(
+                "homeserver",
+                format!("{address}: {reason}"),
+                hint(&reason),
+            ));
+            return findings;
+        }
+    }
+    findings.push(server.token().await);
+    if findings.iter().all(|finding| finding.name != "token" || finding.ok) {
+        findings.push(server.device().await);
+        findings.push(server.management_room().await);
+    }
+    findings
+}
+
+/// That a file is there and its owner's only.
+fn private(name: &'static str, path: &Path) -> Finding {
+    let shown = path.display();
+    match is_private(path) {
+        Ok(true) => Finding::good(name, format!("`{shown}`")),
+        Ok(false) => {
+            let detail = format!("other users can read `{shown}`");
+            Finding::bad(name, detail, format!("chmod 600 '{shown}'"))
+        }
+        Err(error) => {
+            let remedy = "put it back from your backup, or log in again";
+            Finding::bad(name, format!("`{shown}`: {error}"), remedy)
+        }
+    }
+}
+
+/// That the clocks agree; the homeserver's is in its answers.
+fn clock_finding(date: Option<String>) -> Finding {
+    let parsed = date.as_deref().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    let Some(theirs) = parsed.map(|date| date.timestamp().as_millisecond()) else {
+        return Finding::good("clock", "the homeserver does not say its time");
+    };
+    let ahead_s = (now().0 - theirs) / 1000;
+    match ahead_s.abs() * 1000 > CLOCK_MS_MAX {
+        false => Finding::good("clock", format!("{ahead_s} s ahead of the homeserver")),
+        true => Finding::bad(
+            "clock",
+            format!("{ahead_s} s ahead of the homeserver"),
+            "set this machine's clock, best with NTP",
+        ),
+    }
+}
+
+/// The homeserver, asked without the SDK and its store.
+struct Server<'a> {
+    address: &'a str,
+    session: &'a Session,
+    http: reqwest::Client,
+}
+
+impl<'a> Server<'a> {
+    fn new(address: &'a str, session: &'a Session) -> Self {
+        Self { address, session, http: reqwest::Client::new() }
+    }
+
+    /// Asks one thing; an answer of any status is an answer.
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, String> {
+        let request = request.timeout(Duration::from_millis(REQUEST_MS_MAX));
+        request.send().await.map_err(|error| unreachable_reason(&error))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/_matrix/client/{path}", self.address.trim_end_matches('/'))
+    }
+
+    /// Asks one thing as the bot, and reads the answer.
+    async fn read(&self, path: &str, body: Option<Value>) -> Result<Value, String> {
+        let request = match body {
+            None => self.http.get(self.url(path)),
+            Some(body) => self.http.post(self.url(path)).body(body.to_string()),
+        };
+        let answer = self.ask(request.bearer_auth(self.session.access_token.expose())).await?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|error| unreachable_reason(&error))?;
+        let value: Value = serde_json::from_str(&text).map_err(|_| status.to_string())?;
+        match status.is_success() {
+            true => Ok(value),
+            false => Err(value["errcode"].as_str().map_or(status.to_string(), str::to_owned)),
+        }
+    }
+
+    /// That it is a homeserver, and its time.
+    async fn versions(&self) -> Result<Option<String>, String> {
+        let answer = self.ask(self.http.get(self.url("versions"))).await?;
+        let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
+        let date = date.map(str::to_owned);
+        match answer.status() {
+            status if status.is_success() => Ok(date),
+            status => Err(format!("it answers with status {}", status.as_u16())),
+        }
+    }
+
+    async fn token(&self) -> Finding {
+        let (user, device) = (self.session.user_id.as_str(), self.session.device_id.as_str());
+        match self.read("v3/account/whoami", None).await {
+            Ok(me) if me["user_id"] == user && me["device_id"] == device => {
+                Finding::good("token", format!("`{user}`, device {device}"))
+            }
+            Ok(_) => Finding::bad("token", "it belongs to another device", "log in again"),
+            Err(reason) => {
+                let remedy =
+                    "move the folder `matrix` away and log in again, with the recovery key";
+                Finding::bad("token", reason, remedy)
+            }
+        }
+    }
+
+    async fn device(&self) -> Finding {
+        let user = self.session.user_id.as_str();
+        let asked = self.read("v3/keys/query", Some(json!({"device_keys": {user: []}}))).await;
+        match asked.map(|keys| is_signed(&keys, user, &self.session.device_id)) {
+            Ok(true) => Finding::good("device", "signed by its owner"),
+            Ok(false) => Finding::bad(
+                "device",
+                "not signed by its owner: some clients will not send it keys",
+                "log in again with the recovery key",
+            ),
+            Err(reason) => Finding::bad("device", reason, "try again"),
+        }
+    }
+
+    async fn management_room(&self) -> Finding {
+        let name = "management room";
+        let Some(room) = &self.session.management_room else {
+            let remedy = "log in again with `--owner @you:server`";
+            return Finding::bad(name, "there is none", remedy);
+        };
+        let joined = self.read("v3/joined_rooms", None).await;
+        let is_in = |rooms: &Value| {
+            let rooms = rooms["joined_rooms"].as_array();
+            rooms.is_some_and(|rooms| rooms.iter().any(|id| id == room.as_str()))
+        };
+        match joined.map(|rooms| is_in(&rooms)) {
+            Ok(true) => Finding::good(name, format!("`{room}`")),
+            Ok(false) => {
+                let remedy = "invite the bot into it again";
+                Finding::bad(name, format!("the bot is no longer in `{room}`"), remedy)
+            }
+            Err(reason) => Finding::bad(name, reason, "try again"),
+        }
+    }
+}
+
+/// Whether a device carries a signature of its owner's self-signing key.
+fn is_signed(keys: &Value, user: &str, device: &str) -> bool {
+    let signatures = &keys["device_keys"][user][device]["signatures"][user];
+    let signing = keys["self_signing_keys"][user]["keys"].as_object();
+    signing.is_some_and(|signing| signing.keys().any(|key| signatures[key].is_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_signed_by_its_owner_or_not() {
+        let keys = |signer: &str| {
+            json!({"device_keys": {"@b:hs": {"D": {"signatures": {"@b:hs": {signer: "sig"}}}}},
+                   "self_signing_keys": {"@b:hs": {"keys": {"ed25519:SSK": "SSK"}}}})
+        };
+        for (keys, device, want) in [
+            (keys("ed25519:SSK"), "D", true),
+            (keys("ed25519:D"), "D", false),
+            (keys("ed25519:SSK"), "E", false),
+            (json!({}), "D", false),
+        ] {
+            assert_eq!(is_signed(&keys, "@b:hs", device), want, "{keys} {device}");
+        }
+    }
+
+    #[test]
+    fn clocks_may_differ_a_little() {
+        let date = |ms: i64| {
+            let time = jiff::Timestamp::from_millisecond(now().0 + ms).expect("a time");
+            Some(time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+        };
+        for (date, want) in [
+            (date(0), true),
+            (date(CLOCK_MS_MAX - 5_000), true),
+            (date(CLOCK_MS_MAX + 5_000), false),
+            (date(-CLOCK_MS_MAX - 5_000), false),
+            (Some("yesterday".into()), true),
+            (None, true),
+        ] {
+            assert_eq!(clock_finding(date.clone()).ok, want, "{date:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A sync's answer → the triggers in it, room by room, in their order, with what is missing between filled in.
+
+use std::collections::BTreeSet;
+
+use matrix_sdk::Room;
+use matrix_sdk::ruma::UserId as MatrixUserId;
+use matrix_sdk::sync::{JoinedRoomUpdate, SyncResponse};
+
+use super::client::Matrix;
+use super::doctor::CLOCK_MS_MAX;
+use super::gap::{self, GAP_HORIZON_MS};
+use super::inbound::{self, Facts, NETWORK, short_name};
+use super::position::Position;
+use super::receipts::Receipt;
+use super::sync::SyncError;
+use super::timeline::{Seen, after_join};
+use crate::domain::id::RoomId;
+use crate::domain::trigger::{Place, Trigger};
+
+/// The members of a room where the bot is alone with one person.
+const DIRECT_MEMBERS: u64 = 2;
+
+/// What one answer brings.
+#[derive(Debug, Default)]
+pub(super) struct Harvest {
+    /// In the order of each room.
+    pub triggers: Vec<Trigger>,
+    /// The last post of each room, to be sent when the triggers are recorded.
+    pub receipts: Vec<Receipt>,
+}
+
+impl Matrix {
+    /// The triggers of an answer to a sync from `since`.
+    pub(super) async fn harvest(
+        &self,
+        response: &SyncResponse,
+        since: Option<&Position>,
+    ) -> Result<Harvest, SyncError> {
+        let mut harvest = Harvest::default();
+        for (id, update) in &response.rooms.joined {
+            let Some(room) = self.client.get_room(id) else {
+                tracing::error!(room = %id, "a joined room is unknown");
+                continue;
+            };
+            let events = self.events(&room, update, since).await?;
+            let triggers = self.triggers(&room, events).await;
+            harvest.receipts.extend(triggers.last().and_then(Receipt::of));
+            harvest.triggers.extend(triggers);
+        }
+        Ok(harvest)
+    }
+
+    /// The new events of a room: from the gap, if there is one, and from the timeline.
+    async fn events(
+        &self,
+        room: &Room,
+        update: &JoinedRoomUpdate,
+        since: Option<&Position>,
+    ) -> Result<Vec<Seen>, SyncError> {
+        let user = self.user.as_str();
+        let timeline: Vec<Seen> = update.timeline.events.iter().filter_map(Seen::read).collect();
+        let joins = timeline.iter().any(|seen| seen.is_join_of(user));
+        let mut events = match (since, &update.timeline.prev_batch) {
+            (Some(since), Some(from)) if update.timeline.limited && !joins => {
+                gap::fill(room, from, since.at.map(|at| at.0 - GAP_HORIZON_MS)).await?
+            }
+            _ => Vec::new(),
+        };
+        events.extend(timeline);
+        let mut known = BTreeSet::new();
+        events.retain(|seen| known.insert(seen.text("event_id").to_owned()));
+        let since_ms = since.and_then(|since| since.at).map(|at| at.0 - CLOCK_MS_MAX);
+        for seen in &events {
+            let new = since_ms.is_some_and(|since_ms| seen.sent_ms() >= since_ms);
+            if let Some(inviter) = seen.accepted_invitation_of(user).filter(|_| new) {
+                self.joined_by_invitation(room.room_id().as_str(), inviter).await?;
+            }
+        }
+        Ok(after_join(events, user, since.is_some()))
+    }
+
+    /// The triggers among a room's events.
+    async fn triggers(&self, room: &Room, events: Vec<Seen>) -> Vec<Trigger> {
+        let place = place(room).await;
+        let mut triggers = Vec::new();
+        for seen in events {
+            tracing::trace!(room = %room.room_id(), event = %seen.event, "event");
+            let name = name(room, seen.text("sender")).await;
+            let facts = Facts { account: self.user.as_str(), place: &place, name: &name };
+            triggers.extend(inbound::trigger(&seen, &facts));
+        }
+        triggers
+    }
+}
+
+/// What is known of a room.
+async fn place(room: &Room) -> Place {
+    let name = match room.cached_display_name() {
+        Some(name) => Some(name),
+        None => room.display_name().await.ok(),
+    };
+    Place {
+        network: NETWORK.into(),
+        room: RoomId(room.room_id().to_string()),
+        name: name.map(|name| short_name(&name.to_string())).unwrap_or_default(),
+        thread: None,
+        direct: room.joined_members_count() == DIRECT_MEMBERS,
+        encrypted: room.encryption_state().is_encrypted(),
+    }
+}
+
+/// What a member of a room is called there; empty if it is not known here.
+async fn name(room: &Room, user: &str) -> String {
+    let Ok(user) = <&MatrixUserId>::try_from(user) else {
+        return String::new();
+    };
+    let member = room.get_member_no_sync(user).await.ok().flatten();
+    member.and_then(|member| member.display_name().map(str::to_owned)).unwrap_or_default()
+}

@@ -1,0 +1,154 @@
+//! A room's event → the trigger it is, if it is one.
+
+use serde_json::Value;
+
+use super::timeline::{Origin, Seen};
+use crate::domain::id::{DedupeKey, PostId, Timestamp, UserId};
+use crate::domain::trigger::{
+    MESSAGE_BYTES_MAX, Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
+};
+
+/// Longest name of a person or room that is kept, in characters.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Longest key of a reaction that is kept, in characters; longer ones are no reaction.
+pub const REACTION_CHARS_MAX: usize = 64;
+/// The network of everything that is not behind a bridge.
+pub(super) const NETWORK: &str = "matrix";
+
+/// What is known beside the event itself.
+#[derive(Debug, Clone)]
+pub(super) struct Facts<'a> {
+    /// Our own account.
+    pub account: &'a str,
+    /// Where it was said; the thread is filled in from the event.
+    pub place: &'a Place,
+    /// What its sender is called.
+    pub name: &'a str,
+}
+
+/// The trigger that an event is: a message, a reaction or something unreadable, of anybody but us.
+pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
+    let (sender, post) = (seen.text("sender"), seen.text("event_id"));
+    if sender.is_empty() || post.is_empty() || sender == facts.account {
+        return None;
+    }
+    let speaker = Speaker {
+        id: UserId(sender.to_owned()),
+        name: name(facts.name, sender),
+        network: NETWORK.into(),
+        account: None,
+        trust: trust(seen.origin),
+    };
+    let what = match seen.text("type") {
+        "m.room.message" => message(&seen.event["content"], speaker, facts, post)?,
+        "m.reaction" => reaction(&seen.event["content"], speaker, facts, post)?,
+        "m.room.encrypted" if seen.event["content"]["algorithm"].is_string() => {
+            let place = place(&seen.event["content"], facts);
+            What::Undecryptable(Undecryptable { place, speaker, post: PostId(post.to_owned()) })
+        }
+        _ => return None,
+    };
+    let key = DedupeKey::new(&[NETWORK, facts.account, facts.place.room.as_str(), post]);
+    Some(Trigger { key, at: Timestamp(seen.sent_ms()), what })
+}
+
+/// A message of a person; what bots say (`m.notice`) is none.
+fn message(content: &Value, speaker: Speaker, facts: &Facts, post: &str) -> Option<What> {
+    let relation = &content["m.relates_to"];
+    let edits = relation_of(relation, "m.replace");
+    let said = if edits.is_some() { &content["m.new_content"] } else { content };
+    if said["msgtype"] != "m.text" {
+        return None;
+    }
+    let answered = post_id(&relation["m.in_reply_to"]["event_id"]);
+    let body = said["body"].as_str()?;
+    let text = if answered.is_some() { without_quote(body) } else { body };
+    let falls_back = relation["is_falling_back"] == true;
+    Some(What::Message(Message {
+        place: place(content, facts),
+        speaker,
+        post: PostId(post.to_owned()),
+        text: cut(text, MESSAGE_BYTES_MAX).to_owned(),
+        command: None,
+        reply_to: answered.filter(|_| !falls_back),
+        edits,
+    }))
+}
+
+/// A reaction to a post.
+fn reaction(content: &Value, speaker: Speaker, facts: &Facts, post: &str) -> Option<What> {
+    let relation = &content["m.relates_to"];
+    let target = relation_of(relation, "m.annotation")?;
+    let key = relation["key"].as_str()?;
+    let short = !key.is_empty() && key.chars().count() <= REACTION_CHARS_MAX;
+    short.then(|| {
+        let place = facts.place.clone();
+        What::Reaction(Reaction {
+            place,
+            speaker,
+            post: PostId(post.to_owned()),
+            target,
+            key: key.to_owned(),
+        })
+    })
+}
+
+/// The place, with the thread that the event stands in.
+fn place(content: &Value, facts: &Facts) -> Place {
+    let thread = relation_of(&content["m.relates_to"], "m.thread");
+    Place { thread, ..facts.place.clone() }
+}
+
+/// The post that an event is related to in a certain way.
+fn relation_of(relation: &Value, kind: &str) -> Option<PostId> {
+    (relation["rel_type"] == kind).then(|| post_id(&relation["event_id"]))?
+}
+
+/// A post's id.
+fn post_id(value: &Value) -> Option<PostId> {
+    value.as_str().filter(|id| !id.is_empty()).map(|id| PostId(id.to_owned()))
+}
+
+/// How strongly the way an event came proves its sender.
+fn trust(origin: Origin) -> Trust {
+    match origin {
+        Origin::SignedDevice => Trust::Device,
+        Origin::Plain | Origin::OtherDevice | Origin::Undecryptable => Trust::Account,
+        Origin::Mismatched => Trust::Nothing,
+    }
+}
+
+/// A person's name, or what stands between `@` and `:` in the account.
+fn name(name: &str, account: &str) -> String {
+    let named = short_name(name);
+    let localpart = account.strip_prefix('@').unwrap_or(account).split(':').next();
+    if named.is_empty() { short_name(localpart.unwrap_or(account)) } else { named }
+}
+
+/// A name on one line and of bounded length.
+pub(super) fn short_name(name: &str) -> String {
+    let visible = name.chars().map(|c| if c.is_control() { ' ' } else { c });
+    visible.collect::<String>().trim().chars().take(NAME_CHARS_MAX).collect()
+}
+
+/// The text without the quotation that older clients put before a reply.
+fn without_quote(body: &str) -> &str {
+    if !(body.starts_with("> <@") || body.starts_with("> * <@")) {
+        return body;
+    }
+    let mut rest = body;
+    while rest.starts_with('>') {
+        rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+    }
+    rest.strip_prefix('\n').unwrap_or(rest)
+}
+
+/// The beginning of a text, whole characters only.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+#[path = "inbound_tests.rs"]
+mod tests;

@@ -1,0 +1,169 @@
+//! Events as homeservers send them, and what becomes of them.
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::id::RoomId;
+
+fn place_of_test() -> Place {
+    Place {
+        network: NETWORK.into(),
+        room: RoomId("!room".into()),
+        name: "ops".into(),
+        thread: None,
+        direct: false,
+        encrypted: true,
+    }
+}
+
+fn read(kind: &str, sender: &str, content: Value, origin: Origin) -> Option<Trigger> {
+    let event = json!({"type": kind, "sender": sender, "event_id": "$1", "content": content,
+                       "origin_server_ts": 7});
+    let place = place_of_test();
+    let facts = Facts { account: "@bot:hs", place: &place, name: "Ana" };
+    trigger(&Seen { event, origin }, &facts)
+}
+
+/// A trigger in one line.
+fn shown(trigger: Option<Trigger>) -> String {
+    let id = |post: &Option<PostId>| post.as_ref().map_or("-".into(), ToString::to_string);
+    match trigger.map(|trigger| trigger.what) {
+        Some(What::Message(m)) => {
+            let (thread, reply, edits) = (id(&m.place.thread), id(&m.reply_to), id(&m.edits));
+            format!("{:?} thread={thread} reply={reply} edits={edits}", m.text)
+        }
+        Some(What::Reaction(r)) => format!("{} on {}", r.key, r.target),
+        Some(What::Undecryptable(u)) => format!("unreadable thread={}", id(&u.place.thread)),
+        Some(What::Timer(_)) | None => "nothing".into(),
+    }
+}
+
+#[test]
+fn messages_become_triggers() {
+    let reply = json!({"m.in_reply_to": {"event_id": "$q"}});
+    let thread = json!({"rel_type": "m.thread", "event_id": "$root", "is_falling_back": true,
+                        "m.in_reply_to": {"event_id": "$last"}});
+    let in_thread = json!({"rel_type": "m.thread", "event_id": "$root", "is_falling_back": false,
+                           "m.in_reply_to": {"event_id": "$q"}});
+    let edit = json!({"rel_type": "m.replace", "event_id": "$old"});
+    let new = json!({"msgtype": "m.text", "body": "!deploy api"});
+    let quoted = "> <@bot:hs> sure?\n> really\n\nyes\n> no";
+    for (content, want) in [
+        (json!({"msgtype": "m.text", "body": "!help"}), "\"!help\" thread=- reply=- edits=-"),
+        (json!({"msgtype": "m.notice", "body": "!help"}), "nothing"),
+        (json!({"msgtype": "m.emote", "body": "!help"}), "nothing"),
+        (json!({"msgtype": "m.text"}), "nothing"),
+        (json!({"msgtype": "m.text", "body": 12}), "nothing"),
+        (json!({}), "nothing"),
+        (
+            json!({"msgtype": "m.text", "body": quoted, "m.relates_to": reply}),
+            "\"yes\\n> no\" thread=- reply=$q edits=-",
+        ),
+        (
+            json!({"msgtype": "m.text", "body": "> <@bot:hs> hi", "m.relates_to": reply}),
+            "\"\" thread=- reply=$q edits=-",
+        ),
+        (
+            json!({"msgtype": "m.text", "body": "> <@x:hs> quoted by hand\n\nhi"}),
+            "\"> <@x:hs> quoted by hand\\n\\nhi\" thread=- reply=- edits=-",
+        ),
+        (
+            json!({"msgtype": "m.text", "body": "> just a quote", "m.relates_to": reply}),
+            "\"> just a quote\" thread=- reply=$q edits=-",
+        ),
+        (
+            json!({"msgtype": "m.text", "body": "yes", "m.relates_to": thread}),
+            "\"yes\" thread=$root reply=- edits=-",
+        ),
+        (
+            json!({"msgtype": "m.text", "body": "yes", "m.relates_to": in_thread}),
+            "\"yes\" thread=$root reply=$q edits=-",
+        ),
+        (
+            json!({"msgtype": "m.text", "body": "* x", "m.new_content": new, "m.relates_to": edit}),
+            "\"!deploy api\" thread=- reply=- edits=$old",
+        ),
+        (json!({"msgtype": "m.text", "body": "* x", "m.relates_to": edit}), "nothing"),
+    ] {
+        let got = shown(read("m.room.message", "@ana:hs", content.clone(), Origin::Plain));
+        assert_eq!(got, want, "{content}");
+    }
+}
+
+#[test]
+fn other_events_become_triggers_or_not() {
+    let on = |key: &str| {
+        let about = json!({"rel_type": "m.annotation", "event_id": "$q", "key": key});
+        json!({"m.relates_to": about})
+    };
+    let longest = "ä".repeat(REACTION_CHARS_MAX);
+    let text = json!({"msgtype": "m.text", "body": "hi"});
+    let cipher = json!({"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x",
+                        "m.relates_to": {"rel_type": "m.thread", "event_id": "$root"}});
+    for (kind, sender, content, want) in [
+        ("m.reaction", "@ana:hs", on("👍"), "👍 on $q"),
+        ("m.reaction", "@ana:hs", on(""), "nothing"),
+        ("m.reaction", "@ana:hs", on(&longest), &format!("{longest} on $q")),
+        ("m.reaction", "@ana:hs", on(&format!("{longest}x")), "nothing"),
+        ("m.reaction", "@ana:hs", json!({}), "nothing"),
+        ("m.reaction", "@bot:hs", on("👍"), "nothing"),
+        ("m.room.message", "@bot:hs", text.clone(), "nothing"),
+        ("m.room.message", "", text, "nothing"),
+        ("m.room.encrypted", "@ana:hs", cipher.clone(), "unreadable thread=$root"),
+        ("m.room.encrypted", "@bot:hs", cipher, "nothing"),
+        ("m.room.encrypted", "@ana:hs", json!({}), "nothing"),
+        ("m.room.topic", "@ana:hs", json!({"topic": "x"}), "nothing"),
+    ] {
+        let got = shown(read(kind, sender, content.clone(), Origin::Undecryptable));
+        assert_eq!(got, want, "{kind} {sender} {content}");
+    }
+}
+
+#[test]
+fn a_trigger_says_who_when_and_how_sure() {
+    for (origin, want) in [
+        (Origin::Plain, Trust::Account),
+        (Origin::SignedDevice, Trust::Device),
+        (Origin::OtherDevice, Trust::Account),
+        (Origin::Mismatched, Trust::Nothing),
+    ] {
+        let content = json!({"msgtype": "m.text", "body": "hi"});
+        let trigger = read("m.room.message", "@ana:hs", content, origin).expect("a message");
+        assert_eq!(trigger.key.as_str(), "matrix|@bot:hs|!room|$1");
+        assert_eq!(trigger.at, Timestamp(7));
+        let speaker = trigger.speaker().expect("a person");
+        assert_eq!((speaker.name.as_str(), speaker.trust), ("Ana", want), "{origin:?}");
+    }
+}
+
+#[test]
+fn names_are_short_and_on_one_line() {
+    let long = "ä".repeat(NAME_CHARS_MAX + 1);
+    for (given, account, want) in [
+        ("Ana", "@ana:hs", "Ana"),
+        ("", "@ana:hs", "ana"),
+        (" \n ", "@ana:hs", "ana"),
+        ("A\nna", "@ana:hs", "A na"),
+        ("", "nonsense", "nonsense"),
+        (&long, "@ana:hs", &long[..2 * NAME_CHARS_MAX]),
+    ] {
+        assert_eq!(name(given, account), want, "{given:?} {account:?}");
+    }
+}
+
+#[test]
+fn long_texts_are_cut_between_characters() {
+    for (text, max, want) in [("abc", 2, "ab"), ("aä", 2, "a"), ("ä", 2, "ä"), ("", 2, "")] {
+        assert_eq!(cut(text, max), want, "{text:?}");
+    }
+}
+
+#[test]
+fn messages_are_cut_at_their_bound() {
+    for bytes in [MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX + 1] {
+        let content = json!({"msgtype": "m.text", "body": "x".repeat(bytes)});
+        let trigger = read("m.room.message", "@ana:hs", content, Origin::Plain);
+        let Some(What::Message(message)) = trigger.map(|trigger| trigger.what) else { panic!() };
+        assert_eq!(message.text.len(), MESSAGE_BYTES_MAX, "{bytes}");
+    }
+}

@@ -1,0 +1,236 @@
+//! A rendered message → the event it becomes, sent once however often it is tried.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use matrix_sdk::ruma::TransactionId;
+use matrix_sdk::{Room, RoomState};
+use serde_json::{Value, json};
+
+use super::client::{Matrix, request_config};
+use super::trouble::{TOO_LARGE, Trouble};
+use crate::adapter::{Chat, Outgoing, Relation, SendError};
+use crate::domain::id::{PostId, RoomId};
+
+/// Longest time for one attempt to send, with everything that encryption needs.
+pub const SEND_MS_MAX: u64 = 120_000;
+/// Longest time to say that the bot is typing.
+const TYPING_MS_MAX: u64 = 5_000;
+/// Where a message carries its id, so that it can be found when the homeserver has forgotten the transaction.
+pub const KEY_FIELD: &str = "dev.beadle.key";
+
+impl Chat for Matrix {
+    fn send<'a>(&'a self, outgoing: &'a Outgoing) -> BoxFuture<'a, Result<PostId, SendError>> {
+        Box::pin(async move {
+            let limit = Duration::from_millis(SEND_MS_MAX);
+            match tokio::time::timeout(limit, self.send_once(outgoing)).await {
+                Ok(result) => result,
+                Err(_) => Err(SendError::Later { reason: "no answer in time".into(), after: None }),
+            }
+        })
+    }
+
+    fn typing<'a>(&'a self, room: &'a RoomId, on: bool) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let Ok(room) = self.joined(room) else { return };
+            let limit = Duration::from_millis(TYPING_MS_MAX);
+            let sent = tokio::time::timeout(limit, room.typing_notice(on)).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                tracing::debug!(room = %room.room_id(), on, "typing not shown");
+            }
+        })
+    }
+}
+
+impl Matrix {
+    /// One try: inside the SDK a rate limit would be waited out, for minutes and without a word.
+    async fn send_once(&self, outgoing: &Outgoing) -> Result<PostId, SendError> {
+        let room = match outgoing.room.as_str().starts_with('#') {
+            true => self.joined(&self.named(&outgoing.room).await?)?,
+            false => self.joined(&outgoing.room)?,
+        };
+        let transaction = <&TransactionId>::from(outgoing.message.as_str());
+        let sending = room
+            .send_raw("m.room.message", content(outgoing))
+            .with_transaction_id(transaction)
+            .with_request_config(request_config().disable_retry());
+        match sending.await {
+            Ok(sent) => Ok(PostId(sent.response.event_id.to_string())),
+            Err(error) => Err(send_error(&(&error).into())),
+        }
+    }
+
+    /// The room that a script named.
+    async fn named(&self, name: &RoomId) -> Result<RoomId, SendError> {
+        let reason = || format!("the homeserver knows no room `{name}`");
+        self.resolve(name.as_str()).await.ok_or_else(|| SendError::Never { reason: reason() })
+    }
+
+    /// The room, if the bot can speak there.
+    fn joined(&self, id: &RoomId) -> Result<Room, SendError> {
+        let never = |reason: &str| SendError::Never { reason: reason.into() };
+        let parsed = <&matrix_sdk::ruma::RoomId>::try_from(id.as_str());
+        let parsed = parsed.map_err(|_| never("this is no Matrix room"))?;
+        let room = self.client.get_room(parsed);
+        let room = room.ok_or_else(|| never("the bot does not know this room"))?;
+        match room.state() {
+            RoomState::Joined => Ok(room),
+            RoomState::Invited | RoomState::Knocked => {
+                Err(never("the bot has not joined this room"))
+            }
+            RoomState::Left => Err(never("the bot is no longer in this room")),
+            RoomState::Banned => Err(never("the bot is banned from this room")),
+        }
+    }
+}
+
+/// What a failure means for the message.
+fn send_error(trouble: &Trouble) -> SendError {
+    match trouble {
+        Trouble::Refused { code, reason } => SendError::Never {
+            reason: match code.as_str() {
+                "M_FORBIDDEN" => format!("the bot may not speak in this room: {reason}"),
+                TOO_LARGE => "the message is too large for Matrix".into(),
+                "M_NOT_FOUND" => "the homeserver does not know this room".into(),
+                _ => trouble.reason(),
+            },
+        },
+        trouble => SendError::Later { reason: trouble.reason(), after: trouble.after() },
+    }
+}
+
+/// The content of the event that a message becomes.
+pub fn content(outgoing: &Outgoing) -> Value {
+    let mut content = said(outgoing, "");
+    content[KEY_FIELD] = json!(outgoing.message);
+    match &outgoing.relation {
+        Relation::New => {}
+        Relation::Reply(post) => {
+            content["m.relates_to"] = json!({"m.in_reply_to": {"event_id": post}})
+        }
+        Relation::Thread(root) => {
+            content["m.relates_to"] = json!({
+                "rel_type": "m.thread",
+                "event_id": root,
+                "is_falling_back": true,
+                "m.in_reply_to": {"event_id": root},
+            });
+        }
+        Relation::Edit(post) => {
+            let new = said(outgoing, "");
+            content = said(outgoing, "* ");
+            content[KEY_FIELD] = json!(outgoing.message);
+            content["m.new_content"] = new;
+            content["m.relates_to"] = json!({"rel_type": "m.replace", "event_id": post});
+        }
+    }
+    content
+}
+
+/// The text with its mentions, after a mark.
+fn said(outgoing: &Outgoing, mark: &str) -> Value {
+    let mut content = json!({
+        "msgtype": "m.notice",
+        "body": format!("{mark}{}", outgoing.plain),
+        "m.mentions": mentions(outgoing),
+    });
+    if let Some(html) = &outgoing.html {
+        content["format"] = json!("org.matrix.custom.html");
+        content["formatted_body"] = json!(format!("{mark}{html}"));
+    }
+    content
+}
+
+/// Who is notified; always there, or clients guess from the text.
+fn mentions(outgoing: &Outgoing) -> Value {
+    match outgoing.mentions.is_empty() {
+        true => json!({}),
+        false => json!({"user_ids": outgoing.mentions}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::{MessageId, UserId};
+
+    fn outgoing(relation: Relation, html: Option<&str>, mentions: &[&str]) -> Outgoing {
+        Outgoing {
+            message: MessageId("M1".into()),
+            room: RoomId("!room".into()),
+            relation,
+            plain: "done".into(),
+            html: html.map(Into::into),
+            mentions: mentions.iter().map(|user| UserId((*user).into())).collect(),
+        }
+    }
+
+    #[test]
+    fn messages_become_content() {
+        let post = || PostId("$p".into());
+        for (relation, html, mentions, want) in [
+            (
+                Relation::New,
+                None,
+                &[][..],
+                json!({"msgtype": "m.notice", "body": "done", "m.mentions": {}}),
+            ),
+            (
+                Relation::Reply(post()),
+                Some("<b>done</b>"),
+                &["@ana:hs"],
+                json!({"msgtype": "m.notice", "body": "done", "format": "org.matrix.custom.html",
+                       "formatted_body": "<b>done</b>", "m.mentions": {"user_ids": ["@ana:hs"]},
+                       "m.relates_to": {"m.in_reply_to": {"event_id": "$p"}}}),
+            ),
+            (
+                Relation::Thread(post()),
+                None,
+                &[],
+                json!({"msgtype": "m.notice", "body": "done", "m.mentions": {},
+                       "m.relates_to": {"rel_type": "m.thread", "event_id": "$p",
+                       "is_falling_back": true, "m.in_reply_to": {"event_id": "$p"}}}),
+            ),
+            (
+                Relation::Edit(post()),
+                Some("<b>done</b>"),
+                &[],
+                json!({"msgtype": "m.notice", "body": "* done", "format": "org.matrix.custom.html",
+                       "formatted_body": "* <b>done</b>", "m.mentions": {},
+                       "m.new_content": {"msgtype": "m.notice", "body": "done",
+                       "format": "org.matrix.custom.html", "formatted_body": "<b>done</b>",
+                       "m.mentions": {}},
+                       "m.relates_to": {"rel_type": "m.replace", "event_id": "$p"}}),
+            ),
+        ] {
+            let mut want = want;
+            want[KEY_FIELD] = json!("M1");
+            let outgoing = outgoing(relation, html, mentions);
+            assert_eq!(content(&outgoing), want, "{:?}", outgoing.relation);
+        }
+    }
+
+    #[test]
+    fn failures_are_for_now_or_for_ever() {
+        let refused = |code: &str| Trouble::Refused { code: code.into(), reason: "no".into() };
+        let wait = Some(Duration::from_secs(7));
+        for (trouble, later) in [
+            (Trouble::Limited(wait), Some(wait)),
+            (Trouble::Limited(None), Some(None)),
+            (Trouble::Unreachable("down".into()), Some(None)),
+            (Trouble::Server("502".into()), Some(None)),
+            (Trouble::Local("no keys".into()), Some(None)),
+            (Trouble::LoggedOut, Some(None)),
+            (refused("M_FORBIDDEN"), None),
+            (refused(TOO_LARGE), None),
+            (refused("M_NOT_FOUND"), None),
+            (refused("M_BAD_JSON"), None),
+        ] {
+            let got = match send_error(&trouble) {
+                SendError::Later { after, .. } => Some(after),
+                SendError::Never { .. } => None,
+            };
+            assert_eq!(got, later, "{trouble:?}");
+        }
+    }
+}
