@@ -1,0 +1,349 @@
+//! Decides on recorded triggers: one decision each, in one batch with everything that follows from it.
+
+use serde_json::{Value, json};
+
+use super::sheet::{failure_message, queued};
+use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::conversation::OpenQuestion;
+use crate::domain::event::{
+    EffectResolved, Ending, Event, ExecutionFinished, ExecutionStarted, Failure, Handler,
+    MessageQueued, Meta, NewEvent, Outcome, QuestionAnswered, Recorded, Resolution, TimerFired,
+    TriggerRouted, Verdict, Versions, Wants,
+};
+use crate::domain::execution::{Execution, timer_result};
+use crate::domain::id::{EventId, MessageId, PostId, StreamName, Version};
+use crate::domain::message::Doc;
+use crate::domain::route::{self, Act, Decision, View};
+use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
+use crate::script::host::HOST_VERSION;
+use crate::store::{Direction, Expected, Write};
+
+/// The version of the script engine that executions are started with.
+pub const RHAI_VERSION: &str = "1.27.0";
+
+/// A decision that is on its way into the log.
+struct Routed {
+    considered: String,
+    verdict: Verdict,
+    reason: String,
+    writes: Vec<Write>,
+}
+
+/// Who spoke, where, and with which post.
+struct Origin<'a> {
+    place: &'a Place,
+    speaker: &'a Speaker,
+    post: Option<&'a PostId>,
+    target: Option<&'a PostId>,
+    text: &'a str,
+}
+
+impl Kernel {
+    /// Decides on one trigger, unless that is done.
+    pub(super) async fn dispatch(&self, stream: &StreamName) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let events = self.store.read(stream, Version::START, Direction::Forward, 2)?;
+            let [recorded] = events.as_slice() else { return Ok(()) };
+            let routed = match recorded.event() {
+                Some(Event::TriggerRecorded(e)) => self.route(recorded, &e.trigger).await?,
+                _ => Routed::ignored("trigger", "it is erased or of a kind that I do not know"),
+            };
+            let Routed { considered, verdict, reason, writes } = routed;
+            let outcomes = vec![Outcome { considered, verdict, reason }];
+            let meta = trigger_meta(recorded);
+            let event = NewEvent::with(&meta, TriggerRouted { outcomes });
+            let mut batch =
+                vec![write(stream.clone(), Expected::Exact(Version::START), vec![event])];
+            batch.extend(writes);
+            match self.append(batch).await? {
+                Tried::Done => return Ok(()),
+                Tried::Moved => {}
+                Tried::TooMuch(why) => return self.refuse_too_much(recorded, &why).await,
+            }
+        }
+        // It is still undecided, and is tried again from the agenda.
+        tracing::warn!(trigger = %stream, "something moved on every time it was decided");
+        Ok(())
+    }
+
+    /// What a trigger leads to does not fit into the log: the decision is to refuse it.
+    async fn refuse_too_much(&self, recorded: &Recorded, why: &str) -> Result<(), Error> {
+        let trigger = match recorded.event() {
+            Some(Event::TriggerRecorded(e)) => Some(&e.trigger),
+            _ => None,
+        };
+        let place = trigger.and_then(|it| Some((it.place()?, it.speaker()?)));
+        let mut routed = Routed::ignored("trigger", &format!("what follows does not fit: {why}"));
+        if let Some((place, speaker)) = place {
+            let origin = Origin { place, speaker, post: None, target: None, text: "" };
+            let text = format!("{}: that leads to more than I can record ({why}).", speaker.name);
+            let (message, writes) = self.answer(recorded, &origin, Doc::text(&text));
+            routed = Routed { verdict: Verdict::Refused(message), writes, ..routed };
+        }
+        let Routed { considered, verdict, reason, writes } = routed;
+        let outcomes = vec![Outcome { considered, verdict, reason }];
+        let event = NewEvent::with(&trigger_meta(recorded), TriggerRouted { outcomes });
+        let expected = Expected::Exact(Version::START);
+        let mut batch = vec![write(recorded.id.stream.clone(), expected, vec![event])];
+        batch.extend(writes);
+        self.append(batch).await?;
+        Ok(())
+    }
+
+    async fn route(&self, recorded: &Recorded, trigger: &Trigger) -> Result<Routed, Error> {
+        match &trigger.what {
+            What::Timer(timer) => self.timer_due(timer),
+            What::Undecryptable(_) => {
+                Ok(Routed::ignored("encrypted message", "its keys have not arrived"))
+            }
+            What::Message(message) => {
+                let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
+                let origin = Origin {
+                    place: &message.place,
+                    speaker: &message.speaker,
+                    post: Some(&message.post),
+                    target: message.reply_to.as_ref().or(message.place.thread.as_ref()),
+                    text,
+                };
+                self.said(recorded, &origin, |view| route::message(message, view)).await
+            }
+            What::Reaction(reaction) => {
+                let (place, speaker, text) = (&reaction.place, &reaction.speaker, &reaction.key);
+                let target = Some(&reaction.target);
+                let origin = Origin { place, speaker, post: None, target, text };
+                self.said(recorded, &origin, |view| route::reaction(reaction, view)).await
+            }
+        }
+    }
+
+    /// Decides on what a person did, and prepares what follows.
+    async fn said(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin<'_>,
+        decide: impl FnOnce(&View) -> Decision,
+    ) -> Result<Routed, Error> {
+        let questions = self.questions(&origin.place.room, origin.target)?;
+        let offered = self.scripts.offered();
+        let view = View {
+            catalog: &offered.catalog,
+            questions: &questions,
+            prefix: &self.settings.prefix,
+            open_executions: self.agenda(|agenda| agenda.open_executions()),
+            now: self.clock.now(),
+            listed: &|list, room| self.listed(list, room),
+        };
+        let Decision { considered, act, reason } = decide(&view);
+        let stream = &recorded.id.stream;
+        match act {
+            Act::Ignore => {
+                Ok(Routed { considered, verdict: Verdict::Ignored, reason, writes: vec![] })
+            }
+            Act::Say(doc) => {
+                let (message, writes) = self.answer(recorded, origin, doc);
+                Ok(Routed { considered, verdict: Verdict::Said(message), reason, writes })
+            }
+            Act::Refuse(doc) => {
+                let (message, writes) = self.answer(recorded, origin, doc);
+                Ok(Routed { considered, verdict: Verdict::Refused(message), reason, writes })
+            }
+            Act::Answer { question, value } => {
+                let routed = self.answered(recorded, origin, &questions[question], value)?;
+                Ok(Routed { considered, ..routed })
+            }
+            Act::Run { alias, args } => {
+                let alias = &offered.catalog.aliases[alias];
+                let handler = Handler {
+                    script: alias.script.clone(),
+                    file: alias.file.clone(),
+                    alias: alias.name.clone(),
+                };
+                let writes = self.start(recorded, origin, handler, args).await?;
+                let id = self.store.key().execution(stream, &alias.name, 0);
+                Ok(Routed { considered, verdict: Verdict::Started(id), reason, writes })
+            }
+        }
+    }
+
+    /// What the bot says by itself to a trigger.
+    fn answer(&self, recorded: &Recorded, origin: &Origin, doc: Doc) -> (MessageId, Vec<Write>) {
+        let id = self.store.key().message(recorded.id.stream.as_str(), "answer");
+        let message = MessageQueued {
+            message: id.clone(),
+            place: origin.place.clone(),
+            reply_to: origin.post.or(origin.target).cloned(),
+            edits: None,
+            doc,
+            notify: vec![origin.speaker.id.clone()],
+            execution: None,
+            question: None,
+        };
+        (id, vec![queued(&origin.meta(recorded), message)])
+    }
+
+    /// Starts an execution and runs its first slice.
+    async fn start(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin<'_>,
+        handler: Handler,
+        args: Value,
+    ) -> Result<Vec<Write>, Error> {
+        let id = self.store.key().execution(&recorded.id.stream, &handler.alias, 0);
+        let started = ExecutionStarted {
+            trigger: recorded.id.clone(),
+            handler,
+            args,
+            msg: msg(recorded, origin),
+            command: origin.text.to_owned(),
+            place: origin.place.clone(),
+            requester: origin.speaker.clone(),
+            post: origin.post.cloned().unwrap_or_else(|| PostId(String::new())),
+            versions: Versions { host: HOST_VERSION, rhai: RHAI_VERSION.into() },
+        };
+        let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());
+        let prepared = self.prepare(&execution, true).await?;
+        let mut events = vec![NewEvent::with(&origin.meta(recorded), started)];
+        events.extend(prepared.events);
+        let mut writes = vec![write(StreamName::execution(&id), Expected::NoStream, events)];
+        writes.extend(prepared.others);
+        Ok(writes)
+    }
+
+    /// Hands an answer to the execution that waits for it.
+    fn answered(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        question: &OpenQuestion,
+        answer: Value,
+    ) -> Result<Routed, Error> {
+        let open = self.execution(&question.execution)?;
+        let open = open.filter(|it| it.steps.get(&question.path).is_some_and(|step| step.asks()));
+        let Some(execution) = open else {
+            return Ok(Routed::ignored("question", "it has been answered meanwhile"));
+        };
+        let meta = origin.meta(recorded);
+        let (path, by) = (question.path.clone(), origin.speaker.id.clone());
+        let post = origin.post.cloned().unwrap_or_else(|| PostId(String::new()));
+        let resolution = (question.wants == Wants::Doubt)
+            .then(|| serde_json::from_value::<Resolution>(answer.clone()).ok())
+            .flatten();
+        let answered = QuestionAnswered { path: path.clone(), answer, by: by.clone(), post };
+        let mut events = vec![NewEvent::with(&meta, answered)];
+        let mut others = vec![];
+        if let Some(resolution) = resolution {
+            events.push(NewEvent::with(&meta, EffectResolved { path, resolution, by }));
+            if resolution == Resolution::GiveUp {
+                let (end, message) = self.given_up(&execution, origin);
+                events.push(NewEvent::with(&meta, end));
+                others.push(queued(&meta, message));
+            }
+        }
+        let stream = StreamName::execution(&execution.id);
+        let mut writes = vec![write(stream, Expected::Exact(execution.version), events)];
+        writes.append(&mut others);
+        let verdict = Verdict::Continued(execution.id.clone());
+        let reason = "it answers this question".to_owned();
+        Ok(Routed { considered: String::new(), verdict, reason, writes })
+    }
+
+    fn given_up(
+        &self,
+        execution: &Execution,
+        origin: &Origin,
+    ) -> (ExecutionFinished, MessageQueued) {
+        let message =
+            format!("{} gave it up; nobody knows whether it was done", origin.speaker.name);
+        let file = execution.started.handler.file.clone();
+        let failure = Failure { kind: "in_doubt".into(), message, file, line: 0, column: 0 };
+        let told = failure_message(execution, &failure.message, Some(&failure));
+        let id = self.store.key().message(execution.id.as_str(), "failure");
+        let end = ExecutionFinished { ending: Ending::Failed(failure) };
+        (end, MessageQueued { message: id, ..told })
+    }
+
+    /// Hands a time to the execution that waits for it.
+    fn timer_due(&self, timer: &Timer) -> Result<Routed, Error> {
+        let waits = |execution: &Execution| {
+            let step = execution.steps.get(&timer.path)?;
+            let open = execution.ending.is_none() && step.result.is_none();
+            (open && step.due == Some(timer.due)).then(|| timer_result(step))
+        };
+        let execution = self.execution(&timer.execution)?;
+        let Some((execution, result)) = execution.and_then(|it| waits(&it).map(|r| (it, r))) else {
+            return Ok(Routed::ignored("timer", "nothing waits for this time any more"));
+        };
+        let fired = TimerFired { path: timer.path.clone(), due: timer.due, result };
+        let meta = meta_of(&execution);
+        let stream = StreamName::execution(&execution.id);
+        let events = vec![NewEvent::with(&meta, fired)];
+        Ok(Routed {
+            considered: format!("timer of {}", execution.id),
+            verdict: Verdict::Continued(execution.id.clone()),
+            reason: "the time has come".into(),
+            writes: vec![write(stream, Expected::Exact(execution.version), events)],
+        })
+    }
+}
+
+impl Routed {
+    fn ignored(considered: &str, reason: &str) -> Self {
+        let (considered, reason) = (considered.to_owned(), reason.to_owned());
+        Self { considered, verdict: Verdict::Ignored, reason, writes: vec![] }
+    }
+}
+
+impl Origin<'_> {
+    fn meta(&self, recorded: &Recorded) -> Meta {
+        Meta {
+            cause: Some(recorded.id.clone()),
+            correlation: Some(recorded.id.stream.clone()),
+            actor: Some(self.speaker.id.clone()),
+            room: Some(self.place.room.clone()),
+            network: Some(self.place.network.clone()),
+        }
+    }
+}
+
+/// What stands beside the decision: the trigger is its cause.
+fn trigger_meta(recorded: &Recorded) -> Meta {
+    let trigger = recorded.event().and_then(|event| match event {
+        Event::TriggerRecorded(e) => Some(&e.trigger),
+        _ => None,
+    });
+    let cause = EventId { stream: recorded.id.stream.clone(), version: recorded.id.version };
+    Meta {
+        cause: Some(cause),
+        correlation: Some(recorded.id.stream.clone()),
+        actor: trigger.and_then(Trigger::speaker).map(|speaker| speaker.id.clone()),
+        room: trigger.and_then(Trigger::place).map(|place| place.room.clone()),
+        network: trigger.and_then(Trigger::place).map(|place| place.network.clone()),
+    }
+}
+
+/// The handler's `msg`.
+fn msg(recorded: &Recorded, origin: &Origin) -> Value {
+    let Origin { place, speaker, post, text, .. } = origin;
+    json!({
+        "user": {
+            "id": speaker.id, "name": speaker.name, "person": speaker.id,
+            "network": speaker.network, "trust": speaker.trust,
+        },
+        "room": { "id": place.room, "name": place.name, "network": place.network },
+        "text": text,
+        "id": post,
+        "in_thread": place.thread.is_some(),
+        "time": recorded.ts.0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn executions_note_the_engine_that_is_built_in() {
+        let manifest = include_str!("../../Cargo.toml");
+        let wanted = format!("rhai = {{ version = \"={}\"", super::RHAI_VERSION);
+        assert!(manifest.contains(&wanted), "RHAI_VERSION is not what Cargo.toml names");
+    }
+}

@@ -1,0 +1,164 @@
+//! Does effects outside: `EffectStarted` is on disk before the process is spawned, `EffectCompleted` after it has ended.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::action::{ActionCall, ActionDone};
+use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::event::{
+    EffectClass, EffectCompleted, EffectInDoubt, EffectResult, EffectStarted, Event, NewEvent,
+};
+use crate::domain::execution::{Execution, Step};
+use crate::domain::id::{ExecutionId, RoomId, StreamName};
+use crate::script::source::ActionDef;
+use crate::store::Expected;
+
+/// A room shows that somebody is typing for so long only.
+const TYPING_EVERY: Duration = Duration::from_secs(3);
+
+impl Kernel {
+    /// Does an effect that was asked for and not started yet.
+    pub(super) async fn effect(&self, id: &ExecutionId, path: &str) -> Result<(), Error> {
+        let fresh = |step: &Step| step.wants_doing() && !step.under_way;
+        let Some(attempt) = self.begin(id, path, fresh).await? else { return Ok(()) };
+        self.carry_out(id, path, attempt).await
+    }
+
+    /// An effect was started by a bot that died: repeat what may be repeated, else say that it is in doubt.
+    pub(super) async fn orphan(&self, id: &ExecutionId, path: &str) -> Result<(), Error> {
+        let left = |step: &Step| step.wants_doing() && step.under_way;
+        let class = self.execution(id)?.and_then(|it| it.steps.get(path).map(|step| step.class));
+        if class != Some(EffectClass::Once) {
+            let Some(attempt) = self.begin(id, path, left).await? else { return Ok(()) };
+            return self.carry_out(id, path, attempt).await;
+        }
+        self.record(id, path, left, |step| {
+            EffectInDoubt { path: path.to_owned(), attempt: step.attempt }.into()
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Records that an attempt starts; none: there is nothing to do any more.
+    async fn begin(
+        &self,
+        id: &ExecutionId,
+        path: &str,
+        wanted: fn(&Step) -> bool,
+    ) -> Result<Option<u32>, Error> {
+        self.record(id, path, wanted, |step| {
+            EffectStarted { path: path.to_owned(), attempt: step.attempt + 1 }.into()
+        })
+        .await
+        .map(|step| step.map(|step| step.attempt + 1))
+    }
+
+    /// Appends one event to an execution while a condition on a step of it holds; gives the step as it was.
+    async fn record(
+        &self,
+        id: &ExecutionId,
+        path: &str,
+        wanted: impl Fn(&Step) -> bool,
+        event: impl Fn(&Step) -> Event,
+    ) -> Result<Option<Step>, Error> {
+        let stream = StreamName::execution(id);
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(execution) = self.execution(id)? else { return Ok(None) };
+            let step = execution.steps.get(path).filter(|step| wanted(step));
+            let (Some(step), None) = (step, &execution.ending) else { return Ok(None) };
+            let events = vec![NewEvent::with(&meta_of(&execution), event(step))];
+            let expected = Expected::Exact(execution.version);
+            match self.append(vec![write(stream.clone(), expected, events)]).await? {
+                Tried::Done => return Ok(Some(step.clone())),
+                Tried::Moved => {}
+                Tried::TooMuch(why) => {
+                    let attempt = step.attempt;
+                    let lost = too_much(step, path, attempt, &why);
+                    let events = vec![NewEvent::with(&meta_of(&execution), lost)];
+                    self.append(vec![write(stream.clone(), expected, events)]).await?;
+                    return Ok(None);
+                }
+            }
+        }
+        // It stays on the agenda.
+        tracing::warn!(execution = %id, path, "it moved on every time an effect was recorded");
+        Ok(None)
+    }
+
+    async fn carry_out(&self, id: &ExecutionId, path: &str, attempt: u32) -> Result<(), Error> {
+        let Some(execution) = self.execution(id)? else { return Ok(()) };
+        let Some(step) = execution.steps.get(path) else { return Ok(()) };
+        let busy = self.show_busy(execution.started.place.room.clone());
+        let done = match self.action(&execution, step)? {
+            Some(def) => self.actions.run(self.call(&execution, path, step, def)).await,
+            None => gone(step),
+        };
+        drop(busy);
+        let output = match &done.whole {
+            Some(bytes) => Some(self.store.put_blob(bytes)?),
+            None => None,
+        };
+        let took_ms = u64::try_from(done.took.as_millis()).unwrap_or(u64::MAX);
+        let waits = |step: &Step| step.wants_doing() && step.attempt == attempt;
+        self.record(id, path, waits, |_| {
+            let (path, result, output) = (path.to_owned(), done.result.clone(), output.clone());
+            EffectCompleted { path, attempt, result, output, took_ms }.into()
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Shows that the bot is busy in a room until what is given back is dropped; nothing waits for it.
+    fn show_busy(&self, room: RoomId) -> oneshot::Sender<()> {
+        let (busy, mut ended) = oneshot::channel::<()>();
+        let chat = self.chat.clone();
+        tokio::spawn(async move {
+            // Nothing is ever sent: the end of the action closes the channel.
+            while !ended.is_terminated() {
+                chat.typing(&room, true).await;
+                let _ = tokio::time::timeout(TYPING_EVERY, &mut ended).await;
+            }
+            chat.typing(&room, false).await;
+        });
+        busy
+    }
+
+    /// The action as the execution's own version of the script declares it, or as it is offered now.
+    fn action(&self, execution: &Execution, step: &Step) -> Result<Option<ActionDef>, Error> {
+        let name = step.args["action"].as_str().unwrap_or_default();
+        let hash = &execution.started.handler.script;
+        let script = self.scripts.version(hash, self.store.as_ref())?;
+        let own = script.and_then(|script| script.actions.get(name).cloned());
+        Ok(own.or_else(|| self.scripts.offered().set.actions.get(name).cloned()))
+    }
+
+    fn call(&self, execution: &Execution, path: &str, step: &Step, def: ActionDef) -> ActionCall {
+        let asked = step.args["timeout_ms"].as_i64();
+        let ms = asked.map_or(def.timeout_ms, |ms| ms.min(def.timeout_ms).max(1));
+        ActionCall {
+            effect: format!("{}-{path}", execution.id),
+            args: step.args["params"].clone(),
+            timeout: Duration::from_millis(u64::try_from(ms).unwrap_or(1)),
+            folder: self.scripts.offered().set.folder.clone(),
+            def,
+        }
+    }
+}
+
+/// The effect happened, and what it gave does not fit into the log.
+fn too_much(step: &Step, path: &str, attempt: u32, why: &str) -> EffectCompleted {
+    let name = step.args["action"].as_str().unwrap_or_default();
+    let message = format!("{name} was done, but what it gave does not fit into the log: {why}");
+    let error = json!({ "kind": "failed", "action": name, "message": message });
+    let (path, result) = (path.to_owned(), EffectResult::Err(error));
+    EffectCompleted { path, attempt, result, output: None, took_ms: 0 }
+}
+
+fn gone(step: &Step) -> ActionDone {
+    let name = step.args["action"].as_str().unwrap_or_default();
+    let message = format!("no script declares the action {name} any more");
+    let error = json!({ "kind": "failed", "action": name, "message": message });
+    ActionDone { result: EffectResult::Err(error), whole: None, took: Duration::ZERO }
+}

@@ -1,0 +1,167 @@
+//! Runs a slice of an execution: its script against its journal, on a thread of its own.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::sheet::{Prepared, Reads, Sheet, memory_stream};
+use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
+use crate::domain::event::{Event, Failure};
+use crate::domain::execution::{Execution, Step};
+use crate::domain::id::{ExecutionId, StreamName, Timestamp, Version};
+use crate::script::context::Recall;
+use crate::script::engine::STACK_BYTES;
+use crate::script::journal::{Journal, Past};
+use crate::script::run::{End, Input, Slice, run};
+use crate::script::source::{Run, Script};
+use crate::store::{Direction, EventStore, Expected};
+
+impl Kernel {
+    /// Runs the next slice of an execution, unless it has nothing new to see.
+    pub(super) async fn slice(&self, id: &ExecutionId) -> Result<(), Error> {
+        let stream = StreamName::execution(id);
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(execution) = self.execution(id)? else { return Ok(()) };
+            if !execution.ready || execution.ending.is_some() {
+                return Ok(());
+            }
+            let prepared = self.prepare(&execution, false).await?;
+            let expected = Expected::Exact(execution.version);
+            let mut batch = vec![write(stream.clone(), expected, prepared.events)];
+            batch.extend(prepared.others);
+            match self.append(batch).await? {
+                Tried::Done => return Ok(()),
+                Tried::Moved => {}
+                Tried::TooMuch(why) => return self.give_up(&execution, why).await,
+            }
+        }
+        // It is still ready, and is tried again from the agenda.
+        tracing::warn!(execution = %id, "it moved on every time its slice was run");
+        Ok(())
+    }
+
+    /// Ends an execution whose slice does not fit into the log.
+    async fn give_up(&self, execution: &Execution, why: String) -> Result<(), Error> {
+        let mut sheet = Sheet::new(self, execution);
+        sheet.fail("limit", format!("what it did does not fit into the log: {why}"));
+        let prepared = sheet.finish();
+        let stream = StreamName::execution(&execution.id);
+        let expected = Expected::Exact(execution.version);
+        let mut batch = vec![write(stream, expected, prepared.events)];
+        batch.extend(prepared.others);
+        self.append(batch).await?;
+        Ok(())
+    }
+
+    /// Runs a slice; `first` is the one that a trigger starts with.
+    pub(super) async fn prepare(
+        &self,
+        execution: &Execution,
+        first: bool,
+    ) -> Result<Prepared, Error> {
+        let handler = &execution.started.handler;
+        let mut sheet = Sheet::new(self, execution);
+        let Some(script) = self.scripts.version(&handler.script, self.store.as_ref())? else {
+            let message =
+                format!("version {} of {} is not in the log", handler.script, handler.file);
+            sheet.fail("error", message);
+            return Ok(sheet.finish());
+        };
+        if first {
+            sheet.keep_script(&script)?;
+        }
+        let Some(alias) = script.aliases.iter().find(|alias| alias.name == handler.alias).cloned()
+        else {
+            sheet.fail("error", format!("{} has no alias `{}`", handler.file, handler.alias));
+            return Ok(sheet.finish());
+        };
+        let reads = Reads::default();
+        let mut slice = self.run_slice(execution, script.clone(), alias.run.clone(), &reads).await;
+        if let End::Failed(failure) = &mut slice.end
+            && failure.line == 0
+        {
+            // The engine does not say where it reached a bound: name the handler.
+            failure.line = alias.line;
+        }
+        if !slice.printed.is_empty() {
+            tracing::trace!(execution = %execution.id, printed = slice.printed, "script printed");
+        }
+        for entry in &slice.entries {
+            sheet.enter(entry, &reads);
+        }
+        sheet.end(&slice);
+        if first {
+            sheet.acknowledge(&slice, &alias.ack);
+        }
+        sheet.check_reads(&reads);
+        Ok(sheet.finish())
+    }
+
+    async fn run_slice(
+        &self,
+        execution: &Execution,
+        script: Arc<Script>,
+        handler: Run,
+        reads: &Reads,
+    ) -> Slice {
+        let started = &execution.started;
+        let now = self.clock.now();
+        let past = |(path, step): (&String, &Step)| {
+            let (op, args, line) = (step.op.clone(), step.args.clone(), step.line);
+            (path.clone(), Past { op, args, line, result: step.result.clone() })
+        };
+        let offered = self.scripts.offered();
+        let mut actions = (*offered.set.actions).clone();
+        actions.extend(script.actions.clone());
+        let input = Input {
+            execution: execution.id.clone(),
+            key: self.store.key().clone(),
+            now,
+            args: started.args.clone(),
+            msg: started.msg.clone(),
+            journal: execution.steps.iter().map(past).collect::<Journal>(),
+            actions: Arc::new(actions),
+            exec_refused: self.exec_refusal(&started.place.room),
+            recall: recall(self.store.clone(), script.file.clone(), now, reads.clone()),
+        };
+        let engine = self.scripts.engine.clone();
+        let file = script.file.clone();
+        let job = move || run(&engine, &script, &handler, input);
+        let (done, slice) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("script".into()).stack_size(STACK_BYTES);
+        let spawned = thread.spawn(move || drop(done.send(job())));
+        let broken = |why: String| Slice {
+            entries: vec![],
+            end: End::Failed(Failure {
+                kind: "error".into(),
+                message: why,
+                file: file.clone(),
+                line: 0,
+                column: 0,
+            }),
+            printed: String::new(),
+        };
+        match spawned {
+            Err(why) => broken(format!("the system has no thread for a script: {why}")),
+            Ok(_) => slice.await.unwrap_or_else(|_| broken("the script engine broke off".into())),
+        }
+    }
+}
+
+/// Reads what was remembered, and notes which version was seen.
+fn recall(store: Arc<dyn EventStore>, scope: String, now: Timestamp, reads: Reads) -> Recall {
+    Box::new(move |key| {
+        let stream = memory_stream(store.as_ref(), &scope, key);
+        let last = store.read(&stream, Version::END, Direction::Backward, 1);
+        let last = last.map_err(|why| format!("the memory cannot be read: {why}"))?;
+        let version = last.first().map(|recorded| recorded.id.version);
+        // What was seen first must still be true when the slice is appended.
+        reads.lock().expect("one script runs at a time").entry(stream).or_insert(version);
+        Ok(match last.first().and_then(|recorded| recorded.event()) {
+            Some(Event::MemoryWritten(memory)) if memory.expires.is_none_or(|end| end > now) => {
+                memory.value.clone()
+            }
+            _ => Value::Null,
+        })
+    })
+}

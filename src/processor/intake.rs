@@ -1,0 +1,197 @@
+//! Records what happened outside, once, before anything acts on it.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::BoxFuture;
+
+use super::{Kernel, write};
+use crate::adapter::{INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite};
+use crate::domain::conversation::{self, Reading, Said};
+use crate::domain::event::{Event, InviteDecided, Meta, NewEvent, SyncAdvanced, TriggerRecorded};
+use crate::domain::id::{DedupeKey, StreamName, Timestamp, Version};
+use crate::domain::trigger::{Message, Names, Trigger, What, address};
+use crate::store::{AppendError, BATCH_EVENTS_MAX, Direction, Expected, ReadError, Write};
+
+/// Without anything to record, the sync position is recorded at most this often.
+pub const SYNC_EVERY_MS: i64 = 60_000;
+
+/// The kernel's ear.
+pub struct Ear {
+    kernel: Arc<Kernel>,
+    pending: Mutex<Pending>,
+}
+
+#[derive(Default)]
+struct Pending {
+    last: Option<Timestamp>,
+    token: Option<String>,
+}
+
+impl Ear {
+    /// For one kernel.
+    pub fn new(kernel: Arc<Kernel>) -> Self {
+        Self { kernel, pending: Mutex::default() }
+    }
+
+    async fn take(&self, incoming: Incoming) -> Result<(), crate::processor::Error> {
+        let kernel = &self.kernel;
+        kernel.catch_up()?;
+        let mut writes: Vec<Write> = vec![];
+        for trigger in incoming.triggers {
+            let Some(trigger) = self.wanted(trigger)? else { continue };
+            let write = record(kernel, trigger);
+            // A batch takes a stream once, and a network may bring the same thing twice at once.
+            if writes.iter().all(|known| known.stream != write.stream) {
+                writes.push(write);
+            }
+        }
+        let token = self.due_token(incoming.sync, !writes.is_empty());
+        if writes.len() >= BATCH_EVENTS_MAX.min(INCOMING_TRIGGERS_MAX) {
+            self.append(std::mem::take(&mut writes)).await?;
+        }
+        writes.extend(token.map(|token| {
+            let event = NewEvent::bare(SyncAdvanced { token });
+            write(StreamName::sync(), Expected::Any, vec![event])
+        }));
+        if !writes.is_empty() {
+            self.append(writes).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends what was heard. One thing that does not fit into the log is left out, and that is said aloud.
+    async fn append(&self, writes: Vec<Write>) -> Result<(), AppendError> {
+        let store = &self.kernel.store;
+        match store.append(writes.clone()).await {
+            Err(AppendError::Invalid(_)) => {}
+            done => return done.map(|_| ()),
+        }
+        for write in writes {
+            let stream = write.stream.clone();
+            match store.append(vec![write]).await {
+                Err(AppendError::Invalid(why)) => {
+                    tracing::error!(%stream, why, "something that was heard cannot be recorded");
+                }
+                done => drop(done?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The position to record now; with nothing else to record, at most one a minute.
+    fn due_token(&self, token: Option<String>, busy: bool) -> Option<String> {
+        let now = self.kernel.clock.now();
+        let mut pending = self.pending.lock().expect("nobody panics with it");
+        if token.is_some() {
+            pending.token = token;
+        }
+        let waited = pending.last.is_none_or(|last| last.plus_ms(SYNC_EVERY_MS) <= now);
+        if !(busy || waited) || pending.token.is_none() {
+            return None;
+        }
+        pending.last = Some(now);
+        pending.token.take()
+    }
+
+    /// Records the position that is still held back.
+    ///
+    /// # Errors
+    /// [`crate::processor::Error`] if the log fails.
+    pub async fn flush(&self) -> Result<(), crate::processor::Error> {
+        let token = self.pending.lock().expect("nobody panics with it").token.take();
+        if let Some(token) = token {
+            let event = NewEvent::bare(SyncAdvanced { token });
+            let batch = vec![write(StreamName::sync(), Expected::Any, vec![event])];
+            self.kernel.store.append(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// The trigger with its address read, if it is for the bot or answers an open question.
+    fn wanted(&self, mut trigger: Trigger) -> Result<Option<Trigger>, ReadError> {
+        let kernel = &self.kernel;
+        let wanted = match &mut trigger.what {
+            What::Timer(_) | What::Undecryptable(_) => true,
+            What::Reaction(reaction) => kernel.is_ours(&reaction.place.room, &reaction.target)?,
+            What::Message(message) => {
+                let names = kernel.names.read().expect("nobody panics with them").clone();
+                let names = Names { prefix: kernel.settings.prefix.clone(), names };
+                message.command = address(&message.text, &names, message.place.direct);
+                message.command.is_some() || self.may_answer(message)?
+            }
+        };
+        Ok(wanted.then_some(trigger))
+    }
+
+    fn may_answer(&self, message: &Message) -> Result<bool, ReadError> {
+        if message.edits.is_some() || !self.kernel.agenda(|agenda| agenda.asks()) {
+            return Ok(false);
+        }
+        let target = message.reply_to.as_ref().or(message.place.thread.as_ref());
+        let questions = self.kernel.questions(&message.place.room, target)?;
+        let said = Said {
+            speaker: &message.speaker,
+            place: &message.place,
+            text: &message.text,
+            addressed: false,
+            reaction: false,
+            target: message.reply_to.as_ref(),
+            at: self.kernel.clock.now(),
+        };
+        Ok(conversation::read(&said, &questions) != Reading::Nothing)
+    }
+}
+
+/// The write that records a trigger, once for its key.
+pub fn record(kernel: &Kernel, trigger: Trigger) -> Write {
+    let stream = StreamName::trigger(&kernel.store.key().dedupe(&trigger.key));
+    let meta = Meta {
+        cause: None,
+        correlation: Some(stream.clone()),
+        actor: trigger.speaker().map(|speaker| speaker.id.clone()),
+        room: trigger.place().map(|place| place.room.clone()),
+        network: trigger.place().map(|place| place.network.clone()),
+    };
+    let key = Some(trigger.key.clone());
+    let events = vec![NewEvent::with(&meta, TriggerRecorded { trigger })];
+    Write { stream, expected: Expected::NoStream, key, events }
+}
+
+impl Intake for Ear {
+    fn record(&self, incoming: Incoming) -> BoxFuture<'_, Result<(), IntakeError>> {
+        Box::pin(
+            async move { self.take(incoming).await.map_err(|why| IntakeError(why.to_string())) },
+        )
+    }
+
+    fn sync_token(&self) -> Result<Option<String>, IntakeError> {
+        let store = &self.kernel.store;
+        let last = store.read(&StreamName::sync(), Version::END, Direction::Backward, 1);
+        let last = last.map_err(|why| IntakeError(why.to_string()))?;
+        Ok(match last.first().and_then(|recorded| recorded.event()) {
+            Some(Event::SyncAdvanced(sync)) => Some(sync.token.clone()),
+            _ => None,
+        })
+    }
+
+    fn invite(&self, invite: Invite) -> BoxFuture<'_, Result<(), IntakeError>> {
+        Box::pin(async move {
+            let store = &self.kernel.store;
+            let key = DedupeKey::new(&["invite", invite.room.as_str(), invite.inviter.as_str()]);
+            let stream = StreamName::invite(&store.key().dedupe(&key));
+            let meta = Meta {
+                actor: Some(invite.inviter.clone()),
+                room: Some(invite.room.clone()),
+                ..Meta::default()
+            };
+            let Invite { room, inviter, accepted, reason } = invite;
+            let event = NewEvent::with(&meta, InviteDecided { room, inviter, accepted, reason });
+            let batch = vec![write(stream, Expected::Any, vec![event])];
+            store.append(batch).await.map(|_| ()).map_err(|why| IntakeError(why.to_string()))
+        })
+    }
+
+    fn names(&self, names: Vec<String>) {
+        *self.kernel.names.write().expect("nobody panics with them") = names;
+    }
+}

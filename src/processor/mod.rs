@@ -1,0 +1,406 @@
+//! The acting: reads, asks a pure function, appends. One file for each kind of work; `schedule` runs them side by side.
+//!
+//! Every step can be stopped before its append and is then done again from the log; after its append it is never done again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, RwLock};
+
+use crate::adapter::Chat;
+use crate::domain::conversation::OpenQuestion;
+use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
+use crate::domain::execution::Execution;
+use crate::domain::id::{
+    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
+};
+use crate::domain::message::Doc;
+use crate::domain::trigger::Place;
+use crate::query::agenda::{Agenda, Budget, Task, Work};
+use crate::query::executions;
+use crate::store::{
+    AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, READ_EVENTS_MAX,
+    ReadError, Subject, Write,
+};
+
+pub mod action;
+pub mod dispatch;
+pub mod effect;
+pub mod execute;
+pub mod intake;
+pub mod outbox;
+pub mod schedule;
+pub mod scripts;
+mod sheet;
+pub mod timer;
+
+use action::Actions;
+use scripts::Scripts;
+
+/// How often a step is decided again because its stream has moved on.
+pub const ATTEMPTS_MAX: usize = 64;
+/// Most open questions of one room that a message is held against: the newest.
+pub const QUESTIONS_MAX: usize = 50;
+/// A day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+/// The agenda is kept after so many events.
+const AGENDA_KEPT_EVERY: u64 = 5_000;
+/// The name of the agenda's projection.
+const AGENDA: &str = "agenda-1";
+
+/// Why a step could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing can be appended.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// Something cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// How the bot behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The command prefix.
+    pub prefix: String,
+    /// Rooms where actions may run.
+    pub exec_rooms: ExecRooms,
+    /// Where the bot tells its owner what they must know.
+    pub management_room: Option<RoomId>,
+}
+
+/// Rooms where actions may run.
+#[derive(Debug, Clone)]
+pub enum ExecRooms {
+    /// Everywhere: the simulated rooms of one person's terminal.
+    All,
+    /// These, by id or resolved name.
+    Listed(Vec<String>),
+}
+
+impl Settings {
+    /// Settings for simulated rooms, where names are ids.
+    pub fn simulated(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), exec_rooms: ExecRooms::All, management_room: None }
+    }
+}
+
+/// All that the processors work with.
+pub struct Kernel {
+    /// The log.
+    pub store: Arc<dyn EventStore>,
+    /// The scripts.
+    pub scripts: Scripts,
+    /// Where the bot speaks.
+    pub chat: Arc<dyn Chat>,
+    /// What runs actions.
+    pub actions: Arc<dyn Actions>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How the bot behaves.
+    pub settings: Settings,
+    /// What people call the bot.
+    pub names: RwLock<Vec<String>>,
+    /// The rooms behind names such as `#ops:example.org`, as the network resolved them.
+    pub rooms: RwLock<BTreeMap<String, RoomId>>,
+    agenda: Mutex<Agenda>,
+    kept: Mutex<u64>,
+    held: outbox::Held,
+}
+
+impl Kernel {
+    /// Wires the processors to a log; the agenda is taken from where it was kept.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        scripts: Scripts,
+        chat: Arc<dyn Chat>,
+        actions: Arc<dyn Actions>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Result<Arc<Self>, ReadError> {
+        let kept = store.projection(AGENDA, "")?;
+        let row = kept.rows.first().and_then(|(_, row)| serde_json::from_slice::<Agenda>(row).ok());
+        let fits = |agenda: &Agenda| agenda.checkpoint <= store.next_position();
+        let agenda = row.filter(fits).unwrap_or_default();
+        let kernel = Self {
+            kept: Mutex::new(agenda.checkpoint.0),
+            agenda: Mutex::new(agenda),
+            names: RwLock::new(vec!["beadle".into()]),
+            rooms: RwLock::default(),
+            held: outbox::Held::default(),
+            store,
+            scripts,
+            chat,
+            actions,
+            clock,
+            settings,
+        };
+        kernel.catch_up()?;
+        Ok(Arc::new(kernel))
+    }
+
+    /// Brings the agenda to the head of the log.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn catch_up(&self) -> Result<(), ReadError> {
+        let mut agenda = self.agenda.lock().expect("no step panics with the agenda");
+        while agenda.checkpoint < self.store.next_position() {
+            let page =
+                self.store.read_all(agenda.checkpoint, Direction::Forward, READ_EVENTS_MAX)?;
+            if page.is_empty() {
+                break;
+            }
+            page.iter().for_each(|recorded| agenda.apply(recorded));
+        }
+        let mut kept = self.kept.lock().expect("no step panics with this");
+        if agenda.checkpoint.0 >= *kept + AGENDA_KEPT_EVERY {
+            *kept = agenda.checkpoint.0;
+            self.keep(&agenda)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the agenda, so that the next start need not read the whole log.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub fn keep_agenda(&self) -> Result<(), ReadError> {
+        self.catch_up()?;
+        let agenda = self.agenda.lock().expect("no step panics with the agenda");
+        self.keep(&agenda)
+    }
+
+    fn keep(&self, agenda: &Agenda) -> Result<(), ReadError> {
+        let row = serde_json::to_vec(agenda).map_err(|why| ReadError::Store(why.to_string()))?;
+        let rows = vec![("all".to_owned(), Some(row))];
+        self.store.project(
+            AGENDA,
+            ProjectionChange { rows, checkpoint: agenda.checkpoint, replace: true },
+        )
+    }
+
+    /// Looks at the agenda.
+    pub fn agenda<T>(&self, look: impl FnOnce(&Agenda) -> T) -> T {
+        look(&self.agenda.lock().expect("no step panics with the agenda"))
+    }
+
+    /// What can be done now in lanes that are not taken.
+    pub fn tasks(&self, taken: &dyn Fn(&str) -> bool, budget: Budget) -> Vec<Task> {
+        let now = self.clock.now();
+        let held = |lane: &str| taken(lane) || self.held.until(lane).is_some_and(|time| time > now);
+        self.agenda(|agenda| agenda.tasks(now, &held, budget))
+    }
+
+    /// When something becomes due by itself.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let agenda = self.agenda(|agenda| agenda.next_due(now));
+        agenda.into_iter().chain(self.held.next(now)).min()
+    }
+
+    /// Does one thing.
+    ///
+    /// # Errors
+    /// [`Error`] if the log fails; everything else is an outcome that is recorded.
+    pub async fn perform(&self, task: &Task) -> Result<(), Error> {
+        match &task.work {
+            Work::Dispatch(stream) => self.dispatch(stream).await,
+            Work::Slice(id) => self.slice(id).await,
+            Work::Effect(id, path) => self.effect(id, path).await,
+            Work::Orphan(id, path) => self.orphan(id, path).await,
+            Work::Timer(id, path, due) => self.time(id, path, *due).await,
+            Work::Send(id) => self.send(id, &task.lane).await,
+            Work::Supersede(id, by) => self.supersede(id, by).await,
+        }
+    }
+
+    /// The open questions of a room, the newest first; one that is pointed at is among them, however old it is.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn questions(
+        &self,
+        room: &RoomId,
+        pointed: Option<&PostId>,
+    ) -> Result<Vec<OpenQuestion>, ReadError> {
+        let Some(pseudonym) = self.store.pseudonym(&Subject::Room(room.0.clone())) else {
+            return Ok(vec![]);
+        };
+        let mut places = self.agenda(|agenda| agenda.questions(&pseudonym, QUESTIONS_MAX));
+        if let Some(post) = pointed
+            && let Some(place) = self.question_of(room, post)?
+            && !places.contains(&place)
+        {
+            places.push(place);
+        }
+        let mut open = vec![];
+        for (id, path) in places {
+            if let Some(execution) = executions::load(self.store.as_ref(), &id)? {
+                open.extend(self.question(&execution, &path)?);
+            }
+        }
+        Ok(open)
+    }
+
+    /// The question that a post of the bot asks.
+    fn question_of(
+        &self,
+        room: &RoomId,
+        post: &PostId,
+    ) -> Result<Option<(ExecutionId, String)>, ReadError> {
+        let Some(sent) = self.store.find(&post_key(room, post))? else { return Ok(None) };
+        let found = self.store.read_all(sent, Direction::Forward, 1)?;
+        let Some(sent) = found.first() else { return Ok(None) };
+        let queued = self.queued(&MessageId(sent.id.stream.id().to_owned()))?;
+        Ok(queued.and_then(|queued| Some((queued.execution?, queued.question?))))
+    }
+
+    fn question(
+        &self,
+        execution: &Execution,
+        path: &str,
+    ) -> Result<Option<OpenQuestion>, ReadError> {
+        let Some(step) = execution.steps.get(path).filter(|step| step.asks()) else {
+            return Ok(None);
+        };
+        let Some(asked) = &step.question else { return Ok(None) };
+        let stream = StreamName::message(&asked.message);
+        let found = self.store.read(&stream, Version::START, Direction::Forward, 1)?;
+        let place = match self.queued(&asked.message)? {
+            Some(queued) => queued.place,
+            None => execution.started.place.clone(),
+        };
+        Ok(Some(OpenQuestion {
+            execution: execution.id.clone(),
+            path: path.to_owned(),
+            wants: asked.wants,
+            text: asked.text.clone(),
+            from: asked.from.clone(),
+            choices: asked.choices.clone(),
+            place,
+            post: self.post_of(&asked.message)?,
+            origin: execution.started.post.clone(),
+            asked_at: found.first().map_or(execution.touched, |recorded| recorded.wall),
+        }))
+    }
+
+    /// What the bot decided to say.
+    fn queued(&self, id: &MessageId) -> Result<Option<MessageQueued>, ReadError> {
+        let found =
+            self.store.read(&StreamName::message(id), Version::START, Direction::Forward, 1)?;
+        Ok(match found.first().and_then(|recorded| recorded.event()) {
+            Some(Event::MessageQueued(queued)) => Some(queued.clone()),
+            _ => None,
+        })
+    }
+
+    /// The post that a message of the bot became.
+    fn post_of(&self, id: &MessageId) -> Result<Option<PostId>, ReadError> {
+        let stream = StreamName::message(id);
+        let found = self.store.read(&stream, Version(1), Direction::Forward, 1)?;
+        Ok(match found.first().and_then(|recorded| recorded.event()) {
+            Some(Event::MessageSent(sent)) => Some(sent.post.clone()),
+            _ => None,
+        })
+    }
+
+    /// Whether a post is one of the bot's.
+    fn is_ours(&self, room: &RoomId, post: &PostId) -> Result<bool, ReadError> {
+        Ok(self.store.find(&post_key(room, post))?.is_some())
+    }
+
+    /// An execution as it stands.
+    fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, ReadError> {
+        executions::load(self.store.as_ref(), id)
+    }
+
+    /// Whether a list of ids and names has this room; what a room calls itself counts for nothing.
+    pub fn listed(&self, list: &[String], room: &RoomId) -> bool {
+        let known = self.rooms.read().expect("nobody panics with them");
+        list.iter().any(|name| name == room.as_str() || known.get(name) == Some(room))
+    }
+
+    /// Why actions may not run in a room, if so.
+    fn exec_refusal(&self, room: &RoomId) -> Option<String> {
+        match &self.settings.exec_rooms {
+            ExecRooms::All => None,
+            ExecRooms::Listed(list) if self.listed(list, room) => None,
+            ExecRooms::Listed(_) => Some(format!(
+                "actions may not run in this room; an operator can add \"{room}\" to `exec` under [rooms] in the configuration"
+            )),
+        }
+    }
+
+    /// Tells the owner something: the same words once a day.
+    ///
+    /// # Errors
+    /// [`Error`] if the log fails.
+    pub async fn notify(&self, text: &str) -> Result<(), Error> {
+        let Some(room) = self.settings.management_room.clone() else { return Ok(()) };
+        let place = Place {
+            network: "matrix".into(),
+            name: "management".into(),
+            room,
+            thread: None,
+            direct: false,
+            encrypted: true,
+        };
+        let day = (self.clock.now().0 / DAY_MS).to_string();
+        let message = self.store.key().message("notice", &format!("{day} {text}"));
+        let notice = MessageQueued {
+            message,
+            place,
+            reply_to: None,
+            edits: None,
+            doc: Doc::text(text),
+            notify: vec![],
+            execution: None,
+            question: None,
+        };
+        self.append(vec![sheet::queued(&Meta::default(), notice)]).await?;
+        Ok(())
+    }
+
+    /// Appends what was decided on; that it cannot be is an outcome too, which the caller records.
+    async fn append(&self, batch: Vec<Write>) -> Result<Tried, AppendError> {
+        match self.store.append(batch).await {
+            Ok(_) => Ok(Tried::Done),
+            Err(AppendError::WrongVersion { .. }) => Ok(Tried::Moved),
+            Err(AppendError::Invalid(why)) => Ok(Tried::TooMuch(why)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What came of trying to append.
+enum Tried {
+    /// It is on disk.
+    Done,
+    /// A stream has moved on: decide again.
+    Moved,
+    /// It does not fit into the log: decide something smaller.
+    TooMuch(String),
+}
+
+/// Events for a stream at an exact version, without a dedupe key.
+fn write(stream: StreamName, expected: Expected, events: Vec<NewEvent>) -> Write {
+    Write { stream, expected, key: None, events }
+}
+
+/// What stands beside the events of an execution.
+fn meta_of(execution: &Execution) -> Meta {
+    let started = &execution.started;
+    Meta {
+        cause: Some(EventId {
+            stream: StreamName::execution(&execution.id),
+            version: execution.version,
+        }),
+        correlation: Some(started.trigger.stream.clone()),
+        actor: Some(started.requester.id.clone()),
+        room: Some(started.place.room.clone()),
+        network: Some(started.place.network.clone()),
+    }
+}

@@ -1,0 +1,167 @@
+//! Speaks: sends what the log says is to be said, in order for each room, and records what became of it.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::{Error, Kernel, write};
+use crate::adapter::render::{Show, render};
+use crate::adapter::{Outgoing, Relation, SendError};
+use crate::domain::event::{
+    Event, MessageFailed, MessageQueued, MessageSent, MessageSuperseded, Meta, NewEvent, post_key,
+};
+use crate::domain::id::{EventId, MessageId, PostId, StreamName, Timestamp, UserId, Version};
+use crate::store::{Expected, Write};
+
+/// The first wait after a failed send; it doubles each time.
+pub const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait between two sends of one message.
+pub const BACK_OFF_MAX: Duration = Duration::from_secs(300);
+
+/// Rooms that have to wait before the next send, and how often they have failed in a row.
+#[derive(Default)]
+pub(super) struct Held(Mutex<BTreeMap<String, (Timestamp, u32)>>);
+
+impl Held {
+    /// Until when a lane has to wait.
+    pub fn until(&self, lane: &str) -> Option<Timestamp> {
+        self.0.lock().expect("nobody panics with it").get(lane).map(|(time, _)| *time)
+    }
+
+    /// When the next lane may go on.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let held = self.0.lock().expect("nobody panics with it");
+        held.values().map(|(time, _)| *time).filter(|time| *time > now).min()
+    }
+
+    fn hold(&self, lane: &str, now: Timestamp, after: Option<Duration>) {
+        let mut held = self.0.lock().expect("nobody panics with it");
+        let failures = held.get(lane).map_or(0, |(_, failures)| *failures);
+        let wait = after.unwrap_or(BACK_OFF_FIRST * 2_u32.saturating_pow(failures.min(10)));
+        let ms = i64::try_from(wait.min(BACK_OFF_MAX).as_millis()).unwrap_or(i64::MAX);
+        held.insert(lane.to_owned(), (now.plus_ms(ms.max(1)), failures + 1));
+    }
+
+    fn free(&self, lane: &str) {
+        self.0.lock().expect("nobody panics with it").remove(lane);
+    }
+}
+
+impl Kernel {
+    /// Sends one message and records what became of it.
+    pub(super) async fn send(&self, id: &MessageId, lane: &str) -> Result<(), Error> {
+        let Some(queued) = self.queued(id)? else {
+            self.held.free(lane);
+            return self.gone(id, "what was to be said is erased").await;
+        };
+        let relation = match self.relation(&queued)? {
+            Some(relation) => relation,
+            None => {
+                self.held.free(lane);
+                return self.gone(id, "the message that it changes was never sent").await;
+            }
+        };
+        let rendered = render(&queued.doc, &Show::default());
+        let mut mentions = queued.notify.clone();
+        mentions.extend(rendered.mentions.into_iter().map(UserId));
+        mentions.sort();
+        mentions.dedup();
+        let outgoing = Outgoing {
+            message: id.clone(),
+            room: queued.place.room.clone(),
+            relation,
+            plain: rendered.plain,
+            html: rendered.html,
+            mentions,
+        };
+        match self.chat.send(&outgoing).await {
+            Ok(post) => {
+                self.held.free(lane);
+                let sent = MessageSent { post: post.clone() };
+                self.settle(&queued, sent.into(), Some(post)).await
+            }
+            Err(SendError::Later { reason, after }) => {
+                tracing::warn!(message = %id, reason, "not sent yet");
+                self.held.hold(lane, self.clock.now(), after);
+                Ok(())
+            }
+            Err(SendError::Never { reason }) => {
+                tracing::error!(message = %id, reason, "a message cannot be sent");
+                self.held.free(lane);
+                self.settle(&queued, MessageFailed { reason: reason.clone() }.into(), None).await?;
+                self.tell_of_failure(&queued, &reason).await
+            }
+        }
+    }
+
+    /// What cannot be said in its room is told in the management room, except what was meant for that one.
+    async fn tell_of_failure(&self, queued: &MessageQueued, reason: &str) -> Result<(), Error> {
+        if self.settings.management_room.as_ref() == Some(&queued.place.room) {
+            return Ok(());
+        }
+        let execution = queued.execution.as_ref().map(|id| format!(", execution {}", id.short()));
+        let text = format!(
+            "I could not say something in {}: {reason} (message {}{})",
+            queued.place.name,
+            queued.message,
+            execution.unwrap_or_default()
+        );
+        self.notify(&text).await
+    }
+
+    /// Where the message stands; none: it changes a message that is in no room.
+    fn relation(&self, queued: &MessageQueued) -> Result<Option<Relation>, Error> {
+        if let Some(target) = &queued.edits {
+            return Ok(self.post_of(target)?.map(Relation::Edit));
+        }
+        Ok(Some(match (&queued.place.thread, &queued.reply_to) {
+            (Some(root), _) => Relation::Thread(root.clone()),
+            (None, Some(post)) => Relation::Reply(post.clone()),
+            (None, None) => Relation::New,
+        }))
+    }
+
+    /// Records what became of a message; a post can be found by its id from then on.
+    async fn settle(
+        &self,
+        queued: &MessageQueued,
+        event: Event,
+        post: Option<PostId>,
+    ) -> Result<(), Error> {
+        let stream = StreamName::message(&queued.message);
+        let cause = EventId { stream: stream.clone(), version: Version::START };
+        let meta = Meta {
+            correlation: self.store.event(&cause)?.and_then(|queued| queued.correlation),
+            cause: Some(cause),
+            actor: None,
+            room: Some(queued.place.room.clone()),
+            network: Some(queued.place.network.clone()),
+        };
+        let write = Write {
+            stream,
+            expected: Expected::Exact(Version::START),
+            key: post.map(|post| post_key(&queued.place.room, &post)),
+            events: vec![NewEvent::with(&meta, event)],
+        };
+        self.append(vec![write]).await?;
+        Ok(())
+    }
+
+    async fn gone(&self, id: &MessageId, reason: &str) -> Result<(), Error> {
+        let event = MessageFailed { reason: reason.to_owned() };
+        let expected = Expected::Exact(Version::START);
+        let batch = vec![write(StreamName::message(id), expected, vec![NewEvent::bare(event)])];
+        self.append(batch).await?;
+        Ok(())
+    }
+
+    /// Records that a later edit makes this one needless.
+    pub(super) async fn supersede(&self, id: &MessageId, by: &MessageId) -> Result<(), Error> {
+        match self.queued(id)? {
+            Some(queued) => {
+                self.settle(&queued, MessageSuperseded { by: by.clone() }.into(), None).await
+            }
+            None => self.gone(id, "what was to be said is erased").await,
+        }
+    }
+}

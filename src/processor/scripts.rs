@@ -1,0 +1,158 @@
+//! The scripts that are offered now, and the older versions that executions are pinned to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+
+use rhai::Engine;
+
+use crate::domain::alias::Format;
+use crate::domain::alias_index::{AliasId, AliasIndex};
+use crate::domain::catalog::{Alias, Catalog};
+use crate::domain::event::Event;
+use crate::domain::id::{ScriptHash, StreamName, Version};
+use crate::script::engine::engine;
+use crate::script::load::{ScriptSet, load_folder, load_one, load_sources, on_script_thread};
+use crate::script::problem::Problem;
+use crate::script::source::Script;
+use crate::store::{Direction, EventStore, ReadError};
+
+/// Most pinned versions that are kept compiled.
+pub const PINNED_MAX: usize = 64;
+
+/// The scripts and the engine that runs them.
+pub struct Scripts {
+    /// Shared by all runs.
+    pub engine: Arc<Engine>,
+    current: RwLock<Arc<Offered>>,
+    pinned: Mutex<BTreeMap<ScriptHash, Arc<Script>>>,
+}
+
+/// What is offered now.
+pub struct Offered {
+    /// The scripts.
+    pub set: ScriptSet,
+    /// Their commands.
+    pub catalog: Catalog,
+}
+
+impl Scripts {
+    /// Offers a set.
+    pub fn new(set: ScriptSet) -> Self {
+        let catalog = catalog(&set);
+        Self {
+            engine: Arc::new(engine()),
+            current: RwLock::new(Arc::new(Offered { set, catalog })),
+            pinned: Mutex::default(),
+        }
+    }
+
+    /// Offers what a folder holds; scripts with problems are left out.
+    pub fn folder(folder: &Path) -> (Self, Vec<Problem>) {
+        let (set, problems) = load_folder(folder);
+        (Self::new(set), problems)
+    }
+
+    /// Offers what these sources hold.
+    pub fn sources(sources: Vec<(String, String)>) -> (Self, Vec<Problem>) {
+        let (set, problems) = load_sources(sources);
+        (Self::new(set), problems)
+    }
+
+    /// What is offered now.
+    pub fn offered(&self) -> Arc<Offered> {
+        self.current.read().expect("nobody panics with the scripts").clone()
+    }
+
+    /// One version of a script: one that is offered, or one that the log keeps; none: the log has no such version.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn version(
+        &self,
+        hash: &ScriptHash,
+        store: &dyn EventStore,
+    ) -> Result<Option<Arc<Script>>, ReadError> {
+        let offered = self.offered();
+        if let Some(script) = offered.set.scripts.values().find(|script| script.hash == *hash) {
+            return Ok(Some(script.clone()));
+        }
+        if let Some(script) = self.pinned.lock().expect("nobody panics with them").get(hash) {
+            return Ok(Some(script.clone()));
+        }
+        let kept = store.read(&StreamName::script(hash), Version::START, Direction::Forward, 1)?;
+        let Some(Event::ScriptKept(kept)) = kept.first().and_then(|it| it.event()).cloned() else {
+            return Ok(None);
+        };
+        let engine = self.engine.clone();
+        let loaded = on_script_thread(move || load_one(&engine, &kept.file, &kept.source));
+        let Ok(script) = loaded.map(Arc::new) else { return Ok(None) };
+        let mut pinned = self.pinned.lock().expect("nobody panics with them");
+        while pinned.len() >= PINNED_MAX {
+            pinned.pop_first();
+        }
+        pinned.insert(hash.clone(), script.clone());
+        Ok(Some(script))
+    }
+}
+
+/// What a set of scripts offers.
+pub fn catalog(set: &ScriptSet) -> Catalog {
+    let mut aliases = vec![];
+    for script in set.scripts.values() {
+        for def in &script.aliases {
+            aliases.push((def, script));
+        }
+    }
+    aliases.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+    let mut formats = vec![];
+    for (number, (def, _)) in aliases.iter().enumerate() {
+        let parsed = def.formats.iter().filter_map(|text| Format::parse(text).ok());
+        formats.extend(parsed.map(|format| (AliasId(number), format)));
+    }
+    let usages = |n: usize| {
+        let own = formats.iter().filter(move |(number, _)| number.0 == n);
+        own.map(|(_, format)| format.usage()).collect()
+    };
+    let aliases = aliases.iter().enumerate().map(|(n, (def, script))| Alias {
+        name: def.name.clone(),
+        usages: usages(n),
+        help: if def.help.is_empty() { script.help.clone() } else { def.help.clone() },
+        example: def.example.clone(),
+        role: def.role.clone(),
+        rooms: def.rooms.clone(),
+        file: script.file.clone(),
+        script: script.hash.clone(),
+    });
+    let aliases = aliases.collect();
+    Catalog { aliases, index: AliasIndex::new(formats) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{NewEvent, ScriptKept};
+    use crate::script::source::hash;
+    use crate::store::memory::MemoryStore;
+    use crate::store::testing::surroundings;
+    use crate::store::{Expected, Write};
+
+    #[tokio::test]
+    async fn older_versions_are_kept_compiled_up_to_a_bound() {
+        let store = MemoryStore::new(surroundings());
+        let scripts = Scripts::new(ScriptSet::default());
+        for nth in 0..PINNED_MAX + 3 {
+            let (file, source) = ("t.rhai".to_owned(), format!("const N = {nth};"));
+            let hash = hash(&source);
+            let stream = StreamName::script(&hash);
+            let events = vec![NewEvent::bare(ScriptKept { file, hash: hash.clone(), source })];
+            let batch = vec![Write { stream, expected: Expected::NoStream, key: None, events }];
+            store.append(batch).await.expect("appends");
+            for _ in 0..2 {
+                let script = scripts.version(&hash, store.as_ref()).expect("reads");
+                assert_eq!(script.expect("the log has it").hash, hash);
+            }
+            assert_eq!(scripts.pinned.lock().unwrap().len(), (nth + 1).min(PINNED_MAX));
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Turns what a slice did into the events and writes of one batch.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use super::{Kernel, meta_of, write};
+use crate::domain::event::{
+    EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionSuspended,
+    ExecutionYielded, Failure, MemoryWritten, MessageQueued, Meta, NewEvent, QuestionAsked,
+    ScriptKept, Wants,
+};
+use crate::domain::execution::Execution;
+use crate::domain::id::{DedupeKey, MessageId, RoomId, StreamName, Timestamp, UserId, Version};
+use crate::domain::message::Doc;
+use crate::domain::trigger::Place;
+use crate::script::journal::{Entry, Noted};
+use crate::script::run::{End, Slice, shortened};
+use crate::script::source::{Ack, Script};
+use crate::store::{EventStore, Expected, ReadError, Write};
+
+/// How much of a command is quoted when it failed, in characters.
+const COMMAND_CHARS_SHOWN: usize = 80;
+
+/// What a slice comes to: events of the execution, and writes to other streams.
+pub(super) struct Prepared {
+    /// For the execution's own stream.
+    pub events: Vec<NewEvent>,
+    /// For messages, memories and script versions.
+    pub others: Vec<Write>,
+}
+
+/// The versions of the memory streams that a slice read.
+pub(super) type Reads = Arc<Mutex<BTreeMap<StreamName, Option<Version>>>>;
+
+/// The stream of one remembered value.
+pub(super) fn memory_stream(store: &dyn EventStore, scope: &str, key: &str) -> StreamName {
+    StreamName::memory(&store.key().tag("memory", &[scope, key]))
+}
+
+/// What is being written for one slice.
+pub(super) struct Sheet<'a> {
+    kernel: &'a Kernel,
+    execution: &'a Execution,
+    meta: Meta,
+    now: Timestamp,
+    events: Vec<NewEvent>,
+    others: Vec<Write>,
+    memories: BTreeMap<StreamName, Vec<NewEvent>>,
+    seen: BTreeMap<StreamName, Option<Version>>,
+    said: bool,
+}
+
+impl<'a> Sheet<'a> {
+    pub(super) fn new(kernel: &'a Kernel, execution: &'a Execution) -> Self {
+        Self {
+            kernel,
+            execution,
+            meta: meta_of(execution),
+            now: kernel.clock.now(),
+            events: vec![],
+            others: vec![],
+            memories: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            said: false,
+        }
+    }
+
+    fn event(&mut self, event: impl Into<Event>) {
+        self.events.push(NewEvent::with(&self.meta, event));
+    }
+
+    /// Keeps the script's source, once for each version.
+    pub(super) fn keep_script(&mut self, script: &Script) -> Result<(), ReadError> {
+        let key = DedupeKey::new(&["script", script.hash.as_str()]);
+        if self.kernel.store.find(&key)?.is_none() {
+            let (file, hash, source) =
+                (script.file.clone(), script.hash.clone(), script.source.clone());
+            let events = vec![NewEvent::bare(ScriptKept { file, hash, source })];
+            let stream = StreamName::script(&script.hash);
+            self.others.push(Write { stream, expected: Expected::Any, key: Some(key), events });
+        }
+        Ok(())
+    }
+
+    /// Writes down one effect and what follows from it.
+    pub(super) fn enter(&mut self, entry: &Entry, reads: &Reads) {
+        let Entry { path, op, args, line, state } = entry;
+        let (path, op, args, line) = (path.clone(), op.clone(), args.clone(), *line);
+        match state {
+            Noted::Done(result) => {
+                let result = result.clone();
+                self.event(EffectRecorded { path, op, args, line, result });
+            }
+            Noted::Waits { class, due } => {
+                let (class, due) = (*class, *due);
+                self.event(EffectRequested { path, op, args, line, class, due });
+            }
+        }
+        match entry.op.as_str() {
+            "say" | "reply" | "progress" => self.speak(entry),
+            "update" | "done" | "fail" => self.change(entry),
+            "ask" | "confirm" => self.question(entry),
+            "remember" => self.remember(entry, reads),
+            _ => {}
+        }
+    }
+
+    fn message_id(&self, path: &str) -> MessageId {
+        self.kernel.store.key().message(self.execution.id.as_str(), path)
+    }
+
+    fn speak(&mut self, entry: &Entry) {
+        let started = &self.execution.started;
+        let text = entry.args["text"].as_str().unwrap_or_default();
+        let (place, reply_to, notify) = match (entry.op.as_str(), entry.args["room"].as_str()) {
+            ("say", Some(room))
+                if room != started.place.name && room != started.place.room.as_str() =>
+            {
+                (elsewhere(&started.place, room), None, vec![])
+            }
+            ("say", _) => (started.place.clone(), None, vec![]),
+            ("reply", _) => {
+                let notify = vec![started.requester.id.clone()];
+                (started.place.clone(), Some(started.post.clone()), notify)
+            }
+            _ => (started.place.clone(), Some(started.post.clone()), vec![]),
+        };
+        let message = self.message_id(&entry.path);
+        self.queue(MessageQueued {
+            message,
+            place,
+            reply_to,
+            edits: None,
+            doc: Doc::text(text),
+            notify,
+            execution: Some(self.execution.id.clone()),
+            question: None,
+        });
+    }
+
+    fn change(&mut self, entry: &Entry) {
+        let text = entry.args["text"].as_str().unwrap_or_default();
+        let percent = entry.args["percent"].as_i64();
+        let text = percent.map_or(text.to_owned(), |percent| format!("{text} ({percent} %)"));
+        let target = entry.args["progress"].as_str().unwrap_or_default();
+        let message = self.message_id(&entry.path);
+        self.queue(MessageQueued {
+            message,
+            place: self.execution.started.place.clone(),
+            reply_to: None,
+            edits: Some(MessageId(target.to_owned())),
+            doc: Doc::text(&text),
+            notify: vec![],
+            execution: Some(self.execution.id.clone()),
+            question: None,
+        });
+    }
+
+    fn question(&mut self, entry: &Entry) {
+        let started = &self.execution.started;
+        let list = |name: &str| -> Vec<String> {
+            let items = entry.args[name].as_array().into_iter().flatten();
+            items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+        };
+        let text = entry.args["question"].as_str().unwrap_or_default().to_owned();
+        let mut from: Vec<UserId> =
+            list("from").iter().map(|name| full_id(name, &started.requester.id)).collect();
+        if from.is_empty() {
+            from.push(started.requester.id.clone());
+        }
+        let choices = list("choices");
+        let wants = if entry.op == "confirm" { Wants::YesNo } else { Wants::Text };
+        self.ask(&entry.path, wants, text, from, choices);
+    }
+
+    fn ask(
+        &mut self,
+        path: &str,
+        wants: Wants,
+        text: String,
+        from: Vec<UserId>,
+        choices: Vec<String>,
+    ) {
+        let started = &self.execution.started;
+        let suffix = match wants {
+            Wants::YesNo => " (yes or no)".to_owned(),
+            Wants::Doubt => " (done, not done, or give up)".to_owned(),
+            Wants::Text if choices.is_empty() => String::new(),
+            Wants::Text => format!(" ({})", choices.join(", ")),
+        };
+        let place = match wants {
+            Wants::Doubt => format!("{path}-doubt-{}", self.execution.version),
+            Wants::YesNo | Wants::Text => path.to_owned(),
+        };
+        let message = self.message_id(&place);
+        let queued = MessageQueued {
+            message: message.clone(),
+            place: started.place.clone(),
+            reply_to: Some(started.post.clone()),
+            edits: None,
+            doc: Doc::text(&format!("{text}{suffix}")),
+            notify: from.clone(),
+            execution: Some(self.execution.id.clone()),
+            question: Some(path.to_owned()),
+        };
+        let path = path.to_owned();
+        self.event(QuestionAsked { path, wants, text, from, choices, message });
+        self.queue(queued);
+    }
+
+    fn remember(&mut self, entry: &Entry, reads: &Reads) {
+        let scope = self.execution.started.handler.file.clone();
+        let key = entry.args["key"].as_str().unwrap_or_default().to_owned();
+        let expires = entry.args["for_ms"].as_i64().map(|ms| self.now.plus_ms(ms));
+        let value = entry.args["value"].clone();
+        let stream = memory_stream(self.kernel.store.as_ref(), &scope, &key);
+        let read = reads.lock().expect("the script has ended").get(&stream).copied();
+        if let Some(version) = read {
+            self.seen.insert(stream.clone(), version);
+        }
+        let event = NewEvent::with(&self.meta, MemoryWritten { scope, key, value, expires });
+        self.memories.entry(stream).or_default().push(event);
+    }
+
+    fn queue(&mut self, message: MessageQueued) {
+        self.said = true;
+        self.others.push(queued(&self.meta, message));
+    }
+
+    /// Writes down where the slice stopped.
+    pub(super) fn end(&mut self, slice: &Slice) {
+        match &slice.end {
+            End::Suspended => self.event(ExecutionSuspended {}),
+            End::Yielded => self.event(ExecutionYielded {}),
+            End::Returned(value) => self.finished(Ending::Succeeded(value.clone())),
+            End::Diverged(how) => {
+                let text = format!("the script no longer does what it did: {how}");
+                self.tell_failure(&text, None);
+                self.finished(Ending::Diverged(how.clone()));
+            }
+            End::Failed(failure) => match self.execution.last_doubt() {
+                Some(path) if failure.kind == "in_doubt" && slice.entries.is_empty() => {
+                    self.ask_doubt(path, failure);
+                }
+                _ => {
+                    self.tell_failure(&failure.message, Some(failure));
+                    self.finished(Ending::Failed(failure.clone()));
+                }
+            },
+        }
+    }
+
+    /// Nobody knows whether an effect was done, and the script does not care for it: a person must say.
+    fn ask_doubt(&mut self, path: &str, failure: &Failure) {
+        let started = &self.execution.started;
+        let who = &started.requester;
+        let text = format!(
+            "{}: {} (“{}”, execution {}). Was it done?",
+            who.name,
+            failure.message,
+            shortened(&started.command, COMMAND_CHARS_SHOWN),
+            self.execution.id.short()
+        );
+        self.ask(path, Wants::Doubt, text, vec![who.id.clone()], vec![]);
+        self.event(ExecutionSuspended {});
+    }
+
+    pub(super) fn fail(&mut self, kind: &str, message: String) {
+        let file = self.execution.started.handler.file.clone();
+        let failure = Failure { kind: kind.into(), message, file, line: 0, column: 0 };
+        self.tell_failure(&failure.message, Some(&failure));
+        self.finished(Ending::Failed(failure));
+    }
+
+    fn tell_failure(&mut self, message: &str, at: Option<&Failure>) {
+        let message = failure_message(self.execution, message, at);
+        let id = self.message_id("failure");
+        self.queue(MessageQueued { message: id, ..message });
+    }
+
+    fn finished(&mut self, ending: Ending) {
+        self.event(ExecutionFinished { ending });
+    }
+
+    /// Tells the asker that it takes a while, unless the script has said something itself.
+    pub(super) fn acknowledge(&mut self, slice: &Slice, ack: &Ack) {
+        let takes_time = |entry: &Entry| matches!(entry.op.as_str(), "exec" | "sleep");
+        let waits = slice
+            .entries
+            .iter()
+            .any(|entry| matches!(entry.state, Noted::Waits { .. }) && takes_time(entry));
+        let started = &self.execution.started;
+        let short = self.execution.id.short();
+        let text = match ack {
+            Ack::Silent => return,
+            Ack::Usual => format!("On it, {}: execution {short}", started.requester.name),
+            Ack::Text(text) => format!("{text} (execution {short})"),
+        };
+        if slice.end != End::Suspended || !waits || self.said {
+            return;
+        }
+        let message = MessageQueued {
+            message: self.message_id("ack"),
+            place: started.place.clone(),
+            reply_to: Some(started.post.clone()),
+            edits: None,
+            doc: Doc::text(&text),
+            notify: vec![],
+            execution: Some(self.execution.id.clone()),
+            question: None,
+        };
+        self.queue(message);
+    }
+
+    /// What was read of the memory must still be true when the slice is appended.
+    pub(super) fn check_reads(&mut self, reads: &Reads) {
+        for (stream, version) in reads.lock().expect("the script has ended").iter() {
+            self.seen.insert(stream.clone(), *version);
+            self.memories.entry(stream.clone()).or_default();
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Prepared {
+        for (stream, events) in std::mem::take(&mut self.memories) {
+            let expected = match self.seen.get(&stream) {
+                None => Expected::Any,
+                Some(None) => Expected::NoStream,
+                Some(Some(version)) => Expected::Exact(*version),
+            };
+            self.others.push(write(stream, expected, events));
+        }
+        Prepared { events: self.events, others: self.others }
+    }
+}
+
+/// The write that queues a message.
+pub(super) fn queued(meta: &Meta, message: MessageQueued) -> Write {
+    let message = MessageQueued { doc: message.doc.stored(), ..message };
+    let stream = StreamName::message(&message.message);
+    let room = Some(message.place.room.clone());
+    let meta = Meta { room, ..meta.clone() };
+    write(stream, Expected::NoStream, vec![NewEvent::with(&meta, message)])
+}
+
+/// What the asker is told when an execution fails.
+pub(super) fn failure_message(
+    execution: &Execution,
+    message: &str,
+    at: Option<&Failure>,
+) -> MessageQueued {
+    let started = &execution.started;
+    let place = at.filter(|failure| failure.line > 0);
+    let place = place.map_or(started.handler.file.clone(), |at| format!("{}:{}", at.file, at.line));
+    let text = format!(
+        "{}: “{}” failed: {message} ({place}, execution {})",
+        started.requester.name,
+        shortened(&started.command, COMMAND_CHARS_SHOWN),
+        execution.id.short()
+    );
+    MessageQueued {
+        message: MessageId(String::new()),
+        place: started.place.clone(),
+        reply_to: Some(started.post.clone()),
+        edits: None,
+        doc: Doc::text(&text),
+        notify: vec![started.requester.id.clone()],
+        execution: Some(execution.id.clone()),
+        question: None,
+    }
+}
+
+/// Another room on the same network.
+fn elsewhere(place: &Place, room: &str) -> Place {
+    Place {
+        network: place.network.clone(),
+        room: RoomId(room.to_owned()),
+        name: room.to_owned(),
+        thread: None,
+        direct: false,
+        encrypted: false,
+    }
+}
+
+/// A person as a script names them; without a server, one on the asker's.
+fn full_id(name: &str, asker: &UserId) -> UserId {
+    let bare = name.trim_start_matches('@');
+    match (bare.contains(':'), asker.as_str().split_once(':')) {
+        (false, Some((_, server))) => UserId(format!("@{bare}:{server}")),
+        _ => UserId(format!("@{bare}")),
+    }
+}

@@ -1,0 +1,556 @@
+//! What is still to be done, as a fold of the log: undecided triggers, ready executions, effects, timers, unsent messages.
+//!
+//! It holds positions, paths and pseudonyms only, so that nothing in it has to be erased.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::event::{EffectClass, Event, Recorded, Resolution, Wants};
+use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
+use crate::domain::trigger::What;
+
+/// Shortest time between two edits of one message.
+pub const EDIT_INTERVAL_MS: i64 = 2_000;
+
+/// The open work, at a position of the log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Agenda {
+    /// Everything before this position is in it.
+    pub checkpoint: Position,
+    undecided: BTreeMap<String, BTreeMap<Position, StreamName>>,
+    lanes: BTreeMap<StreamName, (String, Position)>,
+    open: BTreeMap<ExecutionId, Open>,
+    ready: BTreeSet<ExecutionId>,
+    effects: BTreeSet<(ExecutionId, String)>,
+    asked: BTreeMap<String, BTreeSet<(Position, ExecutionId, String)>>,
+    timers: BTreeSet<(Timestamp, ExecutionId, String)>,
+    unsent: BTreeMap<String, BTreeMap<Position, Unsent>>,
+    queued: BTreeMap<MessageId, (String, Position)>,
+    edited: BTreeMap<MessageId, Timestamp>,
+}
+
+/// An execution that has not ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Open {
+    effects: BTreeMap<String, Stage>,
+    questions: BTreeMap<String, Asked>,
+    timers: BTreeMap<String, Timestamp>,
+}
+
+/// How far an effect has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Stage {
+    Requested,
+    Started,
+    InDoubt,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Asked {
+    room: String,
+    at: Position,
+    doubt: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Unsent {
+    message: MessageId,
+    edits: Option<MessageId>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Decide on a trigger.
+    Dispatch(StreamName),
+    /// Run the next slice.
+    Slice(ExecutionId),
+    /// Do an effect for the first time.
+    Effect(ExecutionId, String),
+    /// An effect was started by a bot that died: repeat it, or say that it is in doubt.
+    Orphan(ExecutionId, String),
+    /// A time has come.
+    Timer(ExecutionId, String, Timestamp),
+    /// Send a message.
+    Send(MessageId),
+    /// An edit need not be sent: a later one replaces it.
+    Supersede(MessageId, MessageId),
+}
+
+/// How many more things of each kind may be begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Decisions and slices.
+    pub steps: usize,
+    /// Effects outside.
+    pub effects: usize,
+    /// Messages.
+    pub sends: usize,
+}
+
+impl Budget {
+    /// What is left when this has been taken as well.
+    pub fn less(mut self, work: &Work) -> Self {
+        let left = match work {
+            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) => &mut self.steps,
+            Work::Effect(..) | Work::Orphan(..) => &mut self.effects,
+            Work::Send(_) | Work::Supersede(..) => &mut self.sends,
+        };
+        *left = left.saturating_sub(1);
+        self
+    }
+}
+
+/// Work and the lane in which only one thing happens at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The lane.
+    pub lane: String,
+    /// What to do.
+    pub work: Work,
+}
+
+impl Agenda {
+    /// What one more event changes.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        self.checkpoint = recorded.position.next();
+        let Some(event) = recorded.event() else { return self.apply_unreadable(recorded) };
+        match event {
+            Event::TriggerRecorded(e) => {
+                let lane = match &e.trigger.what {
+                    What::Timer(timer) => format!("timer {}", timer.execution),
+                    What::Message(_) | What::Reaction(_) | What::Undecryptable(_) => {
+                        format!("room {}", pseudonym(recorded.room.as_ref()))
+                    }
+                };
+                let (stream, position) = (recorded.id.stream.clone(), recorded.position);
+                self.lanes.insert(stream.clone(), (lane.clone(), position));
+                self.undecided.entry(lane).or_default().insert(position, stream);
+            }
+            Event::TriggerRouted(_) => self.decided(&recorded.id.stream),
+            Event::MessageQueued(e) => {
+                let lane = format!("out {}", pseudonym(recorded.room.as_ref()));
+                let unsent = Unsent { message: e.message.clone(), edits: e.edits.clone() };
+                self.queued.insert(e.message.clone(), (lane.clone(), recorded.position));
+                self.unsent.entry(lane).or_default().insert(recorded.position, unsent);
+            }
+            Event::MessageSent(_) => self.sent(&recorded.id.stream, Some(recorded.wall)),
+            Event::MessageSuperseded(_) | Event::MessageFailed(_) => {
+                self.sent(&recorded.id.stream, None);
+            }
+            Event::LogCreated(_)
+            | Event::StoreRebuilt(_)
+            | Event::ClockStepped(_)
+            | Event::SyncAdvanced(_)
+            | Event::ScriptKept(_)
+            | Event::InviteDecided(_)
+            | Event::MemoryWritten(_) => {}
+            event => self.apply_execution(event, recorded),
+        }
+    }
+
+    fn apply_execution(&mut self, event: &Event, recorded: &Recorded) {
+        let id = ExecutionId(recorded.id.stream.id().to_owned());
+        if let Event::ExecutionStarted(_) = event {
+            self.open.insert(id.clone(), Open::default());
+            self.ready.insert(id);
+            return;
+        }
+        if !self.open.contains_key(&id) {
+            return;
+        }
+        match event {
+            Event::EffectRequested(e) => {
+                if e.class != EffectClass::Log {
+                    self.stage(&id, &e.path, Some(Stage::Requested));
+                }
+                if let Some(due) = e.due {
+                    self.on(&id, |open| {
+                        open.timers.insert(e.path.clone(), due);
+                    });
+                    self.timers.insert((due, id, e.path.clone()));
+                }
+            }
+            Event::QuestionAsked(e) => {
+                let room = pseudonym(recorded.room.as_ref()).to_owned();
+                let doubt = e.wants == Wants::Doubt;
+                let at = recorded.position;
+                let place = (at, id.clone(), e.path.clone());
+                self.asked.entry(room.clone()).or_default().insert(place);
+                self.on(&id, |open| {
+                    drop(open.questions.insert(e.path.clone(), Asked { room, at, doubt }))
+                });
+            }
+            Event::EffectStarted(e) => self.stage(&id, &e.path, Some(Stage::Started)),
+            Event::EffectInDoubt(e) => {
+                self.stage(&id, &e.path, Some(Stage::InDoubt));
+                self.ready.insert(id);
+            }
+            Event::EffectCompleted(e) => {
+                self.stage(&id, &e.path, None);
+                self.ready.insert(id);
+            }
+            Event::EffectResolved(e) => {
+                self.stop_asking(&id, &e.path);
+                match e.resolution {
+                    Resolution::Repeat => self.stage(&id, &e.path, Some(Stage::Requested)),
+                    Resolution::GiveUp => self.stage(&id, &e.path, None),
+                    Resolution::Done => {
+                        self.stage(&id, &e.path, None);
+                        self.ready.insert(id);
+                    }
+                }
+            }
+            Event::QuestionAnswered(e) => {
+                let doubt = self.stop_asking(&id, &e.path).is_some_and(|asked| asked.doubt);
+                self.stop_timer(&id, &e.path);
+                if !doubt {
+                    self.ready.insert(id);
+                }
+            }
+            Event::TimerFired(e) => {
+                self.stop_asking(&id, &e.path);
+                self.stop_timer(&id, &e.path);
+                self.ready.insert(id);
+            }
+            Event::ExecutionYielded(_) => drop(self.ready.insert(id)),
+            Event::ExecutionSuspended(_) => drop(self.ready.remove(&id)),
+            Event::ExecutionFinished(_) => self.close(&id),
+            _ => {}
+        }
+    }
+
+    fn on(&mut self, id: &ExecutionId, change: impl FnOnce(&mut Open)) {
+        if let Some(open) = self.open.get_mut(id) {
+            change(open);
+        }
+    }
+
+    /// How far an effect has come; none: it is over.
+    fn stage(&mut self, id: &ExecutionId, path: &str, stage: Option<Stage>) {
+        let key = (id.clone(), path.to_owned());
+        match stage {
+            Some(Stage::Requested | Stage::Started) => drop(self.effects.insert(key)),
+            Some(Stage::InDoubt) | None => drop(self.effects.remove(&key)),
+        }
+        self.on(id, |open| match stage {
+            Some(stage) => drop(open.effects.insert(path.to_owned(), stage)),
+            None => drop(open.effects.remove(path)),
+        });
+    }
+
+    fn stop_asking(&mut self, id: &ExecutionId, path: &str) -> Option<Asked> {
+        let asked = self.open.get_mut(id)?.questions.remove(path)?;
+        if let Some(here) = self.asked.get_mut(&asked.room) {
+            here.remove(&(asked.at, id.clone(), path.to_owned()));
+            if here.is_empty() {
+                self.asked.remove(&asked.room);
+            }
+        }
+        Some(asked)
+    }
+
+    /// An erased event still ends what its type ends.
+    fn apply_unreadable(&mut self, recorded: &Recorded) {
+        match recorded.kind.as_str() {
+            "trigger_routed" => self.decided(&recorded.id.stream),
+            "message_sent" | "message_superseded" | "message_failed" => {
+                self.sent(&recorded.id.stream, None);
+            }
+            "execution_finished" => {
+                self.close(&ExecutionId(recorded.id.stream.id().to_owned()));
+            }
+            _ => {}
+        }
+    }
+
+    fn decided(&mut self, stream: &StreamName) {
+        let Some((lane, position)) = self.lanes.remove(stream) else { return };
+        if let Some(queue) = self.undecided.get_mut(&lane) {
+            queue.remove(&position);
+            if queue.is_empty() {
+                self.undecided.remove(&lane);
+            }
+        }
+    }
+
+    fn sent(&mut self, stream: &StreamName, at: Option<Timestamp>) {
+        let message = MessageId(stream.id().to_owned());
+        let Some((lane, position)) = self.queued.remove(&message) else { return };
+        let Some(queue) = self.unsent.get_mut(&lane) else { return };
+        let unsent = queue.remove(&position);
+        if queue.is_empty() {
+            self.unsent.remove(&lane);
+        }
+        if let (Some(at), Some(target)) = (at, unsent.and_then(|unsent| unsent.edits)) {
+            self.edited.retain(|_, last| last.plus_ms(EDIT_INTERVAL_MS) > at);
+            self.edited.insert(target, at);
+        }
+    }
+
+    fn stop_timer(&mut self, id: &ExecutionId, path: &str) {
+        let Some(open) = self.open.get_mut(id) else { return };
+        if let Some(due) = open.timers.remove(path) {
+            self.timers.remove(&(due, id.clone(), path.to_owned()));
+        }
+    }
+
+    fn close(&mut self, id: &ExecutionId) {
+        self.ready.remove(id);
+        let Some(open) = self.open.get(id).cloned() else { return };
+        open.timers.keys().for_each(|path| self.stop_timer(id, path));
+        open.questions.keys().for_each(|path| drop(self.stop_asking(id, path)));
+        open.effects.keys().for_each(|path| self.stage(id, path, None));
+        self.open.remove(id);
+    }
+
+    /// What can be done now, one thing for each lane that is not taken, within a budget; what is to be said comes first.
+    pub fn tasks(&self, now: Timestamp, taken: &dyn Fn(&str) -> bool, budget: Budget) -> Vec<Task> {
+        let task = |lane: String, work: Work| Task { lane, work };
+        let decide = self.undecided.iter().filter_map(|(lane, queue)| {
+            let (_, stream) = queue.first_key_value()?;
+            Some(task(lane.clone(), Work::Dispatch(stream.clone())))
+        });
+        let slices =
+            self.ready.iter().map(|id| task(format!("slice {id}"), Work::Slice(id.clone())));
+        let effects = self.effects.iter().filter_map(|(id, path)| {
+            let work = match self.open.get(id)?.effects.get(path)? {
+                Stage::Requested => Work::Effect(id.clone(), path.clone()),
+                Stage::Started => Work::Orphan(id.clone(), path.clone()),
+                Stage::InDoubt => return None,
+            };
+            Some(task(format!("effect {id} {path}"), work))
+        });
+        let due =
+            self.timers.iter().take_while(|(due, _, _)| *due <= now).map(|(due, id, path)| {
+                let lane = format!("due {id} {path}");
+                task(lane, Work::Timer(id.clone(), path.clone(), *due))
+            });
+        let sends = self
+            .unsent
+            .iter()
+            .filter_map(|(lane, queue)| Some(task(lane.clone(), self.next_send(queue, now)?)));
+        let free = |task: &Task| !taken(&task.lane);
+        let steps = decide.chain(slices).chain(due).filter(free).take(budget.steps);
+        let effects = effects.filter(free).take(budget.effects);
+        sends.filter(free).take(budget.sends).chain(steps).chain(effects).collect()
+    }
+
+    /// The first message of a room that may go out now.
+    fn next_send(&self, queue: &BTreeMap<Position, Unsent>, now: Timestamp) -> Option<Work> {
+        queue.iter().find_map(|(position, unsent)| {
+            let Some(target) = &unsent.edits else {
+                return Some(Work::Send(unsent.message.clone()));
+            };
+            let mut later = queue.range(position.next()..).map(|(_, unsent)| unsent);
+            if let Some(newer) = later.rfind(|unsent| unsent.edits.as_ref() == Some(target)) {
+                return Some(Work::Supersede(unsent.message.clone(), newer.message.clone()));
+            }
+            (self.edit_free_at(target) <= now).then(|| Work::Send(unsent.message.clone()))
+        })
+    }
+
+    fn edit_free_at(&self, target: &MessageId) -> Timestamp {
+        self.edited.get(target).map_or(Timestamp(i64::MIN), |last| last.plus_ms(EDIT_INTERVAL_MS))
+    }
+
+    /// When something becomes due by itself.
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let timer = self.timers.iter().map(|(due, _, _)| *due).find(|due| *due > now);
+        let edits = self.edited.values().map(|last| last.plus_ms(EDIT_INTERVAL_MS));
+        timer.into_iter().chain(edits.filter(|free| *free > now)).min()
+    }
+
+    /// The open questions of a room, the newest first.
+    pub fn questions(&self, room: &Pseudonym, max: usize) -> Vec<(ExecutionId, String)> {
+        let here = self.asked.get(room.as_str()).into_iter().flatten().rev();
+        here.take(max).map(|(_, id, path)| (id.clone(), path.clone())).collect()
+    }
+
+    /// Whether anyone anywhere is asked anything.
+    pub fn asks(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// How many executions are open.
+    pub fn open_executions(&self) -> usize {
+        self.open.len()
+    }
+
+    /// How many messages wait to be sent.
+    pub fn unsent(&self) -> usize {
+        self.queued.len()
+    }
+}
+
+fn pseudonym(room: Option<&Pseudonym>) -> &str {
+    room.map_or("-", Pseudonym::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{
+        EffectCompleted, EffectRequested, EffectResult, EffectStarted, Ending, ExecutionFinished,
+        ExecutionSuspended, MessageQueued, MessageSent, Payload, QuestionAnswered, QuestionAsked,
+    };
+    use crate::domain::id::{EventId, PostId, RoomId, UserId, Version};
+    use crate::domain::message::Doc;
+    use crate::domain::trigger::Place;
+    use serde_json::Value;
+
+    /// An agenda after these events, each on a stream of its own naming, one a second.
+    fn after(events: &[(&str, Event)]) -> Agenda {
+        let mut agenda = Agenda::default();
+        for (n, (stream, event)) in events.iter().enumerate() {
+            let at = Timestamp(n as i64 * 1_000);
+            agenda.apply(&Recorded {
+                position: Position(n as u64),
+                id: EventId { stream: StreamName::parse(stream).unwrap(), version: Version(0) },
+                kind: event.kind().into(),
+                schema: event.schema(),
+                ts: at,
+                wall: at,
+                epoch: 0,
+                cause: None,
+                correlation: None,
+                actor: None,
+                room: Some(Pseudonym("r".into())),
+                network: None,
+                key: None,
+                commitment: String::new(),
+                payload: Payload::Event(Box::new(event.clone())),
+            });
+        }
+        agenda
+    }
+
+    fn works(agenda: &Agenda, now: i64) -> String {
+        let tasks =
+            agenda.tasks(Timestamp(now), &|_| false, Budget { steps: 9, effects: 9, sends: 9 });
+        tasks.iter().map(|task| format!("{:?}", task.work)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn requested(class: EffectClass, due: Option<i64>) -> Event {
+        let (path, op, line) = ("0".to_owned(), "exec".to_owned(), 1);
+        EffectRequested { path, op, args: Value::Null, line, class, due: due.map(Timestamp) }.into()
+    }
+
+    fn said(id: &str, edits: Option<&str>) -> Event {
+        let place = Place {
+            network: "matrix".into(),
+            room: RoomId("r".into()),
+            name: "r".into(),
+            thread: None,
+            direct: false,
+            encrypted: false,
+        };
+        Event::MessageQueued(MessageQueued {
+            message: MessageId(id.into()),
+            place,
+            reply_to: None,
+            edits: edits.map(|id| MessageId(id.into())),
+            doc: Doc::text("x"),
+            notify: vec![],
+            execution: None,
+            question: None,
+        })
+    }
+
+    fn begun() -> (&'static str, Event) {
+        let fixture = include_str!("../../tests/fixtures/events/execution_started.v1.json");
+        let list: Vec<Value> = serde_json::from_str(fixture).unwrap();
+        let data = list[0].clone();
+        ("execution-E", crate::domain::event::decode("execution_started", 1, data).unwrap())
+    }
+
+    #[test]
+    fn effects_go_through_their_stages() {
+        let (suspended, path) = (|| ExecutionSuspended {}.into(), || "0".to_owned());
+        let started = || EffectStarted { path: path(), attempt: 1 }.into();
+        let result = EffectResult::Ok(Value::Null);
+        let done = EffectCompleted { path: path(), attempt: 1, result, output: None, took_ms: 1 };
+        let end = ExecutionFinished { ending: Ending::Succeeded(Value::Null) };
+        let e = "execution-E";
+        let story: Vec<(&str, Event)> = vec![
+            begun(),
+            (e, requested(EffectClass::Once, None)),
+            (e, suspended()),
+            (e, started()),
+            (e, done.into()),
+            (e, end.into()),
+        ];
+        for (events, want) in [
+            (1, "Slice(ExecutionId(\"E\"))"),
+            (3, "Effect(ExecutionId(\"E\"), \"0\")"),
+            (4, "Orphan(ExecutionId(\"E\"), \"0\")"),
+            (5, "Slice(ExecutionId(\"E\"))"),
+            (6, ""),
+        ] {
+            assert_eq!(works(&after(&story[..events]), 0), want, "after {events} events");
+        }
+        assert_eq!(after(&story).open_executions(), 0);
+    }
+
+    #[test]
+    fn questions_and_timers_end_together() {
+        let asked = QuestionAsked {
+            path: "0".into(),
+            wants: Wants::YesNo,
+            text: "?".into(),
+            from: vec![],
+            choices: vec![],
+            message: MessageId("M".into()),
+        };
+        let answered = QuestionAnswered {
+            path: "0".into(),
+            answer: Value::Bool(true),
+            by: UserId("@a:b".into()),
+            post: PostId("$1".into()),
+        };
+        let e = "execution-E";
+        let story: Vec<(&str, Event)> = vec![
+            begun(),
+            (e, requested(EffectClass::Log, Some(60_000))),
+            (e, asked.into()),
+            (e, ExecutionSuspended {}.into()),
+            (e, answered.into()),
+        ];
+        let open = after(&story[..4]);
+        assert_eq!((open.asks(), works(&open, 59_999).as_str()), (true, ""));
+        assert!(works(&open, 60_000).starts_with("Timer("));
+        assert_eq!(open.next_due(Timestamp(0)), Some(Timestamp(60_000)));
+        let closed = after(&story);
+        assert_eq!((closed.asks(), closed.next_due(Timestamp(0))), (false, None));
+        assert!(works(&closed, 60_000).starts_with("Slice("));
+    }
+
+    #[test]
+    fn edits_are_spaced_and_only_the_last_one_is_sent() {
+        let sent = || MessageSent { post: PostId("$1".into()) }.into();
+        let story: Vec<(&str, Event)> = vec![
+            ("message-A", said("A", None)),
+            ("message-A", sent()),
+            ("message-B", said("B", Some("A"))),
+            ("message-B", sent()),
+            ("message-C", said("C", Some("A"))),
+            ("message-D", said("D", None)),
+            ("message-E", said("E", Some("A"))),
+        ];
+        assert_eq!(
+            works(&after(&story[..3]), 2_000),
+            "Send(MessageId(\"B\"))",
+            "the first edit goes at once"
+        );
+        assert_eq!(works(&after(&story[..5]), 4_000), "", "B was sent at 3 s");
+        assert_eq!(works(&after(&story[..5]), 5_000), "Send(MessageId(\"C\"))");
+        assert_eq!(
+            works(&after(&story[..6]), 4_000),
+            "Send(MessageId(\"D\"))",
+            "an edit holds nobody up"
+        );
+        let newer = works(&after(&story), 4_000);
+        assert_eq!(newer, "Supersede(MessageId(\"C\"), MessageId(\"E\"))");
+    }
+}

@@ -1,0 +1,143 @@
+//! Questions to the log that the command line asks, of a running bot through its socket or of the log itself.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::executions;
+use crate::domain::event::{Payload, Recorded};
+use crate::domain::id::{EventId, Position};
+use crate::store::sled::SledStore;
+use crate::store::verify::Verified;
+use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
+
+/// One question.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// The last events.
+    LogTail(usize),
+    /// One event, by its id or its position.
+    LogShow(String),
+    /// Whether the log is whole.
+    LogVerify,
+    /// The newest executions.
+    ExecutionList(usize),
+    /// One execution, by the beginning of its id.
+    ExecutionShow(String),
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// There is no such thing, or more than one.
+    NotFound(String),
+    /// The log is damaged.
+    Damaged(String),
+    /// The log cannot be read.
+    Unreadable(String),
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged { .. } => Self::Damaged(error.to_string()),
+            ReadError::Store(_) => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
+/// Answers a question, one JSON object after the other.
+///
+/// # Errors
+/// [`Refusal`] if there is no answer.
+pub fn answer(
+    store: &SledStore,
+    request: &Request,
+    emit: &mut dyn FnMut(Value),
+) -> Result<(), Refusal> {
+    match request {
+        Request::LogTail(count) => {
+            let mut events = tail(store, *count)?;
+            while let Some(recorded) = events.pop() {
+                emit(shown(&recorded));
+            }
+        }
+        Request::LogShow(id) => emit(shown(&find(store, id)?)),
+        Request::LogVerify => emit(verify(store)?),
+        Request::ExecutionList(max) => {
+            for execution in executions::list(store, *max)? {
+                emit(executions::summary(&execution));
+            }
+        }
+        Request::ExecutionShow(prefix) => match executions::find(store, prefix)? {
+            Ok(execution) => emit(executions::details(&execution)),
+            Err(0) => {
+                return Err(Refusal::NotFound(format!("no execution's id begins with `{prefix}`")));
+            }
+            Err(several) => {
+                let what =
+                    format!("{several} executions' ids begin with `{prefix}`: write more of it");
+                return Err(Refusal::NotFound(what));
+            }
+        },
+    }
+    Ok(())
+}
+
+/// The last events, newest first.
+fn tail(store: &SledStore, count: usize) -> Result<Vec<Recorded>, Refusal> {
+    Ok(store.read_all(Position::END, Direction::Backward, count.clamp(1, READ_EVENTS_MAX))?)
+}
+
+fn find(store: &SledStore, id: &str) -> Result<Recorded, Refusal> {
+    let missing = || {
+        Refusal::NotFound(format!("there is no event `{id}`: write a position or `stream/version`"))
+    };
+    if let Ok(position) = id.parse() {
+        let found = store.read_all(Position(position), Direction::Forward, 1)?;
+        return found.into_iter().next().ok_or_else(missing);
+    }
+    let id = EventId::parse(id).map_err(|_| missing())?;
+    store.event(&id)?.ok_or_else(missing)
+}
+
+fn verify(store: &SledStore) -> Result<Value, Refusal> {
+    let verified = store.verify().map_err(|error| Refusal::Damaged(error.to_string()))?;
+    Ok(report(&verified))
+}
+
+/// What a verification found, as JSON.
+pub fn report(verified: &Verified) -> Value {
+    let findings = verified.findings.iter();
+    let findings: Vec<Value> =
+        findings.map(|finding| json!({ "place": finding.place, "what": finding.what })).collect();
+    json!({
+        "events": verified.events, "segments": verified.segments, "erased": verified.erased,
+        "findings": findings,
+    })
+}
+
+/// An event as people look at it.
+pub fn shown(recorded: &Recorded) -> Value {
+    let (state, payload) = match &recorded.payload {
+        Payload::Event(event) => ("readable", event.encode()),
+        Payload::Unknown(value) => ("unknown", value.clone()),
+        Payload::Erased => ("erased", Value::Null),
+    };
+    json!({
+        "position": recorded.position,
+        "id": recorded.id.to_string(),
+        "type": recorded.kind,
+        "schema": recorded.schema,
+        "ts_ms": recorded.ts.0,
+        "wall_ms": recorded.wall.0,
+        "cause": recorded.cause.as_ref().map(ToString::to_string),
+        "correlation": recorded.correlation,
+        "actor": recorded.actor,
+        "room": recorded.room,
+        "commitment": recorded.commitment,
+        "payload": payload,
+        "payload_state": state,
+    })
+}
