@@ -1,0 +1,271 @@
+//! Reads a transcript into steps, or says which line is wrong.
+
+use serde_json::Value;
+
+use crate::domain::alias::parse_duration;
+use crate::domain::event::EffectResult;
+
+/// Largest transcript in bytes.
+pub const TRANSCRIPT_BYTES_MAX: usize = 1024 * 1024;
+/// What `(config …)` can set.
+pub const SETTINGS: &[&str] = &["bot.prefix", "rooms.exec"];
+/// What joins the lines of one message.
+pub const LINE_BREAK: &str = " ⏎ ";
+
+/// A transcript.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transcript {
+    /// What it is called in messages.
+    pub name: String,
+    /// Its steps with their line numbers.
+    pub steps: Vec<(usize, Step)>,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// The scripts folder from here on, relative to the transcript; taken at the start and at a restart.
+    Scripts(String),
+    /// The room from here on.
+    Room { name: String, network: Option<String> },
+    /// A person does something.
+    Person { name: String, network: Option<String>, account: Option<String>, does: Does },
+    /// The bot must say this next.
+    Bot { form: Form, text: String },
+    /// Nothing was said since the last line.
+    Quiet,
+    /// The clock moves.
+    Advance(i64),
+    /// The bot is killed and started again.
+    Restart,
+    /// An action must run and gives this.
+    Exec { action: String, args: Option<Value>, result: EffectResult },
+    /// A setting, before the first person speaks.
+    Config { key: String, value: String },
+    /// These events were appended since the last such line.
+    Log(Vec<String>),
+}
+
+/// What a person does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Does {
+    /// Says something in the room.
+    Says(String),
+    /// Says something in a thread.
+    SaysInThread(String),
+    /// Replies to the bot's last message.
+    Replies(String),
+    /// Reacts to the bot's last message.
+    Reacts(String),
+    /// Corrects their own last message.
+    Edits(String),
+}
+
+/// How the bot must say something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// In the room: alone or as a reply.
+    Room,
+    /// As a reply.
+    Reply,
+    /// In a thread.
+    Thread,
+    /// As a change of an earlier message.
+    Edit,
+    /// In any way.
+    Any,
+}
+
+/// A line that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}:{line}: {what}")]
+pub struct ParseError {
+    /// The transcript.
+    pub name: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Reads a transcript.
+///
+/// # Errors
+/// [`ParseError`] for the first line that is wrong.
+pub fn parse(name: &str, text: &str) -> Result<Transcript, ParseError> {
+    let error = |line: usize, what: String| ParseError { name: name.into(), line, what };
+    if text.len() > TRANSCRIPT_BYTES_MAX {
+        return Err(error(0, format!("a transcript may have {TRANSCRIPT_BYTES_MAX} bytes")));
+    }
+    let mut steps: Vec<(usize, Step)> = vec![];
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim_end();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let step = step(line).map_err(|what| error(number + 1, what))?;
+        let begun = steps.iter().any(|(_, step)| matches!(step, Step::Person { .. }));
+        if begun && matches!(step, Step::Config { .. }) {
+            return Err(error(number + 1, "settings stand before the first person speaks".into()));
+        }
+        steps.push((number + 1, step));
+    }
+    Ok(Transcript { name: name.into(), steps })
+}
+
+fn step(line: &str) -> Result<Step, String> {
+    match line.split_at_checked(1) {
+        Some((">", rest)) => person(rest.trim_start()),
+        Some(("<", rest)) => bot(rest.trim_start()),
+        Some(("(", rest)) => {
+            let inside = rest.strip_suffix(')').ok_or("the closing `)` is missing")?;
+            directive(inside)
+        }
+        _ => Err("a line begins with `>`, `<`, `(` or `#`".into()),
+    }
+}
+
+fn unbroken(text: &str) -> String {
+    text.replace(LINE_BREAK, "\n")
+}
+
+fn person(rest: &str) -> Result<Step, String> {
+    let end = rest.find([' ', ':']).ok_or("write `> name: text`")?;
+    let (name, mut rest) = rest.split_at(end);
+    rest = rest.trim_start();
+    let (mut network, mut account) = (None, None);
+    if let Some(inside) = rest.strip_prefix('[') {
+        let (attributes, after) = inside.split_once(']').ok_or("the closing `]` is missing")?;
+        for attribute in attributes.split_whitespace() {
+            match attribute.split_once('=') {
+                Some(("network", value)) => network = Some(value.to_owned()),
+                Some(("account", value)) => account = Some(value.to_owned()),
+                _ => return Err(format!("`{attribute}` is none of network=… account=…")),
+            }
+        }
+        rest = after.trim_start();
+    }
+    type Makes = fn(String) -> Does;
+    let forms: [(&str, Makes); 5] = [
+        (":", Does::Says),
+        ("(in thread):", Does::SaysInThread),
+        ("(reply):", Does::Replies),
+        ("reacts", Does::Reacts),
+        ("edits:", Does::Edits),
+    ];
+    let found = forms.iter().find_map(|(word, does)| Some((rest.strip_prefix(word)?, does)));
+    let (text, does) =
+        found.ok_or("a person says `:`, `(in thread):`, `(reply):`, `reacts`, `edits:`")?;
+    Ok(Step::Person { name: name.into(), network, account, does: does(unbroken(text.trim())) })
+}
+
+fn bot(rest: &str) -> Result<Step, String> {
+    let rest = rest.strip_prefix("bot").ok_or("write `< bot: text`")?.trim_start();
+    let forms = [
+        (":", Form::Room),
+        ("*:", Form::Any),
+        ("(reply):", Form::Reply),
+        ("(in thread):", Form::Thread),
+        ("edits:", Form::Edit),
+    ];
+    let found = forms.iter().find_map(|(word, form)| Some((rest.strip_prefix(word)?, *form)));
+    let (text, form) =
+        found.ok_or("the bot says `:`, `*:`, `(reply):`, `(in thread):`, `edits:`")?;
+    Ok(Step::Bot { form, text: unbroken(text.trim()) })
+}
+
+fn directive(inside: &str) -> Result<Step, String> {
+    let (word, rest) = inside.split_once(' ').unwrap_or((inside, ""));
+    let rest = rest.trim();
+    match word {
+        "scripts" if !rest.is_empty() => Ok(Step::Scripts(rest.into())),
+        "room" if !rest.is_empty() => {
+            let (name, network) =
+                rest.split_once(" network=").map_or((rest, None), |(a, b)| (a, Some(b)));
+            Ok(Step::Room { name: name.into(), network: network.map(str::to_owned) })
+        }
+        "quiet" => Ok(Step::Quiet),
+        "restart" => Ok(Step::Restart),
+        "advance" => Ok(Step::Advance(parse_duration(rest)?)),
+        "exec" => exec(rest),
+        "config" => {
+            let (key, value) = rest.split_once('=').ok_or("write `(config key=value)`")?;
+            if !SETTINGS.contains(&key.trim()) {
+                return Err(format!("there are the settings {}", SETTINGS.join(", ")));
+            }
+            Ok(Step::Config { key: key.trim().into(), value: value.trim().into() })
+        }
+        "log" => Ok(Step::Log(rest.split_whitespace().map(str::to_owned).collect())),
+        other => Err(format!("there is no `({other} …)` here")),
+    }
+}
+
+fn exec(rest: &str) -> Result<Step, String> {
+    let (action, rest) = rest.split_once(' ').ok_or("write `(exec action {args} -> {result})`")?;
+    let json = |text: &str| {
+        serde_json::from_str::<Value>(text.trim())
+            .map_err(|why| format!("`{text}` is not JSON: {why}"))
+    };
+    let (args, result) = if let Some((args, result)) = rest.split_once("->") {
+        (args, EffectResult::Ok(json(result)?))
+    } else if let Some((args, why)) = rest.split_once("fails") {
+        let message = json(why)?;
+        let error = serde_json::json!({ "kind": "failed", "action": action, "message": message });
+        (args, EffectResult::Err(error))
+    } else {
+        return Err("write `-> {result}` or `fails \"text\"`".into());
+    };
+    let args = if args.trim().is_empty() { None } else { Some(json(args)?) };
+    Ok(Step::Exec { action: action.into(), args, result })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn lines_are_read() {
+        let says = |name: &str, does: Does| Step::Person {
+            name: name.into(),
+            network: None,
+            account: None,
+            does,
+        };
+        for (line, want) in [
+            ("> ann: !help", says("ann", Does::Says("!help".into()))),
+            ("> ann (in thread): a ⏎ b", says("ann", Does::SaysInThread("a\nb".into()))),
+            ("> ann reacts 👍", says("ann", Does::Reacts("👍".into()))),
+            ("> ann edits: x", says("ann", Does::Edits("x".into()))),
+            ("< bot (reply): a: b", Step::Bot { form: Form::Reply, text: "a: b".into() }),
+            ("< bot*: x", Step::Bot { form: Form::Any, text: "x".into() }),
+            ("(advance 15m)", Step::Advance(900_000)),
+            (
+                "(room #irc network=irc)",
+                Step::Room { name: "#irc".into(), network: Some("irc".into()) },
+            ),
+            (
+                "(exec a.b {\"x\":1} -> true)",
+                Step::Exec {
+                    action: "a.b".into(),
+                    args: Some(json!({"x": 1})),
+                    result: EffectResult::Ok(json!(true)),
+                },
+            ),
+        ] {
+            assert_eq!(step(line), Ok(want), "{line}");
+        }
+        for line in [
+            "hello",
+            "> ann",
+            "< ben: hi",
+            "(restart",
+            "(webhook x {})",
+            "(exec a {} -> x)",
+            "(config a=b)",
+        ] {
+            let error = parse("t", &format!("# a\n{line}")).expect_err(line);
+            assert_eq!(error.line, 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Plays a transcript as written, then once for each n with a stop at the n-th append: the append lost, or kept.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::bot::{Bot, BotError};
+use super::parse::Transcript;
+use super::runner::{self, Difference, Driver, Listener, Played, Setup};
+use super::world::World;
+use crate::domain::id::Position;
+use crate::domain::trigger::Trigger;
+use crate::store::memory::MemoryStore;
+use crate::store::stop::StopStore;
+use crate::store::{Entropy, EventStore, Surroundings};
+
+/// What playing with stops came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stops {
+    /// How many appends there are, and so how many places to stop at.
+    pub appends: u64,
+    /// In how many runs an effect came in doubt.
+    pub in_doubt: u64,
+}
+
+/// A bot in this process, on a log in memory.
+struct InMemory {
+    world: Arc<World>,
+    disk: Arc<MemoryStore>,
+    stop: Arc<StopStore>,
+    stop_at: u64,
+    survives: bool,
+    was_stopped: bool,
+    bot: Option<Bot>,
+}
+
+impl InMemory {
+    fn new(world: &Arc<World>, entropy: Arc<dyn Entropy>, stop_at: u64, survives: bool) -> Self {
+        let surroundings = Surroundings { clock: world.clock.clone(), entropy };
+        let disk = MemoryStore::new(surroundings);
+        let stop = StopStore::new(disk.clone(), stop_at, survives);
+        Self { world: world.clone(), disk, stop, stop_at, survives, was_stopped: false, bot: None }
+    }
+
+    fn open(&mut self, setup: &Setup) -> Result<(), BotError> {
+        let world = self.world.clone();
+        let settings = setup.settings.clone();
+        let store: Arc<dyn EventStore> = self.stop.clone();
+        let bot = Bot::open(
+            store,
+            &setup.scripts,
+            world.clone(),
+            world.clone(),
+            world.clock.clone(),
+            settings,
+        )?;
+        self.bot = Some(bot);
+        Ok(())
+    }
+
+    fn bot(&self) -> Result<&Bot, BotError> {
+        self.bot.as_ref().ok_or_else(|| BotError::Process("it is not running".into()))
+    }
+}
+
+impl Driver for InMemory {
+    fn deliver(&mut self, trigger: Trigger) -> BoxFuture<'_, Result<(), BotError>> {
+        Box::pin(async move { self.bot()?.deliver(trigger).await })
+    }
+
+    fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>> {
+        Box::pin(async move { self.bot()?.settle().await })
+    }
+
+    fn restart<'a>(&'a mut self, setup: &'a Setup) -> BoxFuture<'a, Result<(), BotError>> {
+        Box::pin(async move {
+            // No destructor runs: what a dying process would not do is not done here.
+            std::mem::forget(self.bot.take());
+            self.disk = self.disk.reopen();
+            self.was_stopped |= self.stop.stopped();
+            self.stop_at = match self.was_stopped {
+                true => u64::MAX,
+                false => self.stop_at.saturating_sub(self.stop.appends()),
+            };
+            self.stop = StopStore::new(self.disk.clone(), self.stop_at, self.survives);
+            self.open(setup)
+        })
+    }
+
+    fn log(&mut self, from: Position) -> BoxFuture<'_, Result<(Vec<String>, Position), BotError>> {
+        Box::pin(async move { self.bot()?.log(from) })
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.stopped()
+    }
+}
+
+/// Plays a transcript in memory with one stop; says whether it was reached.
+async fn once(
+    transcript: &Transcript,
+    folder: &Path,
+    setup: &Setup,
+    entropy: Arc<dyn Entropy>,
+    stop: (u64, bool),
+    listener: Listener<'_>,
+) -> Result<(Played, bool), Difference> {
+    let world = World::new();
+    let mut driver = InMemory::new(&world, entropy, stop.0, stop.1);
+    let failed = |why: BotError| Difference {
+        name: transcript.name.clone(),
+        line: 0,
+        what: why.to_string(),
+    };
+    driver.open(setup).map_err(failed)?;
+    let doubt = stop.0 != u64::MAX;
+    let played =
+        runner::play(transcript, folder, setup.clone(), &world, &mut driver, doubt, listener)
+            .await?;
+    Ok((played, driver.was_stopped))
+}
+
+/// Plays a transcript as written, in memory.
+///
+/// # Errors
+/// The first [`Difference`].
+pub async fn plain(
+    transcript: &Transcript,
+    folder: &Path,
+    setup: &Setup,
+    entropy: Arc<dyn Entropy>,
+    listener: Listener<'_>,
+) -> Result<(), Difference> {
+    once(transcript, folder, setup, entropy, (u64::MAX, true), listener).await.map(|_| ())
+}
+
+/// Plays a transcript as written, then with every stop.
+///
+/// # Errors
+/// The first [`Difference`], with the stop that made it.
+pub async fn all(
+    transcript: &Transcript,
+    folder: &Path,
+    setup: &Setup,
+    entropy: Arc<dyn Entropy>,
+    listener: Listener<'_>,
+) -> Result<Stops, Difference> {
+    plain(transcript, folder, setup, entropy.clone(), listener).await?;
+    let mut in_doubt = 0;
+    let mut n = 0;
+    loop {
+        n += 1;
+        let mut reached = false;
+        for survives in [false, true] {
+            let quiet = &mut |_: &str| {};
+            let stop = (n, survives);
+            let (played, end) = once(transcript, folder, setup, entropy.clone(), stop, quiet)
+                .await
+                .map_err(|difference| Difference {
+                    what: format!(
+                        "with a stop at append {n} ({}): {}",
+                        if survives { "kept" } else { "lost" },
+                        difference.what
+                    ),
+                    ..difference
+                })?;
+            reached |= end;
+            in_doubt += u64::from(played == Played::InDoubt);
+        }
+        if !reached {
+            return Ok(Stops { appends: n - 1, in_doubt });
+        }
+    }
+}

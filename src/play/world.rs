@@ -1,0 +1,334 @@
+//! What is outside of the bot in a transcript: rooms and people on a simulated homeserver, fake actions, a clock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::parse::Does;
+use crate::adapter::{Chat, Outgoing, Relation, SendError};
+use crate::domain::event::{EffectClass, EffectResult};
+use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
+use crate::domain::trigger::{Message, Place, Reaction, Speaker, Trigger, Trust, What};
+use crate::processor::action::{ActionCall, ActionDone, Actions};
+use crate::store::Clock;
+
+/// When transcripts begin: 2026-03-02 09:00 UTC, a Monday.
+pub const BEGINNING: Timestamp = Timestamp(1_772_442_000_000);
+/// The simulated bot's own account.
+pub const BOT: &str = "@beadle:local";
+
+/// A clock that is moved by hand.
+pub struct HandClock(AtomicI64);
+
+impl HandClock {
+    /// At the beginning.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(BEGINNING.0)))
+    }
+
+    /// Moves on.
+    pub fn advance(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Sets it.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// How the bot said something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// In which room.
+    pub room: RoomId,
+    /// What it was to other posts.
+    pub relation: Relation,
+    /// The text.
+    pub text: String,
+}
+
+/// A result that a fake action gives.
+#[derive(Debug, Clone)]
+pub struct FakeExec {
+    /// The line of the transcript.
+    pub line: usize,
+    /// The action.
+    pub action: String,
+    /// What it must be called with.
+    pub args: Option<Value>,
+    /// What it gives.
+    pub result: EffectResult,
+    /// Whether it was called.
+    pub used: bool,
+}
+
+/// Everything outside.
+pub struct World {
+    /// The clock.
+    pub clock: Arc<HandClock>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    run: u64,
+    next_post: u64,
+    posts: Vec<Post>,
+    transactions: BTreeMap<(RoomId, String), PostId>,
+    heard: VecDeque<Heard>,
+    execs: Vec<FakeExec>,
+    ran: BTreeMap<String, (u32, EffectResult)>,
+    wrong: Vec<String>,
+}
+
+struct Post {
+    id: PostId,
+    room: RoomId,
+    by: String,
+    thread: Option<PostId>,
+}
+
+/// A room as the transcript names it.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// `#ops`.
+    pub name: String,
+    /// What is behind it.
+    pub network: Option<String>,
+}
+
+/// A person as the transcript names them.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// `ann`, or `@ann:example.org`.
+    pub name: String,
+    /// The network they are native to.
+    pub network: Option<String>,
+    /// Their account there.
+    pub account: Option<String>,
+}
+
+impl World {
+    /// Empty rooms.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { clock: HandClock::new(), state: Mutex::default() })
+    }
+
+    /// Names this run, so that its posts are other posts than those of an earlier run on the same log.
+    pub fn name_run(&self, run: u64) {
+        self.state().run = run;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics with the world")
+    }
+
+    /// A person does something; the trigger that a homeserver would bring.
+    ///
+    /// # Errors
+    /// What is missing: a message to react to or to change.
+    pub fn act(&self, person: &Person, room: &Room, does: &Does) -> Result<Trigger, String> {
+        let mut state = self.state();
+        let id = RoomId(room.name.clone());
+        let post = state.post_id();
+        let thread = match does {
+            Does::SaysInThread(_) => {
+                Some(state.thread(&id).ok_or("there is no message to begin a thread on")?)
+            }
+            _ => None,
+        };
+        let place = place(room, thread.clone());
+        let speaker = speaker(person, room);
+        let of_bot = state.last(&id, "bot");
+        let own = state.last(&id, &person.name);
+        let message = |text: &str, reply_to: Option<PostId>, edits: Option<PostId>| {
+            let (text, post) = (text.to_owned(), post.clone());
+            let (place, speaker) = (place.clone(), speaker.clone());
+            What::Message(Message { place, speaker, post, text, command: None, reply_to, edits })
+        };
+        let nothing = "the bot has said nothing here yet";
+        let what = match does {
+            Does::Says(text) | Does::SaysInThread(text) => message(text, None, None),
+            Does::Replies(text) => message(text, Some(of_bot.ok_or(nothing)?), None),
+            Does::Edits(text) => {
+                message(text, None, Some(own.ok_or("they have said nothing here yet")?))
+            }
+            Does::Reacts(key) => What::Reaction(Reaction {
+                place: place.clone(),
+                speaker: speaker.clone(),
+                post: post.clone(),
+                target: of_bot.ok_or(nothing)?,
+                key: key.clone(),
+            }),
+        };
+        if !matches!(does, Does::Reacts(_)) {
+            state.posts.push(Post {
+                id: post.clone(),
+                room: id.clone(),
+                by: person.name.clone(),
+                thread,
+            });
+        }
+        let key = DedupeKey::new(&["matrix", BOT, id.as_str(), post.as_str()]);
+        Ok(Trigger { key, at: self.clock.now(), what })
+    }
+
+    /// The next thing that the bot said and nobody has looked at.
+    pub fn next_heard(&self) -> Option<Heard> {
+        self.state().heard.pop_front()
+    }
+
+    /// What fake actions give until the next time somebody does something.
+    pub fn expect_execs(&self, execs: Vec<FakeExec>) {
+        self.state().execs = execs;
+    }
+
+    /// Whether the fake action of a line was called.
+    pub fn exec_used(&self, line: usize) -> bool {
+        self.state().execs.iter().any(|exec| exec.line == line && exec.used)
+    }
+
+    /// What went wrong outside: unexpected or repeated actions.
+    pub fn take_wrong(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().wrong)
+    }
+
+    /// The simulated homeserver takes a message; a repeated transaction is the first one again.
+    pub fn take(&self, outgoing: &Outgoing) -> PostId {
+        let mut state = self.state();
+        let key = (outgoing.room.clone(), outgoing.message.0.clone());
+        if let Some(post) = state.transactions.get(&key) {
+            return post.clone();
+        }
+        let post = state.post_id();
+        state.transactions.insert(key, post.clone());
+        let thread = match &outgoing.relation {
+            Relation::Thread(root) => Some(root.clone()),
+            _ => None,
+        };
+        if !matches!(outgoing.relation, Relation::Edit(_)) {
+            let (id, room) = (post.clone(), outgoing.room.clone());
+            state.posts.push(Post { id, room, by: "bot".into(), thread });
+        }
+        state.heard.push_back(Heard {
+            room: outgoing.room.clone(),
+            relation: outgoing.relation.clone(),
+            text: outgoing.plain.clone(),
+        });
+        post
+    }
+
+    /// A fake action is called.
+    pub fn call(
+        &self,
+        effect: &str,
+        class: EffectClass,
+        action: &str,
+        args: &Value,
+    ) -> EffectResult {
+        let mut state = self.state();
+        if let Some((count, result)) = state.ran.get_mut(effect) {
+            *count += 1;
+            let result = result.clone();
+            if class == EffectClass::Once {
+                state.wrong.push(format!("{action} is of class `once` and was run twice"));
+            }
+            return result;
+        }
+        let fits = |exec: &&mut FakeExec| {
+            !exec.used
+                && exec.action == action
+                && exec.args.as_ref().is_none_or(|want| want == args)
+        };
+        let result = match state.execs.iter_mut().find(fits) {
+            Some(exec) => {
+                exec.used = true;
+                exec.result.clone()
+            }
+            None => {
+                state
+                    .wrong
+                    .push(format!("the transcript does not expect (exec {action} {args} …)"));
+                EffectResult::Err(
+                    json!({ "kind": "failed", "action": action, "message": "unexpected" }),
+                )
+            }
+        };
+        state.ran.insert(effect.to_owned(), (1, result.clone()));
+        result
+    }
+}
+
+impl State {
+    fn post_id(&mut self) -> PostId {
+        self.next_post += 1;
+        PostId(format!("${}-{}", self.run, self.next_post))
+    }
+
+    fn last(&self, room: &RoomId, by: &str) -> Option<PostId> {
+        let mut posts = self.posts.iter().rev();
+        posts.find(|post| post.room == *room && post.by == by).map(|post| post.id.clone())
+    }
+
+    /// The thread that goes on: that of the last message, or a new one on it.
+    fn thread(&self, room: &RoomId) -> Option<PostId> {
+        let last = self.posts.iter().rev().find(|post| post.room == *room)?;
+        Some(last.thread.clone().unwrap_or_else(|| last.id.clone()))
+    }
+}
+
+/// A room of the simulated homeserver.
+pub fn place(room: &Room, thread: Option<PostId>) -> Place {
+    Place {
+        network: room.network.clone().unwrap_or_else(|| "matrix".into()),
+        room: RoomId(room.name.clone()),
+        name: room.name.clone(),
+        thread,
+        direct: room.name.starts_with('@'),
+        encrypted: false,
+    }
+}
+
+/// A person of the simulated homeserver.
+pub fn speaker(person: &Person, room: &Room) -> Speaker {
+    let full = person.name.starts_with('@');
+    let id = if full { person.name.clone() } else { format!("@{}:local", person.name) };
+    let bare = person.name.trim_start_matches('@').split(':').next().unwrap_or(&person.name);
+    Speaker {
+        id: UserId(id),
+        name: bare.to_owned(),
+        network: person.network.clone().or(room.network.clone()).unwrap_or_else(|| "matrix".into()),
+        account: person.account.clone(),
+        trust: Trust::Account,
+    }
+}
+
+impl Chat for World {
+    fn send<'a>(&'a self, outgoing: &'a Outgoing) -> BoxFuture<'a, Result<PostId, SendError>> {
+        Box::pin(async move { Ok(self.take(outgoing)) })
+    }
+
+    fn typing<'a>(&'a self, _: &'a RoomId, _: bool) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+}
+
+impl Actions for World {
+    fn run(&self, call: ActionCall) -> BoxFuture<'_, ActionDone> {
+        Box::pin(async move {
+            let result = self.call(&call.effect, call.def.effect, &call.def.name, &call.args);
+            ActionDone { result, whole: None, took: Duration::ZERO }
+        })
+    }
+}
