@@ -1,2 +1,5 @@
 //! Parses the command line, runs it, prints errors with a hint, sets the exit status.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    beadle::cli::main()
+}

@@ -1,0 +1,16 @@
+//! `make docs`: writes the pages that are made from tables in the source.
+
+use std::path::Path;
+
+fn main() -> std::io::Result<()> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    std::fs::create_dir_all(&docs)?;
+    for (name, page) in [
+        ("config.md", beadle::config::reference()),
+        ("script-functions.md", beadle::script::host::reference::reference()),
+    ] {
+        std::fs::write(docs.join(name), page)?;
+        println!("wrote docs/{name}");
+    }
+    Ok(())
+}

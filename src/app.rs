@@ -1,0 +1,313 @@
+//! Wires the parts, starts them, and stops them in order.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::adapter::matrix::{ConnectError, Matrix, MatrixSettings, Session, SyncError};
+use crate::adapter::{Chat, Outgoing, SendError};
+use crate::config::Config;
+use crate::control;
+use crate::domain::id::{PostId, RoomId, Timestamp};
+use crate::processor::action::Processes;
+use crate::processor::intake::Ear;
+use crate::processor::scripts::Scripts;
+use crate::processor::{self, ExecRooms, Kernel, Settings, schedule};
+use crate::script::problem::Problem;
+use crate::store::sled::SledStore;
+use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
+use crate::store::{OpenError, Opened, Options};
+
+/// The scripts that come with the program, by file name.
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("hello.rhai", include_str!("../scripts/hello.rhai")),
+    ("host.rhai", include_str!("../scripts/host.rhai")),
+    ("notes.rhai", include_str!("../scripts/notes.rhai")),
+    ("vm.rhai", include_str!("../scripts/vm.rhai")),
+    ("actions/cloud.py", include_str!("../scripts/actions/cloud.py")),
+];
+
+/// How long the connection may take to end.
+const STOP_WITHIN: Duration = Duration::from_secs(7);
+
+/// The system's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The system's randomness.
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the system gives randomness");
+    }
+}
+
+/// Real time and real randomness.
+pub fn surroundings() -> Surroundings {
+    Surroundings { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+}
+
+/// Where everything is.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The scripts folder.
+    pub scripts: PathBuf,
+}
+
+/// Opens the log of a data directory.
+///
+/// # Errors
+/// [`OpenError`] if it is open elsewhere, damaged, or the system refuses.
+pub fn open_log(data: &Path) -> Result<(SledStore, Opened), OpenError> {
+    SledStore::open(data, surroundings(), Options::default())
+}
+
+/// Writes the shipped scripts into a folder that is not there yet.
+///
+/// # Errors
+/// What the system refuses.
+pub fn unpack_scripts(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    for (name, text) in SHIPPED {
+        let path = folder.join(name);
+        if path.exists() {
+            continue;
+        }
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(&path, text)?;
+        if text.starts_with("#!") {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        }
+    }
+    Ok(())
+}
+
+/// Why the bot ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The log failed.
+    #[error(transparent)]
+    Process(#[from] processor::Error),
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection ended.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The log failed under the bot.
+    #[error("the log has failed: {0}")]
+    Log(String),
+    /// The socket cannot be made.
+    #[error("cannot make `{}`: {source}", .path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Makes a kernel on an open log, and says what is wrong with the scripts.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read.
+pub fn kernel(
+    store: Arc<dyn EventStore>,
+    scripts: &Path,
+    chat: Arc<dyn Chat>,
+    settings: Settings,
+) -> Result<(Arc<Kernel>, Vec<Problem>), ReadError> {
+    let (scripts, problems) = Scripts::folder(scripts);
+    let clock = Arc::new(SystemClock);
+    let kernel = Kernel::new(store, scripts, chat, Arc::new(Processes), clock, settings)?;
+    Ok((kernel, problems))
+}
+
+/// What connects to the network when the connection is there: until then nothing can be sent.
+#[derive(Default)]
+struct Line(std::sync::OnceLock<Arc<Matrix>>);
+
+impl Chat for Line {
+    fn send<'a>(&'a self, outgoing: &'a Outgoing) -> BoxFuture<'a, Result<PostId, SendError>> {
+        match self.0.get() {
+            Some(matrix) => matrix.send(outgoing),
+            None => Box::pin(async {
+                let reason = "there is no connection yet".to_owned();
+                Err(SendError::Later { reason, after: None })
+            }),
+        }
+    }
+
+    fn typing<'a>(&'a self, room: &'a RoomId, on: bool) -> BoxFuture<'a, ()> {
+        match self.0.get() {
+            Some(matrix) => matrix.typing(room, on),
+            None => Box::pin(async {}),
+        }
+    }
+}
+
+/// Runs the bot on Matrix until it is told to stop.
+///
+/// # Errors
+/// [`RunError`]; a supervisor starts it again.
+pub async fn run(
+    config: &Config,
+    paths: &Paths,
+    mut ready: impl FnMut(&str, &[Problem]),
+) -> Result<(), RunError> {
+    let (store, opened) = open_log(&paths.data)?;
+    told(&opened);
+    let store = Arc::new(store);
+    let line = Arc::new(Line::default());
+    let session = Session::load(&paths.data).map_err(ConnectError::from)?;
+    let of_login = session.and_then(|session| session.management_room);
+    let management_room = config.management_room.clone().map(RoomId).or(of_login);
+    let settings = Settings {
+        prefix: config.prefix.clone(),
+        exec_rooms: ExecRooms::Listed(config.rooms_exec.clone()),
+        management_room: management_room.clone(),
+    };
+    let (kernel, problems) = kernel(store.clone(), &paths.scripts, line.clone(), settings)?;
+    let ear = Arc::new(Ear::new(kernel.clone()));
+    let settings = MatrixSettings {
+        homeserver: config.homeserver.clone(),
+        invites_allow: config.invites_allow.clone(),
+        management_room,
+        ..MatrixSettings::default()
+    };
+    let matrix = Matrix::connect(&paths.data, settings, ear.clone()).await?;
+    // The line is empty until here: nobody else fills it.
+    let _ = line.0.set(matrix.clone());
+    resolve_rooms(&kernel, &matrix, config).await;
+    for problem in &problems {
+        kernel.notify(&format!("A script is left out.\n{problem}")).await?;
+    }
+    let (stop, stopping) = watch::channel(false);
+    let socket = control::serve(store.clone(), &paths.data, stopping.clone())
+        .map_err(|source| RunError::Socket { path: control::path(&paths.data), source })?;
+    let user = matrix.user_id();
+    let mut first_sync = matrix.ready();
+    let mut failure = store.failure();
+    let signals = signals(stop.clone());
+    let mut work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
+    let reader = matrix.clone();
+    let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
+    let mut stopped = stop.subscribe();
+    let ended: Result<(), RunError> = tokio::select! {
+        _ = stopped.wait_for(|stop| *stop) => Ok(()),
+        failed = failure.wait_for(Option::is_some) => {
+            let reason = failed.ok().and_then(|reason| reason.clone());
+            Err(RunError::Log(reason.unwrap_or_default()))
+        }
+        done = &mut work => flat(done).map_err(RunError::from),
+        done = &mut sync => flat(done).map_err(RunError::from),
+        () = async {
+            if first_sync.wait_for(|ready| *ready).await.is_ok() {
+                ready(user.as_str(), &problems);
+            }
+            std::future::pending::<()>().await;
+        } => Ok(()),
+    };
+    stop.send_replace(true);
+    signals.abort();
+    socket.abort();
+    let rest = async {
+        if !sync.is_finished() {
+            flat((&mut sync).await)?;
+        }
+        if !work.is_finished() {
+            flat((&mut work).await)?;
+        }
+        Ok::<(), RunError>(())
+    };
+    let rest = tokio::time::timeout(STOP_WITHIN, rest).await.unwrap_or(Ok(()));
+    let kept = match store.failure().borrow().is_some() {
+        true => Ok(()),
+        false => ear.flush().await.and_then(|()| Ok(kernel.keep_agenda()?)),
+    };
+    control::remove(&paths.data);
+    store.close();
+    ended.and(rest).and(kept.map_err(RunError::from))
+}
+
+/// Asks the homeserver which rooms the names in the configuration and the scripts stand for.
+async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Config) {
+    let offered = kernel.scripts.offered();
+    let of_scripts = offered.catalog.aliases.iter().flat_map(|alias| &alias.rooms);
+    let names: BTreeSet<&String> =
+        config.rooms_exec.iter().chain(of_scripts).filter(|name| name.starts_with('#')).collect();
+    for name in names {
+        match matrix.resolve(name).await {
+            Some(room) => {
+                let mut rooms = kernel.rooms.write().expect("nobody panics with them");
+                rooms.insert(name.clone(), room);
+            }
+            None => tracing::warn!(name, "no room has this name: it counts as no room"),
+        }
+    }
+}
+
+/// The result of a task, or its panic.
+fn flat<T, E>(done: Result<Result<T, E>, tokio::task::JoinError>) -> Result<T, E> {
+    match done {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// The first signal asks the bot to stop; the second ends it at once.
+fn signals(stop: watch::Sender<bool>) -> tokio::task::JoinHandle<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    tokio::spawn(async move {
+        let (Ok(mut term), Ok(mut int)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            tracing::error!("signals cannot be received");
+            return;
+        };
+        for second in [false, true] {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            if second {
+                std::process::exit(1);
+            }
+            tracing::info!("stopping");
+            stop.send_replace(true);
+        }
+    })
+}
+
+/// Says what was found when the log was opened.
+pub fn told(opened: &Opened) {
+    if let Some(reason) = &opened.rebuilt {
+        tracing::warn!(
+            reason,
+            events = opened.replayed,
+            "the event store was rebuilt from the journal"
+        );
+    }
+    if opened.cut_bytes > 0 {
+        tracing::warn!(
+            bytes = opened.cut_bytes,
+            "a write that was never acknowledged was cut off the journal"
+        );
+    }
+}

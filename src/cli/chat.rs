@@ -1,0 +1,305 @@
+//! `beadle chat`: simulated rooms on a real log, or a transcript.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+
+use super::style::out;
+use super::{Context, Failure};
+use crate::adapter::terminal::Terminal;
+use crate::adapter::{Incoming, Intake};
+use crate::app::{SystemEntropy, kernel, open_log, surroundings, told};
+use crate::domain::event::Event;
+use crate::domain::id::{MessageId, Position};
+use crate::play::bot::BotError;
+use crate::play::child::{ChildBot, serve};
+use crate::play::parse::{Transcript, parse};
+use crate::play::runner::{self, Setup};
+use crate::play::stops;
+use crate::play::world::{HandClock, World};
+use crate::processor::intake::Ear;
+use crate::processor::{Settings, schedule};
+use crate::store::sled::SledStore;
+use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
+use crate::store::{OpenError, Options};
+
+/// The demonstration that is played where there is no terminal.
+const DEMO: &str = include_str!("../../scripts/demo.txt");
+
+/// What to open or play.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Example: beadle chat --play scripts/demo.txt --stops")]
+pub struct ChatArgs {
+    /// Plays a transcript, `-` from standard input, and compares.
+    #[arg(long, value_name = "FILE")]
+    play: Option<PathBuf>,
+    /// Plays it in memory, and again with a stop at every append.
+    #[arg(long, requires = "play")]
+    stops: bool,
+    /// Serves a player through standard input and output.
+    #[arg(long, hide = true)]
+    child: bool,
+}
+
+/// Opens the rooms, or plays.
+pub fn main(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
+    if args.child {
+        return child(context);
+    }
+    match &args.play {
+        Some(file) => play_file(context, file, args.stops),
+        None if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => rooms(context),
+        None => {
+            let transcript = transcript("scripts/demo.txt", DEMO)?;
+            let shipped = tempfile::Builder::new().prefix("beadle-").tempdir()?;
+            crate::app::unpack_scripts(shipped.path())?;
+            let scripts = shipped.path().to_owned();
+            play(
+                context,
+                &transcript,
+                runner::setup(&transcript, Path::new("."), &scripts),
+                Path::new("."),
+            )
+        }
+    }
+}
+
+fn transcript(name: &str, text: &str) -> Result<Transcript, Failure> {
+    let hint = "a line is `> name: text`, `< bot: text`, `(directive …)` or `# comment`";
+    parse(name, text).map_err(|error| Failure::new(3, error).hint(hint))
+}
+
+fn play_file(context: &Context, file: &Path, with_stops: bool) -> Result<u8, Failure> {
+    let (name, text) = match file.to_str() {
+        Some("-") => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            ("standard input".to_owned(), text)
+        }
+        _ => {
+            let text = std::fs::read_to_string(file);
+            let unreadable =
+                |why| Failure::new(1, format!("cannot read {}: {why}", file.display()));
+            (file.display().to_string(), text.map_err(unreadable)?)
+        }
+    };
+    let transcript = transcript(&name, &text)?;
+    let folder = file.parent().unwrap_or(Path::new(".")).to_owned();
+    let setup = runner::setup(&transcript, &folder, &context.scripts()?);
+    if !with_stops {
+        return play(context, &transcript, setup, &folder);
+    }
+    let entropy = Arc::new(SystemEntropy);
+    let mut print = |line: &str| out!("{line}");
+    let run = stops::all(&transcript, &folder, &setup, entropy, &mut print);
+    let done =
+        context.runtime()?.block_on(run).map_err(|difference| Failure::new(1, difference))?;
+    match context.json() {
+        true => out!(
+            "{}",
+            json!({ "transcript": name, "appends": done.appends, "in_doubt_runs": done.in_doubt })
+        ),
+        false => out!(
+            "# as written, and with a stop at each of {} appends; in doubt in {} runs",
+            done.appends,
+            done.in_doubt
+        ),
+    }
+    Ok(0)
+}
+
+/// Plays a transcript on a log on disk; every `(restart)` is a SIGKILL.
+fn play(
+    context: &Context,
+    transcript: &Transcript,
+    setup: Setup,
+    folder: &Path,
+) -> Result<u8, Failure> {
+    let fresh = tempfile::Builder::new().prefix("beadle-").tempdir()?;
+    let data = context.global.data.clone().unwrap_or_else(|| fresh.path().to_owned());
+    if !context.json() {
+        out!("# {} on the log in {}", transcript.name, data.display());
+    }
+    let world = World::new();
+    let program = std::env::current_exe()?.display().to_string();
+    let data = data.display().to_string();
+    let command = [program.as_str(), "chat", "--child", "--quiet", "--data", data.as_str()];
+    let mut bot = ChildBot::new(world.clone(), command.map(str::to_owned).to_vec());
+    bot.start(&setup).map_err(|error| match error {
+        BotError::Damaged(_) => Failure::new(4, error)
+            .hint("nothing was changed; keep a copy of the data directory and restore a backup"),
+        error => Failure::new(1, error),
+    })?;
+    let as_json = context.json();
+    let mut print = |line: &str| match as_json {
+        true => out!("{}", json!({ "line": line })),
+        false => out!("{line}"),
+    };
+    let run = runner::play(transcript, folder, setup, &world, &mut bot, false, &mut print);
+    context.runtime()?.block_on(run).map_err(|difference| Failure::new(1, difference))?;
+    Ok(0)
+}
+
+/// The bot's side of a transcript that is played on disk.
+fn child(context: &Context) -> Result<u8, Failure> {
+    let data = context.data()?;
+    let clock = HandClock::new();
+    let open = |clock: Arc<dyn Clock>| -> Result<Arc<dyn EventStore>, BotError> {
+        let surroundings = Surroundings { clock, entropy: Arc::new(SystemEntropy) };
+        let opened = SledStore::open(&data, surroundings, Options::default());
+        let (store, _) = opened.map_err(|error| match error {
+            OpenError::Damaged { .. } => BotError::Damaged(error.to_string()),
+            error => BotError::Process(error.to_string()),
+        })?;
+        Ok(Arc::new(store))
+    };
+    let served = context.runtime()?.block_on(serve(clock, open));
+    served.map(|()| 0).map_err(|error| Failure::new(1, error))
+}
+
+/// What was typed, by whom, in which room.
+enum Typed {
+    Says { who: String, room: String, text: String },
+    Reacts { who: String, room: String, emoji: String },
+}
+
+/// Where the terminal room has its log: never in that of a bot on Matrix, whose record it would falsify.
+fn data_of_rooms(context: &Context) -> Result<PathBuf, Failure> {
+    let data = context.data()?;
+    match (data.join("matrix").exists(), &context.global.data) {
+        (false, _) => Ok(data),
+        (true, None) => Ok(data.join("terminal")),
+        (true, Some(_)) => {
+            let what = format!("{} belongs to a bot on Matrix", data.display());
+            Err(Failure::new(2, what).hint("name another directory with --data"))
+        }
+    }
+}
+
+/// The terminal room.
+fn rooms(context: &Context) -> Result<u8, Failure> {
+    let data = data_of_rooms(context)?;
+    std::fs::create_dir_all(&data)?;
+    let (store, opened) = open_log(&data)?;
+    told(&opened);
+    let store = Arc::new(store);
+    let mut editor = rustyline::DefaultEditor::new().map_err(|why| Failure::new(1, why))?;
+    let mut printer = editor.create_external_printer().map_err(|why| Failure::new(1, why))?;
+    let print = move |line: String| {
+        use rustyline::ExternalPrinter;
+        // A terminal that is gone ends the input as well.
+        let _ = printer.print(format!("{line}\n"));
+    };
+    let terminal = Arc::new(Terminal::new(Box::new(print)));
+    remember_posts(store.as_ref(), &terminal)?;
+    let settings = Settings::simulated(&context.config.prefix);
+    let scripts = context.scripts()?;
+    let runtime = context.runtime()?;
+    let _guard = runtime.enter();
+    let opened = kernel(store.clone(), &scripts, terminal.clone(), settings);
+    let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
+    problems.iter().for_each(|problem| eprintln!("{problem}"));
+    *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];
+    out!("beadle, the terminal room. Log: {}. Scripts: {}.", data.display(), scripts.display());
+    out!("Try  !help   ·   !create vm web001 on aws   ·   !delete vm web001");
+    out!("/as ben   /room #dev   /react 👍   /quit");
+    let (stop, stopping) = watch::channel(false);
+    let (lines, typed) = mpsc::channel(16);
+    let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
+    let ended = runtime.block_on(async {
+        let work = tokio::spawn(schedule::run(kernel.clone(), stopping));
+        let talked = talk(&Ear::new(kernel.clone()), &store, &terminal, typed).await;
+        stop.send_replace(true);
+        let worked =
+            work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        talked.and(worked.map_err(|why| Failure::new(1, why)))
+    });
+    kernel.keep_agenda().map_err(|why| Failure::new(1, why))?;
+    store.close();
+    drop(reader);
+    ended.map(|()| 0)
+}
+
+/// Reads what is typed until the end of the input or `/quit`; the prompt says who speaks where.
+fn read_lines(editor: &mut rustyline::DefaultEditor, lines: &mpsc::Sender<Typed>) {
+    let (mut who, mut room) = ("ann".to_owned(), "#ops".to_owned());
+    while let Ok(line) = editor.readline(&format!("{room} {who}: ")) {
+        // A history that cannot take a line loses that line only.
+        let _ = editor.add_history_entry(&line);
+        let line = line.trim();
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let rest = rest.trim();
+        let typed = match word {
+            "" => continue,
+            "/quit" => return,
+            "/as" if !rest.is_empty() => {
+                rest.clone_into(&mut who);
+                continue;
+            }
+            "/room" if !rest.is_empty() => {
+                room = format!("#{}", rest.trim_start_matches('#'));
+                continue;
+            }
+            "/react" if !rest.is_empty() => {
+                Typed::Reacts { who: who.clone(), room: room.clone(), emoji: rest.to_owned() }
+            }
+            command if command.starts_with('/') => {
+                out!("there are /as NAME, /room #NAME, /react EMOJI and /quit");
+                continue;
+            }
+            _ => Typed::Says { who: who.clone(), room: room.clone(), text: line.to_owned() },
+        };
+        if lines.blocking_send(typed).is_err() {
+            return;
+        }
+    }
+}
+
+async fn talk(
+    ear: &Ear,
+    store: &Arc<SledStore>,
+    terminal: &Terminal,
+    mut typed: mpsc::Receiver<Typed>,
+) -> Result<(), Failure> {
+    while let Some(typed) = typed.recv().await {
+        let now = surroundings().clock.now();
+        let number = store.next_position().0;
+        let trigger = match &typed {
+            Typed::Says { who, room, text } => Some(terminal.says(who, room, text, number, now)),
+            Typed::Reacts { who, room, emoji } => terminal.reacts(who, room, emoji, number, now),
+        };
+        let Some(trigger) = trigger else {
+            terminal.print("beadle has said nothing here yet".into());
+            continue;
+        };
+        let incoming = Incoming { triggers: vec![trigger], sync: None };
+        ear.record(incoming).await.map_err(|why| Failure::new(1, why))?;
+    }
+    Ok(())
+}
+
+/// Finds the bot's last message in each room of an earlier visit, for reactions.
+fn remember_posts(store: &dyn EventStore, terminal: &Terminal) -> Result<(), Failure> {
+    let page = store.read_all(Position::END, Direction::Backward, READ_EVENTS_MAX);
+    let page = page.map_err(|why| Failure::new(4, why))?;
+    let mut sent: std::collections::BTreeMap<MessageId, crate::domain::id::PostId> =
+        Default::default();
+    let mut last = vec![];
+    for recorded in &page {
+        match recorded.event() {
+            Some(Event::MessageSent(event)) => {
+                sent.insert(MessageId(recorded.id.stream.id().to_owned()), event.post.clone());
+            }
+            Some(Event::MessageQueued(event)) if event.edits.is_none() => {
+                let post = sent.get(&event.message).cloned();
+                last.extend(post.map(|post| (event.place.room.clone(), post)));
+            }
+            _ => {}
+        }
+    }
+    last.into_iter().rev().for_each(|(room, post)| terminal.remember(room, post));
+    Ok(())
+}

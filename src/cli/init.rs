@@ -1,0 +1,33 @@
+//! `beadle init`: a commented configuration and the shipped scripts.
+
+use std::path::PathBuf;
+
+use super::Failure;
+use super::style::out;
+
+/// Where to.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: beadle init /etc/beadle")]
+pub struct InitArgs {
+    /// The folder; what is there already is left as it is.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
+
+/// Writes what is not there yet.
+pub fn main(args: &InitArgs) -> Result<u8, Failure> {
+    let file = args.folder.join("beadle.toml");
+    std::fs::create_dir_all(&args.folder)?;
+    match file.exists() {
+        true => out!("{} is there already; it is left as it is", file.display()),
+        false => {
+            std::fs::write(&file, crate::config::template())?;
+            out!("wrote {}", file.display());
+        }
+    }
+    let scripts = args.folder.join("scripts");
+    crate::app::unpack_scripts(&scripts)?;
+    out!("scripts are in {}", scripts.display());
+    out!("next: set `homeserver` in {}, then `beadle login --user NAME`", file.display());
+    Ok(0)
+}

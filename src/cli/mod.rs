@@ -1,0 +1,304 @@
+//! The command line: one file a subcommand; errors become text, a hint and an exit status here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::app::{Paths, RunError};
+use crate::config::{Config, ConfigError};
+use crate::store::OpenError;
+
+mod alias;
+mod bench;
+mod chat;
+mod doctor;
+mod init;
+mod log;
+mod login;
+mod run;
+mod script;
+mod style;
+
+use style::out;
+
+/// A Matrix-native ChatOps bot: it answers commands, asks people, runs actions, and keeps one event log of everything.
+#[derive(Debug, Parser)]
+#[command(name = "beadle", version, max_term_width = 110)]
+#[command(
+    after_help = "Without a subcommand it opens the terminal room, `beadle chat`.\n\nExample: beadle chat"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Options that every subcommand takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The configuration file [default: $BEADLE_CONFIG, ./beadle.toml, ~/.config/beadle/beadle.toml].
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data directory: the log, its keys, the Matrix session.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The scripts folder.
+    #[arg(long, global = true, value_name = "DIR")]
+    scripts: Option<PathBuf>,
+    /// JSON, one object a line, instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Errors only.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// More of what happens; twice: everything, room texts too.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Opens simulated rooms in the terminal, or plays a transcript.
+    Chat(chat::ChatArgs),
+    /// Logs in to Matrix once: makes the session, signs the device, makes the management room.
+    Login(login::LoginArgs),
+    /// Runs the bot on Matrix.
+    #[command(after_help = "Example: beadle --config /etc/beadle.toml run")]
+    Run,
+    /// Writes a commented configuration and the shipped scripts into a folder.
+    Init(init::InitArgs),
+    /// Looks for what is wrong, and says what to do about it.
+    #[command(after_help = "Example: beadle doctor --json")]
+    Doctor,
+    /// Checks scripts.
+    #[command(subcommand, after_help = "Example: beadle script check")]
+    Script(script::ScriptCommand),
+    /// Shows which commands there are and what a text would run.
+    #[command(subcommand, after_help = "Example: beadle alias match -- create vm web001 on aws")]
+    Alias(alias::AliasCommand),
+    /// Shows executions.
+    #[command(subcommand, after_help = "Example: beadle execution list")]
+    Execution(log::ExecutionCommand),
+    /// Reads and verifies the event log.
+    #[command(subcommand, after_help = "Example: beadle log verify")]
+    Log(log::LogCommand),
+    /// Measures; one JSON object a line.
+    Bench(bench::BenchArgs),
+}
+
+/// What went wrong, and what to do; the exit status says what kind it is.
+#[derive(Debug)]
+pub struct Failure {
+    /// 2 usage, 3 script or configuration, 4 damaged log, 5 cannot connect, 1 anything else.
+    pub status: u8,
+    /// What is wrong, with its place.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Anything.
+    pub fn new(status: u8, message: impl ToString) -> Self {
+        Self { status, message: message.to_string(), hint: None }
+    }
+
+    /// With what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(3, &error).hint(error.hint)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match &error {
+            OpenError::Damaged { .. } => Self::new(4, &error).hint(
+                "nothing was changed; keep a copy of the data directory and restore a backup",
+            ),
+            OpenError::Locked { .. } => Self::new(1, &error)
+                .hint("stop that process, or use another data directory with --data"),
+            OpenError::Io { .. } | OpenError::Store(_) => Self::new(1, &error),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Open(error) => error.into(),
+            RunError::Connect(error) => {
+                let hint = error.hint();
+                Self::new(5, error).hint(hint)
+            }
+            RunError::Sync(error) => Self::new(5, error),
+            error => Self::new(1, error),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(1, error)
+    }
+}
+
+/// What a subcommand works with.
+pub struct Context {
+    /// Options that every subcommand takes.
+    pub global: Global,
+    /// The configuration.
+    pub config: Config,
+    /// The file that it came from.
+    pub config_file: Option<PathBuf>,
+}
+
+impl Context {
+    fn new(global: Global) -> Result<Self, Failure> {
+        let environment: BTreeMap<String, String> = std::env::vars().collect();
+        let config_file = config_file(&global, &environment);
+        let config = Config::load(config_file.as_deref(), &environment)?;
+        Ok(Self { global, config, config_file })
+    }
+
+    /// Whether JSON is wanted.
+    pub fn json(&self) -> bool {
+        self.global.json
+    }
+
+    /// The data directory.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no home directory to put it in.
+    pub fn data(&self) -> Result<PathBuf, Failure> {
+        let given = self.global.data.clone().or(self.config.data.clone());
+        let shared = || {
+            let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+            base.or(std::env::home_dir().map(|home| home.join(".local/share")))
+        };
+        let data = given.or_else(|| shared().map(|base| base.join("beadle")));
+        data.ok_or_else(|| {
+            Failure::new(2, "there is no home directory").hint("name a data directory with --data")
+        })
+    }
+
+    /// The scripts folder: the given one, `./scripts`, or the shipped scripts in the data directory.
+    ///
+    /// # Errors
+    /// [`Failure`] if the shipped scripts cannot be written.
+    pub fn scripts(&self) -> Result<PathBuf, Failure> {
+        if let Some(folder) = self.global.scripts.clone().or(self.config.scripts.clone()) {
+            return Ok(folder);
+        }
+        let here = PathBuf::from("scripts");
+        if here.is_dir() {
+            return Ok(here);
+        }
+        let shipped = self.data()?.join("scripts");
+        crate::app::unpack_scripts(&shipped)?;
+        Ok(shipped)
+    }
+
+    /// Where everything is.
+    ///
+    /// # Errors
+    /// [`Failure`] if a place is missing.
+    pub fn paths(&self) -> Result<Paths, Failure> {
+        Ok(Paths { data: self.data()?, scripts: self.scripts()? })
+    }
+
+    /// An asynchronous runtime.
+    ///
+    /// # Errors
+    /// [`Failure`] if the system has no threads for it.
+    pub fn runtime(&self) -> Result<tokio::runtime::Runtime, Failure> {
+        Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    }
+}
+
+fn config_file(global: &Global, environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let named = global.config.clone().or(environment.get("BEADLE_CONFIG").map(PathBuf::from));
+    named.or_else(|| {
+        let home = std::env::home_dir().map(|home| home.join(".config/beadle/beadle.toml"));
+        let usual = [Some(PathBuf::from("beadle.toml")), home];
+        usual.into_iter().flatten().find(|path| path.is_file())
+    })
+}
+
+/// Sends what happens to standard error.
+fn trace(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn,beadle=info",
+        (false, 1) => "info,beadle=debug",
+        (false, _) => "info,beadle=trace",
+    };
+    let quiet_sdk = "matrix_sdk::http_client=off,matrix_sdk_crypto=error,matrix_sdk_base=error";
+    let filter = std::env::var("BEADLE_LOG").unwrap_or_else(|_| format!("{level},{quiet_sdk}"));
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let layer = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber in one process is refused; the first one stays.
+    let _ = layer.with_ansi(style::coloured()).with_target(false).try_init();
+}
+
+/// Parses, runs, and says what went wrong.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let json = cli.global.json;
+    trace(&cli.global);
+    match dispatch(cli) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            style::report(&failure, json);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    if let Some(Command::Init(args)) = &cli.command {
+        return init::main(args);
+    }
+    let context = Context::new(cli.global)?;
+    match cli.command {
+        None => {
+            if let Some(homeserver) = &context.config.homeserver {
+                let file = context
+                    .config_file
+                    .as_ref()
+                    .map_or("the environment".into(), |f| f.display().to_string());
+                out!("{file} names the homeserver {homeserver}: `beadle run` runs the bot there.");
+                out!("`beadle chat` opens the terminal room.");
+                return Ok(0);
+            }
+            chat::main(&context, &chat::ChatArgs::default())
+        }
+        Some(Command::Chat(args)) => chat::main(&context, &args),
+        Some(Command::Login(args)) => login::main(&context, &args),
+        Some(Command::Run) => run::main(&context),
+        Some(Command::Init(args)) => init::main(&args),
+        Some(Command::Doctor) => doctor::main(&context),
+        Some(Command::Script(command)) => script::main(&context, &command),
+        Some(Command::Alias(command)) => alias::main(&context, &command),
+        Some(Command::Execution(command)) => log::executions(&context, &command),
+        Some(Command::Log(command)) => log::main(&context, &command),
+        Some(Command::Bench(args)) => bench::main(&args),
+    }
+}
+
+/// The command line as clap knows it, for the test that every subcommand has an example.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,375 @@
+//! One TOML file and the environment become a checked configuration; an unknown key is an error with a suggestion.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::Value;
+
+use crate::domain::alias_index::damerau;
+
+/// Largest configuration file in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What kind of value a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// A list of texts.
+    List,
+}
+
+/// One key of the configuration.
+#[derive(Debug)]
+pub struct Key {
+    /// The table that it is in.
+    pub table: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Its value if it is not given, as TOML.
+    pub default: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+}
+
+/// Every key.
+pub const KEYS: &[Key] = &[
+    Key {
+        table: "bot",
+        name: "prefix",
+        kind: Kind::Text,
+        default: "\"!\"",
+        help: "What a command begins with. The bot also answers to its name: `@beadle: help`.",
+    },
+    Key {
+        table: "paths",
+        name: "data",
+        kind: Kind::Text,
+        default: "\"~/.local/share/beadle\"",
+        help: "The data directory: the event log, its keys, and the Matrix session; without a value in `$XDG_DATA_HOME`, if that is set. `--data` overrides it.",
+    },
+    Key {
+        table: "paths",
+        name: "scripts",
+        kind: Kind::Text,
+        default: "\"scripts\"",
+        help: "The scripts folder; where there is none, the shipped scripts are unpacked into the data directory. `--scripts` overrides it.",
+    },
+    Key {
+        table: "matrix",
+        name: "homeserver",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "A server name such as `example.org`, or an address such as `https://matrix.example.org`.",
+    },
+    Key {
+        table: "matrix",
+        name: "user",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "The bot's account, `@beadle:example.org`. The password is asked for once, by `beadle login`, and not kept.",
+    },
+    Key {
+        table: "matrix",
+        name: "management_room",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "Where the bot tells its owner what they must know, by id; else the room that `beadle login --owner` made.",
+    },
+    Key {
+        table: "invites",
+        name: "allow",
+        kind: Kind::List,
+        default: "[]",
+        help: "Whose invitations are accepted: `@ann:example.org`, `@*:example.org`. Members of the management room always may invite.",
+    },
+    Key {
+        table: "rooms",
+        name: "exec",
+        kind: Kind::List,
+        default: "[]",
+        help: "Rooms where actions may run, by id or name: `!abc`, `#ops:example.org`. Everywhere else `exec` is refused.",
+    },
+];
+
+/// The configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The command prefix.
+    pub prefix: String,
+    /// The data directory, if it is configured.
+    pub data: Option<PathBuf>,
+    /// The scripts folder, if it is configured.
+    pub scripts: Option<PathBuf>,
+    /// The homeserver, if it is configured.
+    pub homeserver: Option<String>,
+    /// The bot's account, if it is configured.
+    pub user: Option<String>,
+    /// The management room, if it is configured.
+    pub management_room: Option<String>,
+    /// Whose invitations are accepted.
+    pub invites_allow: Vec<String>,
+    /// Rooms where actions may run.
+    pub rooms_exec: Vec<String>,
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct ConfigError {
+    /// The file and line, or the environment variable.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Config {
+    /// Reads a file, or nothing, and the environment above it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first thing that is wrong.
+    pub fn load(
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        let mut values = match file {
+            Some(path) => read(path)?,
+            None => BTreeMap::new(),
+        };
+        for key in KEYS {
+            let name = variable(key);
+            let Some(text) = environment.get(&name) else { continue };
+            let value = match key.kind {
+                Kind::Text => Value::String(text.clone()),
+                Kind::List => {
+                    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                    Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+                }
+            };
+            values.insert((key.table, key.name), value);
+        }
+        Ok(Self::from_values(&values))
+    }
+
+    fn from_values(values: &BTreeMap<(&str, &str), Value>) -> Self {
+        let text = |table, name| match values.get(&(table, name)) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
+            _ => None,
+        };
+        let list = |table, name| match values.get(&(table, name)) {
+            Some(Value::Array(items)) => {
+                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+            }
+            _ => vec![],
+        };
+        Self {
+            prefix: text("bot", "prefix").unwrap_or_else(|| "!".into()),
+            data: text("paths", "data").map(|path| at_home(&path)),
+            scripts: text("paths", "scripts").map(|path| at_home(&path)),
+            homeserver: text("matrix", "homeserver"),
+            user: text("matrix", "user"),
+            management_room: text("matrix", "management_room"),
+            invites_allow: list("invites", "allow"),
+            rooms_exec: list("rooms", "exec"),
+        }
+    }
+}
+
+/// The environment variable that overrides a key: `BEADLE_MATRIX_HOMESERVER`.
+pub fn variable(key: &Key) -> String {
+    format!("BEADLE_{}_{}", key.table.to_uppercase(), key.name.to_uppercase())
+}
+
+fn at_home(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+fn read(path: &Path) -> Result<BTreeMap<(&'static str, &'static str), Value>, ConfigError> {
+    let place = path.display().to_string();
+    let error =
+        |what: String, hint: &str| ConfigError { place: place.clone(), what, hint: hint.into() };
+    let unreadable = |why: std::io::Error| {
+        error(why.to_string(), "`beadle init` writes a configuration to begin with")
+    };
+    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+    if bytes > CONFIG_BYTES_MAX {
+        return Err(error(format!("{bytes} bytes are too many"), "is this the right file?"));
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    parse(&text, &place)
+}
+
+/// Reads a configuration and checks every key.
+fn parse(
+    text: &str,
+    place: &str,
+) -> Result<BTreeMap<(&'static str, &'static str), Value>, ConfigError> {
+    let at = |line: usize| if line == 0 { place.to_owned() } else { format!("{place}:{line}") };
+    let root: toml::Table = toml::from_str(text).map_err(|why| {
+        let line = why
+            .span()
+            .map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let what = why.message().to_owned();
+        ConfigError { place: at(line), what, hint: "the file is TOML: `key = \"value\"`".into() }
+    })?;
+    let mut values = BTreeMap::new();
+    for (table, inside) in &root {
+        let place = at(line_of(text, &format!("[{table}")));
+        let tables: Vec<&str> = KEYS.iter().map(|key| key.table).collect();
+        if !tables.contains(&table.as_str()) {
+            return Err(unknown("table", table, &tables, place));
+        }
+        let Value::Table(inside) = inside else {
+            let what = format!("`{table}` is a table");
+            return Err(ConfigError {
+                place,
+                what,
+                hint: format!("write `[{table}]` above its keys"),
+            });
+        };
+        for (name, value) in inside {
+            let place = at(line_of(text, name));
+            let known: Vec<&str> =
+                KEYS.iter().filter(|key| key.table == table).map(|key| key.name).collect();
+            let Some(key) = KEYS.iter().find(|key| key.table == table && key.name == name) else {
+                return Err(unknown(&format!("key in [{table}]"), name, &known, place));
+            };
+            check(key, value, place)?;
+            values.insert((key.table, key.name), value.clone());
+        }
+    }
+    Ok(values)
+}
+
+fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
+    let fits = match (key.kind, value) {
+        (Kind::Text, Value::String(_)) => true,
+        (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
+        _ => false,
+    };
+    let wanted = match key.kind {
+        Kind::Text => "a text: \"…\"",
+        Kind::List => "a list of texts: [\"…\", \"…\"]",
+    };
+    let what = format!("`{}` is {wanted}", key.name);
+    fits.then_some(()).ok_or(ConfigError { place, what, hint: key.help.into() })
+}
+
+fn unknown(what: &str, name: &str, known: &[&str], place: String) -> ConfigError {
+    let near = known.iter().filter(|other| damerau(other, name) <= 3);
+    let near = near.min_by_key(|other| damerau(other, name));
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    ConfigError { place, what: format!("there is no {what} named `{name}`"), hint }
+}
+
+/// The first line that begins with a word, for messages; 0 if none does.
+fn line_of(text: &str, word: &str) -> usize {
+    text.lines().position(|line| line.trim_start().starts_with(word)).map_or(0, |at| at + 1)
+}
+
+/// A configuration with every key as a comment.
+pub fn template() -> String {
+    let mut text = String::from(
+        "# The configuration of beadle. Every key may also come from the environment.\n",
+    );
+    let mut table = "";
+    for key in KEYS {
+        if key.table != table {
+            table = key.table;
+            text.push_str(&format!("\n[{table}]\n"));
+        }
+        text.push_str(&format!("# {}\n# {} = {}\n", key.help, key.name, key.default));
+    }
+    text
+}
+
+/// The reference page.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Configuration\n\nMade from the table of keys in `src/config.rs`; `make docs` writes it anew.\n\n\
+         The file is TOML. It is the one given with `--config`, else `$BEADLE_CONFIG`, else `beadle.toml` in the current\n\
+         directory, else `~/.config/beadle/beadle.toml`. An environment variable overrides the file; a list is given there\n\
+         with commas. `beadle init` writes a file with every key as a comment.\n\n\
+         | key | takes | default | environment | what it is for |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for key in KEYS {
+        let kind = match key.kind {
+            Kind::Text => "text",
+            Kind::List => "list of texts",
+        };
+        let (table, name, default, help) = (key.table, key.name, key.default, key.help);
+        text.push_str(&format!(
+            "| `{table}.{name}` | {kind} | `{default}` | `{}` | {help} |\n",
+            variable(key)
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_configurations_are_told_with_their_place() {
+        for (text, want) in [
+            ("[bot]\nprefix = \"!\"", "good"),
+            (
+                "[bot]\nprefx = \"!\"",
+                "c:2: there is no key in [bot] named `prefx` (did you mean `prefix`?)",
+            ),
+            ("[matrx]", "c:1: there is no table named `matrx` (did you mean `matrix`?)"),
+            ("[rooms]\nexec = \"#a\"", "c:2: `exec` is a list of texts: [\"…\", \"…\"]"),
+            ("bot = 3", "c: `bot` is a table"),
+            ("[bot]\nprefix = ", "c:2:"),
+        ] {
+            let got = match parse(text, "c") {
+                Ok(_) => "good".to_owned(),
+                Err(error) => format!("{error} ({})", error.hint),
+            };
+            assert!(got.starts_with(want), "{text:?}: {got}");
+        }
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let environment = [
+            ("BEADLE_BOT_PREFIX".to_owned(), "?".to_owned()),
+            ("BEADLE_ROOMS_EXEC".to_owned(), "#a, #b".to_owned()),
+        ];
+        let config = Config::load(None, &environment.into()).expect("it is right");
+        assert_eq!(
+            (config.prefix.as_str(), config.rooms_exec),
+            ("?", vec!["#a".to_owned(), "#b".into()])
+        );
+        assert_eq!(config.homeserver, None);
+    }
+
+    #[test]
+    fn the_template_is_a_configuration() {
+        let commented = template();
+        let live: String = commented
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
+            .map(|l| format!("{l}\n"))
+            .collect();
+        assert!(parse(&commented, "c").is_ok_and(|values| values.is_empty()));
+        assert_eq!(parse(&live, "c").map(|values| values.len()), Ok(KEYS.len()), "{live}");
+    }
+
+    #[test]
+    fn the_reference_page_is_up_to_date() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.md"));
+        assert_eq!(page.expect("docs/config.md is there"), reference(), "run `make docs`");
+    }
+}
