@@ -1,0 +1,216 @@
+//! The bot as a black box: its command line, its files, its exit status.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::homeserver::Lab;
+use super::plain::Plain;
+use super::process::{Lines, Running, finish, told};
+
+/// The longest a start, a stop or a subcommand may take; a debug build on a busy machine needs a part of it.
+const WITHIN: Duration = Duration::from_secs(90);
+
+/// A bot with an account, a directory and perhaps a process.
+pub struct Bot<'lab> {
+    pub account: Plain,
+    pub dir: PathBuf,
+    /// The folder given as `--scripts`; a file `scripts/x` of a test is in the one that was made for it.
+    pub scripts: PathBuf,
+    lab: &'lab Lab,
+    running: Option<Running>,
+}
+
+impl<'lab> Bot<'lab> {
+    /// A bot with an account and an empty scripts folder; nothing is started.
+    pub fn new(lab: &'lab Lab, account: Plain) -> Bot<'lab> {
+        let dir = lab.dir.join(&account.localpart);
+        let scripts = dir.join("scripts");
+        fs::create_dir_all(&scripts).expect("the lab directory is ours");
+        let bot = Bot { account, dir, scripts, lab, running: None };
+        bot.write("password", &bot.account.password);
+        bot
+    }
+
+    /// Writes the configuration: whose invitations count, and the rooms in which scripts may run actions.
+    pub fn configure(&self, allow: &[&str], exec: &[&str]) {
+        let homeserver = &self.lab.homeserver;
+        let config = format!(
+            "[matrix]\nhomeserver = {homeserver:?}\n\n[invites]\nallow = {allow:?}\n\n[rooms]\nexec = {exec:?}\n"
+        );
+        self.write("beadle.toml", &config);
+    }
+
+    /// Everybody on the homeserver of the lab.
+    pub fn everybody(&self) -> String {
+        format!("@*:{}", self.lab.server_name)
+    }
+
+    /// Writes a file of the scripts folder.
+    pub fn script(&self, name: &str, text: &str) {
+        self.write(&format!("scripts/{name}"), text);
+    }
+
+    /// Writes an executable file of the scripts folder.
+    pub fn executable(&self, name: &str, text: &str) {
+        let path = self.write(&format!("scripts/{name}"), text);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
+    }
+
+    /// Writes a file below the bot's directory.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.dir.join(name);
+        fs::create_dir_all(path.parent().expect("a file is in a directory"))
+            .expect("the lab directory is ours");
+        fs::write(&path, content).expect("the lab directory is ours");
+        path
+    }
+
+    /// Runs a subcommand to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        finish(self.command().args(arguments), WITHIN)
+    }
+
+    /// Runs a subcommand that must end with `status`; returns what it wrote, output first.
+    pub fn run_expecting(&self, status: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(status), "beadle {arguments:?}: {}", told(&output));
+        format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    }
+
+    /// Logs the bot in, as its operator would.
+    pub fn login(&self, owner: &str) {
+        self.run_expecting(0, &self.login_arguments(&self.lab.homeserver, owner));
+    }
+
+    /// The arguments of `beadle login`; the password is in the file `password` of the bot's directory.
+    pub fn login_arguments<'a>(&'a self, homeserver: &'a str, owner: &'a str) -> [&'a str; 9] {
+        let user = &self.account.localpart;
+        [
+            "login",
+            "--homeserver",
+            homeserver,
+            "--user",
+            user,
+            "--password-file",
+            "password",
+            "--owner",
+            owner,
+        ]
+    }
+
+    /// Starts `beadle run` and waits until it is ready.
+    ///
+    /// # Panics
+    /// If it is not, with the end of what it wrote to stderr.
+    pub fn start(&mut self) {
+        assert!(self.running.is_none(), "the bot runs already");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .expect("the lab directory is ours");
+        let mut command = self.command();
+        command.arg("run").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
+        let mut child = command.spawn().expect("the bot's binary is built");
+        self.lab.reaper.watch(child.id());
+        let output = Lines::of(child.stdout.take().expect("a pipe"));
+        self.running = Some(Running::new(child));
+        output.wait_for("ready", WITHIN).unwrap_or_else(|why| panic!("beadle run: {why}"));
+    }
+
+    /// Kills the bot, as a power cut would.
+    pub fn kill9(&mut self) {
+        self.end(Signal::SIGKILL);
+    }
+
+    /// Asks the bot to stop, as a service manager would.
+    pub fn stop(&mut self) {
+        let status = self.end(Signal::SIGTERM);
+        assert!(status.success(), "beadle run: {status} after SIGTERM");
+    }
+
+    /// Lets the bot run on for a time, in which it must not end.
+    pub fn runs_on_for(&mut self, time: Duration) {
+        let running = self.running.as_mut().expect("the bot runs");
+        let ended = running.ends_within(time);
+        assert!(ended.is_none(), "the bot ended by itself: {ended:?}");
+    }
+
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.join("stderr.log")
+    }
+
+    fn end(&mut self, signal: Signal) -> ExitStatus {
+        let mut running = self.running.take().expect("the bot runs");
+        running.signal(signal);
+        let status = running.ends_within(WITHIN);
+        self.lab.reaper.forget(running.pid);
+        status.unwrap_or_else(|| {
+            running.signal(Signal::SIGKILL);
+            panic!("the bot still ran {WITHIN:?} after {signal}");
+        })
+    }
+
+    /// `beadle` with its files, in its directory, without the settings of the machine that could change what it does.
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(["--config", "beadle.toml", "--data", "data", "--scripts"])
+            .arg(&self.scripts)
+            .current_dir(&self.dir);
+        for name in
+            ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
+        {
+            command.env_remove(name);
+        }
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("BEADLE_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+}
+
+impl Drop for Bot<'_> {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ =
+                nix::sys::signal::killpg(Pid::from_raw(running.pid.cast_signed()), Signal::SIGKILL);
+            self.lab.reaper.forget(running.pid);
+        }
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(60)..];
+            eprintln!(
+                "--- the end of what {} wrote to stderr\n{}",
+                self.account.id,
+                last.join("\n")
+            );
+        }
+    }
+}
+
+/// The bot: given by cargo to tests; beside the `examples` folder for the example.
+fn binary() -> PathBuf {
+    if let Some(path) = option_env!("CARGO_BIN_EXE_beadle") {
+        return path.into();
+    }
+    let exe = std::env::current_exe().expect("a running program has a path");
+    let path =
+        exe.parent().and_then(Path::parent).expect("examples are two folders deep").join("beadle");
+    assert!(path.exists(), "{} is missing: run `make lab`, which builds it", path.display());
+    path
+}

@@ -1,0 +1,198 @@
+//! A real Synapse on a free port of 127.0.0.1, in a directory of its own.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use matrix_sdk::reqwest::Method;
+use serde_json::{Value, json};
+
+use super::person::Person;
+use super::plain::{Plain, request};
+use super::process::Running;
+use super::reaper::Reaper;
+
+/// The Python with the homeserver and the test client, made by `tools/install.sh`.
+pub const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/python");
+
+/// A start takes 3 s on a quiet machine and 9 s on a busy one.
+const START: Duration = Duration::from_secs(60);
+
+/// A homeserver and everything that runs against it.
+pub struct Lab {
+    pub homeserver: String,
+    pub server_name: String,
+    pub dir: PathBuf,
+    pub reaper: Reaper,
+    people: AtomicU32,
+}
+
+impl Lab {
+    /// The lab that all tests of this binary share.
+    pub fn shared() -> &'static Lab {
+        static SHARED: OnceLock<Lab> = OnceLock::new();
+        // A second test must not try again what failed in the first: it would only fail later and say less.
+        static FAILED: Mutex<bool> = Mutex::new(false);
+        SHARED.get_or_init(|| {
+            let mut failed = FAILED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            assert!(!*failed, "the lab did not start, see the first test that failed");
+            *failed = true;
+            let lab = Lab::start();
+            *failed = false;
+            lab
+        })
+    }
+
+    /// Starts a homeserver and waits until it answers.
+    ///
+    /// # Panics
+    /// If it does not start, with what it said.
+    pub fn start() -> Lab {
+        assert!(
+            Path::new(PYTHON).exists(),
+            "{PYTHON} is missing: run `make test`, or tools/install.sh once"
+        );
+        let dir =
+            tempfile::Builder::new().prefix("beadle-lab-").tempdir().expect("a directory").keep();
+        let reaper = Reaper::of(&dir);
+        let port = free_port();
+        let (homeserver, server_name) =
+            (format!("http://127.0.0.1:{port}"), format!("localhost:{port}"));
+        let lab = Lab { homeserver, server_name, dir, reaper, people: AtomicU32::new(0) };
+        lab.write_config(port);
+        lab.run_synapse();
+        request(Method::GET, &format!("{}/_matrix/client/versions", lab.homeserver), None, None);
+        lab
+    }
+
+    /// A new person with a plain client, called `name`; their Matrix id is `@name` and a number, for this test alone.
+    pub fn plain(&self, name: &str) -> Plain {
+        let number = self.people.fetch_add(1, Ordering::Relaxed);
+        Plain::register(&self.homeserver, &format!("{name}{number}"), name)
+    }
+
+    /// A new person with an encrypting client.
+    pub fn person(&self, name: &str) -> Person<'_> {
+        Person::start(self, self.plain(name))
+    }
+
+    fn write_config(&self, port: u16) {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).expect("random numbers");
+        let key = format!("ed25519 lab {}\n", STANDARD_NO_PAD.encode(seed));
+        fs::write(self.dir.join("signing.key"), key).expect("the lab directory is ours");
+        let write = |file: &str, config: Value| {
+            fs::write(self.dir.join(file), config.to_string()).expect("the lab directory is ours");
+        };
+        write("homeserver.yaml", config(&self.dir, &self.server_name, port));
+        write(
+            "log.yaml",
+            json!({
+                "version": 1,
+                "formatters": { "plain": { "format": "%(asctime)s %(levelname)s %(name)s %(message)s" } },
+                "handlers": { "console": { "class": "logging.StreamHandler", "formatter": "plain" } },
+                "root": { "level": "WARNING", "handlers": ["console"] },
+            }),
+        );
+    }
+
+    /// Synapse tells a service manager when it is ready; here the lab is the service manager.
+    fn run_synapse(&self) {
+        let notify = self.dir.join("notify");
+        let socket = UnixDatagram::bind(&notify).expect("a short enough path");
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket of ours");
+        let log_path = self.dir.join("homeserver.log");
+        let log = File::create(&log_path).expect("the lab directory is ours");
+        let child = Command::new(PYTHON)
+            .args(["-m", "synapse.app.homeserver", "-c", "homeserver.yaml"])
+            .current_dir(&self.dir)
+            .env("NOTIFY_SOCKET", &notify)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file of ours"))
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .expect("Python starts");
+        self.reaper.watch(child.id());
+        let mut running = Running::new(child);
+        let deadline = Instant::now() + START;
+        let mut note = [0; 256];
+        loop {
+            if socket.recv(&mut note).is_ok_and(|length| note[..length].starts_with(b"READY=1")) {
+                return;
+            }
+            let ended = running.ends_within(Duration::ZERO);
+            if ended.is_some() || Instant::now() > deadline {
+                panic!(
+                    "Synapse did not start ({ended:?}): {}",
+                    fs::read_to_string(&log_path).unwrap_or_default()
+                );
+            }
+        }
+    }
+}
+
+/// A port below those that the system gives to outgoing connections, so that none of these takes it meanwhile.
+fn free_port() -> u16 {
+    let mut random = [0; 2];
+    loop {
+        getrandom::fill(&mut random).expect("random numbers");
+        let port = 20_000 + u16::from_le_bytes(random) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// The configuration; JSON is YAML. No federation, no limits, cheap passwords.
+fn config(dir: &Path, server_name: &str, port: u16) -> Value {
+    let unlimited = json!({ "per_second": 100_000, "burst_count": 100_000 });
+    let resources = json!([{ "names": ["client"], "compress": false }]);
+    let listener = json!({ "port": port, "bind_addresses": ["127.0.0.1"], "type": "http", "tls": false, "resources": resources });
+    let mut config = json!({
+        "server_name": server_name,
+        "public_baseurl": format!("http://127.0.0.1:{port}/"),
+        "listeners": [listener],
+        "database": { "name": "sqlite3", "args": { "database": dir.join("homeserver.db") } },
+        "pid_file": dir.join("homeserver.pid"),
+        "log_config": dir.join("log.yaml"),
+        "media_store_path": dir.join("media"),
+        "signing_key_path": dir.join("signing.key"),
+        "macaroon_secret_key": "lab",
+        "form_secret": "lab",
+        "report_stats": false,
+        "enable_registration": true,
+        "enable_registration_without_verification": true,
+        "bcrypt_rounds": 4,
+        "trusted_key_servers": [],
+        "suppress_key_server_warning": true,
+        "federation_domain_whitelist": [],
+        "url_preview_enabled": false,
+        "presence": { "enabled": false },
+    });
+    for limit in [
+        "rc_message",
+        "rc_registration",
+        "rc_admin_redaction",
+        "rc_joins_per_room",
+        "rc_room_creation",
+    ] {
+        config[limit] = unlimited.clone();
+    }
+    for (limit, parts) in [
+        ("rc_login", &["address", "account", "failed_attempts"][..]),
+        ("rc_joins", &["local", "remote"]),
+        ("rc_invites", &["per_room", "per_user", "per_issuer"]),
+    ] {
+        config[limit] = parts.iter().map(|part| ((*part).to_owned(), unlimited.clone())).collect();
+    }
+    config
+}

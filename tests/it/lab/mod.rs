@@ -1,0 +1,19 @@
+//! A laboratory on loopback: a real homeserver, people with clients of their own, and the bot as a black box.
+//!
+//! One [`Lab`] serves all tests of the binary; every test makes its own people, rooms and bot in it. Whatever the lab
+//! starts is known to its reaper, which ends it and removes the files when this process ends, however it ends.
+
+mod bot;
+mod event;
+mod homeserver;
+mod person;
+mod plain;
+mod process;
+mod reaper;
+
+pub use bot::Bot;
+pub use event::{Chat, Event, edit, in_thread, notice, reaction, reply, text};
+pub use homeserver::Lab;
+pub use person::Person;
+pub use plain::{Plain, Room};
+pub use process::Lines;

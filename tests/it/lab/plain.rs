@@ -1,0 +1,223 @@
+//! A person with a plain client: no encryption, but fast.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use matrix_sdk::reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use super::event::{Chat, Event, give_up};
+
+/// The tests are plain threads; this runs their requests.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+});
+static HTTP: LazyLock<Client> = LazyLock::new(|| {
+    Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client")
+});
+
+/// The longest of one `/sync`.
+const POLL_MS_MAX: u64 = 20_000;
+
+/// A registered person and what their client has seen, by room.
+#[derive(Clone)]
+pub struct Plain {
+    pub id: String,
+    pub localpart: String,
+    pub password: String,
+    pub homeserver: String,
+    token: String,
+    since: Option<String>,
+    seen: HashMap<String, Vec<Event>>,
+}
+
+/// What a new room is like.
+#[derive(Default)]
+pub struct Room<'a> {
+    pub name: &'a str,
+    pub encrypted: bool,
+    pub invite: &'a [&'a str],
+}
+
+impl Plain {
+    /// Registers a person; the homeserver of the lab asks for nothing.
+    pub fn register(homeserver: &str, localpart: &str, display_name: &str) -> Plain {
+        let password = format!("{localpart}-password");
+        let body = json!({ "username": localpart, "password": password, "auth": { "type": "m.login.dummy" } });
+        let made = request(
+            Method::POST,
+            &format!("{homeserver}/_matrix/client/v3/register"),
+            None,
+            Some(&body),
+        );
+        let text = |field: &str| made[field].as_str().expect("register gives strings").to_owned();
+        let person = Plain {
+            id: text("user_id"),
+            localpart: localpart.to_owned(),
+            password,
+            homeserver: homeserver.to_owned(),
+            token: text("access_token"),
+            since: None,
+            seen: HashMap::new(),
+        };
+        let name = json!({ "displayname": display_name });
+        person.call(
+            Method::PUT,
+            &format!("/profile/{}/displayname", quoted(&person.id)),
+            Some(&name),
+        );
+        person
+    }
+
+    pub fn create_room(&self, room: &Room) -> String {
+        let encryption = json!({ "type": "m.room.encryption", "content": { "algorithm": "m.megolm.v1.aes-sha2" } });
+        let state = if room.encrypted { vec![encryption] } else { vec![] };
+        let body = json!({ "preset": "private_chat", "name": room.name, "invite": room.invite, "initial_state": state });
+        let made = self.call(Method::POST, "/createRoom", Some(&body));
+        made["room_id"].as_str().expect("createRoom gives an id").to_owned()
+    }
+
+    pub fn join(&self, room: &str) {
+        self.call(Method::POST, &format!("/join/{}", quoted(room)), Some(&json!({})));
+    }
+
+    pub fn invite(&self, room: &str, user: &str) {
+        self.call(
+            Method::POST,
+            &format!("/rooms/{}/invite", quoted(room)),
+            Some(&json!({ "user_id": user })),
+        );
+    }
+
+    /// `invite`, `join`, `leave`, or nothing if the user was never in the room.
+    pub fn membership(&self, room: &str, user: &str) -> Option<String> {
+        let members = self.call(Method::GET, &format!("/rooms/{}/members", quoted(room)), None);
+        let members = members["chunk"].as_array().expect("members");
+        let of_user = members.iter().find(|event| event["state_key"] == user)?;
+        of_user["content"]["membership"].as_str().map(str::to_owned)
+    }
+
+    /// Waits until a user that was invited into a room is in it.
+    pub fn sees_join(&mut self, room: &str, user: &str) {
+        self.until(room, &format!("{user} joining"), |events| {
+            let joins = |e: &Event| {
+                e.kind == "m.room.member" && e.sender == user && e.content["membership"] == "join"
+            };
+            events.iter().any(joins).then_some(())
+        });
+    }
+
+    /// The rooms this person is invited to.
+    pub fn invitations(&self) -> Vec<String> {
+        let synced = self.call(Method::GET, "/sync?timeout=0", None);
+        let rooms = synced["rooms"]["invite"].as_object();
+        rooms.map(|rooms| rooms.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// One `/sync` of at most `timeout_ms`.
+    fn sync(&mut self, timeout_ms: u64) {
+        let filter = quoted(r#"{"room":{"timeline":{"limit":100}},"presence":{"types":[]}}"#);
+        let since = self.since.as_ref().map(|token| format!("&since={token}")).unwrap_or_default();
+        let synced = self.call(
+            Method::GET,
+            &format!("/sync?timeout={timeout_ms}&filter={filter}{since}"),
+            None,
+        );
+        for (room, news) in synced["rooms"]["join"].as_object().into_iter().flatten() {
+            if news["timeline"]["limited"] == true {
+                self.seen.insert(room.clone(), self.messages(room));
+            } else {
+                // What `messages` already gave may come again in the next sync.
+                let seen = self.seen.entry(room.clone()).or_default();
+                for event in news["timeline"]["events"].as_array().expect("a timeline") {
+                    let event = parsed(event);
+                    if seen.iter().all(|known| known.event_id != event.event_id) {
+                        seen.push(event);
+                    }
+                }
+            }
+        }
+        self.since = Some(synced["next_batch"].as_str().expect("next_batch").to_owned());
+    }
+
+    /// The last thousand events of a room, oldest first: more than any test makes.
+    fn messages(&self, room: &str) -> Vec<Event> {
+        let page = self.call(
+            Method::GET,
+            &format!("/rooms/{}/messages?dir=b&limit=1000", quoted(room)),
+            None,
+        );
+        page["chunk"].as_array().expect("a page").iter().rev().map(parsed).collect()
+    }
+
+    fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let url = format!("{}/_matrix/client/v3{path}", self.homeserver);
+        request(method, &url, Some(&self.token), body)
+    }
+}
+
+impl Chat for Plain {
+    fn send(&mut self, room: &str, kind: &str, content: Value) -> String {
+        static SENT: AtomicU64 = AtomicU64::new(0);
+        let transaction = SENT.fetch_add(1, Ordering::Relaxed);
+        let path = format!("/rooms/{}/send/{kind}/lab{transaction}", quoted(room));
+        let sent = self.call(Method::PUT, &path, Some(&content));
+        sent["event_id"].as_str().expect("send gives an id").to_owned()
+    }
+
+    fn until_within<T>(
+        &mut self,
+        room: &str,
+        what: &str,
+        within: Duration,
+        mut found: impl FnMut(&[Event]) -> Option<T>,
+    ) -> T {
+        let deadline = Instant::now() + within;
+        loop {
+            let seen = self.seen.get(room).map_or(&[][..], Vec::as_slice);
+            if let Some(found) = found(seen) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                give_up(what, within, seen);
+            }
+            self.sync(u64::try_from(left.as_millis()).unwrap_or(POLL_MS_MAX).min(POLL_MS_MAX));
+        }
+    }
+}
+
+/// Asks the homeserver for something that must work.
+pub fn request(method: Method, url: &str, token: Option<&str>, body: Option<&Value>) -> Value {
+    let mut request = HTTP.request(method, url);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if let Some(body) = body {
+        request = request.header("content-type", "application/json").body(body.to_string());
+    }
+    let (status, text) = RUNTIME.block_on(async {
+        let response = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        (
+            response.status(),
+            response.text().await.unwrap_or_else(|error| panic!("{url}: {error:?}")),
+        )
+    });
+    assert!(status.is_success(), "{url}: {status} {text}");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{url}: {error}: {text}"))
+}
+
+fn parsed(event: &Value) -> Event {
+    serde_json::from_value(event.clone()).unwrap_or_else(|error| panic!("{error}: {event}"))
+}
+
+/// Percent-encodes what is not plain in an URL.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

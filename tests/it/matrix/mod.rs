@@ -1,0 +1,10 @@
+//! The bot in a real homeserver, seen from outside.
+
+mod backlog;
+mod conversation;
+mod doubt;
+mod invites;
+mod kill;
+mod misuse;
+mod people;
+mod scene;
