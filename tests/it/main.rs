@@ -1,1 +1,18 @@
 //! The one integration binary.
+
+mod bounds;
+mod cli;
+mod control;
+mod desk;
+mod events;
+mod intake;
+mod lab;
+mod matrix;
+mod outbox;
+mod scripts;
+mod store_contract;
+mod store_ends;
+mod store_faults;
+mod store_world;
+mod tidy;
+mod transcripts;
