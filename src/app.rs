@@ -185,6 +185,7 @@ pub async fn run(
         prefix: config.prefix.clone(),
         exec_rooms: ExecRooms::Listed(config.rooms_exec.clone()),
         management_room: management_room.clone(),
+        run_within_ms: config.catchup_run_within_ms,
     };
     let (kernel, problems) = kernel(store.clone(), &paths.scripts, line.clone(), settings)?;
     let ear = Arc::new(Ear::new(kernel.clone()));

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
+use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
+use crate::domain::catch_up::RUN_WITHIN_MS;
 
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
@@ -17,6 +19,8 @@ pub enum Kind {
     Text,
     /// A list of texts.
     List,
+    /// A time span, as text: `15m`, `2h30m`.
+    Duration,
 }
 
 /// One key of the configuration.
@@ -86,6 +90,13 @@ pub const KEYS: &[Key] = &[
         help: "Whose invitations are accepted: `@ann:example.org`, `@*:example.org`. Members of the management room always may invite.",
     },
     Key {
+        table: "catchup",
+        name: "run_within",
+        kind: Kind::Duration,
+        default: "\"10m\"",
+        help: "A command that reaches the bot later than this after it was said is not run by itself: its sender is asked whether they still want it.",
+    },
+    Key {
         table: "rooms",
         name: "exec",
         kind: Kind::List,
@@ -111,6 +122,8 @@ pub struct Config {
     pub management_room: Option<String>,
     /// Whose invitations are accepted.
     pub invites_allow: Vec<String>,
+    /// A command that comes later than this is asked about.
+    pub catchup_run_within_ms: i64,
     /// Rooms where actions may run.
     pub rooms_exec: Vec<String>,
 }
@@ -144,12 +157,13 @@ impl Config {
             let name = variable(key);
             let Some(text) = environment.get(&name) else { continue };
             let value = match key.kind {
-                Kind::Text => Value::String(text.clone()),
+                Kind::Text | Kind::Duration => Value::String(text.clone()),
                 Kind::List => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
                 }
             };
+            check(key, &value, format!("${name}"))?;
             values.insert((key.table, key.name), value);
         }
         Ok(Self::from_values(&values))
@@ -166,6 +180,7 @@ impl Config {
             }
             _ => vec![],
         };
+        let duration = |table, name| parse_duration(&text(table, name)?).ok();
         Self {
             prefix: text("bot", "prefix").unwrap_or_else(|| "!".into()),
             data: text("paths", "data").map(|path| at_home(&path)),
@@ -174,6 +189,7 @@ impl Config {
             user: text("matrix", "user"),
             management_room: text("matrix", "management_room"),
             invites_allow: list("invites", "allow"),
+            catchup_run_within_ms: duration("catchup", "run_within").unwrap_or(RUN_WITHIN_MS),
             rooms_exec: list("rooms", "exec"),
         }
     }
@@ -252,11 +268,13 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     let fits = match (key.kind, value) {
         (Kind::Text, Value::String(_)) => true,
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
+        (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
         _ => false,
     };
     let wanted = match key.kind {
         Kind::Text => "a text: \"…\"",
         Kind::List => "a list of texts: [\"…\", \"…\"]",
+        Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"",
     };
     let what = format!("`{}` is {wanted}", key.name);
     fits.then_some(()).ok_or(ConfigError { place, what, hint: key.help.into() })
@@ -306,6 +324,7 @@ pub fn reference() -> String {
         let kind = match key.kind {
             Kind::Text => "text",
             Kind::List => "list of texts",
+            Kind::Duration => "time span",
         };
         let (table, name, default, help) = (key.table, key.name, key.default, key.help);
         text.push_str(&format!(
@@ -330,6 +349,10 @@ mod tests {
             ),
             ("[matrx]", "c:1: there is no table named `matrx` (did you mean `matrix`?)"),
             ("[rooms]\nexec = \"#a\"", "c:2: `exec` is a list of texts: [\"…\", \"…\"]"),
+            (
+                "[catchup]\nrun_within = \"soon\"",
+                "c:2: `run_within` is a time span: \"15m\", \"2h30m\", \"1 day\"",
+            ),
             ("bot = 3", "c: `bot` is a table"),
             ("[bot]\nprefix = ", "c:2:"),
         ] {

@@ -43,7 +43,7 @@ impl Terminal {
         let key = key(&place, &post);
         let (text, command, reply_to, edits) = (text.to_owned(), None, None, None);
         let what = What::Message(Message { place, speaker, post, text, command, reply_to, edits });
-        Trigger { key, at, what }
+        Trigger { key, at, late: false, what }
     }
 
     /// Somebody reacts to the bot's last message in a room; none: it has said nothing there.
@@ -59,7 +59,7 @@ impl Terminal {
         let target = self.last.lock().expect("nobody panics with it").get(&place.room).cloned()?;
         let key = key(&place, &post);
         let what = What::Reaction(Reaction { place, speaker, post, target, key: emoji.to_owned() });
-        Some(Trigger { key, at, what })
+        Some(Trigger { key, at, late: false, what })
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Said<'a> {
     pub target: Option<&'a PostId>,
     /// When.
     pub at: Timestamp,
+    /// Whether it came so late that it may be older than a question: then it answers none that was asked after it.
+    pub late: bool,
 }
 
 /// What a message is to the open questions.
@@ -89,6 +91,7 @@ pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
         return Reading::Nothing;
     }
     let fits = |q: &&OpenQuestion| match said.addressed {
+        _ if said.late && q.asked_at > said.at => false,
         true => answer(q, said.text).is_some(),
         false => plainly(said, q),
     };
@@ -314,9 +317,37 @@ mod tests {
                 reaction: text.starts_with(['👍', '🎉']),
                 target: target.as_ref(),
                 at: Timestamp(if text.ends_with("late") { PLAIN_ANSWER_MS + 1 } else { 0 }),
+                late: false,
             };
             let said = Said { text: said.text.trim_end_matches(" late"), ..said };
             assert_eq!(shown(&read(&said, &questions)), want, "{who}: {text:?} {target:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_a_question_does_not_answer_it() {
+        let asked =
+            OpenQuestion { asked_at: Timestamp(5_000), ..question("$1", Wants::YesNo, &[]) };
+        let speaker = Speaker {
+            id: UserId("@ann:hs".into()),
+            name: "ann".into(),
+            network: "matrix".into(),
+            account: None,
+            trust: Trust::Account,
+        };
+        let (post, place) = (PostId("$1".into()), place(None));
+        for (at, late, addressed, target, want) in [
+            (4_000, true, false, None, "nothing"),
+            (4_000, true, true, None, "nothing"),
+            (6_000, true, false, None, "EXEC$1 true"),
+            (4_000, false, false, None, "EXEC$1 true"),
+            (4_000, true, false, Some(&post), "EXEC$1 true"),
+        ] {
+            let (speaker, place, at) = (&speaker, &place, Timestamp(at));
+            let text = "yes";
+            let said = Said { speaker, place, text, addressed, reaction: false, target, at, late };
+            let questions = [asked.clone()];
+            assert_eq!(shown(&read(&said, &questions)), want, "{at:?} {late} {target:?}");
         }
     }
 }

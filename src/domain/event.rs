@@ -83,6 +83,7 @@ macro_rules! events {
         /// # Errors
         /// [`DecodeError`] for an unknown type or version and for another shape.
         pub fn decode(kind: &str, schema: u32, data: Value) -> Result<Event, DecodeError> {
+            let (schema, data) = upcast(kind, schema, data);
             match (kind, schema) {
                 $(($kind, $schema) => parse(kind, schema, data).map(Event::$name),)*
                 _ => Err(DecodeError::Unknown { kind: kind.into(), schema }),
@@ -98,7 +99,7 @@ events! {
     SyncAdvanced "sync_advanced" 1 Open,
     ScriptKept "script_kept" 1 Open,
     InviteDecided "invite_decided" 1 Sealed,
-    TriggerRecorded "trigger_recorded" 1 Sealed,
+    TriggerRecorded "trigger_recorded" 2 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,
     ExecutionStarted "execution_started" 1 Sealed,
     EffectRecorded "effect_recorded" 1 Sealed,
@@ -118,6 +119,18 @@ events! {
     MessageSent "message_sent" 1 Sealed,
     MessageSuperseded "message_superseded" 1 Sealed,
     MessageFailed "message_failed" 1 Sealed,
+}
+
+/// Brings a payload of an older version to the current shape.
+fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
+    match (kind, schema, data.get_mut("trigger")) {
+        // Before version 2 nothing was late: everything was acted on when it came.
+        ("trigger_recorded", 1, Some(Value::Object(trigger))) => {
+            trigger.insert("late".into(), Value::Bool(false));
+            (2, data)
+        }
+        _ => (schema, data),
+    }
 }
 
 fn parse<T: DeserializeOwned>(kind: &str, schema: u32, data: Value) -> Result<T, DecodeError> {

@@ -2,7 +2,9 @@
 
 pub mod alias;
 pub mod alias_index;
+pub mod builtin;
 pub mod catalog;
+pub mod catch_up;
 pub mod conversation;
 pub mod event;
 pub mod execution;

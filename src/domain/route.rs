@@ -26,8 +26,10 @@ pub struct View<'a> {
     pub prefix: &'a str,
     /// How many executions are open.
     pub open_executions: usize,
-    /// The time.
-    pub now: Timestamp,
+    /// When it was said.
+    pub at: Timestamp,
+    /// Whether it came late.
+    pub late: bool,
     /// Whether a list of room ids and names has this room.
     pub listed: &'a (dyn Fn(&[String], &RoomId) -> bool + Sync),
 }
@@ -85,7 +87,8 @@ pub fn message(message: &Message, view: &View) -> Decision {
         addressed: message.command.is_some(),
         reaction: false,
         target: message.reply_to.as_ref(),
-        at: view.now,
+        at: view.at,
+        late: view.late,
     };
     let reading = conversation::read(&said, view.questions);
     if message.speaker.trust == Trust::Nothing && (said.addressed || reading != Reading::Nothing) {
@@ -120,7 +123,8 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         addressed: false,
         reaction: true,
         target: Some(&reaction.target),
-        at: view.now,
+        at: view.at,
+        late: view.late,
     };
     answered(&conversation::read(&said, view.questions), view, &said)
 }
@@ -423,7 +427,8 @@ mod tests {
 
     fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) -> View<'a> {
         let listed = &|list: &[String], room: &RoomId| list.iter().any(|id| id == room.as_str());
-        View { catalog, questions, prefix: "!", open_executions: open, now: Timestamp(0), listed }
+        let (at, late) = (Timestamp(0), false);
+        View { catalog, questions, prefix: "!", open_executions: open, at, late, listed }
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub struct Trigger {
     pub key: DedupeKey,
     /// When it happened, by the clock of where it happened.
     pub at: Timestamp,
+    /// It reached the bot so long after it happened that nobody may count on it any more: a command is not run then
+    /// without asking.
+    pub late: bool,
     /// What happened.
     pub what: What,
 }
@@ -178,7 +181,13 @@ impl Trigger {
     pub fn timer(timer: Timer) -> Self {
         let due = timer.due.0.to_string();
         let key = DedupeKey::new(&["timer", timer.execution.as_str(), &timer.path, &due]);
-        Self { key, at: timer.due, what: What::Timer(timer) }
+        Self { key, at: timer.due, late: false, what: What::Timer(timer) }
+    }
+
+    /// Whether a person did it longer ago than `within_ms`. A timer is never late: its time comes when the bot can see it.
+    pub fn is_older_than(&self, within_ms: i64, now: Timestamp) -> bool {
+        let person = self.speaker().is_some();
+        person && now.0.saturating_sub(self.at.0) > within_ms
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::event::EffectResult;
 /// Largest transcript in bytes.
 pub const TRANSCRIPT_BYTES_MAX: usize = 1024 * 1024;
 /// What `(config …)` can set.
-pub const SETTINGS: &[&str] = &["bot.prefix", "rooms.exec"];
+pub const SETTINGS: &[&str] = &["bot.prefix", "catchup.run_within", "rooms.exec"];
 /// What joins the lines of one message.
 pub const LINE_BREAK: &str = " ⏎ ";
 
@@ -29,7 +29,14 @@ pub enum Step {
     /// The room from here on.
     Room { name: String, network: Option<String> },
     /// A person does something.
-    Person { name: String, network: Option<String>, account: Option<String>, does: Does },
+    Person {
+        name: String,
+        network: Option<String>,
+        account: Option<String>,
+        /// How long ago they did it: it comes late.
+        ago_ms: i64,
+        does: Does,
+    },
     /// The bot must say this next.
     Bot { form: Form, text: String },
     /// Nothing was said since the last line.
@@ -133,14 +140,15 @@ fn person(rest: &str) -> Result<Step, String> {
     let end = rest.find([' ', ':']).ok_or("write `> name: text`")?;
     let (name, mut rest) = rest.split_at(end);
     rest = rest.trim_start();
-    let (mut network, mut account) = (None, None);
+    let (mut network, mut account, mut ago_ms) = (None, None, 0);
     if let Some(inside) = rest.strip_prefix('[') {
         let (attributes, after) = inside.split_once(']').ok_or("the closing `]` is missing")?;
         for attribute in attributes.split_whitespace() {
             match attribute.split_once('=') {
                 Some(("network", value)) => network = Some(value.to_owned()),
                 Some(("account", value)) => account = Some(value.to_owned()),
-                _ => return Err(format!("`{attribute}` is none of network=… account=…")),
+                Some(("ago", value)) => ago_ms = parse_duration(value)?,
+                _ => return Err(format!("`{attribute}` is none of network=… account=… ago=…")),
             }
         }
         rest = after.trim_start();
@@ -156,7 +164,8 @@ fn person(rest: &str) -> Result<Step, String> {
     let found = forms.iter().find_map(|(word, does)| Some((rest.strip_prefix(word)?, does)));
     let (text, does) =
         found.ok_or("a person says `:`, `(in thread):`, `(reply):`, `reacts`, `edits:`")?;
-    Ok(Step::Person { name: name.into(), network, account, does: does(unbroken(text.trim())) })
+    let (name, does) = (name.to_owned(), does(unbroken(text.trim())));
+    Ok(Step::Person { name, network, account, ago_ms, does })
 }
 
 fn bot(rest: &str) -> Result<Step, String> {
@@ -192,6 +201,9 @@ fn directive(inside: &str) -> Result<Step, String> {
             let (key, value) = rest.split_once('=').ok_or("write `(config key=value)`")?;
             if !SETTINGS.contains(&key.trim()) {
                 return Err(format!("there are the settings {}", SETTINGS.join(", ")));
+            }
+            if key.trim() == "catchup.run_within" {
+                parse_duration(value)?;
             }
             Ok(Step::Config { key: key.trim().into(), value: value.trim().into() })
         }
@@ -230,6 +242,7 @@ mod tests {
             name: name.into(),
             network: None,
             account: None,
+            ago_ms: 0,
             does,
         };
         for (line, want) in [

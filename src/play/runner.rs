@@ -11,9 +11,10 @@ use super::parse::{Form, LINE_BREAK, Step, Transcript};
 use super::pattern::{Words, matches};
 use super::world::{FakeExec, Heard, Person, Room, World};
 use crate::adapter::Relation;
+use crate::domain::alias::parse_duration;
 use crate::domain::id::{Position, RoomId};
 use crate::domain::trigger::Trigger;
-use crate::processor::{ExecRooms, Settings};
+use crate::processor::{ExecRooms, RUN_WITHIN_MS, Settings};
 
 /// A bot that can be killed and started again on the same log.
 pub trait Driver: Send {
@@ -97,6 +98,9 @@ fn configure(settings: &mut Settings, key: &str, value: &str) {
             let rooms = value.split(',').map(|room| room.trim().to_owned()).collect();
             settings.exec_rooms = ExecRooms::Listed(rooms);
         }
+        "catchup.run_within" => {
+            settings.run_within_ms = parse_duration(value).unwrap_or(RUN_WITHIN_MS);
+        }
         _ => {}
     }
 }
@@ -166,12 +170,12 @@ impl Player<'_> {
                 self.room = Room { name: name.clone(), network: network.clone() };
                 (self.listener)(&format!("(room {name})"));
             }
-            Step::Person { name, network, account, does } => {
+            Step::Person { name, network, account, ago_ms, does } => {
                 self.nothing_left()?;
                 self.world.expect_execs(self.execs_after(at));
                 (self.listener)(&spoken(name, does));
                 let (network, account) = (network.clone(), account.clone());
-                let person = Person { name: name.clone(), network, account };
+                let person = Person { name: name.clone(), network, account, ago_ms: *ago_ms };
                 let trigger = self.world.act(&person, &self.room, does)?;
                 self.deliver(trigger).await?;
                 return self.rest().await;

@@ -117,6 +117,8 @@ pub struct Person {
     pub network: Option<String>,
     /// Their account there.
     pub account: Option<String>,
+    /// How long ago they did it.
+    pub ago_ms: i64,
 }
 
 impl World {
@@ -181,7 +183,7 @@ impl World {
             });
         }
         let key = DedupeKey::new(&["matrix", BOT, id.as_str(), post.as_str()]);
-        Ok(Trigger { key, at: self.clock.now(), what })
+        Ok(Trigger { key, at: self.clock.now().plus_ms(-person.ago_ms), late: false, what })
     }
 
     /// The next thing that the bot said and nobody has looked at.

@@ -22,20 +22,29 @@ use crate::store::{Direction, Expected, Write};
 pub const RHAI_VERSION: &str = "1.27.0";
 
 /// A decision that is on its way into the log.
-struct Routed {
-    considered: String,
-    verdict: Verdict,
-    reason: String,
-    writes: Vec<Write>,
+pub(super) struct Routed {
+    pub considered: String,
+    pub verdict: Verdict,
+    pub reason: String,
+    pub writes: Vec<Write>,
 }
 
 /// Who spoke, where, and with which post.
-struct Origin<'a> {
-    place: &'a Place,
-    speaker: &'a Speaker,
-    post: Option<&'a PostId>,
-    target: Option<&'a PostId>,
-    text: &'a str,
+pub(super) struct Origin<'a> {
+    pub place: &'a Place,
+    pub speaker: &'a Speaker,
+    pub post: Option<&'a PostId>,
+    pub target: Option<&'a PostId>,
+    pub text: &'a str,
+}
+
+/// Whether a command that came late may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    /// Its sender is asked first.
+    Ask,
+    /// They were asked, and want it.
+    Run,
 }
 
 impl Kernel {
@@ -45,7 +54,9 @@ impl Kernel {
             let events = self.store.read(stream, Version::START, Direction::Forward, 2)?;
             let [recorded] = events.as_slice() else { return Ok(()) };
             let routed = match recorded.event() {
-                Some(Event::TriggerRecorded(e)) => self.route(recorded, &e.trigger).await?,
+                Some(Event::TriggerRecorded(e)) => {
+                    self.route(recorded, &e.trigger, Late::Ask).await?
+                }
                 _ => Routed::ignored("trigger", "it is erased or of a kind that I do not know"),
             };
             let Routed { considered, verdict, reason, writes } = routed;
@@ -90,7 +101,13 @@ impl Kernel {
         Ok(())
     }
 
-    async fn route(&self, recorded: &Recorded, trigger: &Trigger) -> Result<Routed, Error> {
+    /// Decides on a trigger as things stand now.
+    pub(super) async fn route(
+        &self,
+        recorded: &Recorded,
+        trigger: &Trigger,
+        late: Late,
+    ) -> Result<Routed, Error> {
         match &trigger.what {
             What::Timer(timer) => self.timer_due(timer),
             What::Undecryptable(_) => {
@@ -105,13 +122,15 @@ impl Kernel {
                     target: message.reply_to.as_ref().or(message.place.thread.as_ref()),
                     text,
                 };
-                self.said(recorded, &origin, |view| route::message(message, view)).await
+                let decide = |view: &View| route::message(message, view);
+                self.said(recorded, trigger, late, &origin, decide).await
             }
             What::Reaction(reaction) => {
                 let (place, speaker, text) = (&reaction.place, &reaction.speaker, &reaction.key);
                 let target = Some(&reaction.target);
                 let origin = Origin { place, speaker, post: None, target, text };
-                self.said(recorded, &origin, |view| route::reaction(reaction, view)).await
+                let decide = |view: &View| route::reaction(reaction, view);
+                self.said(recorded, trigger, late, &origin, decide).await
             }
         }
     }
@@ -120,6 +139,8 @@ impl Kernel {
     async fn said(
         &self,
         recorded: &Recorded,
+        trigger: &Trigger,
+        late: Late,
         origin: &Origin<'_>,
         decide: impl FnOnce(&View) -> Decision,
     ) -> Result<Routed, Error> {
@@ -130,11 +151,14 @@ impl Kernel {
             questions: &questions,
             prefix: &self.settings.prefix,
             open_executions: self.agenda(|agenda| agenda.open_executions()),
-            now: self.clock.now(),
+            at: trigger.at,
+            late: trigger.late,
             listed: &|list, room| self.listed(list, room),
         };
         let Decision { considered, act, reason } = decide(&view);
         let stream = &recorded.id.stream;
+        let within_ms = self.settings.run_within_ms;
+        let old = trigger.late || trigger.is_older_than(within_ms, self.clock.now());
         match act {
             Act::Ignore => {
                 Ok(Routed { considered, verdict: Verdict::Ignored, reason, writes: vec![] })
@@ -149,6 +173,10 @@ impl Kernel {
             }
             Act::Answer { question, value } => {
                 let routed = self.answered(recorded, origin, &questions[question], value)?;
+                Ok(Routed { considered, ..routed })
+            }
+            Act::Run { .. } if late == Late::Ask && old => {
+                let routed = self.hold(recorded, trigger.at, origin)?;
                 Ok(Routed { considered, ..routed })
             }
             Act::Run { alias, args } => {
@@ -295,7 +323,7 @@ impl Routed {
 }
 
 impl Origin<'_> {
-    fn meta(&self, recorded: &Recorded) -> Meta {
+    pub(super) fn meta(&self, recorded: &Recorded) -> Meta {
         Meta {
             cause: Some(recorded.id.clone()),
             correlation: Some(recorded.id.stream.clone()),
@@ -323,7 +351,7 @@ fn trigger_meta(recorded: &Recorded) -> Meta {
 }
 
 /// The handler's `msg`.
-fn msg(recorded: &Recorded, origin: &Origin) -> Value {
+pub(super) fn msg(recorded: &Recorded, origin: &Origin) -> Value {
     let Origin { place, speaker, post, text, .. } = origin;
     json!({
         "user": {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::sheet::{Prepared, Reads, Sheet, memory_stream};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
+use crate::domain::builtin::Builtin;
 use crate::domain::event::{Event, Failure};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, Version};
@@ -60,6 +61,9 @@ impl Kernel {
         first: bool,
     ) -> Result<Prepared, Error> {
         let handler = &execution.started.handler;
+        if let Some(builtin) = Builtin::of(handler) {
+            return self.built_in(builtin, execution).await;
+        }
         let mut sheet = Sheet::new(self, execution);
         let Some(script) = self.scripts.version(&handler.script, self.store.as_ref())? else {
             let message =

@@ -38,6 +38,8 @@ impl Ear {
         kernel.catch_up()?;
         let mut writes: Vec<Write> = vec![];
         for trigger in incoming.triggers {
+            let mut trigger = trigger;
+            trigger.late = trigger.is_older_than(kernel.settings.run_within_ms, kernel.clock.now());
             let Some(trigger) = self.wanted(trigger)? else { continue };
             let write = record(kernel, trigger);
             // A batch takes a stream once, and a network may bring the same thing twice at once.
@@ -117,13 +119,13 @@ impl Ear {
                 let names = kernel.names.read().expect("nobody panics with them").clone();
                 let names = Names { prefix: kernel.settings.prefix.clone(), names };
                 message.command = address(&message.text, &names, message.place.direct);
-                message.command.is_some() || self.may_answer(message)?
+                message.command.is_some() || self.may_answer(message, trigger.at, trigger.late)?
             }
         };
         Ok(wanted.then_some(trigger))
     }
 
-    fn may_answer(&self, message: &Message) -> Result<bool, ReadError> {
+    fn may_answer(&self, message: &Message, at: Timestamp, late: bool) -> Result<bool, ReadError> {
         if message.edits.is_some() || !self.kernel.agenda(|agenda| agenda.asks()) {
             return Ok(false);
         }
@@ -136,7 +138,8 @@ impl Ear {
             addressed: false,
             reaction: false,
             target: message.reply_to.as_ref(),
-            at: self.kernel.clock.now(),
+            at,
+            late,
         };
         Ok(conversation::read(&said, &questions) != Reading::Nothing)
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::adapter::Chat;
+pub use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
@@ -22,6 +23,7 @@ use crate::store::{
 };
 
 pub mod action;
+mod builtin;
 pub mod dispatch;
 pub mod effect;
 pub mod execute;
@@ -44,7 +46,7 @@ const DAY_MS: i64 = 86_400_000;
 /// The agenda is kept after so many events.
 const AGENDA_KEPT_EVERY: u64 = 5_000;
 /// The name of the agenda's projection.
-const AGENDA: &str = "agenda-1";
+const AGENDA: &str = "agenda-2";
 
 /// Why a step could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +68,8 @@ pub struct Settings {
     pub exec_rooms: ExecRooms,
     /// Where the bot tells its owner what they must know.
     pub management_room: Option<RoomId>,
+    /// A command that comes later than this after it was said is asked about instead of run.
+    pub run_within_ms: i64,
 }
 
 /// Rooms where actions may run.
@@ -80,7 +84,12 @@ pub enum ExecRooms {
 impl Settings {
     /// Settings for simulated rooms, where names are ids.
     pub fn simulated(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned(), exec_rooms: ExecRooms::All, management_room: None }
+        Self {
+            prefix: prefix.to_owned(),
+            exec_rooms: ExecRooms::All,
+            management_room: None,
+            run_within_ms: RUN_WITHIN_MS,
+        }
     }
 }
 

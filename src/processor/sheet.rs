@@ -65,7 +65,8 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    fn event(&mut self, event: impl Into<Event>) {
+    /// Writes down an event of the execution.
+    pub(super) fn event(&mut self, event: impl Into<Event>) {
         self.events.push(NewEvent::with(&self.meta, event));
     }
 
@@ -105,7 +106,7 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    fn message_id(&self, path: &str) -> MessageId {
+    pub(super) fn message_id(&self, path: &str) -> MessageId {
         self.kernel.store.key().message(self.execution.id.as_str(), path)
     }
 
@@ -173,7 +174,8 @@ impl<'a> Sheet<'a> {
         self.ask(&entry.path, wants, text, from, choices);
     }
 
-    fn ask(
+    /// Asks people something.
+    pub(super) fn ask(
         &mut self,
         path: &str,
         wants: Wants,
@@ -222,7 +224,8 @@ impl<'a> Sheet<'a> {
         self.memories.entry(stream).or_default().push(event);
     }
 
-    fn queue(&mut self, message: MessageQueued) {
+    /// Says something.
+    pub(super) fn queue(&mut self, message: MessageQueued) {
         self.said = true;
         self.others.push(queued(&self.meta, message));
     }
@@ -278,7 +281,8 @@ impl<'a> Sheet<'a> {
         self.queue(MessageQueued { message: id, ..message });
     }
 
-    fn finished(&mut self, ending: Ending) {
+    /// Ends the execution.
+    pub(super) fn finished(&mut self, ending: Ending) {
         self.event(ExecutionFinished { ending });
     }
 
@@ -318,6 +322,11 @@ impl<'a> Sheet<'a> {
             self.seen.insert(stream.clone(), *version);
             self.memories.entry(stream.clone()).or_default();
         }
+    }
+
+    /// Adds writes to other streams.
+    pub(super) fn write(&mut self, writes: Vec<Write>) {
+        self.others.extend(writes);
     }
 
     pub(super) fn finish(mut self) -> Prepared {

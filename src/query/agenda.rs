@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, Event, Recorded, Resolution, Wants};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
 use crate::domain::trigger::What;
@@ -28,6 +29,8 @@ pub struct Agenda {
     unsent: BTreeMap<String, BTreeMap<Position, Unsent>>,
     queued: BTreeMap<MessageId, (String, Position)>,
     edited: BTreeMap<MessageId, Timestamp>,
+    /// The built-in executions that take in more of the same, by what they gather.
+    gathering: BTreeMap<String, ExecutionId>,
 }
 
 /// An execution that has not ended.
@@ -36,6 +39,8 @@ struct Open {
     effects: BTreeMap<String, Stage>,
     questions: BTreeMap<String, Asked>,
     timers: BTreeMap<String, Timestamp>,
+    /// What it gathers.
+    gathers: Option<String>,
 }
 
 /// How far an effect has come.
@@ -152,8 +157,14 @@ impl Agenda {
 
     fn apply_execution(&mut self, event: &Event, recorded: &Recorded) {
         let id = ExecutionId(recorded.id.stream.id().to_owned());
-        if let Event::ExecutionStarted(_) = event {
-            self.open.insert(id.clone(), Open::default());
+        if let Event::ExecutionStarted(e) = event {
+            let gathers = Builtin::of(&e.handler).filter(|builtin| builtin.gathers());
+            let (room, actor) = (recorded.room.as_ref(), recorded.actor.as_ref());
+            let gathers = gathers.map(|builtin| gathered(builtin, room, actor));
+            if let Some(what) = &gathers {
+                self.gathering.insert(what.clone(), id.clone());
+            }
+            self.open.insert(id.clone(), Open { gathers, ..Open::default() });
             self.ready.insert(id);
             return;
         }
@@ -173,6 +184,7 @@ impl Agenda {
                 }
             }
             Event::QuestionAsked(e) => {
+                self.stop_gathering(&id);
                 let room = pseudonym(recorded.room.as_ref()).to_owned();
                 let doubt = e.wants == Wants::Doubt;
                 let at = recorded.position;
@@ -296,8 +308,16 @@ impl Agenda {
         }
     }
 
+    fn stop_gathering(&mut self, id: &ExecutionId) {
+        let gathers = self.open.get_mut(id).and_then(|open| open.gathers.take());
+        if let Some(what) = gathers.filter(|what| self.gathering.get(what) == Some(id)) {
+            self.gathering.remove(&what);
+        }
+    }
+
     fn close(&mut self, id: &ExecutionId) {
         self.ready.remove(id);
+        self.stop_gathering(id);
         let Some(open) = self.open.get(id).cloned() else { return };
         open.timers.keys().for_each(|path| self.stop_timer(id, path));
         open.questions.keys().for_each(|path| drop(self.stop_asking(id, path)));
@@ -368,6 +388,16 @@ impl Agenda {
         here.take(max).map(|(_, id, path)| (id.clone(), path.clone())).collect()
     }
 
+    /// The built-in execution that takes in what this person does in this room.
+    pub fn gathers(
+        &self,
+        builtin: Builtin,
+        room: Option<&Pseudonym>,
+        actor: Option<&Pseudonym>,
+    ) -> Option<&ExecutionId> {
+        self.gathering.get(&gathered(builtin, room, actor))
+    }
+
     /// Whether anyone anywhere is asked anything.
     pub fn asks(&self) -> bool {
         !self.asked.is_empty()
@@ -382,6 +412,11 @@ impl Agenda {
     pub fn unsent(&self) -> usize {
         self.queued.len()
     }
+}
+
+/// What a built-in execution gathers, as one key.
+fn gathered(builtin: Builtin, room: Option<&Pseudonym>, actor: Option<&Pseudonym>) -> String {
+    format!("{} {} {}", builtin.name(), pseudonym(room), pseudonym(actor))
 }
 
 fn pseudonym(room: Option<&Pseudonym>) -> &str {

@@ -78,7 +78,7 @@ impl Desk {
 
     /// What a person said in a room, as the network brings it.
     pub fn says(&self, who: &str, room: &str, text: &str) -> Trigger {
-        let person = Person { name: who.into(), network: None, account: None };
+        let person = Person { name: who.into(), network: None, account: None, ago_ms: 0 };
         let room = Room { name: room.into(), network: None };
         self.world.act(&person, &room, &Does::Says(text.into())).expect("they can say it")
     }

@@ -10,6 +10,7 @@ use super::client::Matrix;
 use super::doctor::CLOCK_MS_MAX;
 use super::gap::{self, GAP_HORIZON_MS};
 use super::inbound::{self, Facts, NETWORK, short_name};
+use super::pace::now;
 use super::position::Position;
 use super::receipts::Receipt;
 use super::sync::SyncError;
@@ -83,10 +84,11 @@ impl Matrix {
     async fn triggers(&self, room: &Room, events: Vec<Seen>) -> Vec<Trigger> {
         let place = place(room).await;
         let mut triggers = Vec::new();
+        let now = now();
         for seen in events {
             tracing::trace!(room = %room.room_id(), event = %seen.event, "event");
             let name = name(room, seen.text("sender")).await;
-            let facts = Facts { account: self.user.as_str(), place: &place, name: &name };
+            let facts = Facts { account: self.user.as_str(), place: &place, name: &name, now };
             triggers.extend(inbound::trigger(&seen, &facts));
         }
         triggers

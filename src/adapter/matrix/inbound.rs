@@ -24,6 +24,8 @@ pub(super) struct Facts<'a> {
     pub place: &'a Place,
     /// What its sender is called.
     pub name: &'a str,
+    /// When it came.
+    pub now: Timestamp,
 }
 
 /// The trigger that an event is: a message, a reaction or something unreadable, of anybody but us.
@@ -49,7 +51,8 @@ pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
         _ => return None,
     };
     let key = DedupeKey::new(&[NETWORK, facts.account, facts.place.room.as_str(), post]);
-    Some(Trigger { key, at: Timestamp(seen.sent_ms()), what })
+    let at = seen.sent_at(facts.now);
+    Some(Trigger { key, at, late: false, what })
 }
 
 /// A message of a person; what bots say (`m.notice`) is none.

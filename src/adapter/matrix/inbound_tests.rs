@@ -20,7 +20,7 @@ fn read(kind: &str, sender: &str, content: Value, origin: Origin) -> Option<Trig
     let event = json!({"type": kind, "sender": sender, "event_id": "$1", "content": content,
                        "origin_server_ts": 7});
     let place = place_of_test();
-    let facts = Facts { account: "@bot:hs", place: &place, name: "Ana" };
+    let facts = Facts { account: "@bot:hs", place: &place, name: "Ana", now: Timestamp(9) };
     trigger(&Seen { event, origin }, &facts)
 }
 

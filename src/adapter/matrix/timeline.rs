@@ -5,6 +5,8 @@ use matrix_sdk::deserialized_responses::{
 };
 use serde_json::Value;
 
+use crate::domain::id::Timestamp;
+
 /// One event and how it came.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
@@ -51,6 +53,12 @@ impl Seen {
     /// When its sender's homeserver says it was sent, in milliseconds.
     pub fn sent_ms(&self) -> i64 {
         self.event["origin_server_ts"].as_i64().unwrap_or(0)
+    }
+
+    /// When it was sent, by this machine's clock where the homeserver says how old it is: clocks differ.
+    pub fn sent_at(&self, now: Timestamp) -> Timestamp {
+        let age = self.event["unsigned"]["age"].as_i64().filter(|age| *age >= 0);
+        Timestamp(age.map_or(self.sent_ms(), |age| now.0.saturating_sub(age)))
     }
 
     /// Whether this is the moment that `user` came into the room; a new name or picture of theirs is not.

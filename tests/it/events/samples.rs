@@ -100,8 +100,10 @@ fn triggers() -> Vec<Event> {
     let timer = Timer { execution: execution(), path: "3".into(), due: NOW.plus_ms(900 * SECOND) };
     let key = DedupeKey::new(&["matrix", "@beadle:example.org", "!ops:example.org", "$said"]);
     let outside = said.into_iter().map(What::Message).chain([reaction, undecryptable]);
-    let outside = outside.map(|what| Trigger { key: key.clone(), at: NOW, what });
-    let all = outside.chain([Trigger::timer(timer)]);
+    let outside = outside.map(|what| Trigger { key: key.clone(), at: NOW, late: false, what });
+    let late =
+        Trigger { key: key.clone(), at: NOW, late: true, what: What::Message(message("!pong")) };
+    let all = outside.chain([late, Trigger::timer(timer)]);
     all.map(|trigger| TriggerRecorded { trigger }.into()).collect()
 }
 

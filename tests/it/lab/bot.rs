@@ -72,6 +72,13 @@ impl<'lab> Bot<'lab> {
         path
     }
 
+    /// Writes behind the end of a file below the bot's directory.
+    pub fn append(&self, name: &str, text: &str) {
+        let path = self.dir.join(name);
+        let old = fs::read_to_string(&path).expect("a file of ours");
+        fs::write(path, old + text).expect("a file of ours");
+    }
+
     /// Runs a subcommand to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         finish(self.command().args(arguments), WITHIN)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scene::{Scene, answers};
+use super::scene::{Scene, answer, answers};
 use crate::lab::Chat;
 
 /// For all answers together; a homeserver on two busy cores takes some 10 messages a second.
@@ -16,6 +16,19 @@ fn what_was_said_meanwhile_is_answered_once_and_in_order() {
 #[test]
 fn what_was_said_meanwhile_in_an_encrypted_room_is_answered_once_and_in_order() {
     catches_up(Scene::encrypted(|_| {}), 30);
+}
+
+#[test]
+fn what_was_said_long_ago_is_asked_about() {
+    let mut scene = Scene::plain(|_| {});
+    scene.bot.stop();
+    scene.bot.append("beadle.toml", "\n[catchup]\nrun_within = \"0s\"\n");
+    let said = scene.say("!echo 7");
+    scene.bot.start();
+    let asked = scene.bot_answers(&said, "have not run it");
+    assert!(asked.contains("“echo 7”"), "{asked}");
+    let yes = scene.say("yes");
+    scene.bot_answers(&yes, &answer(7));
 }
 
 fn catches_up<C: Chat>(mut scene: Scene<C>, count: u32) {

@@ -1,0 +1,61 @@
+//! Built-in handlers: executions whose steps are decided here in Rust instead of by a script.
+//!
+//! They are executions like any other, durable and explained by their events, and need no script to be there.
+
+use super::event::Handler;
+use super::id::ScriptHash;
+
+/// What stands in the place of a script's file.
+pub const FILE: &str = "(built in)";
+
+/// A built-in handler. Names are stored and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builtin {
+    /// Asks a person whether they still want what they commanded long ago.
+    CatchUp,
+}
+
+/// Every built-in handler with its stored name.
+const NAMES: &[(Builtin, &str)] = &[(Builtin::CatchUp, "catch up")];
+
+impl Builtin {
+    /// The built-in handler that an execution runs; none: it runs a script.
+    pub fn of(handler: &Handler) -> Option<Self> {
+        let found = NAMES.iter().find(|(_, name)| *name == handler.alias);
+        found.filter(|_| handler.file == FILE).map(|(builtin, _)| *builtin)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(builtin, _)| *builtin == self).map_or("", |(_, name)| name)
+    }
+
+    /// What an execution that runs it is started with.
+    pub fn handler(self) -> Handler {
+        let (script, file) = (ScriptHash(String::new()), FILE.to_owned());
+        Handler { script, file, alias: self.name().to_owned() }
+    }
+
+    /// Whether one open execution takes in more triggers of the same person in the same room until it has asked.
+    pub fn gathers(self) -> bool {
+        match self {
+            Self::CatchUp => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_handlers_are_told_from_scripts() {
+        for (builtin, name) in NAMES {
+            let handler = builtin.handler();
+            assert_eq!(handler.alias, *name);
+            assert_eq!(Builtin::of(&handler), Some(*builtin), "{name}");
+            let script = Handler { file: "vm.rhai".into(), ..handler };
+            assert_eq!(Builtin::of(&script), None, "{name} of a script");
+        }
+    }
+}

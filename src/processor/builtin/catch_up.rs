@@ -1,0 +1,148 @@
+//! Late commands: held back and gathered, asked about once, and run when they are wanted.
+
+use serde_json::{Value, json};
+
+use super::{answer, noted};
+use crate::domain::builtin::Builtin;
+use crate::domain::catch_up::{
+    self, ANSWER_MS_MAX, ASK, GATHER, GATHER_MS, HOLD, Held, Next, RUN, hold_path,
+};
+use crate::domain::event::{
+    EffectClass, EffectRequested, Ending, Event, ExecutionStarted, ExecutionSuspended,
+    ExecutionYielded, Meta, NewEvent, Recorded, Verdict, Versions, Wants,
+};
+use crate::domain::execution::Execution;
+use crate::domain::id::{PostId, StreamName, Timestamp, Version};
+use crate::processor::dispatch::{Late, Origin, RHAI_VERSION, Routed, msg};
+use crate::processor::sheet::{Prepared, Sheet};
+use crate::processor::{Error, Kernel, write};
+use crate::script::host::HOST_VERSION;
+use crate::store::{Direction, Expected, ReadError, Subject};
+
+impl Kernel {
+    /// Holds a late command back: with others of the same person here, or as the first of them.
+    pub(in crate::processor) fn hold(
+        &self,
+        recorded: &Recorded,
+        at: Timestamp,
+        origin: &Origin,
+    ) -> Result<Routed, Error> {
+        let trigger = recorded.id.stream.clone();
+        let held = Held { trigger, at, command: origin.text.to_owned() };
+        let meta = origin.meta(recorded);
+        let (id, expected, events) = match self.gathering(origin)? {
+            Some(open) => {
+                let path = hold_path(catch_up::held(&open).len());
+                let step = noted(path, HOLD, held.args(), Value::Null);
+                (open.id, Expected::Exact(open.version), vec![NewEvent::with(&meta, step)])
+            }
+            None => {
+                let stream = &recorded.id.stream;
+                let id = self.store.key().execution(stream, Builtin::CatchUp.name(), 0);
+                (id, Expected::NoStream, self.begin_gathering(recorded, origin, &held, &meta))
+            }
+        };
+        Ok(Routed {
+            considered: String::new(),
+            verdict: match expected {
+                Expected::NoStream => Verdict::Started(id.clone()),
+                _ => Verdict::Continued(id.clone()),
+            },
+            reason: "it came late, so its sender is asked whether they still want it".into(),
+            writes: vec![write(StreamName::execution(&id), expected, events)],
+        })
+    }
+
+    /// The execution that still gathers late commands of this person in this room.
+    fn gathering(&self, origin: &Origin) -> Result<Option<Execution>, ReadError> {
+        let room = self.store.pseudonym(&Subject::Room(origin.place.room.0.clone()));
+        let actor = self.store.pseudonym(&Subject::Person(origin.speaker.id.0.clone()));
+        let id = self.agenda(|agenda| {
+            agenda.gathers(Builtin::CatchUp, room.as_ref(), actor.as_ref()).cloned()
+        });
+        let Some(id) = id else { return Ok(None) };
+        Ok(self.execution(&id)?.filter(catch_up::takes_more))
+    }
+
+    fn begin_gathering(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        held: &Held,
+        meta: &Meta,
+    ) -> Vec<NewEvent> {
+        let started = ExecutionStarted {
+            trigger: recorded.id.clone(),
+            handler: Builtin::CatchUp.handler(),
+            args: json!({}),
+            msg: msg(recorded, origin),
+            command: origin.text.to_owned(),
+            place: origin.place.clone(),
+            requester: origin.speaker.clone(),
+            post: origin.post.cloned().unwrap_or_else(|| PostId(String::new())),
+            versions: Versions { host: HOST_VERSION, rhai: RHAI_VERSION.into() },
+        };
+        let gather = EffectRequested {
+            path: GATHER.into(),
+            op: "sleep".into(),
+            args: json!({ "ms": GATHER_MS }),
+            line: 0,
+            class: EffectClass::Log,
+            due: Some(self.clock.now().plus_ms(GATHER_MS)),
+        };
+        let step = noted(hold_path(0), HOLD, held.args(), Value::Null);
+        let events: [Event; 4] =
+            [started.into(), gather.into(), step.into(), ExecutionSuspended {}.into()];
+        events.into_iter().map(|event| NewEvent::with(meta, event)).collect()
+    }
+
+    /// Asks, or decides on the next command that is wanted.
+    pub(super) async fn catch_up_slice(&self, execution: &Execution) -> Result<Prepared, Error> {
+        let now = self.clock.now();
+        let mut sheet = Sheet::new(self, execution);
+        match catch_up::next(execution, now) {
+            Next::Gather | Next::Wait => sheet.event(ExecutionSuspended {}),
+            Next::Ask(text) => {
+                sheet.event(EffectRequested {
+                    path: ASK.into(),
+                    op: "confirm".into(),
+                    args: json!({ "question": text }),
+                    line: 0,
+                    class: EffectClass::Log,
+                    due: Some(now.plus_ms(ANSWER_MS_MAX)),
+                });
+                let from = vec![execution.started.requester.id.clone()];
+                sheet.ask(ASK, Wants::YesNo, text, from, vec![]);
+                sheet.event(ExecutionSuspended {});
+            }
+            Next::Run(path, held) => {
+                let (became, routed) = self.run_held(&held).await?;
+                sheet.event(noted(path, RUN, held.args(), became));
+                sheet.write(routed.map(|routed| routed.writes).unwrap_or_default());
+                sheet.event(ExecutionYielded {});
+            }
+            Next::Done => sheet.finished(Ending::Succeeded(json!(true))),
+            Next::Leave(text) => {
+                answer(&mut sheet, execution, "left", &text);
+                sheet.finished(Ending::Succeeded(json!(false)));
+            }
+        }
+        Ok(sheet.finish())
+    }
+
+    /// Decides anew on a command that is wanted, and what became of it in words.
+    async fn run_held(&self, held: &Held) -> Result<(Value, Option<Routed>), Error> {
+        let found = self.store.read(&held.trigger, Version::START, Direction::Forward, 1)?;
+        let recorded = found.first();
+        let trigger = recorded.and_then(|recorded| match recorded.event() {
+            Some(Event::TriggerRecorded(e)) => Some(&e.trigger),
+            _ => None,
+        });
+        let (Some(recorded), Some(trigger)) = (recorded, trigger) else {
+            return Ok((json!({ "gone": "it is erased" }), None));
+        };
+        let routed = Box::pin(self.route(recorded, trigger, Late::Run)).await?;
+        let became = json!({ "considered": routed.considered, "verdict": routed.verdict, "reason": routed.reason });
+        Ok((became, Some(routed)))
+    }
+}

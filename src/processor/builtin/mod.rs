@@ -1,0 +1,45 @@
+//! Built-in handlers at work: what `domain` decides is written down as the steps of an execution.
+
+use super::sheet::{Prepared, Sheet};
+use super::{Error, Kernel};
+use crate::domain::builtin::Builtin;
+use crate::domain::event::{EffectRecorded, EffectResult, MessageQueued};
+use crate::domain::execution::Execution;
+use crate::domain::message::Doc;
+use serde_json::Value;
+
+mod catch_up;
+
+impl Kernel {
+    /// Runs the next slice of a built-in handler.
+    pub(super) async fn built_in(
+        &self,
+        builtin: Builtin,
+        execution: &Execution,
+    ) -> Result<Prepared, Error> {
+        match builtin {
+            Builtin::CatchUp => self.catch_up_slice(execution).await,
+        }
+    }
+}
+
+/// A step that is done as soon as it is written down.
+fn noted(path: String, op: &str, args: Value, result: Value) -> EffectRecorded {
+    EffectRecorded { path, op: op.to_owned(), args, line: 0, result: EffectResult::Ok(result) }
+}
+
+/// Answers whoever caused the execution.
+fn answer(sheet: &mut Sheet, execution: &Execution, path: &str, text: &str) {
+    let started = &execution.started;
+    let message = sheet.message_id(path);
+    sheet.queue(MessageQueued {
+        message,
+        place: started.place.clone(),
+        reply_to: Some(started.post.clone()),
+        edits: None,
+        doc: Doc::text(text),
+        notify: vec![started.requester.id.clone()],
+        execution: Some(execution.id.clone()),
+        question: None,
+    });
+}
