@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::{MessageId, PostId, RoomId, UserId};
+use crate::domain::id::{MessageId, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::Trigger;
 
 pub mod matrix;
@@ -41,6 +41,15 @@ pub trait Intake: Send + Sync {
 
     /// Tells the intake what the bot is called on this network.
     fn names(&self, names: Vec<String>);
+
+    /// Tells the owner something: the same words once a day.
+    fn tell<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<(), IntakeError>>;
+
+    /// Whether a post is known as one of the bot's.
+    ///
+    /// # Errors
+    /// [`IntakeError`] if the log cannot be read.
+    fn is_ours(&self, room: &RoomId, post: &PostId) -> Result<bool, IntakeError>;
 }
 
 /// An invitation and what became of it.
@@ -77,6 +86,8 @@ pub struct Outgoing {
     pub message: MessageId,
     /// Where.
     pub room: RoomId,
+    /// When it was decided to say it: after a long time it may have been said without a record of it.
+    pub queued_at: Timestamp,
     /// Its relation to other posts.
     pub relation: Relation,
     /// Plain text.
@@ -111,6 +122,12 @@ pub enum SendError {
         reason: String,
         /// What the network asks us to wait.
         after: Option<Duration>,
+    },
+    /// It does not work in this room, for a reason of this room, and may work later: its keys, its state.
+    #[error("stuck: {reason}")]
+    Stuck {
+        /// What happened.
+        reason: String,
     },
     /// It will never work.
     #[error("cannot be sent: {reason}")]

@@ -1,12 +1,13 @@
-//! `beadle login`: once, with a password that is not kept.
+//! `beadle login`: once, and again after a logout, with a password that is not kept.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use super::style::out;
 use super::{Context, Failure};
-use crate::adapter::matrix::{LoginError, LoginRequest, Secret, login};
+use crate::adapter::matrix::{LoginError, LoginRequest, Made, Secret, Session, login};
 use crate::domain::id::UserId;
+use crate::store::{OpenError, lock};
 
 /// Who logs in, and where.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,7 @@ pub struct LoginArgs {
     /// Who is invited to the management room.
     #[arg(long, value_name = "@USER:SERVER")]
     owner: Option<String>,
-    /// A file with the account's recovery key, if it already has encrypted secrets.
+    /// A file with the account's recovery key, if it already has encrypted secrets and no login before left it here.
     #[arg(long, value_name = "FILE")]
     recovery_key_file: Option<PathBuf>,
 }
@@ -39,14 +40,22 @@ pub fn main(context: &Context, args: &LoginArgs) -> Result<u8, Failure> {
     let homeserver = args.homeserver.clone().or(context.config.homeserver.clone());
     let user = args.user.clone().or(context.config.user.clone());
     let recovery_key = args.recovery_key_file.as_deref().map(secret_file).transpose()?;
+    let data_dir = context.data()?;
+    // Held until the end: no bot starts while its session is replaced.
+    let held = match Session::load(&data_dir) {
+        Ok(None) => None,
+        Ok(Some(_)) | Err(_) => Some(lock(&data_dir)),
+    };
+    let in_use = matches!(held, Some(Err(OpenError::Locked { .. })));
     let request = LoginRequest {
-        data_dir: context.data()?,
+        data_dir,
         homeserver: homeserver.ok_or_else(|| missing("homeserver"))?,
         user: user.ok_or_else(|| missing("user"))?,
         password: password(args)?,
         owner: args.owner.clone().map(UserId),
         device_name: "beadle".into(),
         recovery_key,
+        in_use,
     };
     std::fs::create_dir_all(&request.data_dir)?;
     let report = context.runtime()?.block_on(login(request)).map_err(failure)?;
@@ -56,12 +65,27 @@ pub fn main(context: &Context, args: &LoginArgs) -> Result<u8, Failure> {
             serde_json::json!({
                 "user": report.user_id, "device": report.device_id, "cross_signed": report.cross_signed,
                 "management_room": report.management_room,
+                "old_folder": match &report.made {
+                    Made::NewDevice { old } => Some(old),
+                    Made::First | Made::SameDevice => None,
+                },
                 "recovery_key_file": report.recovery_key_path,
             })
         );
         return Ok(0);
     }
     out!("logged in as {} (device {})", report.user_id, report.device_id);
+    match &report.made {
+        Made::First => {}
+        Made::SameDevice => out!("the device of the login before goes on"),
+        Made::NewDevice { old } => {
+            out!(
+                "a new device takes the place of the one before; its folder is now {}",
+                old.display()
+            );
+            out!("what was said to the bot in encrypted rooms meanwhile has to be said again");
+        }
+    }
     match report.cross_signed {
         true => out!("the device is signed by its owner"),
         false => out!("the device is NOT signed: `beadle doctor` says more"),
@@ -81,6 +105,8 @@ fn failure(error: LoginError) -> Failure {
         | LoginError::WrongPassword
         | LoginError::RateLimited { .. } => 5,
         LoginError::AlreadyLoggedIn { .. }
+        | LoginError::OtherAccount { .. }
+        | LoginError::InUse
         | LoginError::NeedsRecoveryKey
         | LoginError::WrongRecoveryKey
         | LoginError::BadOwner { .. } => 2,

@@ -140,7 +140,14 @@ impl From<RunError> for Failure {
                 let hint = error.hint();
                 Self::new(5, error).hint(hint)
             }
-            RunError::Sync(error) => Self::new(5, error),
+            RunError::Sync(error) => {
+                let hint = error.hint();
+                let failure = Self::new(5, error);
+                match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
             error => Self::new(1, error),
         }
     }

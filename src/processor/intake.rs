@@ -8,7 +8,7 @@ use super::{Kernel, write};
 use crate::adapter::{INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite};
 use crate::domain::conversation::{self, Reading, Said};
 use crate::domain::event::{Event, InviteDecided, Meta, NewEvent, SyncAdvanced, TriggerRecorded};
-use crate::domain::id::{DedupeKey, StreamName, Timestamp, Version};
+use crate::domain::id::{DedupeKey, PostId, RoomId, StreamName, Timestamp, Version};
 use crate::domain::trigger::{Message, Names, Trigger, What, address};
 use crate::store::{AppendError, BATCH_EVENTS_MAX, Direction, Expected, ReadError, Write};
 
@@ -196,5 +196,15 @@ impl Intake for Ear {
 
     fn names(&self, names: Vec<String>) {
         *self.kernel.names.write().expect("nobody panics with them") = names;
+    }
+
+    fn tell<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<(), IntakeError>> {
+        Box::pin(async move {
+            self.kernel.notify(text).await.map_err(|why| IntakeError(why.to_string()))
+        })
+    }
+
+    fn is_ours(&self, room: &RoomId, post: &PostId) -> Result<bool, IntakeError> {
+        self.kernel.is_ours(room, post).map_err(|why| IntakeError(why.to_string()))
     }
 }

@@ -27,6 +27,7 @@ mod builtin;
 pub mod dispatch;
 pub mod effect;
 pub mod execute;
+mod held;
 pub mod intake;
 pub mod outbox;
 pub mod schedule;
@@ -113,7 +114,7 @@ pub struct Kernel {
     pub rooms: RwLock<BTreeMap<String, RoomId>>,
     agenda: Mutex<Agenda>,
     kept: Mutex<u64>,
-    held: outbox::Held,
+    held: held::Held,
 }
 
 impl Kernel {
@@ -138,7 +139,7 @@ impl Kernel {
             agenda: Mutex::new(agenda),
             names: RwLock::new(vec!["beadle".into()]),
             rooms: RwLock::default(),
-            held: outbox::Held::default(),
+            held: held::Held::default(),
             store,
             scripts,
             chat,
@@ -199,7 +200,7 @@ impl Kernel {
     /// What can be done now in lanes that are not taken.
     pub fn tasks(&self, taken: &dyn Fn(&str) -> bool, budget: Budget) -> Vec<Task> {
         let now = self.clock.now();
-        let held = |lane: &str| taken(lane) || self.held.until(lane).is_some_and(|time| time > now);
+        let held = |lane: &str| taken(lane) || self.held.waits(lane, now);
         self.agenda(|agenda| agenda.tasks(now, &held, budget))
     }
 
@@ -298,12 +299,17 @@ impl Kernel {
 
     /// What the bot decided to say.
     fn queued(&self, id: &MessageId) -> Result<Option<MessageQueued>, ReadError> {
+        Ok(self.queued_at(id)?.map(|(queued, _)| queued))
+    }
+
+    /// What the bot decided to say, and when.
+    fn queued_at(&self, id: &MessageId) -> Result<Option<(MessageQueued, Timestamp)>, ReadError> {
         let found =
             self.store.read(&StreamName::message(id), Version::START, Direction::Forward, 1)?;
-        Ok(match found.first().and_then(|recorded| recorded.event()) {
-            Some(Event::MessageQueued(queued)) => Some(queued.clone()),
+        Ok(found.first().and_then(|recorded| match recorded.event() {
+            Some(Event::MessageQueued(queued)) => Some((queued.clone(), recorded.wall)),
             _ => None,
-        })
+        }))
     }
 
     /// The post that a message of the bot became.

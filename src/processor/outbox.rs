@@ -1,56 +1,21 @@
 //! Speaks: sends what the log says is to be said, in order for each room, and records what became of it.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::time::Duration;
-
+use super::held::Wait;
 use super::{Error, Kernel, write};
 use crate::adapter::render::{Show, render};
 use crate::adapter::{Outgoing, Relation, SendError};
 use crate::domain::event::{
     Event, MessageFailed, MessageQueued, MessageSent, MessageSuperseded, Meta, NewEvent, post_key,
 };
-use crate::domain::id::{EventId, MessageId, PostId, StreamName, Timestamp, UserId, Version};
+use crate::domain::id::{EventId, MessageId, PostId, StreamName, UserId, Version};
 use crate::store::{Expected, Write};
 
-/// The first wait after a failed send; it doubles each time.
-pub const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait between two sends of one message.
-pub const BACK_OFF_MAX: Duration = Duration::from_secs(300);
-
-/// Rooms that have to wait before the next send, and how often they have failed in a row.
-#[derive(Default)]
-pub(super) struct Held(Mutex<BTreeMap<String, (Timestamp, u32)>>);
-
-impl Held {
-    /// Until when a lane has to wait.
-    pub fn until(&self, lane: &str) -> Option<Timestamp> {
-        self.0.lock().expect("nobody panics with it").get(lane).map(|(time, _)| *time)
-    }
-
-    /// When the next lane may go on.
-    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        let held = self.0.lock().expect("nobody panics with it");
-        held.values().map(|(time, _)| *time).filter(|time| *time > now).min()
-    }
-
-    fn hold(&self, lane: &str, now: Timestamp, after: Option<Duration>) {
-        let mut held = self.0.lock().expect("nobody panics with it");
-        let failures = held.get(lane).map_or(0, |(_, failures)| *failures);
-        let wait = after.unwrap_or(BACK_OFF_FIRST * 2_u32.saturating_pow(failures.min(10)));
-        let ms = i64::try_from(wait.min(BACK_OFF_MAX).as_millis()).unwrap_or(i64::MAX);
-        held.insert(lane.to_owned(), (now.plus_ms(ms.max(1)), failures + 1));
-    }
-
-    fn free(&self, lane: &str) {
-        self.0.lock().expect("nobody panics with it").remove(lane);
-    }
-}
+pub use super::held::{BACK_OFF_FIRST, BACK_OFF_MAX, STUCK_MS_MAX, STUCK_TOLD_EVERY_MS};
 
 impl Kernel {
     /// Sends one message and records what became of it.
     pub(super) async fn send(&self, id: &MessageId, lane: &str) -> Result<(), Error> {
-        let Some(queued) = self.queued(id)? else {
+        let Some((queued, queued_at)) = self.queued_at(id)? else {
             self.held.free(lane);
             return self.gone(id, "what was to be said is erased").await;
         };
@@ -69,6 +34,7 @@ impl Kernel {
         let outgoing = Outgoing {
             message: id.clone(),
             room: queued.place.room.clone(),
+            queued_at,
             relation,
             plain: rendered.plain,
             html: rendered.html,
@@ -76,14 +42,22 @@ impl Kernel {
         };
         match self.chat.send(&outgoing).await {
             Ok(post) => {
-                self.held.free(lane);
+                self.held.spoke(lane);
                 let sent = MessageSent { post: post.clone() };
                 self.settle(&queued, sent.into(), Some(post)).await
             }
             Err(SendError::Later { reason, after }) => {
                 tracing::warn!(message = %id, reason, "not sent yet");
-                self.held.hold(lane, self.clock.now(), after);
+                let wait = after.map_or(Wait::BackOff, Wait::Limited);
+                self.held.hold(lane, self.clock.now(), wait);
                 Ok(())
+            }
+            Err(SendError::Stuck { reason }) => {
+                tracing::warn!(message = %id, reason, "stuck");
+                match self.held.hold(lane, self.clock.now(), Wait::Stuck) {
+                    true => self.tell_of_stuck(&queued, &reason).await,
+                    false => Ok(()),
+                }
             }
             Err(SendError::Never { reason }) => {
                 tracing::error!(message = %id, reason, "a message cannot be sent");
@@ -92,6 +66,19 @@ impl Kernel {
                 self.tell_of_failure(&queued, &reason).await
             }
         }
+    }
+
+    /// A room in which nothing can be said for long is told of in the management room; it is tried again all the while.
+    async fn tell_of_stuck(&self, queued: &MessageQueued, reason: &str) -> Result<(), Error> {
+        tracing::error!(message = %queued.message, reason, "a room is stuck");
+        if self.settings.management_room.as_ref() == Some(&queued.place.room) {
+            return Ok(());
+        }
+        let text = format!(
+            "I cannot speak in {} now: {reason}. I go on trying; what is to be said there waits.",
+            queued.place.name
+        );
+        self.notify(&text).await
     }
 
     /// What cannot be said in its room is told in the management room, except what was meant for that one.

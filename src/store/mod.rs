@@ -36,6 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+pub(crate) use open::lock;
 pub use open::{OpenError, Opened, Options};
 pub use writer::QUEUE_BATCHES;
 

@@ -1,7 +1,7 @@
 //! The connection: opens the store, sets it back to the position in the log, and says what the bot is called.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,16 +14,21 @@ use matrix_sdk::store::{StateStoreDataKey, StateStoreDataValue};
 use tokio::sync::{Notify, watch};
 
 use super::invites::Joined;
+use super::limits::Limits;
 use super::position::Position;
+use super::pulse::Pulse;
 use super::session::{Secret, Session, SessionError, matrix_dir, store_path};
-use super::trouble::{Trouble, hint};
+use super::tokens::Tokens;
+use super::trouble::{Logout, Trouble, hint};
 use crate::adapter::{Intake, IntakeError};
-use crate::domain::id::{RoomId, UserId};
+use crate::domain::id::{RoomId, Timestamp, UserId};
 
 /// Longest wait for one answer of the homeserver.
 pub const REQUEST_MS_MAX: u64 = 30_000;
 /// Most tries of one request inside the SDK; the outbox has its own patience.
 pub const REQUEST_TRIES_MAX: usize = 3;
+/// The SDK's databases without which a login is worth nothing.
+const STORE_FILES: [&str; 2] = ["matrix-sdk-crypto.sqlite3", "matrix-sdk-state.sqlite3"];
 /// How long a sync waits for something to happen, unless configured.
 pub const SYNC_TIMEOUT_MS: u64 = 30_000;
 
@@ -61,6 +66,11 @@ pub struct Matrix {
     pub(super) ready: watch::Sender<bool>,
     pub(super) invited: Notify,
     pub(super) joined: Mutex<Joined>,
+    /// When the device was made: what was to be said before may have been said by another.
+    pub(super) created: Timestamp,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) pulse: Pulse,
+    pub(super) limits: Limits,
 }
 
 impl fmt::Debug for Matrix {
@@ -76,10 +86,12 @@ pub enum ConnectError {
     #[error("the bot has no Matrix account yet")]
     NotLoggedIn,
     /// The homeserver does not know the login any more.
-    #[error("`{user}` is logged out: the homeserver does not know this login any more")]
+    #[error("`{user}` is logged out: {how}")]
     LoggedOut {
         /// The account.
         user: UserId,
+        /// Whether the device is still there.
+        how: Logout,
     },
     /// No answer.
     #[error("cannot reach the homeserver `{homeserver}`: {reason}")]
@@ -116,13 +128,11 @@ impl ConnectError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NotLoggedIn => "log in once with `beadle login`",
-            Self::LoggedOut { .. } => {
-                "move the folder `matrix` of the data directory away and `beadle login` again, with the recovery key"
-            }
+            Self::LoggedOut { how, .. } => how.hint(),
             Self::Unreachable { hint, .. } => hint,
             Self::Session(_) => "check the folder `matrix` of the data directory, or log in again",
             Self::Store { .. } => {
-                "is another process using it? else move `matrix` away and log in again"
+                "`beadle login` makes a new device; its recovery key in `matrix/recovery.key` is used by itself, the log stays as it is"
             }
             Self::Intake(_) | Self::Refused { .. } => "see the reason",
         }
@@ -133,6 +143,12 @@ impl ConnectError {
 pub(super) fn request_config() -> RequestConfig {
     let timeout = Duration::from_millis(REQUEST_MS_MAX);
     RequestConfig::new().timeout(timeout).retry_limit(REQUEST_TRIES_MAX)
+}
+
+/// Whether a folder has the databases of a login; the SDK would make new ones, with new keys for the old device.
+pub(super) fn store_is_there(store: &Path) -> bool {
+    let has = |name: &str| store.join(name).metadata().is_ok_and(|file| file.len() > 0);
+    STORE_FILES.iter().all(|name| has(name))
 }
 
 /// Opens a client on a store; a bare server name is looked up, an address is taken as it is.
@@ -172,13 +188,18 @@ impl Matrix {
         let dir = matrix_dir(data_dir);
         let failed = |trouble: Trouble| connect_error(&trouble, &session.user_id, &homeserver);
         let store = store_path(&dir);
+        if !store_is_there(&store) {
+            let reason = format!("`{}` is lost or not whole", store.display());
+            return Err(ConnectError::Store { reason });
+        }
         let client = open(&homeserver, &store, &session.store_passphrase).await.map_err(failed)?;
         let position = intake.sync_token()?.map(|text| Position::parse(&text));
         rewind(&client, position.as_ref()).await.map_err(failed)?;
         let Some(sdk_session) = session.to_sdk() else {
             return Err(ConnectError::Store { reason: "the session names no account".into() });
         };
-        keep_tokens(&client, session.clone(), dir).map_err(failed)?;
+        let tokens = Tokens::of(session.clone(), dir.clone());
+        tokens.keep(&client).map_err(failed)?;
         restore(&client, sdk_session).await.map_err(failed)?;
         let me = client.whoami().await.map_err(|error| failed((&error).into()))?;
         intake.names(names(&client, &me.user_id).await);
@@ -193,6 +214,10 @@ impl Matrix {
             ready: watch::Sender::new(false),
             invited: Notify::new(),
             joined: Mutex::default(),
+            created: session.created,
+            tokens,
+            pulse: Pulse::default(),
+            limits: Limits::of(&dir),
         }))
     }
 
@@ -223,7 +248,7 @@ impl Matrix {
 fn connect_error(trouble: &Trouble, user: &UserId, homeserver: &str) -> ConnectError {
     let reason = trouble.reason();
     match trouble {
-        Trouble::LoggedOut => ConnectError::LoggedOut { user: user.clone() },
+        Trouble::LoggedOut(how) => ConnectError::LoggedOut { user: user.clone(), how: *how },
         Trouble::Local(_) => ConnectError::Store { reason },
         Trouble::Refused { .. } => ConnectError::Refused { reason },
         Trouble::Limited(_) | Trouble::Unreachable(_) | Trouble::Server(_) => {
@@ -264,20 +289,20 @@ async fn names(client: &Client, user: &OwnedUserId) -> Vec<String> {
     names
 }
 
-/// Keeps new tokens in the session file before they are used, where the homeserver lets the old ones expire.
-fn keep_tokens(client: &Client, session: Session, dir: PathBuf) -> Result<(), Trouble> {
-    let data_dir = dir.parent().map(Path::to_path_buf).unwrap_or_default();
-    let reload = move |_| {
-        let session = Session::load(&data_dir)?.and_then(|session| session.to_sdk());
-        Ok(session.ok_or("the session file is gone")?.tokens)
-    };
-    let save = move |client: Client| {
-        let tokens = client.session_tokens().ok_or("there are no tokens")?;
-        let mut session = session.clone();
-        session.access_token = Secret::new(tokens.access_token);
-        session.refresh_token = tokens.refresh_token.map(Secret::new);
-        Ok(session.save(&dir)?)
-    };
-    let kept = client.set_session_callbacks(Box::new(reload), Box::new(save));
-    kept.map_err(|error| (&error).into())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_without_its_databases_is_none() {
+        let store = tempfile::tempdir().expect("a temporary folder");
+        assert!(!store_is_there(&store.path().join("none")));
+        for name in STORE_FILES {
+            assert!(!store_is_there(store.path()), "`{name}` is missing");
+            std::fs::write(store.path().join(name), "").expect("it is written");
+            assert!(!store_is_there(store.path()), "`{name}` is empty");
+            std::fs::write(store.path().join(name), "x").expect("it is written");
+        }
+        assert!(store_is_there(store.path()));
+    }
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::client::{MatrixSettings, REQUEST_MS_MAX};
 use super::pace::now;
 use super::session::{Session, is_private, matrix_dir, recovery_key_path, session_path};
-use super::trouble::{hint, unreachable_reason};
+use super::standing::{Standing, standing};
+use super::trouble::{Logout, hint, unreachable_reason};
 
 /// How far the clocks may differ.
 pub const CLOCK_MS_MAX: i64 = 10 * 60 * 1000;
@@ -71,6 +72,13 @@ pub async fn check(data_dir: &Path, settings: &MatrixSettings) -> Vec<Finding> {
             ));
             return findings;
         }
+    }
+    // Where it can be renewed, the token expires after minutes; only the bot may renew it.
+    let renewed = session.refresh_token.is_some()
+        && standing(address, &session).await == Ok(Standing::LoggedOut(Logout::Soft));
+    if renewed {
+        findings.push(Finding::good("token", "expired; the bot renews it when it runs"));
+        return findings;
     }
     findings.push(server.token().await);
     if findings.iter().all(|finding| finding.name != "token" || finding.ok) {
@@ -169,11 +177,7 @@ impl<'a> Server<'a> {
                 Finding::good("token", format!("`{user}`, device {device}"))
             }
             Ok(_) => Finding::bad("token", "it belongs to another device", "log in again"),
-            Err(reason) => {
-                let remedy =
-                    "move the folder `matrix` away and log in again, with the recovery key";
-                Finding::bad("token", reason, remedy)
-            }
+            Err(reason) => Finding::bad("token", reason, "stop the bot and `beadle login` again"),
         }
     }
 

@@ -121,7 +121,7 @@ async fn page(room: &Room, from: &str) -> Result<Option<(Vec<Seen>, Option<Strin
         attempt += 1;
         let answered = !matches!(trouble, Trouble::Unreachable(_));
         match trouble {
-            Trouble::LoggedOut => return Err(SyncError::LoggedOut),
+            Trouble::LoggedOut(how) => return Err(SyncError::LoggedOut(how)),
             trouble if !trouble.passes() || answered && attempt >= GAP_ATTEMPTS_MAX => {
                 tracing::warn!(room = %room.room_id(), reason = trouble.reason(), "page refused");
                 return Ok(None);

@@ -1,28 +1,21 @@
-//! The one login: makes the device, signs it, makes the management room, and keeps all of it or nothing.
+//! `beadle login`: the first one, and the one after a logout.
+//!
+//! After a soft logout the same device goes on. Where the device or its keys are lost, a new one takes its place: the old
+//! folder is moved aside, and the recovery key in it opens the account's secrets again.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use matrix_sdk::Client;
-use matrix_sdk::config::SyncSettings;
 use matrix_sdk::ruma::OwnedUserId;
 
-use super::client::open;
-use super::management::management_room;
-use super::pace::now;
-use super::recovery::{is_signed, secure};
-use super::session::{
-    Secret, Session, SessionError, matrix_dir, recovery_key_path, store_path, sync_dir,
-    write_secret,
-};
-use super::trouble::{Trouble, hint};
+use super::client::{open, store_is_there};
+use super::device::{log_in, new_device};
+use super::recovery::is_signed;
+use super::session::{Secret, Session, SessionError, matrix_dir, recovery_key_path, store_path};
+use super::standing::{Standing, standing};
+use super::trouble::{Logout, Trouble, hint};
 use crate::domain::id::{RoomId, UserId};
-
-/// Longest wait for the login itself, with the pauses that a homeserver asks for.
-pub const LOGIN_MS_MAX: u64 = 120_000;
-/// Random bytes of the store's passphrase.
-const PASSPHRASE_BYTES: usize = 32;
 
 /// Everything that a login needs.
 #[derive(Debug, Clone)]
@@ -39,8 +32,24 @@ pub struct LoginRequest {
     pub owner: Option<UserId>,
     /// What the device is called in the account's list.
     pub device_name: String,
-    /// For an account that already has encrypted secrets.
+    /// For an account that already has encrypted secrets; the one of a login before is found by itself.
     pub recovery_key: Option<Secret>,
+    /// A running bot has the data directory: nothing in it may change.
+    pub in_use: bool,
+}
+
+/// What a login did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// The first device of this data directory.
+    First,
+    /// A new token for the device that was there.
+    SameDevice,
+    /// A new device in the place of one that was lost.
+    NewDevice {
+        /// Where the folder of the old one is now.
+        old: PathBuf,
+    },
 }
 
 /// What a login made.
@@ -50,6 +59,8 @@ pub struct LoginReport {
     pub user_id: UserId,
     /// The device.
     pub device_id: String,
+    /// Whether it is a new one.
+    pub made: Made,
     /// Where the bot reports to its owner.
     pub management_room: Option<RoomId>,
     /// Whether other people's clients see the device as signed by its owner.
@@ -80,6 +91,15 @@ pub enum LoginError {
         /// The account.
         user: UserId,
     },
+    /// There was a login of another account.
+    #[error("this data directory belongs to `{user}`")]
+    OtherAccount {
+        /// Whose it is.
+        user: UserId,
+    },
+    /// A running bot works with the old login.
+    #[error("a bot is running on this data directory")]
+    InUse,
     /// Too many tries.
     #[error("the homeserver asks to wait before the next try{}", waiting(*.after))]
     RateLimited {
@@ -126,9 +146,11 @@ impl LoginError {
             Self::AlreadyLoggedIn { .. } => {
                 "nothing is to do; for another account use another data directory"
             }
+            Self::OtherAccount { .. } => "use another data directory for another account",
+            Self::InUse => "stop it, then log in again",
             Self::RateLimited { .. } => "wait, then try once more",
             Self::NeedsRecoveryKey | Self::WrongRecoveryKey => {
-                "it is in `matrix/recovery.key` of the old data directory; a lost one is replaced with a client like Element"
+                "it is in `recovery.key` of an old folder `matrix`, or where you keep your copy; a lost one is replaced with a client like Element"
             }
             Self::BadOwner { .. } => "the owner is your own account, with its server",
             Self::Session(_) | Self::Folder { .. } => "check the data directory and its owner",
@@ -139,41 +161,102 @@ impl LoginError {
 
 /// Logs in and keeps session, keys and recovery key in `<data>/matrix`, all or nothing.
 ///
+/// Where there was a login before, it is used again as far as the homeserver and its store allow.
+///
 /// # Errors
 /// [`LoginError`]; the homeserver then has no device more, and the data directory no file more.
 pub async fn login(request: LoginRequest) -> Result<LoginReport, LoginError> {
-    if let Some(session) = Session::load(&request.data_dir)? {
-        return Err(LoginError::AlreadyLoggedIn { user: session.user_id });
-    }
     let owner = request.owner.as_ref().map(owner).transpose()?;
-    let dir = matrix_dir(&request.data_dir);
-    let folder = |source| LoginError::Folder { dir: request.data_dir.clone(), source };
-    std::fs::create_dir_all(&request.data_dir).map_err(folder)?;
-    let beside = tempfile::Builder::new().prefix("matrix-login-").tempdir_in(&request.data_dir);
-    let beside = beside.map_err(folder)?;
-    let passphrase = passphrase()?;
-    let opened = open(&request.homeserver, &store_path(beside.path()), &passphrase).await;
-    let client = opened.map_err(|trouble| login_error(&trouble, &request.homeserver))?;
-    log_in(&client, &request).await?;
-    let made = set_up(&client, &request, owner.as_ref(), beside.path(), passphrase).await;
-    let kept = match made {
-        Ok(report) => keep(beside.path(), &dir).map(|()| report).map_err(folder),
-        Err(error) => Err(error),
+    let Some(session) = Session::load(&request.data_dir)? else {
+        return new_device(&request, owner.as_ref(), None).await;
     };
-    let key = recovery_key_path(beside.path());
-    match &kept {
-        Ok(_) => drop(beside.keep()),
-        Err(_) => {
-            if client.matrix_auth().logout().await.is_err() {
-                tracing::warn!("the unfinished login stays in the account's list of devices");
-            }
-            if key.exists() {
-                tracing::error!(key = %key.display(), "login not finished; the recovery key is kept");
-                drop(beside.keep());
-            }
-        }
+    if !is_named(&session.user_id, &request.user) {
+        return Err(LoginError::OtherAccount { user: session.user_id });
     }
-    kept
+    let address = address(&request, &session).to_owned();
+    let asked = standing(&address, &session).await;
+    let asked = asked.map_err(|trouble| login_error(&trouble, &address))?;
+    let next = next(asked, is_usable(&request, &session).await, session.refresh_token.is_some());
+    match (next, request.in_use) {
+        (Next::Nothing, _) => Err(LoginError::AlreadyLoggedIn { user: session.user_id }),
+        (Next::Renewing, true) => Err(LoginError::AlreadyLoggedIn { user: session.user_id }),
+        (_, true) => Err(LoginError::InUse),
+        (Next::SameDevice | Next::Renewing, false) => same_device(&request, session).await,
+        (Next::NewDevice, false) => new_device(&request, owner.as_ref(), Some(&session)).await,
+    }
+}
+
+/// What is to be done where there was a login before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// All is well.
+    Nothing,
+    /// A running bot gets a new token by itself; without one, a login gets it.
+    Renewing,
+    /// The device goes on with a new token.
+    SameDevice,
+    /// The device or its keys are lost.
+    NewDevice,
+}
+
+/// Decides on an old login by what the homeserver says and whether its store can be opened.
+fn next(standing: Standing, usable: bool, renews: bool) -> Next {
+    match (standing, usable) {
+        (Standing::Known, true) => Next::Nothing,
+        (Standing::LoggedOut(Logout::Soft), true) if renews => Next::Renewing,
+        (Standing::LoggedOut(Logout::Soft), true) => Next::SameDevice,
+        (Standing::LoggedOut(Logout::Hard), _) | (_, false) => Next::NewDevice,
+    }
+}
+
+/// Whether the store of a session can be opened; that of a running bot is not touched.
+async fn is_usable(request: &LoginRequest, session: &Session) -> bool {
+    let store = store_path(&matrix_dir(&request.data_dir));
+    if request.in_use {
+        return true;
+    }
+    if !store_is_there(&store) {
+        return false;
+    }
+    let opened = open(address(request, session), &store, &session.store_passphrase).await;
+    let Err(Trouble::Local(reason)) = opened else { return true };
+    tracing::warn!(reason, "the Matrix store cannot be opened");
+    false
+}
+
+/// Where the homeserver of a session is: another address than the one of its login counts only if it is one.
+fn address<'a>(request: &'a LoginRequest, session: &'a Session) -> &'a str {
+    let given = request.homeserver.as_str();
+    if given.contains("://") { given } else { session.homeserver.as_str() }
+}
+
+/// Whether an account is meant by a name with or without its server.
+fn is_named(user: &UserId, name: &str) -> bool {
+    let localpart = user.as_str().strip_prefix('@').and_then(|id| id.split(':').next());
+    user.as_str() == name || localpart == Some(name) || localpart == name.strip_prefix('@')
+}
+
+/// Gets a new token for the device of a session; its keys and its store go on.
+async fn same_device(
+    request: &LoginRequest,
+    mut session: Session,
+) -> Result<LoginReport, LoginError> {
+    let dir = matrix_dir(&request.data_dir);
+    let address = address(request, &session).to_owned();
+    let opened = open(&address, &store_path(&dir), &session.store_passphrase).await;
+    let client = opened.map_err(|trouble| login_error(&trouble, &address))?;
+    let tokens = log_in(&client, request, Some(&session.device_id)).await?;
+    session.access_token = Secret::new(tokens.access_token);
+    session.refresh_token = tokens.refresh_token.map(Secret::new);
+    session.save(&dir)?;
+    Ok(LoginReport {
+        user_id: session.user_id.clone(),
+        device_id: session.device_id.clone(),
+        made: Made::SameDevice,
+        management_room: session.management_room.clone(),
+        cross_signed: is_signed(&client).await,
+        recovery_key_path: recovery_key_path(&dir),
+    })
 }
 
 /// The owner's account.
@@ -182,80 +265,8 @@ fn owner(owner: &UserId) -> Result<OwnedUserId, LoginError> {
     parsed.map_err(|_| LoginError::BadOwner { owner: owner.clone() })
 }
 
-async fn log_in(client: &Client, request: &LoginRequest) -> Result<(), LoginError> {
-    let auth = client.matrix_auth();
-    let login = auth
-        .login_username(&request.user, request.password.expose())
-        .initial_device_display_name(&request.device_name);
-    let failed = |trouble: Trouble| login_error(&trouble, &request.homeserver);
-    match tokio::time::timeout(Duration::from_millis(LOGIN_MS_MAX), login.send()).await {
-        Ok(logged_in) => logged_in.map(|_| ()).map_err(|error| failed((&error).into())),
-        Err(_) => Err(failed(Trouble::Unreachable("no answer in time".into()))),
-    }
-}
-
-/// Everything between the login and its being kept; what only the recovery key can open comes last.
-async fn set_up(
-    client: &Client,
-    request: &LoginRequest,
-    owner: Option<&OwnedUserId>,
-    dir: &Path,
-    passphrase: Secret,
-) -> Result<LoginReport, LoginError> {
-    let failed = |error: matrix_sdk::Error| login_error(&(&error).into(), &request.homeserver);
-    let settings = || SyncSettings::new().timeout(Duration::ZERO);
-    client.sync_once(settings()).await.map_err(failed)?;
-    let Some(sdk) = client.matrix_auth().session() else {
-        return Err(LoginError::Other { reason: "the homeserver gave no session".into() });
-    };
-    let management_room = management_room(client, owner).await.map_err(|error| {
-        let reason = Trouble::from(&error).reason();
-        LoginError::Other { reason: format!("there is no management room: {reason}") }
-    })?;
-    let user_id = sdk.meta.user_id.to_string();
-    let key = request.recovery_key.as_ref();
-    let recovery_key = secure(client, &user_id, &request.password, key).await?;
-    write_secret(&recovery_key_path(dir), format!("{}\n", recovery_key.expose()).as_bytes())?;
-    if let Err(error) = client.sync_once(settings()).await {
-        tracing::warn!(reason = Trouble::from(&error).reason(), "own keys not read back");
-    }
-    let session = Session {
-        homeserver: client.homeserver().to_string(),
-        user_id: UserId(user_id.clone()),
-        device_id: sdk.meta.device_id.to_string(),
-        access_token: Secret::new(sdk.tokens.access_token),
-        refresh_token: sdk.tokens.refresh_token.map(Secret::new),
-        store_passphrase: passphrase,
-        management_room: management_room.clone(),
-        created: now(),
-    };
-    session.save(dir)?;
-    Ok(LoginReport {
-        user_id: UserId(user_id),
-        device_id: session.device_id.clone(),
-        management_room,
-        cross_signed: is_signed(client).await,
-        recovery_key_path: recovery_key_path(&matrix_dir(&request.data_dir)),
-    })
-}
-
-/// Moves the finished folder to its place; an empty one there gives way.
-fn keep(beside: &Path, dir: &Path) -> io::Result<()> {
-    sync_dir(beside)?;
-    std::fs::rename(beside, dir)?;
-    sync_dir(dir.parent().unwrap_or(Path::new(".")))
-}
-
-/// A passphrase that nobody types.
-fn passphrase() -> Result<Secret, LoginError> {
-    let mut bytes = [0; PASSPHRASE_BYTES];
-    let filled = getrandom::fill(&mut bytes);
-    filled.map_err(|error| LoginError::Other { reason: error.to_string() })?;
-    Ok(Secret::new(data_encoding::HEXLOWER.encode(&bytes)))
-}
-
 /// What a failure at the homeserver means for the login.
-fn login_error(trouble: &Trouble, homeserver: &str) -> LoginError {
+pub(super) fn login_error(trouble: &Trouble, homeserver: &str) -> LoginError {
     let reason = trouble.reason();
     match trouble {
         Trouble::Refused { code, .. } if code == "M_FORBIDDEN" => LoginError::WrongPassword,
@@ -271,4 +282,40 @@ fn login_error(trouble: &Trouble, homeserver: &str) -> LoginError {
 /// How long, for people.
 fn waiting(after: Option<Duration>) -> String {
     after.map_or(String::new(), |after| format!(": {} s", after.as_secs().saturating_add(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_before_goes_on_as_far_as_it_can() {
+        use {Logout::*, Next::*, Standing::*};
+        for (standing, usable, renews, want) in [
+            (Known, true, false, Nothing),
+            (Known, true, true, Nothing),
+            (Known, false, true, NewDevice),
+            (LoggedOut(Soft), true, false, SameDevice),
+            (LoggedOut(Soft), true, true, Renewing),
+            (LoggedOut(Soft), false, true, NewDevice),
+            (LoggedOut(Hard), true, true, NewDevice),
+            (LoggedOut(Hard), false, false, NewDevice),
+        ] {
+            assert_eq!(next(standing, usable, renews), want, "{standing:?} {usable} {renews}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_named_with_or_without_its_server() {
+        for (name, want) in [
+            ("beadle", true),
+            ("@beadle", true),
+            ("@beadle:hs.org", true),
+            ("@beadle:other.org", false),
+            ("beadl", false),
+            ("", false),
+        ] {
+            assert_eq!(is_named(&UserId("@beadle:hs.org".into()), name), want, "{name:?}");
+        }
+    }
 }

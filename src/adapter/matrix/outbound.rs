@@ -8,6 +8,9 @@ use matrix_sdk::{Room, RoomState};
 use serde_json::{Value, json};
 
 use super::client::{Matrix, request_config};
+use super::lookup::is_doubtful;
+use super::oversize::fits;
+use super::pace::now;
 use super::trouble::{TOO_LARGE, Trouble};
 use crate::adapter::{Chat, Outgoing, Relation, SendError};
 use crate::domain::id::{PostId, RoomId};
@@ -25,7 +28,10 @@ impl Chat for Matrix {
             let limit = Duration::from_millis(SEND_MS_MAX);
             match tokio::time::timeout(limit, self.send_once(outgoing)).await {
                 Ok(result) => result,
-                Err(_) => Err(SendError::Later { reason: "no answer in time".into(), after: None }),
+                // Each request has a bound of its own: many of them took too long, for the keys of this room's devices.
+                Err(_) => {
+                    Err(SendError::Stuck { reason: "it takes too long to send there".into() })
+                }
             }
         })
     }
@@ -49,14 +55,48 @@ impl Matrix {
             true => self.joined(&self.named(&outgoing.room).await?)?,
             false => self.joined(&outgoing.room)?,
         };
+        if is_doubtful(outgoing.queued_at, now(), self.created)
+            && let Some(post) = self.said_before(&room, outgoing).await?
+        {
+            return Ok(post);
+        }
+        self.put(&room, outgoing).await.map_err(|trouble| {
+            if let Trouble::Limited(_) = trouble {
+                self.limits.count();
+            }
+            send_error(&trouble)
+        })
+    }
+
+    /// Sends the event, or a file if it does not fit into one.
+    async fn put(&self, room: &Room, outgoing: &Outgoing) -> Result<PostId, Trouble> {
+        let state = room.latest_encryption_state().await.map_err(|error| Trouble::from(&error))?;
+        let encrypted = state.is_encrypted();
+        let content = content(outgoing);
+        if fits(&content, encrypted) {
+            match self.put_event(room, outgoing, content).await {
+                Err(Trouble::Refused { code, .. }) if code == TOO_LARGE => {}
+                sent => return sent,
+            }
+        }
+        let content = self.as_file(outgoing, encrypted).await?;
+        self.put_event(room, outgoing, content).await
+    }
+
+    async fn put_event(
+        &self,
+        room: &Room,
+        outgoing: &Outgoing,
+        content: Value,
+    ) -> Result<PostId, Trouble> {
         let transaction = <&TransactionId>::from(outgoing.message.as_str());
         let sending = room
-            .send_raw("m.room.message", content(outgoing))
+            .send_raw("m.room.message", content)
             .with_transaction_id(transaction)
             .with_request_config(request_config().disable_retry());
         match sending.await {
             Ok(sent) => Ok(PostId(sent.response.event_id.to_string())),
-            Err(error) => Err(send_error(&(&error).into())),
+            Err(error) => Err((&error).into()),
         }
     }
 
@@ -85,7 +125,7 @@ impl Matrix {
 }
 
 /// What a failure means for the message.
-fn send_error(trouble: &Trouble) -> SendError {
+pub(super) fn send_error(trouble: &Trouble) -> SendError {
     match trouble {
         Trouble::Refused { code, reason } => SendError::Never {
             reason: match code.as_str() {
@@ -95,13 +135,41 @@ fn send_error(trouble: &Trouble) -> SendError {
                 _ => trouble.reason(),
             },
         },
+        Trouble::Local(reason) => SendError::Stuck { reason: reason.clone() },
         trouble => SendError::Later { reason: trouble.reason(), after: trouble.after() },
+    }
+}
+
+/// What an event says, apart from where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    /// Its text.
+    pub plain: String,
+    /// Its text in HTML.
+    pub html: Option<String>,
+    /// What else its kind of message has, `msgtype` among it.
+    pub fields: Value,
+}
+
+impl Said {
+    /// What a message says as a notice.
+    pub fn of(outgoing: &Outgoing) -> Self {
+        Self {
+            plain: outgoing.plain.clone(),
+            html: outgoing.html.clone(),
+            fields: json!({ "msgtype": "m.notice" }),
+        }
     }
 }
 
 /// The content of the event that a message becomes.
 pub fn content(outgoing: &Outgoing) -> Value {
-    let mut content = said(outgoing, "");
+    content_with(outgoing, &Said::of(outgoing))
+}
+
+/// The content of an event that says something in the place of a message.
+pub(super) fn content_with(outgoing: &Outgoing, what: &Said) -> Value {
+    let mut content = said(outgoing, what, "");
     content[KEY_FIELD] = json!(outgoing.message);
     match &outgoing.relation {
         Relation::New => {}
@@ -117,8 +185,8 @@ pub fn content(outgoing: &Outgoing) -> Value {
             });
         }
         Relation::Edit(post) => {
-            let new = said(outgoing, "");
-            content = said(outgoing, "* ");
+            let new = said(outgoing, what, "");
+            content = said(outgoing, what, "* ");
             content[KEY_FIELD] = json!(outgoing.message);
             content["m.new_content"] = new;
             content["m.relates_to"] = json!({"rel_type": "m.replace", "event_id": post});
@@ -128,13 +196,11 @@ pub fn content(outgoing: &Outgoing) -> Value {
 }
 
 /// The text with its mentions, after a mark.
-fn said(outgoing: &Outgoing, mark: &str) -> Value {
-    let mut content = json!({
-        "msgtype": "m.notice",
-        "body": format!("{mark}{}", outgoing.plain),
-        "m.mentions": mentions(outgoing),
-    });
-    if let Some(html) = &outgoing.html {
+fn said(outgoing: &Outgoing, what: &Said, mark: &str) -> Value {
+    let mut content = what.fields.clone();
+    content["body"] = json!(format!("{mark}{}", what.plain));
+    content["m.mentions"] = mentions(outgoing);
+    if let Some(html) = &what.html {
         content["format"] = json!("org.matrix.custom.html");
         content["formatted_body"] = json!(format!("{mark}{html}"));
     }
@@ -151,13 +217,15 @@ fn mentions(outgoing: &Outgoing) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trouble::Logout;
     use super::*;
-    use crate::domain::id::{MessageId, UserId};
+    use crate::domain::id::{MessageId, Timestamp, UserId};
 
     fn outgoing(relation: Relation, html: Option<&str>, mentions: &[&str]) -> Outgoing {
         Outgoing {
             message: MessageId("M1".into()),
             room: RoomId("!room".into()),
+            queued_at: Timestamp(0),
             relation,
             plain: "done".into(),
             html: html.map(Into::into),
@@ -220,7 +288,7 @@ mod tests {
             (Trouble::Unreachable("down".into()), Some(None)),
             (Trouble::Server("502".into()), Some(None)),
             (Trouble::Local("no keys".into()), Some(None)),
-            (Trouble::LoggedOut, Some(None)),
+            (Trouble::LoggedOut(Logout::Soft), Some(None)),
             (refused("M_FORBIDDEN"), None),
             (refused(TOO_LARGE), None),
             (refused("M_NOT_FOUND"), None),
@@ -228,6 +296,7 @@ mod tests {
         ] {
             let got = match send_error(&trouble) {
                 SendError::Later { after, .. } => Some(after),
+                SendError::Stuck { .. } => Some(None),
                 SendError::Never { .. } => None,
             };
             assert_eq!(got, later, "{trouble:?}");

@@ -43,8 +43,7 @@ pub(super) async fn is_signed(client: &Client) -> bool {
 ///
 /// It has keys that nobody can open if a login before this one ended halfway.
 async fn sign(client: &Client, user: &str, password: &Secret) -> Result<(), LoginError> {
-    let identifier = UserIdentifier::Matrix(MatrixUserIdentifier::new(user.to_owned()));
-    let password = AuthData::Password(Password::new(identifier, password.expose().to_owned()));
+    let password = password_proof(user, password);
     let encryption = client.encryption();
     let failed =
         |error: matrix_sdk::Error| LoginError::Other { reason: Trouble::from(&error).reason() };
@@ -55,6 +54,12 @@ async fn sign(client: &Client, user: &str, password: &Secret) -> Result<(), Logi
         encryption.bootstrap_cross_signing(Some(password)).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Proves to the homeserver who asks, where a token is not enough.
+pub(super) fn password_proof(user: &str, password: &Secret) -> AuthData {
+    let identifier = UserIdentifier::Matrix(MatrixUserIdentifier::new(user.to_owned()));
+    AuthData::Password(Password::new(identifier, password.expose().to_owned()))
 }
 
 fn recovery_error(error: &RecoveryError) -> LoginError {

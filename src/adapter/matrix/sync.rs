@@ -17,7 +17,7 @@ use super::harvest::Harvest;
 use super::pace::{now, wait_ms};
 use super::position::Position;
 use super::receipts::{RECEIPTS_MAX, Receipt};
-use super::trouble::Trouble;
+use super::trouble::{Logout, Trouble};
 use crate::adapter::{INCOMING_TRIGGERS_MAX, Incoming, IntakeError};
 use crate::domain::trigger::Trigger;
 
@@ -25,21 +25,36 @@ use crate::domain::trigger::Trigger;
 pub const TIMELINE_EVENTS_MAX: u32 = 100;
 /// How often a position is recorded while nothing happens.
 pub const POSITION_EVERY_MS: u64 = 60_000;
+/// Longest time for one sync beyond its timeout: its tries, and the work on its answer.
+pub const SYNC_MS_MAX: u64 = 5 * 60_000;
 /// Failed syncs in a row until a person is woken.
 const FAILURES_MAX: u32 = 10;
 
 /// Why reading stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
-    /// The homeserver does not know the login any more.
-    #[error("logged out: the homeserver does not know this login any more; `beadle login` again")]
-    LoggedOut,
+    /// The homeserver does not take the login any more.
+    #[error("logged out: {0}")]
+    LoggedOut(Logout),
     /// The SDK took in an answer that we did not see; starting again reads it again.
     #[error("the Matrix store is ahead of the log: start again to read what is between them")]
     Ahead,
+    /// The loop ended without a reason: no less a failure than the others.
+    #[error("reading ended by itself")]
+    Ended,
     /// Nothing more can be recorded.
     #[error(transparent)]
     Intake(#[from] IntakeError),
+}
+
+impl SyncError {
+    /// What a person can do about it, where that is more than to start again.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::LoggedOut(how) => Some(how.hint()),
+            Self::Ahead | Self::Ended | Self::Intake(_) => None,
+        }
+    }
 }
 
 /// Where the loop stands.
@@ -66,10 +81,13 @@ impl Matrix {
         let mut reader =
             Reader { matrix: self, position, recorded, recorded_at: None, failures: 0, receipts };
         tokio::select! {
-            read = reader.run(&mut stop) => read,
-            error = self.watch_invites() => Err(error.into()),
-            () = self.send_receipts(waiting) => Ok(()),
+            read = reader.run(&mut stop) => read?,
+            error = self.watch_invites() => return Err(error.into()),
+            watched = self.watch_silence() => watched?,
+            watched = self.watch_keys() => watched?,
+            () = self.send_receipts(waiting) => {}
         }
+        if *stop.borrow() { Ok(()) } else { Err(SyncError::Ended) }
     }
 }
 
@@ -91,14 +109,22 @@ impl Reader<'_> {
 
     /// One sync with its gaps filled; `None` after a failure that passes.
     async fn read(&mut self) -> Result<Option<(Harvest, Position)>, SyncError> {
-        match self.matrix.client.sync_once(self.settings()).await {
-            Ok(response) => {
+        self.matrix.tokens.keep_unsaved(&self.matrix.client);
+        let bound = Duration::from_millis(self.matrix.settings.sync_timeout_ms + SYNC_MS_MAX);
+        let sync = self.matrix.client.sync_once(self.settings());
+        match tokio::time::timeout(bound, sync).await {
+            Ok(Ok(response)) => {
                 self.failures = 0;
+                self.matrix.pulse.synced();
                 let at = Some(now());
                 let harvest = self.matrix.harvest(&response, self.position.as_ref()).await?;
                 Ok(Some((harvest, Position { token: response.next_batch, at })))
             }
-            Err(error) => self.failed(&(&error).into()).await.map(|()| None),
+            Ok(Err(error)) => self.failed(&(&error).into()).await.map(|()| None),
+            Err(_) => {
+                let trouble = Trouble::Unreachable("the sync hung and was abandoned".into());
+                self.failed(&trouble).await.map(|()| None)
+            }
         }
     }
 
@@ -115,8 +141,8 @@ impl Reader<'_> {
 
     /// Waits before the next try, or says why there is none.
     async fn failed(&mut self, trouble: &Trouble) -> Result<(), SyncError> {
-        if *trouble == Trouble::LoggedOut {
-            return Err(SyncError::LoggedOut);
+        if let Trouble::LoggedOut(how) = trouble {
+            return Err(SyncError::LoggedOut(*how));
         }
         let store = self.matrix.client.state_store();
         let token = store.get_kv_data(StateStoreDataKey::SyncToken).await.ok().flatten();
@@ -131,7 +157,8 @@ impl Reader<'_> {
             FAILURES_MAX => tracing::error!(failures, reason, wait_ms, "sync keeps failing"),
             _ => tracing::warn!(failures, reason, wait_ms, "sync failed"),
         }
-        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        self.matrix.pulse.step();
+        self.matrix.pulse.sleep(wait_ms).await;
         Ok(())
     }
 

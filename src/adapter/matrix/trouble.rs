@@ -1,10 +1,11 @@
 //! What went wrong at the homeserver, in the few kinds that differ in what to do next.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::time::Duration;
 
 use matrix_sdk::ruma::api::error::{ErrorBody, ErrorKind, RetryAfter};
-use matrix_sdk::{ClientBuildError, HttpError};
+use matrix_sdk::{ClientBuildError, HttpError, RefreshTokenError};
 
 /// Longest explanation of a homeserver that is passed on, in characters.
 const REASON_CHARS_MAX: usize = 200;
@@ -12,11 +13,43 @@ const REASON_CHARS_MAX: usize = 200;
 /// Matrix's code for an event that does not fit.
 pub(super) const TOO_LARGE: &str = "M_TOO_LARGE";
 
+/// How a login ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logout {
+    /// The device is still there: it needs a new token.
+    Soft,
+    /// The device is gone.
+    Hard,
+}
+
+impl Logout {
+    /// What a person does about it.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Soft => {
+                "`beadle login` with the bot's password, then start again: the same device goes on, nothing is lost"
+            }
+            Self::Hard => {
+                "`beadle login` with the bot's password, then start again: it makes a new device, with the recovery key in `matrix/recovery.key`; the log and what is open in it stay"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Logout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Soft => "the homeserver asks for a new login of this device",
+            Self::Hard => "the homeserver does not know this login any more",
+        })
+    }
+}
+
 /// A failed request, by what can be done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// The access token is worth nothing any more.
-    LoggedOut,
+    /// The access token is worth nothing any more, and cannot be renewed.
+    LoggedOut(Logout),
     /// Too many requests.
     Limited(Option<Duration>),
     /// No answer, or none from a homeserver.
@@ -38,7 +71,7 @@ impl Trouble {
     /// In words.
     pub fn reason(&self) -> String {
         match self {
-            Self::LoggedOut => "the homeserver does not know this login any more".into(),
+            Self::LoggedOut(how) => how.to_string(),
             Self::Limited(_) => "the homeserver asks us to send less".into(),
             Self::Unreachable(reason) | Self::Server(reason) | Self::Local(reason) => {
                 reason.clone()
@@ -75,6 +108,7 @@ impl From<&HttpError> for Trouble {
         match error {
             HttpError::Cached(error) => return (&**error).into(),
             HttpError::Reqwest(error) => return Self::Unreachable(unreachable_reason(error)),
+            HttpError::RefreshToken(error) => return error.into(),
             _ => {}
         }
         let Some(answer) = error.as_client_api_error() else {
@@ -82,7 +116,12 @@ impl From<&HttpError> for Trouble {
         };
         let kind = answer.error_kind();
         match kind {
-            Some(ErrorKind::UnknownToken(_) | ErrorKind::MissingToken) => return Self::LoggedOut,
+            Some(ErrorKind::UnknownToken(data)) if data.soft_logout => {
+                return Self::LoggedOut(Logout::Soft);
+            }
+            Some(ErrorKind::UnknownToken(_) | ErrorKind::MissingToken) => {
+                return Self::LoggedOut(Logout::Hard);
+            }
             Some(ErrorKind::LimitExceeded(data)) => {
                 return Self::Limited(data.retry_after.as_ref().and_then(delay));
             }
@@ -95,6 +134,22 @@ impl From<&HttpError> for Trouble {
         };
         let code = kind.map(|kind| kind.errcode().to_string());
         refusal(status, code.unwrap_or_default(), said)
+    }
+}
+
+/// An access token that cannot be renewed is a logout, unless asking for a new one may work later: a hard one if the
+/// homeserver does not know the refresh token, for then the device has none.
+impl From<&RefreshTokenError> for Trouble {
+    fn from(error: &RefreshTokenError) -> Self {
+        match error {
+            RefreshTokenError::MatrixAuth(error) => match Self::from(&**error) {
+                trouble if trouble.passes() => trouble,
+                Self::LoggedOut(how) => Self::LoggedOut(how),
+                _ => Self::LoggedOut(Logout::Soft),
+            },
+            RefreshTokenError::RefreshTokenRequired => Self::LoggedOut(Logout::Soft),
+            RefreshTokenError::OAuth(error) => Self::Server(bounded(&error.to_string())),
+        }
     }
 }
 
