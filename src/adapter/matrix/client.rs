@@ -13,10 +13,12 @@ use matrix_sdk::ruma::{OwnedUserId, RoomAliasId};
 use matrix_sdk::store::{StateStoreDataKey, StateStoreDataValue};
 use tokio::sync::{Notify, watch};
 
+use super::heads::HeadsByRoom;
 use super::invites::Joined;
 use super::position::Position;
 use super::session::{Secret, Session, SessionError, matrix_dir, store_path};
 use super::trouble::{Trouble, hint};
+use super::upgrades::CameFor;
 use crate::adapter::{Intake, IntakeError};
 use crate::domain::id::{RoomId, UserId};
 
@@ -61,6 +63,9 @@ pub struct Matrix {
     pub(super) ready: watch::Sender<bool>,
     pub(super) invited: Notify,
     pub(super) joined: Mutex<Joined>,
+    pub(super) upgraded: Notify,
+    pub(super) came_for: Mutex<CameFor>,
+    pub(super) heads: Mutex<HeadsByRoom>,
 }
 
 impl fmt::Debug for Matrix {
@@ -193,6 +198,9 @@ impl Matrix {
             ready: watch::Sender::new(false),
             invited: Notify::new(),
             joined: Mutex::default(),
+            upgraded: Notify::new(),
+            came_for: Mutex::default(),
+            heads: Mutex::default(),
         }))
     }
 

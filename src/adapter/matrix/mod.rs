@@ -12,6 +12,7 @@ pub mod sync;
 
 mod gap;
 mod harvest;
+mod heads;
 mod inbound;
 mod invites;
 mod management;
@@ -22,6 +23,7 @@ mod receipts;
 mod recovery;
 mod timeline;
 mod trouble;
+mod upgrades;
 
 pub use client::{ConnectError, Matrix, MatrixSettings};
 pub use doctor::{Finding, check};
