@@ -18,8 +18,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut ann, ben) = (register("ann"), register("ben"));
     let bot_account = register("beadle");
     let members = [ben.id.as_str(), bot_account.id.as_str()];
-    let ops = ann.create_room(&Room { name: "ops", encrypted: true, invite: &members });
-    let dev = ann.create_room(&Room { name: "dev", encrypted: false, invite: &members });
+    let ops = ann.create_room(&Room {
+        name: "ops",
+        encrypted: true,
+        invite: &members,
+        ..Room::default()
+    });
+    let dev = ann.create_room(&Room {
+        name: "dev",
+        encrypted: false,
+        invite: &members,
+        ..Room::default()
+    });
     [&ops, &dev].into_iter().for_each(|room| ben.join(room));
 
     println!("lab: starting the bot …");

@@ -39,6 +39,28 @@ pub trait Intake: Send + Sync {
     /// Records an invitation's outcome.
     fn invite(&self, invite: Invite) -> BoxFuture<'_, Result<(), IntakeError>>;
 
+    /// Records what became of a hole in a room's timeline; one that was given up is told to the owner.
+    fn gap(&self, gap: Gap) -> BoxFuture<'_, Result<(), IntakeError>>;
+
+    /// Records that the room that people call `name` was replaced, and says so; the same once.
+    fn upgrade<'a>(
+        &'a self,
+        upgrade: Upgrade,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<(), IntakeError>>;
+
+    /// What was last recorded of a room's replacement.
+    ///
+    /// # Errors
+    /// [`IntakeError`] if the log cannot be read.
+    fn upgrade_of(&self, room: &RoomId) -> Result<Option<Upgrade>, IntakeError>;
+
+    /// The room that stands for this one today: the end of the upgrades that were followed from it.
+    ///
+    /// # Errors
+    /// [`IntakeError`] if the log cannot be read.
+    fn current(&self, room: &RoomId) -> Result<RoomId, IntakeError>;
+
     /// Tells the intake what the bot is called on this network.
     fn names(&self, names: Vec<String>);
 
@@ -61,6 +83,34 @@ pub struct Invite {
     pub inviter: UserId,
     /// Whether the bot joined.
     pub accepted: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// A hole in a room's timeline and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The room.
+    pub room: RoomId,
+    /// Where it was read back from: the same for the same hole.
+    pub from: String,
+    /// How many events were new.
+    pub events: u64,
+    /// How many pages were read.
+    pub pages: u64,
+    /// Why it was given up, if it was.
+    pub abandoned: Option<String>,
+}
+
+/// A room that was replaced, and whether the bot is in the new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgrade {
+    /// The old room.
+    pub room: RoomId,
+    /// The new room.
+    pub to: RoomId,
+    /// Whether the bot is there, and that room names the old one in its turn.
+    pub followed: bool,
     /// Why.
     pub reason: String,
 }

@@ -99,6 +99,9 @@ events! {
     SyncAdvanced "sync_advanced" 1 Open,
     ScriptKept "script_kept" 1 Open,
     InviteDecided "invite_decided" 1 Sealed,
+    GapFilled "gap_filled" 1 Sealed,
+    GapAbandoned "gap_abandoned" 1 Sealed,
+    RoomUpgraded "room_upgraded" 1 Sealed,
     TriggerRecorded "trigger_recorded" 2 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,
     ExecutionStarted "execution_started" 1 Sealed,
@@ -193,6 +196,43 @@ pub struct InviteDecided {
     pub inviter: UserId,
     /// Whether the bot joined.
     pub accepted: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// A room's timeline had a hole, and all of it was read back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GapFilled {
+    /// The room.
+    pub room: RoomId,
+    /// How many events were new.
+    pub events: u64,
+    /// How many pages were read.
+    pub pages: u64,
+}
+
+/// A room's timeline has a hole that was not read back to its end: something may have been missed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GapAbandoned {
+    /// The room.
+    pub room: RoomId,
+    /// How many events were new.
+    pub events: u64,
+    /// How many pages were read.
+    pub pages: u64,
+    /// Why no more were.
+    pub reason: String,
+}
+
+/// A room was replaced by another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoomUpgraded {
+    /// The old room.
+    pub room: RoomId,
+    /// The room that its tombstone names.
+    pub to: RoomId,
+    /// Whether the bot is in the new room, and the new room names the old one in its turn.
+    pub followed: bool,
     /// Why.
     pub reason: String,
 }

@@ -74,6 +74,16 @@ impl StreamName {
         Self(format!("invite-{tag}"))
     }
 
+    /// The stream of what befell one room: the holes in its timeline.
+    pub fn room(tag: &Tag) -> Self {
+        Self(format!("room-{tag}"))
+    }
+
+    /// The stream of one room's upgrades.
+    pub fn upgrade(tag: &Tag) -> Self {
+        Self(format!("upgrade-{tag}"))
+    }
+
     /// The stream in which a Matrix account's sync position advances.
     pub fn sync() -> Self {
         Self("sync-matrix".into())

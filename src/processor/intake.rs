@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 
 use super::{Kernel, write};
-use crate::adapter::{INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite};
+use crate::adapter::{Gap, INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite, Upgrade};
 use crate::domain::conversation::{self, Reading, Said};
-use crate::domain::event::{Event, InviteDecided, Meta, NewEvent, SyncAdvanced, TriggerRecorded};
+use crate::domain::event::{
+    Event, InviteDecided, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded,
+};
 use crate::domain::id::{DedupeKey, PostId, RoomId, StreamName, Timestamp, Version};
 use crate::domain::trigger::{Message, Names, Trigger, What, address};
 use crate::store::{AppendError, BATCH_EVENTS_MAX, Direction, Expected, ReadError, Write};
@@ -160,6 +162,11 @@ pub fn record(kernel: &Kernel, trigger: Trigger) -> Write {
     Write { stream, expected: Expected::NoStream, key, events }
 }
 
+/// What the adapter is told when the log fails.
+fn failed(why: impl std::fmt::Display) -> IntakeError {
+    IntakeError(why.to_string())
+}
+
 impl Intake for Ear {
     fn record(&self, incoming: Incoming) -> BoxFuture<'_, Result<(), IntakeError>> {
         Box::pin(
@@ -192,6 +199,32 @@ impl Intake for Ear {
             let batch = vec![write(stream, Expected::Any, vec![event])];
             store.append(batch).await.map(|_| ()).map_err(|why| IntakeError(why.to_string()))
         })
+    }
+
+    fn gap(&self, gap: Gap) -> BoxFuture<'_, Result<(), IntakeError>> {
+        Box::pin(async move { self.kernel.gap(gap).await.map_err(failed) })
+    }
+
+    fn upgrade<'a>(
+        &'a self,
+        upgrade: Upgrade,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<(), IntakeError>> {
+        Box::pin(async move { self.kernel.upgrade(upgrade, name).await.map_err(failed) })
+    }
+
+    fn upgrade_of(&self, room: &RoomId) -> Result<Option<Upgrade>, IntakeError> {
+        let last = self.kernel.upgrade_of(room).map_err(failed)?;
+        Ok(last.map(|RoomUpgraded { room, to, followed, reason }| Upgrade {
+            room,
+            to,
+            followed,
+            reason,
+        }))
+    }
+
+    fn current(&self, room: &RoomId) -> Result<RoomId, IntakeError> {
+        self.kernel.current_room(room).map_err(failed)
     }
 
     fn names(&self, names: Vec<String>) {

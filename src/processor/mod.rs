@@ -30,6 +30,7 @@ pub mod execute;
 mod held;
 pub mod intake;
 pub mod outbox;
+pub mod rooms;
 pub mod schedule;
 pub mod scripts;
 mod sheet;
@@ -332,12 +333,6 @@ impl Kernel {
         executions::load(self.store.as_ref(), id)
     }
 
-    /// Whether a list of ids and names has this room; what a room calls itself counts for nothing.
-    pub fn listed(&self, list: &[String], room: &RoomId) -> bool {
-        let known = self.rooms.read().expect("nobody panics with them");
-        list.iter().any(|name| name == room.as_str() || known.get(name) == Some(room))
-    }
-
     /// Why actions may not run in a room, if so.
     fn exec_refusal(&self, room: &RoomId) -> Option<String> {
         match &self.settings.exec_rooms {
@@ -349,20 +344,25 @@ impl Kernel {
         }
     }
 
+    /// A place in which the bot speaks by itself.
+    fn alone(room: &RoomId, name: &str) -> Place {
+        Place {
+            network: "matrix".into(),
+            name: name.into(),
+            room: room.clone(),
+            thread: None,
+            direct: false,
+            encrypted: true,
+        }
+    }
+
     /// Tells the owner something: the same words once a day.
     ///
     /// # Errors
     /// [`Error`] if the log fails.
     pub async fn notify(&self, text: &str) -> Result<(), Error> {
-        let Some(room) = self.settings.management_room.clone() else { return Ok(()) };
-        let place = Place {
-            network: "matrix".into(),
-            name: "management".into(),
-            room,
-            thread: None,
-            direct: false,
-            encrypted: true,
-        };
+        let Some(room) = self.management_room()? else { return Ok(()) };
+        let place = Self::alone(&room, "management");
         let day = (self.clock.now().0 / DAY_MS).to_string();
         let message = self.store.key().message("notice", &format!("{day} {text}"));
         let notice = MessageQueued {

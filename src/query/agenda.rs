@@ -150,6 +150,9 @@ impl Agenda {
             | Event::SyncAdvanced(_)
             | Event::ScriptKept(_)
             | Event::InviteDecided(_)
+            | Event::GapFilled(_)
+            | Event::GapAbandoned(_)
+            | Event::RoomUpgraded(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }

@@ -13,6 +13,7 @@ use matrix_sdk::ruma::{OwnedUserId, RoomAliasId};
 use matrix_sdk::store::{StateStoreDataKey, StateStoreDataValue};
 use tokio::sync::{Notify, watch};
 
+use super::heads::HeadsByRoom;
 use super::invites::Joined;
 use super::limits::Limits;
 use super::position::Position;
@@ -20,6 +21,7 @@ use super::pulse::Pulse;
 use super::session::{Secret, Session, SessionError, matrix_dir, store_path};
 use super::tokens::Tokens;
 use super::trouble::{Logout, Trouble, hint};
+use super::upgrades::CameFor;
 use crate::adapter::{Intake, IntakeError};
 use crate::domain::id::{RoomId, Timestamp, UserId};
 
@@ -71,6 +73,9 @@ pub struct Matrix {
     pub(super) tokens: Arc<Tokens>,
     pub(super) pulse: Pulse,
     pub(super) limits: Limits,
+    pub(super) upgraded: Notify,
+    pub(super) came_for: Mutex<CameFor>,
+    pub(super) heads: Mutex<HeadsByRoom>,
 }
 
 impl fmt::Debug for Matrix {
@@ -218,6 +223,9 @@ impl Matrix {
             tokens,
             pulse: Pulse::default(),
             limits: Limits::of(&dir),
+            upgraded: Notify::new(),
+            came_for: Mutex::default(),
+            heads: Mutex::default(),
         }))
     }
 

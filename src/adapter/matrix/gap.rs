@@ -1,39 +1,82 @@
 //! Fills the hole that a limited sync leaves in a room, by walking back from where the timeline begins.
 //!
-//! The walk has no `to`: with one, Synapse keeps back what came late over federation. It ends at our
-//! own join, at the room's beginning, or at a page that is wholly older than the horizon.
+//! The walk has no `to`: with one, Synapse keeps back what came late over federation. It does not end at the first known
+//! event either, nor at a page of them: after a netsplit what the others said stands beside what was said here, however
+//! much that is. It ends
+//! - at our own join, or at the room's beginning;
+//! - else at a page in which all is known and most is older than the horizon, once every homeserver that has said
+//!   something new was followed back to its head (see `heads.rs`), the last that was known of it.
+//!
+//! Times are only a margin: they come from the senders' homeservers, which may be wrong or lie. A page is as old as its
+//! middle event. Without a head for a homeserver the horizon alone decides on what it said. What is known is left out of
+//! what is found: talk from before a question must not answer it.
+//!
+//! A homeserver may have a hole itself and not say so. So the walk is also done, for a few pages, when a far homeserver
+//! speaks after a silence. And if a hole is announced and nothing new is found, we ask again, and then say so.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use matrix_sdk::Room;
 use matrix_sdk::room::MessagesOptions;
 use matrix_sdk::ruma::UInt;
 
+use super::heads::{Heads, server_of};
 use super::pace::wait_ms;
 use super::sync::SyncError;
 use super::timeline::Seen;
 use super::trouble::Trouble;
+use crate::adapter::Gap;
+use crate::domain::id::RoomId;
 
 /// Most pages read back in one room; what is older is given up, and said.
 pub const GAP_PAGES_MAX: usize = 50;
+/// Most bytes of new events read back in one room.
+pub const GAP_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most pages read where nobody says that something is missing, unless something is.
+pub const LOOK_PAGES_MAX: usize = 3;
 /// Events asked for in one page.
 pub const GAP_PAGE_EVENTS: u32 = 100;
 /// How far before the last good sync the walk goes: late events carry old times, and clocks differ.
 pub const GAP_HORIZON_MS: i64 = 60 * 60 * 1000;
+/// A limited timeline with fewer events has a hole; a longer one may only be too long for an answer.
+pub const SHORT_TIMELINE_EVENTS: usize = 50;
+/// How often we walk when there is a hole and nothing is found: the far homeserver may need time.
+const WALKS_MAX: u32 = 3;
 /// Tries for one page that a homeserver which does answer does not give.
 const GAP_ATTEMPTS_MAX: u32 = 8;
+
+/// What is known of a hole before it is filled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hole<'a> {
+    /// Where the timeline begins.
+    pub from: &'a str,
+    /// What came after it, oldest first.
+    pub timeline: &'a [Seen],
+    /// Older than this is old; none if nobody knows since when.
+    pub horizon_ms: Option<i64>,
+    /// How far the room was gone over before.
+    pub heads: &'a Heads,
+    /// The homeserver says that there is a hole.
+    pub announced: bool,
+}
 
 /// A walk back through a room.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
     /// Us: our own join ends it.
     user: &'a str,
-    /// Older than this is known; none if nobody knows since when.
-    horizon_ms: Option<i64>,
+    hole: Hole<'a>,
+    /// Homeservers whose head was met: the rest of what they said is known.
+    met: BTreeSet<String>,
+    /// Homeservers that said something new and whose head was not met yet.
+    waiting: BTreeSet<String>,
     /// What was found, newest first.
     found: Vec<Seen>,
     /// Pages read.
     pages: usize,
+    /// Bytes of new events.
+    bytes: usize,
 }
 
 /// What to do after a page.
@@ -43,88 +86,186 @@ pub(super) enum Next {
     Page(String),
     /// Everything is here.
     Complete,
-    /// There is more than we read back.
-    GivenUp,
+    /// There is more than we read back, and why.
+    GivenUp(String),
 }
 
 impl<'a> Walk<'a> {
     /// Begins a walk.
-    pub fn new(user: &'a str, horizon_ms: Option<i64>) -> Self {
-        Self { user, horizon_ms, found: Vec::new(), pages: 0 }
+    pub fn new(user: &'a str, hole: Hole<'a>) -> Self {
+        let (met, waiting) = Default::default();
+        let mut walk = Self { user, hole, met, waiting, found: vec![], pages: 0, bytes: 0 };
+        for seen in hole.timeline.iter().rev() {
+            walk.knows(seen);
+        }
+        walk
     }
 
     /// Takes a page, newest event first, that was read from `from` and ends at `end`.
-    pub fn take(&mut self, page: Vec<Seen>, from: &str, end: Option<String>) -> Next {
+    pub fn take(&mut self, page: Vec<(Seen, usize)>, from: &str, end: Option<String>) -> Next {
         self.pages += 1;
-        let joined = page.iter().any(|seen| seen.is_join_of(self.user));
-        let newest = page.iter().map(Seen::sent_ms).max();
-        let known = self.horizon_ms.zip(newest).is_some_and(|(horizon, newest)| newest < horizon);
-        self.found.extend(page);
-        match end.filter(|end| end != from) {
-            None => Next::Complete,
-            Some(_) if joined || known => Next::Complete,
-            Some(_) if self.pages >= GAP_PAGES_MAX => Next::GivenUp,
-            Some(end) => Next::Page(end),
+        let joined = page.iter().any(|(seen, _)| seen.is_join_of(self.user));
+        let horizon = self.hole.horizon_ms;
+        let old = horizon.zip(middle(&page)).is_some_and(|(horizon, middle)| middle < horizon);
+        let mut passed = true;
+        for (seen, bytes) in page {
+            if self.knows(&seen) {
+                continue;
+            }
+            let headless = self.hole.heads.of(server_of(&seen)).is_none();
+            passed &= headless && horizon.is_some_and(|horizon| seen.sent_ms() < horizon);
+            self.bytes += bytes;
+            self.found.push(seen);
+        }
+        let known = passed && self.waiting.is_empty();
+        let announced = self.hole.announced || !self.found.is_empty();
+        let Some(end) = end.filter(|end| end != from) else { return Next::Complete };
+        if joined || known && (old || !announced) {
+            return Next::Complete;
+        }
+        let pages_max = if announced { GAP_PAGES_MAX } else { LOOK_PAGES_MAX };
+        if self.pages >= pages_max {
+            let all = known || !announced;
+            let reason = format!("{pages_max} pages back there was still no end");
+            return if all { Next::Complete } else { Next::GivenUp(reason) };
+        }
+        match self.bytes > GAP_BYTES_MAX {
+            true => Next::GivenUp(format!("{GAP_BYTES_MAX} bytes back there was still no end")),
+            false => Next::Page(end),
         }
     }
 
-    /// What was found, oldest first.
+    /// Whether an event was gone over before; events come newest first.
+    fn knows(&mut self, seen: &Seen) -> bool {
+        let server = server_of(seen);
+        if self.met.contains(server) {
+            return true;
+        }
+        let Some(head) = self.hole.heads.of(server) else { return false };
+        let known = head == seen.text("event_id");
+        match known {
+            true => {
+                self.waiting.remove(server);
+                self.met.insert(server.to_owned());
+            }
+            false => drop(self.waiting.insert(server.to_owned())),
+        }
+        known
+    }
+
+    /// What is new, oldest first.
     pub fn finish(mut self) -> Vec<Seen> {
         self.found.reverse();
         self.found
     }
 }
 
-/// Reads what came into a room before `from` and after `horizon_ms`, oldest first.
+/// The time of a page's middle event: one that lies about its time moves it little.
+fn middle(page: &[(Seen, usize)]) -> Option<i64> {
+    let mut times: Vec<i64> = page.iter().map(|(seen, _)| seen.sent_ms()).collect();
+    times.sort_unstable();
+    times.get(times.len() / 2).copied()
+}
+
+/// Reads the new events that came into a room before its timeline, oldest first, and says what became of the hole.
 ///
-/// Waits for as long as there is no answer at all; a hole that the homeserver does not let us fill is an `error!`.
+/// Waits for as long as our homeserver gives no answer at all.
 ///
 /// # Errors
 /// [`SyncError::LoggedOut`].
 pub(super) async fn fill(
     room: &Room,
-    from: &str,
-    horizon_ms: Option<i64>,
-) -> Result<Vec<Seen>, SyncError> {
+    hole: Hole<'_>,
+) -> Result<(Vec<Seen>, Option<Gap>), SyncError> {
     let user = room.own_user_id().to_owned();
-    let mut walk = Walk::new(user.as_str(), horizon_ms);
-    let mut from = from.to_owned();
-    let next = loop {
-        let Some((page, end)) = page(room, &from).await? else {
-            break Next::GivenUp;
+    let far = hole.timeline.iter().any(|seen| server_of(seen) != user.server_name().as_str());
+    let torn = hole.announced && far && hole.timeline.len() < SHORT_TIMELINE_EVENTS;
+    let mut pages = 0;
+    let mut walks = 1;
+    let (found, abandoned) = loop {
+        let (walk, end) = walk(room, user.as_str(), hole).await?;
+        pages += walk.pages;
+        let nothing = walk.found.is_empty() && end == Next::Complete;
+        if torn && nothing && !hole.heads.is_empty() {
+            if walks < WALKS_MAX {
+                let trouble = Trouble::Server("nothing new is there yet".into());
+                tokio::time::sleep(Duration::from_millis(wait_ms(walks, &trouble))).await;
+                walks += 1;
+                continue;
+            }
+            break (vec![], Some("the homeserver itself does not have what was said".to_owned()));
+        }
+        let abandoned = match end {
+            Next::GivenUp(reason) => Some(reason),
+            Next::Complete | Next::Page(_) => None,
+        };
+        break (walk.finish(), abandoned);
+    };
+    let events = found.len();
+    match &abandoned {
+        None => tracing::info!(room = %room.room_id(), pages, events, "gap filled"),
+        Some(reason) => {
+            tracing::error!(room = %room.room_id(), pages, events, reason, "gap abandoned");
+        }
+    }
+    let gap = (hole.announced || !found.is_empty()).then(|| Gap {
+        room: RoomId(room.room_id().to_string()),
+        from: hole.from.to_owned(),
+        events: events as u64,
+        pages: pages as u64,
+        abandoned,
+    });
+    Ok((found, gap))
+}
+
+/// One walk, and how it ended.
+async fn walk<'a>(
+    room: &Room,
+    user: &'a str,
+    hole: Hole<'a>,
+) -> Result<(Walk<'a>, Next), SyncError> {
+    let mut walk = Walk::new(user, hole);
+    let mut from = hole.from.to_owned();
+    loop {
+        let (page, end) = match page(room, &from).await? {
+            Ok(page) => page,
+            Err(reason) => return Ok((walk, Next::GivenUp(reason))),
         };
         match walk.take(page, &from, end) {
             Next::Page(next) => from = next,
-            next => break next,
+            end => return Ok((walk, end)),
         }
-    };
-    let (pages, events) = (walk.pages, walk.found.len());
-    match next {
-        Next::Complete => tracing::info!(room = %room.room_id(), pages, events, "gap filled"),
-        _ => tracing::error!(room = %room.room_id(), pages, events, "gap not filled to its end"),
     }
-    Ok(walk.finish())
 }
 
-/// One page and where it ends; `None` if the homeserver does not give it.
-async fn page(room: &Room, from: &str) -> Result<Option<(Vec<Seen>, Option<String>)>, SyncError> {
+/// Events with their sizes, and where the page ends; or why the homeserver does not give it.
+type Page = Result<(Vec<(Seen, usize)>, Option<String>), String>;
+
+/// One page.
+async fn page(room: &Room, from: &str) -> Result<Page, SyncError> {
     let mut attempt = 0;
+    let mut answered = 0;
     loop {
         let mut options = MessagesOptions::backward().from(from);
         options.limit = UInt::from(GAP_PAGE_EVENTS);
         let trouble = match room.messages(options).await {
             Ok(page) => {
-                return Ok(Some((page.chunk.iter().filter_map(Seen::read).collect(), page.end)));
+                let sized = |event| Some((Seen::read(event)?, event.raw().json().get().len()));
+                return Ok(Ok((page.chunk.iter().filter_map(sized).collect(), page.end)));
             }
             Err(error) => Trouble::from(&error),
         };
         attempt += 1;
-        let answered = !matches!(trouble, Trouble::Unreachable(_));
+        // A page may be slow because a far homeserver is gone; that ours is gone is another matter.
+        let there =
+            !matches!(trouble, Trouble::Unreachable(_)) || room.client().whoami().await.is_ok();
+        answered += u32::from(there);
         match trouble {
             Trouble::LoggedOut(how) => return Err(SyncError::LoggedOut(how)),
-            trouble if !trouble.passes() || answered && attempt >= GAP_ATTEMPTS_MAX => {
-                tracing::warn!(room = %room.room_id(), reason = trouble.reason(), "page refused");
-                return Ok(None);
+            trouble if !trouble.passes() || answered >= GAP_ATTEMPTS_MAX => {
+                let reason = trouble.reason();
+                tracing::warn!(room = %room.room_id(), reason, "page refused");
+                return Ok(Err(format!("the homeserver does not give it ({reason})")));
             }
             trouble => tokio::time::sleep(Duration::from_millis(wait_ms(attempt, &trouble))).await,
         }
@@ -132,50 +273,5 @@ async fn page(room: &Room, from: &str) -> Result<Option<(Vec<Seen>, Option<Strin
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::timeline::tests::{event, marks};
-    use super::*;
-
-    /// Walks over pages, each written newest first; the messages' times are their digits.
-    fn walked(pages: &[&str], horizon_ms: Option<i64>) -> String {
-        let mut walk = Walk::new("@bot:hs", horizon_ms);
-        let mut next = Next::Complete;
-        for (n, page) in pages.iter().enumerate() {
-            let end = (n + 1 < pages.len()).then(|| (n + 1).to_string());
-            next = walk.take(page.chars().map(event).collect(), &n.to_string(), end);
-            if !matches!(next, Next::Page(_)) {
-                break;
-            }
-        }
-        format!("{} {next:?}", marks(&walk.finish()))
-    }
-
-    #[test]
-    fn a_walk_ends_where_it_should() {
-        for (pages, horizon, want) in [
-            (&["98", "76"][..], None, "6789 Complete"),
-            (&["98", "76", "54", "32"], Some(6), "456789 Complete"),
-            (&["98", "16", "54", "32"], Some(6), "456189 Complete"),
-            (&["98", "7j6", "54"], None, "6j789 Complete"),
-            (&["98", "7n6", "54"], None, "456n789 Complete"),
-            (&["98", "7J6", "54"], None, "456J789 Complete"),
-            (&["98", "", "54"], Some(1), "4589 Complete"),
-            (&[""], Some(1), " Complete"),
-        ] {
-            assert_eq!(walked(pages, horizon), want, "{pages:?} {horizon:?}");
-        }
-    }
-
-    #[test]
-    fn a_walk_gives_up_after_its_last_page() {
-        let pages = vec!["1"; GAP_PAGES_MAX + 1];
-        let want = format!("{} GivenUp", "1".repeat(GAP_PAGES_MAX));
-        assert_eq!(walked(&pages, None), want);
-    }
-
-    #[test]
-    fn a_page_that_ends_where_it_began_is_the_last() {
-        let mut walk = Walk::new("@bot:hs", None);
-        assert_eq!(walk.take(Vec::new(), "t1", Some("t1".into())), Next::Complete);
-    }
-}
+#[path = "gap_tests.rs"]
+mod tests;

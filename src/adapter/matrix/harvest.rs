@@ -8,13 +8,15 @@ use matrix_sdk::sync::{JoinedRoomUpdate, SyncResponse};
 
 use super::client::Matrix;
 use super::doctor::CLOCK_MS_MAX;
-use super::gap::{self, GAP_HORIZON_MS};
+use super::gap::{self, GAP_HORIZON_MS, Hole};
+use super::heads::{Heads, now_ms};
 use super::inbound::{self, Facts, NETWORK, short_name};
 use super::pace::now;
 use super::position::Position;
 use super::receipts::Receipt;
 use super::sync::SyncError;
 use super::timeline::{Seen, after_join};
+use crate::adapter::Gap;
 use crate::domain::id::RoomId;
 use crate::domain::trigger::{Place, Trigger};
 
@@ -28,6 +30,10 @@ pub(super) struct Harvest {
     pub triggers: Vec<Trigger>,
     /// The last post of each room, to be sent when the triggers are recorded.
     pub receipts: Vec<Receipt>,
+    /// The holes and what became of them, to be recorded before the position behind them.
+    pub gaps: Vec<Gap>,
+    /// How far each room was gone over, to be kept when the triggers are recorded.
+    pub gone_over: Vec<(String, Heads)>,
 }
 
 impl Matrix {
@@ -43,7 +49,14 @@ impl Matrix {
                 tracing::error!(room = %id, "a joined room is unknown");
                 continue;
             };
-            let events = self.events(&room, update, since).await?;
+            let mut heads = self.heads(id.as_str()).await?;
+            let (new, gap) = self.new_events(&room, update, since, &heads).await?;
+            harvest.gaps.extend(gap);
+            if !new.is_empty() {
+                heads.advance(&new, now_ms());
+                harvest.gone_over.push((id.to_string(), heads));
+            }
+            let events = self.events(&room, new, since).await?;
             let triggers = self.triggers(&room, events).await;
             harvest.receipts.extend(triggers.last().and_then(Receipt::of));
             harvest.triggers.extend(triggers);
@@ -52,24 +65,40 @@ impl Matrix {
     }
 
     /// The new events of a room: from the gap, if there is one, and from the timeline.
-    async fn events(
+    async fn new_events(
         &self,
         room: &Room,
         update: &JoinedRoomUpdate,
         since: Option<&Position>,
-    ) -> Result<Vec<Seen>, SyncError> {
-        let user = self.user.as_str();
+        heads: &Heads,
+    ) -> Result<(Vec<Seen>, Option<Gap>), SyncError> {
         let timeline: Vec<Seen> = update.timeline.events.iter().filter_map(Seen::read).collect();
-        let joins = timeline.iter().any(|seen| seen.is_join_of(user));
-        let mut events = match (since, &update.timeline.prev_batch) {
-            (Some(since), Some(from)) if update.timeline.limited && !joins => {
-                gap::fill(room, from, since.at.map(|at| at.0 - GAP_HORIZON_MS)).await?
+        let joins = timeline.iter().any(|seen| seen.is_join_of(self.user.as_str()));
+        let announced = update.timeline.limited;
+        let own = self.user.server_name().as_str();
+        let look = announced || heads.after_silence(&timeline, own, now_ms());
+        let (mut events, gap) = match (since, &update.timeline.prev_batch) {
+            (Some(since), Some(from)) if look && !joins => {
+                let horizon_ms = since.at.map(|at| at.0 - GAP_HORIZON_MS);
+                let timeline = timeline.as_slice();
+                gap::fill(room, Hole { from, timeline, horizon_ms, heads, announced }).await?
             }
-            _ => Vec::new(),
+            _ => (Vec::new(), None),
         };
         events.extend(timeline);
         let mut known = BTreeSet::new();
         events.retain(|seen| known.insert(seen.text("event_id").to_owned()));
+        Ok((events, gap))
+    }
+
+    /// Those of a room's new events that come after our own join, which is recorded if it is among them.
+    async fn events(
+        &self,
+        room: &Room,
+        events: Vec<Seen>,
+        since: Option<&Position>,
+    ) -> Result<Vec<Seen>, SyncError> {
+        let user = self.user.as_str();
         let since_ms = since.and_then(|since| since.at).map(|at| at.0 - CLOCK_MS_MAX);
         for seen in &events {
             let new = since_ms.is_some_and(|since_ms| seen.sent_ms() >= since_ms);

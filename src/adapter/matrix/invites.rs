@@ -86,11 +86,17 @@ impl Matrix {
         };
         let inviter = details.inviter_id;
         let manages = self.manages(&inviter).await;
-        let verdict = verdict(&self.settings.invites_allow, inviter.as_str(), manages);
+        let mut verdict = verdict(&self.settings.invites_allow, inviter.as_str(), manages);
+        if !verdict.accepted && self.awaited(room.room_id())? {
+            let reason = "the room replaces one that the bot is in";
+            verdict = Verdict { accepted: true, reason };
+            self.came_for(room.room_id());
+        }
         if !verdict.accepted {
             return self.decline(room, inviter.as_str(), verdict.reason.into()).await;
         }
         let Err(trouble) = in_time(room.join()).await else {
+            self.upgraded.notify_one();
             return self.record_join(room.room_id().as_str(), inviter.as_str(), verdict).await;
         };
         let reason = trouble.reason();
@@ -150,7 +156,8 @@ impl Matrix {
 
     /// Whether somebody is in the management room.
     async fn manages(&self, user: &MatrixUserId) -> bool {
-        let id = self.management_room.as_ref().map(RoomId::as_str);
+        let id = self.management_room.as_ref().and_then(|id| self.intake.current(id).ok());
+        let id = id.as_ref().map(RoomId::as_str);
         let id = id.and_then(|id| <&matrix_sdk::ruma::RoomId>::try_from(id).ok());
         let room = id.and_then(|id| self.client.get_room(id));
         let Some(room) = room.filter(|room| room.state() == RoomState::Joined) else {
@@ -175,7 +182,9 @@ fn invite(room: &str, inviter: &str, accepted: bool, reason: String) -> Invite {
 }
 
 /// Waits for a join or a leave, but not for ever.
-async fn in_time(what: impl Future<Output = matrix_sdk::Result<()>>) -> Result<(), Trouble> {
+pub(super) async fn in_time<T>(
+    what: impl Future<Output = matrix_sdk::Result<T>>,
+) -> Result<T, Trouble> {
     match tokio::time::timeout(Duration::from_millis(JOIN_MS_MAX), what).await {
         Ok(result) => result.map_err(|error| (&error).into()),
         Err(_) => Err(Trouble::Unreachable("no answer in time".into())),

@@ -13,6 +13,7 @@ pub mod sync;
 mod device;
 mod gap;
 mod harvest;
+mod heads;
 mod inbound;
 mod invites;
 pub mod limits;
@@ -29,6 +30,7 @@ mod standing;
 mod timeline;
 mod tokens;
 mod trouble;
+mod upgrades;
 
 pub use client::{ConnectError, Matrix, MatrixSettings};
 pub use doctor::{Finding, check};

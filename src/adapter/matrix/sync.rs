@@ -83,6 +83,7 @@ impl Matrix {
         tokio::select! {
             read = reader.run(&mut stop) => read?,
             error = self.watch_invites() => return Err(error.into()),
+            error = self.watch_upgrades() => return Err(error.into()),
             watched = self.watch_silence() => watched?,
             watched = self.watch_keys() => watched?,
             () = self.send_receipts(waiting) => {}
@@ -102,6 +103,7 @@ impl Reader<'_> {
                 self.record(harvest, position).await?;
                 self.matrix.ready.send_replace(true);
                 self.matrix.invited.notify_one();
+                self.matrix.upgraded.notify_one();
             }
         }
         self.record_position().await
@@ -171,13 +173,18 @@ impl Reader<'_> {
             self.matrix.intake.record(Incoming { triggers, sync: None }).await?;
         }
         let every = Duration::from_millis(POSITION_EVERY_MS);
+        let filled = !harvest.gaps.is_empty();
+        for gap in harvest.gaps {
+            self.matrix.intake.gap(gap).await?;
+        }
         match last {
             Some(triggers) => self.hand_over(triggers).await?,
-            None if self.recorded_at.is_none_or(|at| at.elapsed() >= every) => {
+            None if filled || self.recorded_at.is_none_or(|at| at.elapsed() >= every) => {
                 self.record_position().await?;
             }
             None => {}
         }
+        self.matrix.gone_over(harvest.gone_over).await?;
         for receipt in harvest.receipts {
             if self.receipts.try_send(receipt).is_err() {
                 tracing::debug!("read receipt left out");

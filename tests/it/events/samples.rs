@@ -46,7 +46,22 @@ fn of_the_log() -> Vec<Event> {
             reason: "the inviter is neither on the allow-list nor in the management room".into(),
         }
         .into(),
+        GapFilled { room: room(), events: 49, pages: 3 }.into(),
+        GapAbandoned {
+            room: room(),
+            events: 4_900,
+            pages: 50,
+            reason: "50 pages were read".into(),
+        }
+        .into(),
+        upgraded(true, "it names this room as the one before it"),
+        upgraded(false, "not invited"),
     ]
+}
+
+fn upgraded(followed: bool, reason: &str) -> Event {
+    let to = RoomId("!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM".into());
+    RoomUpgraded { room: room(), to, followed, reason: reason.into() }.into()
 }
 
 fn triggers() -> Vec<Event> {

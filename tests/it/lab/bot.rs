@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -152,6 +152,19 @@ impl<'lab> Bot<'lab> {
         let running = self.running.as_mut().expect("the bot runs");
         let ended = running.ends_within(time);
         assert!(ended.is_none(), "the bot ended by itself: {ended:?}");
+    }
+
+    /// Waits until the log of the running bot has so many events of a kind.
+    pub fn records(&mut self, kind: &str, count: usize) {
+        let deadline = Instant::now() + WITHIN;
+        loop {
+            let log = self.run_expecting(0, &["log", "tail", "-n", "4000"]);
+            if log.matches(kind).count() >= count {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not {count} times `{kind}` in the log:\n{log}");
+            self.runs_on_for(Duration::from_millis(100));
+        }
     }
 
     pub fn log_path(&self) -> PathBuf {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use matrix_sdk::reqwest::Method;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::person::Person;
@@ -33,6 +34,7 @@ pub struct Lab {
     pub dir: PathBuf,
     pub reaper: Reaper,
     people: AtomicU32,
+    synapse: Mutex<Option<Running>>,
 }
 
 impl Lab {
@@ -60,17 +62,53 @@ impl Lab {
             Path::new(PYTHON).exists(),
             "{PYTHON} is missing: run `make test`, or tools/install.sh once"
         );
+        let port = free_port();
+        let lab = Lab::prepare(port, port, json!({}));
+        lab.run();
+        lab
+    }
+
+    /// A homeserver that is not started yet: clients reach it at `port`, others as `localhost:name`; `changes` replaces
+    /// what the configuration would say.
+    pub fn prepare(port: u16, name: u16, changes: Value) -> Lab {
         let dir =
             tempfile::Builder::new().prefix("beadle-lab-").tempdir().expect("a directory").keep();
         let reaper = Reaper::of(&dir);
-        let port = free_port();
         let (homeserver, server_name) =
-            (format!("http://127.0.0.1:{port}"), format!("localhost:{port}"));
-        let lab = Lab { homeserver, server_name, dir, reaper, people: AtomicU32::new(0) };
-        lab.write_config(port);
-        lab.run_synapse();
-        request(Method::GET, &format!("{}/_matrix/client/versions", lab.homeserver), None, None);
+            (format!("http://127.0.0.1:{port}"), format!("localhost:{name}"));
+        let (people, synapse) = (AtomicU32::new(0), Mutex::new(None));
+        let lab = Lab { homeserver, server_name, dir, reaper, people, synapse };
+        lab.write_config(port, changes);
         lab
+    }
+
+    /// Starts the homeserver, unless it runs, and waits until it answers.
+    pub fn run(&self) {
+        let mut synapse = self.synapse.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if synapse.as_mut().is_none_or(|running| running.ends_within(Duration::ZERO).is_some()) {
+            *synapse = Some(self.run_synapse());
+            let versions = format!("{}/_matrix/client/versions", self.homeserver);
+            request(Method::GET, &versions, None, None);
+        }
+    }
+
+    /// Kills the homeserver, as a power cut would.
+    pub fn kill9(&self) {
+        self.end(Signal::SIGKILL);
+    }
+
+    /// Asks the homeserver to stop, and starts it again on the same data.
+    pub fn restart(&self) {
+        self.end(Signal::SIGTERM);
+        self.run();
+    }
+
+    fn end(&self, signal: Signal) {
+        let mut synapse = self.synapse.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut running = synapse.take().expect("the homeserver runs");
+        running.signal(signal);
+        assert!(running.ends_within(START).is_some(), "Synapse does not end after {signal}");
+        self.reaper.forget(running.pid);
     }
 
     /// A new person with a plain client, called `name`; their Matrix id is `@name` and a number, for this test alone.
@@ -84,7 +122,7 @@ impl Lab {
         Person::start(self, self.plain(name))
     }
 
-    fn write_config(&self, port: u16) {
+    fn write_config(&self, port: u16, changes: Value) {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).expect("random numbers");
         let key = format!("ed25519 lab {}\n", STANDARD_NO_PAD.encode(seed));
@@ -92,7 +130,11 @@ impl Lab {
         let write = |file: &str, config: Value| {
             fs::write(self.dir.join(file), config.to_string()).expect("the lab directory is ours");
         };
-        write("homeserver.yaml", config(&self.dir, &self.server_name, port));
+        let mut config = config(&self.dir, &self.server_name, port);
+        for (key, value) in changes.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        write("homeserver.yaml", config);
         write(
             "log.yaml",
             json!({
@@ -105,12 +147,15 @@ impl Lab {
     }
 
     /// Synapse tells a service manager when it is ready; here the lab is the service manager.
-    fn run_synapse(&self) {
+    fn run_synapse(&self) -> Running {
         let notify = self.dir.join("notify");
+        // A socket of an earlier start is in the way.
+        let _ = fs::remove_file(&notify);
         let socket = UnixDatagram::bind(&notify).expect("a short enough path");
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket of ours");
         let log_path = self.dir.join("homeserver.log");
-        let log = File::create(&log_path).expect("the lab directory is ours");
+        let log = File::options().create(true).append(true).open(&log_path);
+        let log = log.expect("the lab directory is ours");
         let child = Command::new(PYTHON)
             .args(["-m", "synapse.app.homeserver", "-c", "homeserver.yaml"])
             .current_dir(&self.dir)
@@ -127,7 +172,7 @@ impl Lab {
         let mut note = [0; 256];
         loop {
             if socket.recv(&mut note).is_ok_and(|length| note[..length].starts_with(b"READY=1")) {
-                return;
+                return running;
             }
             let ended = running.ends_within(Duration::ZERO);
             if ended.is_some() || Instant::now() > deadline {
@@ -141,7 +186,7 @@ impl Lab {
 }
 
 /// A port below those that the system gives to outgoing connections, so that none of these takes it meanwhile.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let mut random = [0; 2];
     loop {
         getrandom::fill(&mut random).expect("random numbers");

@@ -6,14 +6,17 @@
 mod bot;
 mod event;
 mod homeserver;
+mod pair;
 mod person;
 mod plain;
 mod process;
 mod reaper;
+mod relay;
 
 pub use bot::Bot;
 pub use event::{Chat, Event, edit, in_thread, notice, reaction, reply, text};
 pub use homeserver::Lab;
+pub use pair::Pair;
 pub use person::Person;
 pub use plain::{Plain, Room};
 pub use process::Lines;

@@ -9,7 +9,7 @@ use matrix_sdk::reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use super::event::{Chat, Event, give_up};
+use super::event::{Chat, Event, give_up, text};
 
 /// The tests are plain threads; this runs their requests.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -21,6 +21,8 @@ static HTTP: LazyLock<Client> = LazyLock::new(|| {
 
 /// The longest of one `/sync`.
 const POLL_MS_MAX: u64 = 20_000;
+/// How long a homeserver may be gone.
+const WAIT_FOR_SERVER: Duration = Duration::from_secs(60);
 
 /// A registered person and what their client has seen, by room.
 #[derive(Clone)]
@@ -40,6 +42,10 @@ pub struct Room<'a> {
     pub name: &'a str,
     pub encrypted: bool,
     pub invite: &'a [&'a str],
+    /// Anybody may come in.
+    pub public: bool,
+    /// The homeserver's own choice if there is none.
+    pub version: &'a str,
 }
 
 impl Plain {
@@ -75,13 +81,45 @@ impl Plain {
     pub fn create_room(&self, room: &Room) -> String {
         let encryption = json!({ "type": "m.room.encryption", "content": { "algorithm": "m.megolm.v1.aes-sha2" } });
         let state = if room.encrypted { vec![encryption] } else { vec![] };
-        let body = json!({ "preset": "private_chat", "name": room.name, "invite": room.invite, "initial_state": state });
+        let preset = if room.public { "public_chat" } else { "private_chat" };
+        let mut body = json!({ "preset": preset, "name": room.name, "invite": room.invite, "initial_state": state });
+        if !room.version.is_empty() {
+            body["room_version"] = room.version.into();
+        }
         let made = self.call(Method::POST, "/createRoom", Some(&body));
         made["room_id"].as_str().expect("createRoom gives an id").to_owned()
     }
 
     pub fn join(&self, room: &str) {
         self.call(Method::POST, &format!("/join/{}", quoted(room)), Some(&json!({})));
+    }
+
+    /// Replaces a room by one of another version; returns the new one.
+    pub fn upgrade(&self, room: &str, version: &str) -> String {
+        let path = format!("/rooms/{}/upgrade", quoted(room));
+        let made = self.call(Method::POST, &path, Some(&json!({ "new_version": version })));
+        made["replacement_room"].as_str().expect("upgrade gives an id").to_owned()
+    }
+
+    /// Changes what is true of a room.
+    pub fn set_state(&self, room: &str, kind: &str, content: &Value) {
+        self.call(Method::PUT, &format!("/rooms/{}/state/{kind}/", quoted(room)), Some(content));
+    }
+
+    /// Says something while the homeserver may be gone: as often as it takes, and once.
+    pub fn say_at_last(&self, room: &str, body: &str) {
+        let url = format!(
+            "{}/_matrix/client/v3/rooms/{}/send/m.room.message/{}",
+            self.homeserver,
+            quoted(room),
+            transaction()
+        );
+        let deadline = Instant::now() + WAIT_FOR_SERVER;
+        while let Err(why) = try_request(Method::PUT, &url, Some(&self.token), Some(&text(body))) {
+            assert!(Instant::now() < deadline, "{why}");
+            // Nothing can be waited for: nobody says when the homeserver is back.
+            std::thread::yield_now();
+        }
     }
 
     pub fn invite(&self, room: &str, user: &str) {
@@ -161,9 +199,7 @@ impl Plain {
 
 impl Chat for Plain {
     fn send(&mut self, room: &str, kind: &str, content: Value) -> String {
-        static SENT: AtomicU64 = AtomicU64::new(0);
-        let transaction = SENT.fetch_add(1, Ordering::Relaxed);
-        let path = format!("/rooms/{}/send/{kind}/lab{transaction}", quoted(room));
+        let path = format!("/rooms/{}/send/{kind}/{}", quoted(room), transaction());
         let sent = self.call(Method::PUT, &path, Some(&content));
         sent["event_id"].as_str().expect("send gives an id").to_owned()
     }
@@ -192,6 +228,16 @@ impl Chat for Plain {
 
 /// Asks the homeserver for something that must work.
 pub fn request(method: Method, url: &str, token: Option<&str>, body: Option<&Value>) -> Value {
+    try_request(method, url, token, body).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// Asks the homeserver for something; the error says what it answered, if it did.
+fn try_request(
+    method: Method,
+    url: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+) -> Result<Value, String> {
     let mut request = HTTP.request(method, url);
     if let Some(token) = token {
         request = request.bearer_auth(token);
@@ -199,15 +245,21 @@ pub fn request(method: Method, url: &str, token: Option<&str>, body: Option<&Val
     if let Some(body) = body {
         request = request.header("content-type", "application/json").body(body.to_string());
     }
-    let (status, text) = RUNTIME.block_on(async {
-        let response = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
-        (
-            response.status(),
-            response.text().await.unwrap_or_else(|error| panic!("{url}: {error:?}")),
-        )
+    let answer = RUNTIME.block_on(async {
+        let response = request.send().await?;
+        Ok::<_, matrix_sdk::reqwest::Error>((response.status(), response.text().await?))
     });
-    assert!(status.is_success(), "{url}: {status} {text}");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{url}: {error}: {text}"))
+    let (status, text) = answer.map_err(|error| format!("{url}: {error:?}"))?;
+    match status.is_success() {
+        true => serde_json::from_str(&text).map_err(|error| format!("{url}: {error}: {text}")),
+        false => Err(format!("{url}: {status} {text}")),
+    }
+}
+
+/// A transaction id that no other has.
+fn transaction() -> String {
+    static SENT: AtomicU64 = AtomicU64::new(0);
+    format!("lab{}", SENT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn parsed(event: &Value) -> Event {

@@ -3,8 +3,11 @@
 mod backlog;
 mod conversation;
 mod doubt;
+mod federation;
 mod invites;
 mod kill;
 mod misuse;
 mod people;
+mod rewind;
 mod scene;
+mod upgrades;

@@ -7,7 +7,12 @@ fn two_people_talk_in_an_encrypted_room() {
     let lab = Lab::shared();
     let (mut ann, mut ben) = (lab.person("ann"), lab.person("ben"));
     let (ann_id, ben_id) = (ann.plain.id.clone(), ben.plain.id.clone());
-    let room = ann.plain.create_room(&Room { name: "ops", encrypted: true, invite: &[&ben_id] });
+    let room = ann.plain.create_room(&Room {
+        name: "ops",
+        encrypted: true,
+        invite: &[&ben_id],
+        ..Room::default()
+    });
     ben.plain.join(&room);
     ann.knows(&room, &ben_id);
     ben.knows(&room, &ann_id);

@@ -1,0 +1,193 @@
+//! What befalls rooms: holes in their timelines, and other rooms that take their place.
+//!
+//! A room is what the log says it became: configuration names it once, and holds for every room that followed it.
+
+use super::{Error, Kernel, Tried, sheet, write};
+use crate::adapter::{Gap, Upgrade};
+use crate::domain::event::{
+    Event, GapAbandoned, GapFilled, MessageQueued, Meta, NewEvent, RoomUpgraded,
+};
+use crate::domain::id::{DedupeKey, RoomId, StreamName, Version};
+use crate::domain::message::Doc;
+use crate::store::{Direction, Expected, ReadError, Write};
+
+/// Most upgrades of one room that are followed in a row; a ring of them ends there too.
+pub const UPGRADES_MAX: usize = 32;
+
+impl Kernel {
+    /// Whether a list of ids and names has this room, or one that it replaces; what a room calls itself counts for nothing.
+    pub fn listed(&self, list: &[String], room: &RoomId) -> bool {
+        let known = self.rooms.read().expect("nobody panics with them").clone();
+        list.iter().any(|name| {
+            let listed = known.get(name).cloned().unwrap_or_else(|| RoomId(name.clone()));
+            let rooms = self.succession(&listed).unwrap_or_else(|error| {
+                tracing::error!(%error, "upgrades of rooms cannot be read");
+                vec![listed]
+            });
+            rooms.contains(room)
+        })
+    }
+
+    /// The management room as it is today.
+    pub fn management_room(&self) -> Result<Option<RoomId>, ReadError> {
+        let configured = self.settings.management_room.as_ref();
+        configured.map(|room| self.current_room(room)).transpose()
+    }
+
+    /// The room that stands for this one today.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn current_room(&self, room: &RoomId) -> Result<RoomId, ReadError> {
+        Ok(self.succession(room)?.pop().unwrap_or_else(|| room.clone()))
+    }
+
+    /// A room and those that took its place one after the other, as far as the bot followed them.
+    fn succession(&self, room: &RoomId) -> Result<Vec<RoomId>, ReadError> {
+        let mut rooms = vec![room.clone()];
+        while let Some(last) = rooms.last().filter(|_| rooms.len() <= UPGRADES_MAX) {
+            let next = self.last_upgrade(last)?.map(|(upgraded, _)| upgraded);
+            match next.filter(|next| next.followed && !rooms.contains(&next.to)) {
+                Some(next) => rooms.push(next.to),
+                None => break,
+            }
+        }
+        Ok(rooms)
+    }
+
+    /// What was last recorded of a room's replacement.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn upgrade_of(&self, room: &RoomId) -> Result<Option<RoomUpgraded>, ReadError> {
+        Ok(self.last_upgrade(room)?.map(|(upgraded, _)| upgraded))
+    }
+
+    fn last_upgrade(&self, room: &RoomId) -> Result<Option<(RoomUpgraded, Version)>, ReadError> {
+        let last = self.store.read(&self.upgrades(room), Version::END, Direction::Backward, 1)?;
+        Ok(last.first().and_then(|recorded| match recorded.event() {
+            Some(Event::RoomUpgraded(upgraded)) => Some((upgraded.clone(), recorded.id.version)),
+            _ => None,
+        }))
+    }
+
+    /// Records what became of a hole; that one stays is told to the owner, once a day for a room.
+    ///
+    /// # Errors
+    /// [`Error`] if the log fails.
+    pub(super) async fn gap(&self, gap: Gap) -> Result<(), Error> {
+        let Gap { room, from, events, pages, abandoned } = gap;
+        let how = if abandoned.is_some() { "abandoned" } else { "filled" };
+        let key = DedupeKey::new(&["gap", room.as_str(), &from, how]);
+        let tag = self.store.key().dedupe(&DedupeKey::new(&["room", room.as_str()]));
+        let notice = abandoned.as_ref().map(|reason| {
+            format!(
+                "Something that was said in the room {room} may be missing: {reason}. \
+                 Who is not answered there should say it again."
+            )
+        });
+        let meta = about(&room);
+        let event = match abandoned {
+            Some(reason) => NewEvent::with(&meta, GapAbandoned { room, events, pages, reason }),
+            None => NewEvent::with(&meta, GapFilled { room, events, pages }),
+        };
+        let stream = StreamName::room(&tag);
+        self.append(vec![Write {
+            stream,
+            expected: Expected::Any,
+            key: Some(key),
+            events: vec![event],
+        }])
+        .await?;
+        match notice {
+            Some(notice) => self.notify(&notice).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Records that a room was replaced, and says so there and to the owner, all at once; what is known is left out.
+    ///
+    /// # Errors
+    /// [`Error`] if the log fails.
+    pub(super) async fn upgrade(&self, upgrade: Upgrade, name: &str) -> Result<(), Error> {
+        let last = self.last_upgrade(&upgrade.room)?;
+        let same = |last: &RoomUpgraded| last.to == upgrade.to && last.followed == upgrade.followed;
+        if last.as_ref().is_some_and(|(last, _)| same(last)) {
+            return Ok(());
+        }
+        let (expected, nth) = match &last {
+            Some((_, version)) => (Expected::Exact(*version), version.0 + 1),
+            None => (Expected::NoStream, 0),
+        };
+        let stream = self.upgrades(&upgrade.room);
+        let cause = format!("{stream}/{nth}");
+        let management = self.management_room()?;
+        let of_management = management.as_ref() == Some(&upgrade.room);
+        let mut writes = vec![];
+        if upgrade.followed {
+            let text = followed_here(&upgrade, name, of_management);
+            writes.push(self.say(&cause, "here", &upgrade.to, name, &text));
+        }
+        if let Some(management) = management.filter(|_| !(of_management && upgrade.followed)) {
+            let text = told_owner(&upgrade, name);
+            writes.push(self.say(&cause, "owner", &management, "management", &text));
+        }
+        let meta = about(&upgrade.room);
+        let Upgrade { room, to, followed, reason } = upgrade;
+        let event = NewEvent::with(&meta, RoomUpgraded { room, to, followed, reason });
+        writes.insert(0, write(stream, expected, vec![event]));
+        match self.append(writes).await? {
+            Tried::Done => {}
+            Tried::Moved => tracing::warn!("an upgrade was recorded meanwhile"),
+            Tried::TooMuch(why) => tracing::error!(why, "an upgrade cannot be recorded"),
+        }
+        Ok(())
+    }
+
+    fn say(&self, cause: &str, place: &str, room: &RoomId, name: &str, text: &str) -> Write {
+        let message = self.store.key().message(cause, place);
+        let queued = MessageQueued {
+            message,
+            place: Self::alone(room, name),
+            reply_to: None,
+            edits: None,
+            doc: Doc::text(text),
+            notify: vec![],
+            execution: None,
+            question: None,
+        };
+        sheet::queued(&about(room), queued)
+    }
+
+    fn upgrades(&self, room: &RoomId) -> StreamName {
+        let key = DedupeKey::new(&["room", room.as_str()]);
+        StreamName::upgrade(&self.store.key().dedupe(&key))
+    }
+}
+
+/// What is said in the new room.
+fn followed_here(upgrade: &Upgrade, name: &str, of_management: bool) -> String {
+    let old = &upgrade.room;
+    let what = if of_management { "It is my management room now" } else { "I came with it" };
+    format!(
+        "This room replaces {name} ({old}). {what}: what my configuration says of the old room holds here."
+    )
+}
+
+/// What the owner is told.
+fn told_owner(upgrade: &Upgrade, name: &str) -> String {
+    let Upgrade { room, to, followed, reason } = upgrade;
+    match followed {
+        true => format!(
+            "The room {name} ({room}) was replaced by {to}. I am there now, and what my configuration says of the old room holds there."
+        ),
+        false => format!(
+            "The room {name} ({room}) was replaced by {to}, and I am not there: {reason}. An invitation into it is enough."
+        ),
+    }
+}
+
+/// What stands beside an event about a room.
+fn about(room: &RoomId) -> Meta {
+    Meta { room: Some(room.clone()), ..Meta::default() }
+}
