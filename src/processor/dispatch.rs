@@ -125,10 +125,11 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let questions = self.questions(&origin.place.room, origin.target)?;
         let offered = self.scripts.offered();
+        let settings = self.settings();
         let view = View {
             catalog: &offered.catalog,
             questions: &questions,
-            prefix: &self.settings.prefix,
+            prefix: &settings.prefix,
             open_executions: self.agenda(|agenda| agenda.open_executions()),
             now: self.clock.now(),
             listed: &|list, room| self.listed(list, room),

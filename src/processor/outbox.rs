@@ -96,7 +96,7 @@ impl Kernel {
 
     /// What cannot be said in its room is told in the management room, except what was meant for that one.
     async fn tell_of_failure(&self, queued: &MessageQueued, reason: &str) -> Result<(), Error> {
-        if self.settings.management_room.as_ref() == Some(&queued.place.room) {
+        if self.settings().management_room.as_ref() == Some(&queued.place.room) {
             return Ok(());
         }
         let execution = queued.execution.as_ref().map(|id| format!(", execution {}", id.short()));

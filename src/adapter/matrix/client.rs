@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use matrix_sdk::Client;
 use matrix_sdk::authentication::matrix::MatrixSession;
@@ -55,10 +55,10 @@ impl Default for MatrixSettings {
 pub struct Matrix {
     pub(super) client: Client,
     pub(super) user: OwnedUserId,
-    pub(super) settings: MatrixSettings,
-    pub(super) management_room: Option<RoomId>,
+    settings: RwLock<Arc<MatrixSettings>>,
     pub(super) intake: Arc<dyn Intake>,
     pub(super) ready: watch::Sender<bool>,
+    pub(super) alive: watch::Sender<Instant>,
     pub(super) invited: Notify,
     pub(super) joined: Mutex<Joined>,
 }
@@ -187,10 +187,10 @@ impl Matrix {
         Ok(Arc::new(Self {
             client,
             user: me.user_id,
-            settings,
-            management_room,
+            settings: RwLock::new(Arc::new(MatrixSettings { management_room, ..settings })),
             intake,
             ready: watch::Sender::new(false),
+            alive: watch::Sender::new(Instant::now()),
             invited: Notify::new(),
             joined: Mutex::default(),
         }))
@@ -208,9 +208,24 @@ impl Matrix {
         Some(RoomId(resolved.room_id.to_string()))
     }
 
+    /// What is configured now.
+    pub fn settings(&self) -> Arc<MatrixSettings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes by other settings from now on; another homeserver needs another connection.
+    pub fn reconfigure(&self, settings: MatrixSettings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
     /// Where the bot reports to its owner.
-    pub fn management_room(&self) -> Option<&RoomId> {
-        self.management_room.as_ref()
+    pub fn management_room(&self) -> Option<RoomId> {
+        self.settings().management_room.clone()
+    }
+
+    /// Changes with every step of the reading loop: an answer, a failure, a pause.
+    pub fn alive(&self) -> watch::Receiver<Instant> {
+        self.alive.subscribe()
     }
 
     /// Becomes true when the first sync is through.

@@ -43,6 +43,7 @@ impl Matrix {
                 continue;
             };
             let events = self.events(&room, update, since).await?;
+            self.alive.send_replace(std::time::Instant::now());
             let triggers = self.triggers(&room, events).await;
             harvest.receipts.extend(triggers.last().and_then(Receipt::of));
             harvest.triggers.extend(triggers);

@@ -148,7 +148,7 @@ pub async fn login(request: LoginRequest) -> Result<LoginReport, LoginError> {
     let owner = request.owner.as_ref().map(owner).transpose()?;
     let dir = matrix_dir(&request.data_dir);
     let folder = |source| LoginError::Folder { dir: request.data_dir.clone(), source };
-    std::fs::create_dir_all(&request.data_dir).map_err(folder)?;
+    private_dir(&request.data_dir).map_err(folder)?;
     let beside = tempfile::Builder::new().prefix("matrix-login-").tempdir_in(&request.data_dir);
     let beside = beside.map_err(folder)?;
     let passphrase = passphrase()?;
@@ -244,6 +244,12 @@ fn keep(beside: &Path, dir: &Path) -> io::Result<()> {
     sync_dir(beside)?;
     std::fs::rename(beside, dir)?;
     sync_dir(dir.parent().unwrap_or(Path::new(".")))
+}
+
+/// Makes a folder that only its owner can enter, if it is missing.
+fn private_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// A passphrase that nobody types.

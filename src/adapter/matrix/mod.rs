@@ -24,7 +24,7 @@ mod timeline;
 mod trouble;
 
 pub use client::{ConnectError, Matrix, MatrixSettings};
-pub use doctor::{Finding, check};
+pub use doctor::{Finding, Level, check, private};
 pub use login::{LoginError, LoginReport, LoginRequest, login};
 pub use session::{Secret, Session, SessionError};
 pub use sync::SyncError;

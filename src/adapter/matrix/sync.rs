@@ -77,9 +77,10 @@ impl Reader<'_> {
     async fn run(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), SyncError> {
         while !*stop.borrow() {
             let read = tokio::select! {
-                read = self.read() => read?,
+                read = self.step() => read?,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
+            self.matrix.alive.send_replace(Instant::now());
             if let Some((harvest, position)) = read {
                 self.record(harvest, position).await?;
                 self.matrix.ready.send_replace(true);
@@ -87,6 +88,17 @@ impl Reader<'_> {
             }
         }
         self.record_position().await
+    }
+
+    /// One sync, unless nothing can be taken in now; `None` after a pause or a failure that passes.
+    async fn step(&mut self) -> Result<Option<(Harvest, Position)>, SyncError> {
+        match self.matrix.intake.closed().await? {
+            None => self.read().await,
+            Some(pause) => {
+                tokio::time::sleep(pause).await;
+                Ok(None)
+            }
+        }
     }
 
     /// One sync with its gaps filled; `None` after a failure that passes.
@@ -105,7 +117,7 @@ impl Reader<'_> {
     /// The first sync does not wait for something to happen, so that the bot is ready soon.
     fn settings(&self) -> SyncSettings {
         let patient = *self.matrix.ready.borrow();
-        let timeout_ms = if patient { self.matrix.settings.sync_timeout_ms } else { 0 };
+        let timeout_ms = if patient { self.matrix.settings().sync_timeout_ms } else { 0 };
         let token = self.position.as_ref().map(|position| position.token.clone());
         SyncSettings::new()
             .timeout(Duration::from_millis(timeout_ms))
@@ -131,8 +143,18 @@ impl Reader<'_> {
             FAILURES_MAX => tracing::error!(failures, reason, wait_ms, "sync keeps failing"),
             _ => tracing::warn!(failures, reason, wait_ms, "sync failed"),
         }
-        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        self.wait(Duration::from_millis(wait_ms)).await;
         Ok(())
+    }
+
+    /// Waits; a long wait is no standstill.
+    async fn wait(&self, mut left: Duration) {
+        while !left.is_zero() {
+            let part = left.min(Duration::from_secs(30));
+            tokio::time::sleep(part).await;
+            left -= part;
+            self.matrix.alive.send_replace(Instant::now());
+        }
     }
 
     /// Hands over what was read, and then says in the rooms that it was read.

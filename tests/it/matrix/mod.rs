@@ -7,4 +7,5 @@ mod invites;
 mod kill;
 mod misuse;
 mod people;
+mod running;
 mod scene;
