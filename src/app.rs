@@ -1,26 +1,37 @@
 //! Wires the parts, starts them, and stops them in order.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::adapter::matrix::{ConnectError, Matrix, MatrixSettings, Session, SyncError};
+use self::reload::Reload;
+use self::tend::Tend;
+
+use crate::adapter::matrix::{ConnectError, Matrix, Session, SyncError};
+use crate::adapter::service::ServiceManager;
 use crate::adapter::{Chat, Outgoing, SendError};
 use crate::config::Config;
 use crate::control;
 use crate::domain::id::{PostId, RoomId, Timestamp};
 use crate::processor::action::Processes;
 use crate::processor::intake::Ear;
+use crate::processor::pause::Guard;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, ExecRooms, Kernel, Settings, schedule};
+use crate::processor::{self, Kernel, Settings, schedule};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
+use crate::store::space::{DiskOf, Reserve, Space};
 use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Options};
+
+mod reload;
+mod tend;
+
+pub use reload::Load;
 
 /// The scripts that come with the program, by file name.
 pub const SHIPPED: &[(&str, &str)] = &[
@@ -116,6 +127,9 @@ pub enum RunError {
     /// The log failed under the bot.
     #[error("the log has failed: {0}")]
     Log(String),
+    /// Signals cannot be received.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
     /// The socket cannot be made.
     #[error("cannot make `{}`: {source}", .path.display())]
     Socket {
@@ -172,49 +186,68 @@ impl Chat for Line {
 pub async fn run(
     config: &Config,
     paths: &Paths,
+    load: Load<'_>,
     mut ready: impl FnMut(&str, &[Problem]),
 ) -> Result<(), RunError> {
+    let manager = ServiceManager::of_environment();
+    let (stop, stopping) = watch::channel(false);
+    // From here on no signal ends the process by itself.
+    let signals = signals(stop.clone()).map_err(RunError::Signals)?;
+    let hang_ups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
+    manager.status("Opening the log");
+    if let Ok(room) = DiskOf(paths.data.clone()).room() {
+        // A full disk must not keep the bot from saying so.
+        let _ = Reserve::of(&paths.data).tend(room);
+    }
     let (store, opened) = open_log(&paths.data)?;
     told(&opened);
     let store = Arc::new(store);
     let line = Arc::new(Line::default());
     let session = Session::load(&paths.data).map_err(ConnectError::from)?;
     let of_login = session.and_then(|session| session.management_room);
-    let management_room = config.management_room.clone().map(RoomId).or(of_login);
-    let settings = Settings {
-        prefix: config.prefix.clone(),
-        exec_rooms: ExecRooms::Listed(config.rooms_exec.clone()),
-        management_room: management_room.clone(),
-        run_within_ms: config.catchup_run_within_ms,
-    };
+    let (settings, of_matrix) = reload::settings(config, of_login.as_ref());
     let (kernel, problems) = kernel(store.clone(), &paths.scripts, line.clone(), settings)?;
-    let ear = Arc::new(Ear::new(kernel.clone()));
-    let settings = MatrixSettings {
-        homeserver: config.homeserver.clone(),
-        invites_allow: config.invites_allow.clone(),
-        management_room,
-        ..MatrixSettings::default()
+    let reserve = Some(Reserve::of(&paths.data));
+    let guard = Guard::new(Arc::new(DiskOf(paths.data.clone())), reserve);
+    let ear = Arc::new(Ear::new(kernel.clone()).guarded(guard));
+    manager.status("Connecting to the homeserver");
+    let matrix = tokio::select! {
+        connected = Matrix::connect(&paths.data, of_matrix, ear.clone()) => connected?,
+        () = stopped(&stopping) => {
+            store.close();
+            return Ok(());
+        }
     };
-    let matrix = Matrix::connect(&paths.data, settings, ear.clone()).await?;
     // The line is empty until here: nobody else fills it.
     let _ = line.0.set(matrix.clone());
-    resolve_rooms(&kernel, &matrix, config).await;
+    reload::resolve_rooms(&kernel, &matrix, config).await;
     for problem in &problems {
         kernel.notify(&format!("A script is left out.\n{problem}")).await?;
     }
-    let (stop, stopping) = watch::channel(false);
     let socket = control::serve(store.clone(), &paths.data, stopping.clone())
         .map_err(|source| RunError::Socket { path: control::path(&paths.data), source })?;
     let user = matrix.user_id();
     let mut first_sync = matrix.ready();
     let mut failure = store.failure();
-    let signals = signals(stop.clone());
     let mut work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
-    let mut stopped = stop.subscribe();
+    let asked_to_stop = stop.subscribe();
+    let tend = Tend {
+        manager: &manager,
+        hang_ups,
+        reload: Reload {
+            kernel: kernel.clone(),
+            matrix: matrix.clone(),
+            load,
+            config: config.clone(),
+            of_login,
+        },
+        alive: matrix.alive(),
+        status: format!("Listening as {user}"),
+    };
     let ended: Result<(), RunError> = tokio::select! {
-        _ = stopped.wait_for(|stop| *stop) => Ok(()),
+        () = stopped(&asked_to_stop) => Ok(()),
         failed = failure.wait_for(Option::is_some) => {
             let reason = failed.ok().and_then(|reason| reason.clone());
             Err(RunError::Log(reason.unwrap_or_default()))
@@ -224,10 +257,12 @@ pub async fn run(
         () = async {
             if first_sync.wait_for(|ready| *ready).await.is_ok() {
                 ready(user.as_str(), &problems);
+                tend.run().await;
             }
             std::future::pending::<()>().await;
         } => Ok(()),
     };
+    manager.stopping();
     stop.send_replace(true);
     signals.abort();
     socket.abort();
@@ -250,23 +285,6 @@ pub async fn run(
     ended.and(rest).and(kept.map_err(RunError::from))
 }
 
-/// Asks the homeserver which rooms the names in the configuration and the scripts stand for.
-async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Config) {
-    let offered = kernel.scripts.offered();
-    let of_scripts = offered.catalog.aliases.iter().flat_map(|alias| &alias.rooms);
-    let names: BTreeSet<&String> =
-        config.rooms_exec.iter().chain(of_scripts).filter(|name| name.starts_with('#')).collect();
-    for name in names {
-        match matrix.resolve(name).await {
-            Some(room) => {
-                let mut rooms = kernel.rooms.write().expect("nobody panics with them");
-                rooms.insert(name.clone(), room);
-            }
-            None => tracing::warn!(name, "no room has this name: it counts as no room"),
-        }
-    }
-}
-
 /// The result of a task, or its panic.
 fn flat<T, E>(done: Result<Result<T, E>, tokio::task::JoinError>) -> Result<T, E> {
     match done {
@@ -275,16 +293,16 @@ fn flat<T, E>(done: Result<Result<T, E>, tokio::task::JoinError>) -> Result<T, E
     }
 }
 
+/// Ends when the bot is asked to stop.
+async fn stopped(stop: &watch::Receiver<bool>) {
+    // Nobody is left to ask: that is an end too.
+    let _ = stop.clone().wait_for(|stop| *stop).await;
+}
+
 /// The first signal asks the bot to stop; the second ends it at once.
-fn signals(stop: watch::Sender<bool>) -> tokio::task::JoinHandle<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    tokio::spawn(async move {
-        let (Ok(mut term), Ok(mut int)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            tracing::error!("signals cannot be received");
-            return;
-        };
+fn signals(stop: watch::Sender<bool>) -> std::io::Result<tokio::task::JoinHandle<()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(tokio::spawn(async move {
         for second in [false, true] {
             tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
             if second {
@@ -293,7 +311,7 @@ fn signals(stop: watch::Sender<bool>) -> tokio::task::JoinHandle<()> {
             tracing::info!("stopping");
             stop.send_replace(true);
         }
-    })
+    }))
 }
 
 /// Says what was found when the log was opened.

@@ -105,6 +105,10 @@ pub const KEYS: &[Key] = &[
     },
 ];
 
+/// The keys whose change takes effect at the next start; SIGHUP reloads all others.
+pub const RESTART: &[(&str, &str)] =
+    &[("paths", "data"), ("paths", "scripts"), ("matrix", "homeserver"), ("matrix", "user")];
+
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -167,6 +171,19 @@ impl Config {
             values.insert((key.table, key.name), value);
         }
         Ok(Self::from_values(&values))
+    }
+
+    /// Which keys differ from an older configuration and need a restart.
+    pub fn needs_restart(&self, old: &Self) -> Vec<String> {
+        let differs = |table: &str, name: &str| match (table, name) {
+            ("paths", "data") => self.data != old.data,
+            ("paths", "scripts") => self.scripts != old.scripts,
+            ("matrix", "homeserver") => self.homeserver != old.homeserver,
+            ("matrix", "user") => self.user != old.user,
+            _ => false,
+        };
+        let differing = RESTART.iter().filter(|(table, name)| differs(table, name));
+        differing.map(|(table, name)| format!("{table}.{name}")).collect()
     }
 
     fn from_values(values: &BTreeMap<(&str, &str), Value>) -> Self {
@@ -318,6 +335,7 @@ pub fn reference() -> String {
          The file is TOML. It is the one given with `--config`, else `$BEADLE_CONFIG`, else `beadle.toml` in the current\n\
          directory, else `~/.config/beadle/beadle.toml`. An environment variable overrides the file; a list is given there\n\
          with commas. `beadle init` writes a file with every key as a comment.\n\n\
+         A running bot reads the file again on SIGHUP (see [running.md](running.md)), except for the keys marked *restart*.\n\n\
          | key | takes | default | environment | what it is for |\n| --- | --- | --- | --- | --- |\n",
     );
     for key in KEYS {
@@ -327,8 +345,9 @@ pub fn reference() -> String {
             Kind::Duration => "time span",
         };
         let (table, name, default, help) = (key.table, key.name, key.default, key.help);
+        let restart = if RESTART.contains(&(table, name)) { " *restart*" } else { "" };
         text.push_str(&format!(
-            "| `{table}.{name}` | {kind} | `{default}` | `{}` | {help} |\n",
+            "| `{table}.{name}` | {kind} | `{default}` | `{}` | {help}{restart} |\n",
             variable(key)
         ));
     }
@@ -376,6 +395,27 @@ mod tests {
             ("?", vec!["#a".to_owned(), "#b".into()])
         );
         assert_eq!(config.homeserver, None);
+    }
+
+    #[test]
+    fn some_changes_need_a_restart() {
+        let read = |text: &str| Config::from_values(&parse(text, "c").expect("it is right"));
+        let old = read("[bot]\nprefix = \"!\"\n[matrix]\nhomeserver = \"a.org\"");
+        for (text, want) in [
+            ("[bot]\nprefix = \"?\"\n[matrix]\nhomeserver = \"a.org\"", vec![]),
+            ("[matrix]\nhomeserver = \"b.org\"", vec!["matrix.homeserver"]),
+            (
+                "[paths]\ndata = \"/d\"\nscripts = \"/s\"",
+                vec!["paths.data", "paths.scripts", "matrix.homeserver"],
+            ),
+            ("[matrix]\nhomeserver = \"a.org\"\nuser = \"@b:a.org\"", vec!["matrix.user"]),
+        ] {
+            assert_eq!(read(text).needs_restart(&old), want, "{text:?}");
+        }
+        let known = |(table, name): &(&str, &str)| {
+            KEYS.iter().any(|key| (key.table, key.name) == (*table, *name))
+        };
+        assert!(RESTART.iter().all(known), "{RESTART:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::domain::trigger::Trigger;
 pub mod matrix;
 pub mod process;
 pub mod render;
+pub mod service;
 pub mod terminal;
 
 /// Most triggers in one hand-over.
@@ -29,6 +30,11 @@ pub struct Incoming {
 pub trait Intake: Send + Sync {
     /// Records triggers and the position behind them; known ones are left out.
     fn record(&self, incoming: Incoming) -> BoxFuture<'_, Result<(), IntakeError>>;
+
+    /// How long to wait before anything is brought, if nothing can be taken in now; to be asked before each look outside.
+    fn closed(&self) -> BoxFuture<'_, Result<Option<Duration>, IntakeError>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// The last recorded position of the source.
     ///

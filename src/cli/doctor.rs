@@ -1,80 +1,302 @@
 //! `beadle doctor`: one finding for each thing that was looked at, each failure with its remedy.
+//!
+//! It changes nothing, and may be run beside the bot: what needs the log is then asked of the bot itself.
 
-use serde_json::json;
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
-use super::style::out;
+use serde_json::{Value, json};
+
+use super::style::{out, plain, time};
 use super::{Context, Failure};
-use crate::adapter::matrix::{MatrixSettings, check};
+use crate::adapter::matrix::{Finding, Level, MatrixSettings, check, private};
+use crate::control;
 use crate::domain::id::RoomId;
+use crate::query::command::{Refusal, Request, answer, report};
 use crate::script::load::load_folder;
-use crate::store::OpenError;
+use crate::script::problem::Problem;
+use crate::store::space::{DiskOf, FREE_BYTES_MIN, Room, Space};
+use crate::store::{OpenError, verify::verify};
 
-struct Found {
-    name: String,
-    ok: bool,
-    detail: String,
-    remedy: Option<String>,
-}
+/// Most bytes of a log that are verified here; more takes longer than somebody waits.
+pub const VERIFY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// With less free space than this it is time to make room.
+pub const FREE_BYTES_SOON: u64 = 1024 * 1024 * 1024;
+/// With a smaller part of the disk free than this it is time to make room.
+pub const FREE_PERCENT_SOON: u64 = 5;
+/// Messages that wait longer than this to be sent are told.
+pub const UNSENT_MS_MAX: i64 = 60 * 60 * 1000;
+/// How long a running bot may take for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+/// Most findings of a damaged log that are told one by one.
+const DAMAGE_MAX: usize = 5;
+/// Most characters of what was found, in a line for people.
+const DETAIL_CHARS: usize = 400;
 
 /// Looks at everything; the status is 0 only if all of it is as it should be.
 pub fn main(context: &Context) -> Result<u8, Failure> {
-    let mut found = vec![scripts(context)?, log(context)?];
+    let data = context.data()?;
+    let mut found = scripts(context)?;
+    found.extend(files(&data));
+    found.extend(log(&data));
+    found.push(disk(DiskOf(data.clone()).room()));
     let settings = MatrixSettings {
         homeserver: context.config.homeserver.clone(),
         invites_allow: context.config.invites_allow.clone(),
         management_room: context.config.management_room.clone().map(RoomId),
         ..MatrixSettings::default()
     };
-    let matrix = context.runtime()?.block_on(check(&context.data()?, &settings));
-    found.extend(matrix.into_iter().map(|finding| Found {
-        name: finding.name.into(),
-        ok: finding.ok,
-        detail: finding.detail,
-        remedy: finding.remedy,
-    }));
-    for Found { name, ok, detail, remedy } in &found {
-        if context.json() {
-            out!("{}", json!({ "name": name, "ok": ok, "detail": detail, "remedy": remedy }));
-            continue;
-        }
-        out!("{} {name}: {detail}", if *ok { "ok  " } else { "FAIL" });
-        if let Some(remedy) = remedy {
-            out!("     {remedy}");
-        }
-    }
-    Ok(u8::from(found.iter().any(|found| !found.ok)))
+    found.extend(context.runtime()?.block_on(check(&data, &settings)));
+    found.iter().for_each(|finding| show(finding, context.json()));
+    Ok(u8::from(!found.iter().all(Finding::is_good)))
 }
 
-fn scripts(context: &Context) -> Result<Found, Failure> {
+fn show(finding: &Finding, as_json: bool) {
+    let Finding { name, level, detail, remedy } = finding;
+    let (word, shown) = match level {
+        Level::Good => ("good", "ok  "),
+        Level::Warning => ("warning", "warn"),
+        Level::Bad => ("bad", "FAIL"),
+    };
+    if as_json {
+        let ok = finding.is_good();
+        let (detail, remedy) = (detail.trim_end(), remedy.as_deref());
+        out!(
+            "{}",
+            json!({ "name": name, "ok": ok, "level": word, "detail": detail, "remedy": remedy })
+        );
+        return;
+    }
+    out!("{shown} {name}: {}", plain(detail.trim_end(), DETAIL_CHARS));
+    if let Some(remedy) = remedy {
+        out!("     {remedy}");
+    }
+}
+
+/// That all scripts can be loaded.
+fn scripts(context: &Context) -> Result<Vec<Finding>, Failure> {
     let folder = context.scripts()?;
     let (set, problems) = load_folder(&folder);
-    let detail = format!(
-        "{} loaded from {}, {} with problems",
-        set.scripts.len(),
-        folder.display(),
-        problems.len()
-    );
-    let remedy = (!problems.is_empty()).then(|| "`beadle script check` shows them".into());
-    Ok(Found { name: "scripts".into(), ok: problems.is_empty(), detail, remedy })
+    let loaded = format!("{} loaded from {}", set.scripts.len(), folder.display());
+    let mut found = vec![Finding::good("scripts", loaded)];
+    found.extend(problems.iter().map(script));
+    Ok(found)
 }
 
-fn log(context: &Context) -> Result<Found, Failure> {
-    let data = context.data()?;
-    let name = "log".to_owned();
-    if !data.join("log").is_dir() {
-        let detail = format!("there is none yet in {}", data.display());
-        return Ok(Found { name, ok: true, detail, remedy: None });
+fn script(problem: &Problem) -> Finding {
+    let place = match problem.line {
+        0 => problem.file.clone(),
+        line => format!("{}:{line}:{}", problem.file, problem.column),
+    };
+    let remedy = problem.hint.clone();
+    let remedy = remedy.unwrap_or_else(|| "`beadle script check` shows the line".into());
+    Finding::bad("script", format!("{place}: {}", problem.message), remedy)
+}
+
+/// That nobody else can read the data directory and the keys in it.
+fn files(data: &Path) -> Vec<Finding> {
+    let mut found = vec![];
+    if data.is_dir() {
+        found.push(private("data directory", data));
     }
-    Ok(match crate::app::open_log(&data) {
-        Ok(_) => Found { name, ok: true, detail: "it can be opened".into(), remedy: None },
-        Err(OpenError::Locked { .. }) => {
-            Found { name, ok: true, detail: "a running bot has it".into(), remedy: None }
+    for (name, file) in [("keys of the log", "keys.bin"), ("keys of people", "subjects.bin")] {
+        let path = data.join(file);
+        found.extend(path.exists().then(|| private(name, &path)));
+    }
+    found
+}
+
+/// That the log is whole, and that nothing in it waits to be said.
+fn log(data: &Path) -> Vec<Finding> {
+    let log = data.join("log");
+    if !log.is_dir() {
+        return vec![Finding::good("log", format!("there is none yet in {}", data.display()))];
+    }
+    let bytes = folder_bytes(&log);
+    if bytes > VERIFY_BYTES_MAX {
+        let detail = format!("{} MiB: `beadle log verify` checks it all", bytes / 1024 / 1024);
+        return vec![Finding::good("log", detail), ask(data, Request::Unsent, outbox)];
+    }
+    let verified = ask(data, Request::LogVerify, verified);
+    let whole = verified.is_good();
+    let mut found = vec![verified];
+    if whole {
+        found.push(ask(data, Request::Unsent, outbox));
+    }
+    found
+}
+
+/// The size of the files of a folder.
+fn folder_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
+}
+
+/// Asks the running bot, or the log itself when no bot runs.
+fn ask(data: &Path, request: Request, found: fn(&Value) -> Finding) -> Finding {
+    let (tell, told) = channel();
+    let of = data.to_owned();
+    std::thread::spawn(move || tell.send(row(&of, &request)));
+    match told.recv_timeout(ANSWER_WITHIN) {
+        Ok(Ok(row)) => found(&row),
+        Ok(Err(finding)) => finding,
+        Err(_) => {
+            let detail = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
+            Finding::bad("log", detail, "is the bot or its disk overloaded? restart the bot")
         }
-        Err(error) => Found {
-            name,
-            ok: false,
-            detail: error.to_string(),
-            remedy: Some("`beadle log verify` says more; restore a backup if it is damaged".into()),
-        },
-    })
+    }
+}
+
+fn row(data: &Path, request: &Request) -> Result<Value, Finding> {
+    let mut last = Value::Null;
+    let mut emit = |row| last = row;
+    let answered = match control::ask(data, request, &mut emit) {
+        Ok(Some(answered)) => answered,
+        Ok(None) if matches!(request, Request::LogVerify) => {
+            let verified = verify(data, &crate::app::surroundings());
+            return verified.map(|verified| report(&verified)).map_err(refused);
+        }
+        Ok(None) => {
+            let (store, _) = crate::app::open_log(data).map_err(refused)?;
+            answer(&store, request, &mut emit)
+        }
+        Err(error) => {
+            let remedy = "the bot's process may have just ended: try again";
+            return Err(Finding::bad("log", format!("the bot gave no answer: {error}"), remedy));
+        }
+    };
+    match answered {
+        Ok(()) => Ok(last),
+        Err(Refusal::Damaged(why)) => Err(damaged(why)),
+        Err(Refusal::NotFound(why) | Refusal::Unreadable(why)) => {
+            Err(Finding::bad("log", why, "restart the bot; it looks at its log when it starts"))
+        }
+    }
+}
+
+fn refused(error: OpenError) -> Finding {
+    match &error {
+        OpenError::Damaged { .. } => damaged(error.to_string()),
+        OpenError::Locked { .. } => {
+            let remedy = "if that process is a bot that hangs, restart it; `beadle chat` does not answer either";
+            Finding::bad("log", error.to_string(), remedy)
+        }
+        OpenError::Io { .. } | OpenError::Store(_) => {
+            let remedy = "check the owner of the data directory and its disk";
+            Finding::bad("log", error.to_string(), remedy)
+        }
+    }
+}
+
+fn damaged(what: String) -> Finding {
+    let remedy = "stop the bot, keep a copy of the data directory, and restore a backup of `log`, `keys.bin`, `subjects.bin` and `blobs`";
+    Finding::bad("log", what, remedy)
+}
+
+/// What a verification says.
+fn verified(row: &Value) -> Finding {
+    let findings = row["findings"].as_array().cloned().unwrap_or_default();
+    if findings.is_empty() {
+        return Finding::good("log", format!("{} events, all as they were written", row["events"]));
+    }
+    let text = |finding: &Value, part: &str| finding[part].as_str().unwrap_or("").to_owned();
+    let told = findings.iter().take(DAMAGE_MAX);
+    let told = told.map(|finding| format!("{}: {}", text(finding, "place"), text(finding, "what")));
+    let mut told: Vec<String> = told.collect();
+    if findings.len() > DAMAGE_MAX {
+        told.push(format!("and {} more", findings.len() - DAMAGE_MAX));
+    }
+    damaged(told.join("; "))
+}
+
+/// That what the bot decided to say is sent.
+fn outbox(row: &Value) -> Finding {
+    let now_ms = crate::app::surroundings().clock.now().0;
+    let (unsent, oldest_ms) = (row["unsent"].as_u64().unwrap_or(0), row["oldest_ms"].as_i64());
+    match oldest_ms {
+        Some(oldest_ms) if now_ms.saturating_sub(oldest_ms) > UNSENT_MS_MAX => {
+            let detail =
+                format!("{unsent} messages are not sent, the oldest since {}", time(oldest_ms));
+            let remedy = "the bot's trace output says why: no connection, or no keys for a room; a bot that is stopped sends them when it starts";
+            Finding::warning("outbox", detail, remedy)
+        }
+        _ => Finding::good("outbox", format!("{unsent} messages wait to be sent")),
+    }
+}
+
+/// That the disk has room.
+fn disk(room: std::io::Result<Room>) -> Finding {
+    let name = "disk";
+    let room = match room {
+        Ok(room) => room,
+        Err(error) => {
+            let remedy = "is the data directory there? `beadle login` makes it";
+            return Finding::bad(name, error.to_string(), remedy);
+        }
+    };
+    let percent = room.free_bytes.saturating_mul(100) / room.total_bytes.max(1);
+    let detail = format!("{} MiB free, {percent} %", room.free_bytes / 1024 / 1024);
+    let remedy = format!(
+        "make room: with less than {} MiB the bot takes nothing new in",
+        FREE_BYTES_MIN / 1024 / 1024
+    );
+    match room.free_bytes {
+        free if free < FREE_BYTES_MIN => Finding::bad(name, detail, remedy),
+        free if free < FREE_BYTES_SOON || percent < FREE_PERCENT_SOON => {
+            Finding::warning(name, detail, remedy)
+        }
+        _ => Finding::good(name, detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_fills_up_is_told_in_time() {
+        const GIB: u64 = 1024 * 1024 * 1024;
+        for (free_bytes, total_bytes, want) in [
+            (100 * GIB, 200 * GIB, Level::Good),
+            (FREE_BYTES_SOON, 10 * GIB, Level::Good),
+            (FREE_BYTES_SOON - 1, 10 * GIB, Level::Warning),
+            (9 * GIB, 200 * GIB, Level::Warning),
+            (10 * GIB, 200 * GIB, Level::Good),
+            (FREE_BYTES_MIN, 10 * GIB, Level::Warning),
+            (FREE_BYTES_MIN - 1, 10 * GIB, Level::Bad),
+            (0, 0, Level::Bad),
+        ] {
+            let finding = disk(Ok(Room { free_bytes, total_bytes }));
+            assert_eq!(finding.level, want, "{free_bytes} of {total_bytes}: {finding:?}");
+            assert_eq!(finding.remedy.is_some(), want != Level::Good);
+        }
+        assert_eq!(disk(Err(std::io::Error::other("no"))).level, Level::Bad);
+    }
+
+    #[test]
+    fn messages_that_wait_too_long_are_told() {
+        let now_ms = crate::app::surroundings().clock.now().0;
+        for (oldest_ms, want) in [
+            (json!(null), Level::Good),
+            (json!(now_ms - UNSENT_MS_MAX + 60_000), Level::Good),
+            (json!(now_ms - UNSENT_MS_MAX - 60_000), Level::Warning),
+        ] {
+            let finding = outbox(&json!({ "unsent": 2, "oldest_ms": oldest_ms }));
+            assert_eq!(finding.level, want, "{oldest_ms}: {finding:?}");
+        }
+    }
+
+    #[test]
+    fn damage_is_told_up_to_a_bound() {
+        for (count, want) in
+            [(0, "7 events"), (1, "f:0: w"), (DAMAGE_MAX + 3, "f:4: w; and 3 more")]
+        {
+            let findings: Vec<Value> =
+                (0..count).map(|n| json!({ "place": format!("f:{n}"), "what": "w" })).collect();
+            let finding = verified(&json!({ "events": 7, "findings": findings }));
+            assert!(finding.detail.contains(want), "{count}: {finding:?}");
+            assert_eq!(finding.is_good(), count == 0);
+        }
+    }
 }

@@ -177,6 +177,15 @@ impl Context {
         Ok(Self { global, config, config_file })
     }
 
+    /// Reads the configuration again, from where it came.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first thing that is wrong.
+    pub fn read_config(&self) -> Result<Config, ConfigError> {
+        let environment: BTreeMap<String, String> = std::env::vars().collect();
+        Config::load(self.config_file.as_deref(), &environment)
+    }
+
     /// Whether JSON is wanted.
     pub fn json(&self) -> bool {
         self.global.json
@@ -210,7 +219,9 @@ impl Context {
         if here.is_dir() {
             return Ok(here);
         }
-        let shipped = self.data()?.join("scripts");
+        let data = self.data()?;
+        crate::store::disk::make_dir(&data)?;
+        let shipped = data.join("scripts");
         crate::app::unpack_scripts(&shipped)?;
         Ok(shipped)
     }

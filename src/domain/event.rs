@@ -98,6 +98,8 @@ events! {
     ClockStepped "clock_stepped" 1 Open,
     SyncAdvanced "sync_advanced" 1 Open,
     ScriptKept "script_kept" 1 Open,
+    IntakePaused "intake_paused" 1 Open,
+    IntakeResumed "intake_resumed" 1 Open,
     InviteDecided "invite_decided" 1 Sealed,
     GapFilled "gap_filled" 1 Sealed,
     GapAbandoned "gap_abandoned" 1 Sealed,
@@ -174,6 +176,20 @@ pub struct ClockStepped {
 pub struct SyncAdvanced {
     /// The homeserver's `next_batch`.
     pub token: String,
+}
+
+/// Nothing new is taken in: the disk of the data directory is nearly full.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntakePaused {
+    /// What was still free.
+    pub free_bytes: u64,
+}
+
+/// There is room again, and what happened meanwhile is taken in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntakeResumed {
+    /// What was free.
+    pub free_bytes: u64,
 }
 
 /// The source of a script version that executions are pinned to.

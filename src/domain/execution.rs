@@ -193,6 +193,8 @@ impl Execution {
             | Event::ClockStepped(_)
             | Event::SyncAdvanced(_)
             | Event::ScriptKept(_)
+            | Event::IntakePaused(_)
+            | Event::IntakeResumed(_)
             | Event::InviteDecided(_)
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)

@@ -89,6 +89,11 @@ impl StreamName {
         Self("sync-matrix".into())
     }
 
+    /// The stream that says when nothing new is taken in.
+    pub fn intake() -> Self {
+        Self("intake-main".into())
+    }
+
     /// The stream in which the log speaks of itself.
     pub fn log() -> Self {
         Self("log-main".into())

@@ -146,10 +146,11 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let questions = self.questions(&origin.place.room, origin.target)?;
         let offered = self.scripts.offered();
+        let settings = self.settings();
         let view = View {
             catalog: &offered.catalog,
             questions: &questions,
-            prefix: &self.settings.prefix,
+            prefix: &settings.prefix,
             open_executions: self.agenda(|agenda| agenda.open_executions()),
             at: trigger.at,
             late: trigger.late,
@@ -157,7 +158,7 @@ impl Kernel {
         };
         let Decision { considered, act, reason } = decide(&view);
         let stream = &recorded.id.stream;
-        let within_ms = self.settings.run_within_ms;
+        let within_ms = self.settings().run_within_ms;
         let old = trigger.late || trigger.is_older_than(within_ms, self.clock.now());
         match act {
             Act::Ignore => {

@@ -1,9 +1,11 @@
 //! Records what happened outside, once, before anything acts on it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::pause::Guard;
 use super::{Kernel, write};
 use crate::adapter::{Gap, INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite, Upgrade};
 use crate::domain::conversation::{self, Reading, Said};
@@ -21,6 +23,7 @@ pub const SYNC_EVERY_MS: i64 = 60_000;
 pub struct Ear {
     kernel: Arc<Kernel>,
     pending: Mutex<Pending>,
+    guard: Option<Guard>,
 }
 
 #[derive(Default)]
@@ -32,7 +35,12 @@ struct Pending {
 impl Ear {
     /// For one kernel.
     pub fn new(kernel: Arc<Kernel>) -> Self {
-        Self { kernel, pending: Mutex::default() }
+        Self { kernel, pending: Mutex::default(), guard: None }
+    }
+
+    /// The same, closed while the disk is nearly full.
+    pub fn guarded(self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 
     async fn take(&self, incoming: Incoming) -> Result<(), crate::processor::Error> {
@@ -41,7 +49,8 @@ impl Ear {
         let mut writes: Vec<Write> = vec![];
         for trigger in incoming.triggers {
             let mut trigger = trigger;
-            trigger.late = trigger.is_older_than(kernel.settings.run_within_ms, kernel.clock.now());
+            let within_ms = kernel.settings().run_within_ms;
+            trigger.late = trigger.is_older_than(within_ms, kernel.clock.now());
             let Some(trigger) = self.wanted(trigger)? else { continue };
             let write = record(kernel, trigger);
             // A batch takes a stream once, and a network may bring the same thing twice at once.
@@ -119,7 +128,7 @@ impl Ear {
             What::Reaction(reaction) => kernel.is_ours(&reaction.place.room, &reaction.target)?,
             What::Message(message) => {
                 let names = kernel.names.read().expect("nobody panics with them").clone();
-                let names = Names { prefix: kernel.settings.prefix.clone(), names };
+                let names = Names { prefix: kernel.settings().prefix.clone(), names };
                 message.command = address(&message.text, &names, message.place.direct);
                 message.command.is_some() || self.may_answer(message, trigger.at, trigger.late)?
             }
@@ -172,6 +181,13 @@ impl Intake for Ear {
         Box::pin(
             async move { self.take(incoming).await.map_err(|why| IntakeError(why.to_string())) },
         )
+    }
+
+    fn closed(&self) -> BoxFuture<'_, Result<Option<Duration>, IntakeError>> {
+        Box::pin(async move {
+            let Some(guard) = &self.guard else { return Ok(None) };
+            guard.closed(&self.kernel).await.map_err(|why| IntakeError(why.to_string()))
+        })
     }
 
     fn sync_token(&self) -> Result<Option<String>, IntakeError> {

@@ -15,11 +15,11 @@ use crate::domain::id::{
 };
 use crate::domain::message::Doc;
 use crate::domain::trigger::Place;
-use crate::query::agenda::{Agenda, Budget, Task, Work};
+use crate::query::agenda::{self, Agenda, Budget, Task, Work};
 use crate::query::executions;
 use crate::store::{
-    AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, READ_EVENTS_MAX,
-    ReadError, Subject, Write,
+    AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Subject,
+    Write,
 };
 
 pub mod action;
@@ -30,6 +30,7 @@ pub mod execute;
 mod held;
 pub mod intake;
 pub mod outbox;
+pub mod pause;
 pub mod rooms;
 pub mod schedule;
 pub mod scripts;
@@ -47,8 +48,6 @@ pub const QUESTIONS_MAX: usize = 50;
 const DAY_MS: i64 = 86_400_000;
 /// The agenda is kept after so many events.
 const AGENDA_KEPT_EVERY: u64 = 5_000;
-/// The name of the agenda's projection.
-const AGENDA: &str = "agenda-2";
 
 /// Why a step could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -107,8 +106,7 @@ pub struct Kernel {
     pub actions: Arc<dyn Actions>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// How the bot behaves.
-    pub settings: Settings,
+    settings: RwLock<Arc<Settings>>,
     /// What people call the bot.
     pub names: RwLock<Vec<String>>,
     /// The rooms behind names such as `#ops:example.org`, as the network resolved them.
@@ -131,10 +129,7 @@ impl Kernel {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Result<Arc<Self>, ReadError> {
-        let kept = store.projection(AGENDA, "")?;
-        let row = kept.rows.first().and_then(|(_, row)| serde_json::from_slice::<Agenda>(row).ok());
-        let fits = |agenda: &Agenda| agenda.checkpoint <= store.next_position();
-        let agenda = row.filter(fits).unwrap_or_default();
+        let agenda = Agenda::kept(store.as_ref())?;
         let kernel = Self {
             kept: Mutex::new(agenda.checkpoint.0),
             agenda: Mutex::new(agenda),
@@ -146,10 +141,20 @@ impl Kernel {
             chat,
             actions,
             clock,
-            settings,
+            settings: RwLock::new(Arc::new(settings)),
         };
         kernel.catch_up()?;
         Ok(Arc::new(kernel))
+    }
+
+    /// How the bot behaves now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().expect("nobody panics with them").clone()
+    }
+
+    /// Behaves in another way from the next step on.
+    pub fn behave(&self, settings: Settings) {
+        *self.settings.write().expect("nobody panics with them") = Arc::new(settings);
     }
 
     /// Brings the agenda to the head of the log.
@@ -158,14 +163,7 @@ impl Kernel {
     /// [`ReadError`] if the log cannot be read.
     pub fn catch_up(&self) -> Result<(), ReadError> {
         let mut agenda = self.agenda.lock().expect("no step panics with the agenda");
-        while agenda.checkpoint < self.store.next_position() {
-            let page =
-                self.store.read_all(agenda.checkpoint, Direction::Forward, READ_EVENTS_MAX)?;
-            if page.is_empty() {
-                break;
-            }
-            page.iter().for_each(|recorded| agenda.apply(recorded));
-        }
+        agenda.catch_up(self.store.as_ref())?;
         let mut kept = self.kept.lock().expect("no step panics with this");
         if agenda.checkpoint.0 >= *kept + AGENDA_KEPT_EVERY {
             *kept = agenda.checkpoint.0;
@@ -188,7 +186,7 @@ impl Kernel {
         let row = serde_json::to_vec(agenda).map_err(|why| ReadError::Store(why.to_string()))?;
         let rows = vec![("all".to_owned(), Some(row))];
         self.store.project(
-            AGENDA,
+            agenda::PROJECTION,
             ProjectionChange { rows, checkpoint: agenda.checkpoint, replace: true },
         )
     }
@@ -335,7 +333,7 @@ impl Kernel {
 
     /// Why actions may not run in a room, if so.
     fn exec_refusal(&self, room: &RoomId) -> Option<String> {
-        match &self.settings.exec_rooms {
+        match &self.settings().exec_rooms {
             ExecRooms::All => None,
             ExecRooms::Listed(list) if self.listed(list, room) => None,
             ExecRooms::Listed(_) => Some(format!(

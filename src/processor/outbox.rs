@@ -71,7 +71,7 @@ impl Kernel {
     /// A room in which nothing can be said for long is told of in the management room; it is tried again all the while.
     async fn tell_of_stuck(&self, queued: &MessageQueued, reason: &str) -> Result<(), Error> {
         tracing::error!(message = %queued.message, reason, "a room is stuck");
-        if self.settings.management_room.as_ref() == Some(&queued.place.room) {
+        if self.management_room()?.as_ref() == Some(&queued.place.room) {
             return Ok(());
         }
         let text = format!(

@@ -30,8 +30,8 @@ impl Kernel {
 
     /// The management room as it is today.
     pub fn management_room(&self) -> Result<Option<RoomId>, ReadError> {
-        let configured = self.settings.management_room.as_ref();
-        configured.map(|room| self.current_room(room)).transpose()
+        let configured = self.settings().management_room.clone();
+        configured.as_ref().map(|room| self.current_room(room)).transpose()
     }
 
     /// The room that stands for this one today.

@@ -14,6 +14,7 @@ use crate::domain::id::{ScriptHash, StreamName, Version};
 use crate::script::engine::engine;
 use crate::script::load::{ScriptSet, load_folder, load_one, load_sources, on_script_thread};
 use crate::script::problem::Problem;
+use crate::script::reload::reload_folder;
 use crate::script::source::Script;
 use crate::store::{Direction, EventStore, ReadError};
 
@@ -51,6 +52,18 @@ impl Scripts {
     pub fn folder(folder: &Path) -> (Self, Vec<Problem>) {
         let (set, problems) = load_folder(folder);
         (Self::new(set), problems)
+    }
+
+    /// Offers what the folder holds now; a script with a problem stays as it was.
+    ///
+    /// Executions that run keep the version that they were started with.
+    pub fn reload(&self) -> Vec<Problem> {
+        let old = self.offered();
+        let (set, problems) = reload_folder(&old.set.folder, &old.set);
+        let catalog = catalog(&set);
+        *self.current.write().expect("nobody panics with the scripts") =
+            Arc::new(Offered { set, catalog });
+        problems
     }
 
     /// Offers what these sources hold.

@@ -10,7 +10,10 @@ use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, Event, Recorded, Resolution, Wants};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
 use crate::domain::trigger::What;
+use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
+/// The projection that keeps it.
+pub const PROJECTION: &str = "agenda-2";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -117,6 +120,32 @@ pub struct Task {
 }
 
 impl Agenda {
+    /// As it was kept, or at the beginning of the log.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub fn kept(store: &dyn EventStore) -> Result<Self, ReadError> {
+        let kept = store.projection(PROJECTION, "")?;
+        let row = kept.rows.first().and_then(|(_, row)| serde_json::from_slice::<Self>(row).ok());
+        let fits = |agenda: &Self| agenda.checkpoint <= store.next_position();
+        Ok(row.filter(fits).unwrap_or_default())
+    }
+
+    /// Goes on to the head of the log.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub fn catch_up(&mut self, store: &dyn EventStore) -> Result<(), ReadError> {
+        while self.checkpoint < store.next_position() {
+            let page = store.read_all(self.checkpoint, Direction::Forward, READ_EVENTS_MAX)?;
+            if page.is_empty() {
+                break;
+            }
+            page.iter().for_each(|recorded| self.apply(recorded));
+        }
+        Ok(())
+    }
+
     /// What one more event changes.
     pub fn apply(&mut self, recorded: &Recorded) {
         self.checkpoint = recorded.position.next();
@@ -149,6 +178,8 @@ impl Agenda {
             | Event::ClockStepped(_)
             | Event::SyncAdvanced(_)
             | Event::ScriptKept(_)
+            | Event::IntakePaused(_)
+            | Event::IntakeResumed(_)
             | Event::InviteDecided(_)
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)
@@ -414,6 +445,11 @@ impl Agenda {
     /// How many messages wait to be sent.
     pub fn unsent(&self) -> usize {
         self.queued.len()
+    }
+
+    /// Where the oldest message that waits to be sent stands in the log.
+    pub fn oldest_unsent(&self) -> Option<Position> {
+        self.queued.values().map(|(_, position)| *position).min()
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::agenda::Agenda;
 use super::executions;
 use crate::domain::event::{Payload, Recorded};
 use crate::domain::id::{EventId, Position};
@@ -20,6 +21,8 @@ pub enum Request {
     LogShow(String),
     /// Whether the log is whole.
     LogVerify,
+    /// How many messages wait to be sent, and since when.
+    Unsent,
     /// The newest executions.
     ExecutionList(usize),
     /// One execution, by the beginning of its id.
@@ -65,6 +68,7 @@ pub fn answer(
         }
         Request::LogShow(id) => emit(shown(&find(store, id)?)),
         Request::LogVerify => emit(verify(store)?),
+        Request::Unsent => emit(unsent(store)?),
         Request::ExecutionList(max) => {
             for execution in executions::list(store, *max)? {
                 emit(executions::summary(&execution));
@@ -105,6 +109,16 @@ fn find(store: &SledStore, id: &str) -> Result<Recorded, Refusal> {
 fn verify(store: &SledStore) -> Result<Value, Refusal> {
     let verified = store.verify().map_err(|error| Refusal::Damaged(error.to_string()))?;
     Ok(report(&verified))
+}
+
+fn unsent(store: &SledStore) -> Result<Value, ReadError> {
+    let mut agenda = Agenda::kept(store)?;
+    agenda.catch_up(store)?;
+    let oldest = match agenda.oldest_unsent() {
+        Some(position) => store.read_all(position, Direction::Forward, 1)?.into_iter().next(),
+        None => None,
+    };
+    Ok(json!({ "unsent": agenda.unsent(), "oldest_ms": oldest.map(|recorded| recorded.wall.0) }))
 }
 
 /// What a verification found, as JSON.

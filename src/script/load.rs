@@ -30,6 +30,15 @@ pub struct ScriptSet {
 
 /// Loads every `*.rhai` below a folder. Scripts with problems are left out, and all problems are told.
 pub fn load_folder(folder: &Path) -> (ScriptSet, Vec<Problem>) {
+    let (sources, mut problems) = sources_of(folder);
+    let (mut set, mut more) = load_sources(sources);
+    set.folder = folder.to_owned();
+    problems.append(&mut more);
+    (set, problems)
+}
+
+/// Reads every `*.rhai` below a folder.
+pub(super) fn sources_of(folder: &Path) -> (Vec<(String, String)>, Vec<Problem>) {
     let mut problems = vec![];
     let mut files = vec![];
     find(folder, folder, FOLDERS_MAX, &mut files, &mut problems);
@@ -45,10 +54,7 @@ pub fn load_folder(folder: &Path) -> (ScriptSet, Vec<Problem>) {
             Err(problem) => problems.push(problem),
         }
     }
-    let (mut set, mut more) = load_sources(sources);
-    set.folder = folder.to_owned();
-    problems.append(&mut more);
-    (set, problems)
+    (sources, problems)
 }
 
 fn find(
@@ -114,20 +120,29 @@ fn read(path: &Path, file: &str) -> Result<String, Problem> {
 
 /// Loads scripts from their sources.
 pub fn load_sources(sources: Vec<(String, String)>) -> (ScriptSet, Vec<Problem>) {
+    let (scripts, mut problems) = load_each(sources);
+    let mut set = Joined::default();
+    for script in scripts.into_values() {
+        problems.extend(set.take(script));
+    }
+    (set.done(), problems)
+}
+
+/// Loads scripts from their sources, each for itself.
+pub(super) fn load_each(
+    sources: Vec<(String, String)>,
+) -> (BTreeMap<String, Arc<Script>>, Vec<Problem>) {
     on_script_thread(move || {
         let engine = engine();
         let mut problems = vec![];
-        let mut set = ScriptSet::default();
+        let mut scripts = BTreeMap::new();
         for (file, source) in sources {
             match load_one(&engine, &file, &source) {
-                Ok(script) => {
-                    set.scripts.insert(file, Arc::new(script));
-                }
+                Ok(script) => drop(scripts.insert(file, Arc::new(script))),
                 Err(problem) => problems.push(*problem),
             }
         }
-        join(&mut set, &mut problems);
-        (set, problems)
+        (scripts, problems)
     })
 }
 
@@ -196,15 +211,21 @@ fn arity(ast: &AST, run: &mut Run) -> Result<(), String> {
     Ok(())
 }
 
-/// Finds what collides among scripts, and takes the later one out.
-fn join(set: &mut ScriptSet, problems: &mut Vec<Problem>) {
-    let mut actions = BTreeMap::new();
-    let mut names: BTreeMap<String, String> = BTreeMap::new();
-    let mut out = vec![];
-    for (file, script) in &set.scripts {
+/// Scripts whose names do not collide: what comes first has its names.
+#[derive(Default)]
+pub(super) struct Joined {
+    scripts: BTreeMap<String, Arc<Script>>,
+    actions: BTreeMap<String, ActionDef>,
+    names: BTreeMap<String, String>,
+}
+
+impl Joined {
+    /// Takes a script in, or says which of its names are taken already.
+    pub(super) fn take(&mut self, script: Arc<Script>) -> Vec<Problem> {
+        let file = &script.file;
         let mut found = vec![];
         for alias in &script.aliases {
-            if let Some(other) = names.get(&alias.name) {
+            if let Some(other) = self.names.get(&alias.name) {
                 let what = format!("the alias `{}` is already in {other}", alias.name);
                 let hint = "give one of them another `name`".to_owned();
                 let place = (alias.line, alias.column);
@@ -213,21 +234,25 @@ fn join(set: &mut ScriptSet, problems: &mut Vec<Problem>) {
             }
         }
         for action in script.actions.values() {
-            if actions.contains_key(&action.name) {
+            if self.actions.contains_key(&action.name) {
                 let what = format!("the action `{}` is already declared elsewhere", action.name);
                 found.push(Problem::file(file, what, None));
             }
         }
         if found.is_empty() {
-            names.extend(script.aliases.iter().map(|alias| (alias.name.clone(), file.clone())));
-            actions.extend(script.actions.clone());
-        } else {
-            out.push(file.clone());
-            problems.append(&mut found);
+            let names = script.aliases.iter().map(|alias| (alias.name.clone(), file.clone()));
+            self.names.extend(names);
+            self.actions.extend(script.actions.clone());
+            self.scripts.insert(file.clone(), script);
         }
+        found
     }
-    out.iter().for_each(|file| drop(set.scripts.remove(file)));
-    set.actions = Arc::new(actions);
+
+    /// What was taken in.
+    pub(super) fn done(self) -> ScriptSet {
+        let actions = Arc::new(self.actions);
+        ScriptSet { scripts: self.scripts, actions, folder: PathBuf::new() }
+    }
 }
 
 /// The `//!` lines at the top.

@@ -9,5 +9,6 @@ pub mod host;
 pub mod journal;
 pub mod load;
 pub mod problem;
+pub mod reload;
 pub mod run;
 pub mod source;

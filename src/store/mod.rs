@@ -20,6 +20,7 @@ mod recovery;
 mod segment;
 mod shared;
 pub mod sled;
+pub mod space;
 pub mod stop;
 mod subjects;
 pub mod subscription;

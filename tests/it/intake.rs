@@ -1,8 +1,14 @@
 //! What is heard: recorded once, with its position, and only if it is for the bot.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use beadle::adapter::Intake;
 use beadle::domain::trigger::Trigger;
-use beadle::processor::intake::SYNC_EVERY_MS;
+use beadle::processor::intake::{Ear, SYNC_EVERY_MS};
+use beadle::processor::pause::{Guard, PAUSE};
+use beadle::store::space::{FREE_BYTES_MIN, RESUME_BYTES, Room, Space};
 
 use crate::desk::Desk;
 
@@ -95,4 +101,49 @@ async fn only_what_is_for_the_bot_is_recorded() {
             assert_eq!(recorded, want, "{who} in {room}: {text:?}, asked: {asked}");
         }
     }
+}
+
+/// A disk that is as full as a test says; `u64::MAX` is a disk that does not say.
+struct Disk(AtomicU64);
+
+impl Space for Disk {
+    fn room(&self) -> io::Result<Room> {
+        match self.0.load(Ordering::SeqCst) {
+            u64::MAX => Err(io::Error::other("it does not say")),
+            free_bytes => Ok(Room { free_bytes, total_bytes: 1 << 40 }),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_taken_in_while_the_disk_is_nearly_full() {
+    let desk = Desk::new("");
+    let disk = Arc::new(Disk(AtomicU64::new(RESUME_BYTES)));
+    let guarded = || Ear::new(desk.kernel.clone()).guarded(Guard::new(disk.clone(), None));
+    let mut ear = guarded();
+    for (free_bytes, restart, closed, paused, resumed) in [
+        (RESUME_BYTES, false, false, 0, 0),
+        (FREE_BYTES_MIN, false, false, 0, 0),
+        (FREE_BYTES_MIN - 1, false, true, 1, 0),
+        (0, false, true, 1, 0),
+        // A start in the middle of it neither forgets the pause nor records it again.
+        (0, true, true, 1, 0),
+        (FREE_BYTES_MIN, true, true, 1, 0),
+        (RESUME_BYTES, true, false, 1, 1),
+        (RESUME_BYTES, true, false, 1, 1),
+        (0, false, true, 2, 1),
+        (u64::MAX, false, false, 2, 1),
+    ] {
+        disk.0.store(free_bytes, Ordering::SeqCst);
+        if restart {
+            ear = guarded();
+        }
+        let pause = ear.closed().await.expect("the log works");
+        assert_eq!(pause, closed.then_some(PAUSE), "{free_bytes}");
+        let counts = (desk.count("intake_paused"), desk.count("intake_resumed"));
+        assert_eq!(counts, (paused, resumed), "{free_bytes}");
+    }
+    desk.settle().await.expect("the log works");
+    let said = desk.said();
+    assert!(matches!(&said[..], [told] if told.starts_with("#boss: The disk")), "{said:?}");
 }

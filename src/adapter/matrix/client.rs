@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use matrix_sdk::Client;
@@ -62,8 +62,7 @@ impl Default for MatrixSettings {
 pub struct Matrix {
     pub(super) client: Client,
     pub(super) user: OwnedUserId,
-    pub(super) settings: MatrixSettings,
-    pub(super) management_room: Option<RoomId>,
+    settings: RwLock<Arc<MatrixSettings>>,
     pub(super) intake: Arc<dyn Intake>,
     pub(super) ready: watch::Sender<bool>,
     pub(super) invited: Notify,
@@ -213,8 +212,7 @@ impl Matrix {
         Ok(Arc::new(Self {
             client,
             user: me.user_id,
-            settings,
-            management_room,
+            settings: RwLock::new(Arc::new(MatrixSettings { management_room, ..settings })),
             intake,
             ready: watch::Sender::new(false),
             invited: Notify::new(),
@@ -241,9 +239,19 @@ impl Matrix {
         Some(RoomId(resolved.room_id.to_string()))
     }
 
+    /// What is configured now.
+    pub fn settings(&self) -> Arc<MatrixSettings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes by other settings from now on; another homeserver needs another connection.
+    pub fn reconfigure(&self, settings: MatrixSettings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
     /// Where the bot reports to its owner.
-    pub fn management_room(&self) -> Option<&RoomId> {
-        self.management_room.as_ref()
+    pub fn management_room(&self) -> Option<RoomId> {
+        self.settings().management_room.clone()
     }
 
     /// Becomes true when the first sync is through.

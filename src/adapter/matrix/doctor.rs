@@ -6,9 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use matrix_sdk::reqwest;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::{MatrixSettings, REQUEST_MS_MAX};
+use super::limits;
 use super::pace::now;
 use super::session::{Session, is_private, matrix_dir, recovery_key_path, session_path};
 use super::standing::{Standing, standing};
@@ -17,26 +19,57 @@ use super::trouble::{Logout, hint, unreachable_reason};
 /// How far the clocks may differ.
 pub const CLOCK_MS_MAX: i64 = 10 * 60 * 1000;
 
+/// How long rate limits that were met are spoken of.
+pub const LIMITED_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// It works, and may not for long.
+    Warning,
+    /// It does not work, or is not safe.
+    Bad,
+}
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What.
     pub name: &'static str,
-    /// Whether it is as it should be.
-    pub ok: bool,
+    /// How it is.
+    pub level: Level,
     /// What was seen.
     pub detail: String,
-    /// What to do, if it is not.
+    /// What to do, if it is not as it should be.
     pub remedy: Option<String>,
 }
 
 impl Finding {
-    fn good(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, ok: true, detail: detail.into(), remedy: None }
+    /// All is as it should be.
+    pub fn good(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, level: Level::Good, detail: detail.into(), remedy: None }
     }
 
-    fn bad(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { name, ok: false, detail: detail.into(), remedy: Some(remedy.into()) }
+    /// Something works, and may not for long.
+    pub fn warning(
+        name: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { level: Level::Warning, ..Self::bad(name, detail, remedy) }
+    }
+
+    /// Something does not work, or is not safe.
+    pub fn bad(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let (detail, remedy) = (detail.into(), Some(remedy.into()));
+        Self { name, level: Level::Bad, detail, remedy }
+    }
+
+    /// Whether it is as it should be.
+    pub fn is_good(&self) -> bool {
+        self.level == Level::Good
     }
 }
 
@@ -52,13 +85,14 @@ pub async fn check(data_dir: &Path, settings: &MatrixSettings) -> Vec<Finding> {
             return vec![Finding::bad("login", "there is no session", "run `beadle login`")];
         }
         Err(error) => {
-            let remedy = "move the folder `matrix` away and run `beadle login`";
+            let remedy = "put `matrix/session.json` back from a copy, or move the folder `matrix` away and run `beadle login`";
             return vec![Finding::bad("login", error.to_string(), remedy)];
         }
     };
     let mut findings = vec![
         private("session file", &session_path(&dir)),
         private("recovery key", &recovery_key_path(&dir)),
+        limits(&dir, session.user_id.as_str(), now().0),
     ];
     let address = settings.homeserver.as_deref().unwrap_or(&session.homeserver);
     let server = Server::new(address, &session);
@@ -81,21 +115,48 @@ pub async fn check(data_dir: &Path, settings: &MatrixSettings) -> Vec<Finding> {
         return findings;
     }
     findings.push(server.token().await);
-    if findings.iter().all(|finding| finding.name != "token" || finding.ok) {
+    if findings.iter().all(|finding| finding.name != "token" || finding.is_good()) {
         findings.push(server.device().await);
         findings.push(server.management_room().await);
     }
     findings
 }
 
-/// That a file is there and its owner's only.
-fn private(name: &'static str, path: &Path) -> Finding {
+/// What the sending wrote down of the homeserver's rate limits.
+#[derive(Debug, Deserialize)]
+struct Limits {
+    limited: u64,
+    last_ms: i64,
+}
+
+/// That the homeserver does not make the bot wait. It tells nobody whom it exempts, so this goes by what was met.
+fn limits(dir: &Path, user: &str, now_ms: i64) -> Finding {
+    let name = "rate limits";
+    let text = std::fs::read(dir.join(limits::FILE)).unwrap_or_default();
+    let Ok(limits) = serde_json::from_slice::<Limits>(&text) else {
+        return Finding::good(name, "not met so far");
+    };
+    let age_ms = now_ms.saturating_sub(limits.last_ms);
+    if age_ms >= LIMITED_MS {
+        return Finding::good(name, "not met in the last 24 h");
+    }
+    let (times, minutes) = (limits.limited, age_ms.max(0) / 60_000);
+    let detail = format!("the homeserver made the bot wait {times} times, last {minutes} min ago");
+    let remedy = format!(
+        "let an administrator of the homeserver exempt it; on Synapse: POST /_synapse/admin/v1/users/{user}/override_ratelimit with {{\"messages_per_second\": 0, \"burst_count\": 0}}"
+    );
+    Finding::warning(name, detail, remedy)
+}
+
+/// That a file or folder is there and its owner's only.
+pub fn private(name: &'static str, path: &Path) -> Finding {
     let shown = path.display();
     match is_private(path) {
         Ok(true) => Finding::good(name, format!("`{shown}`")),
         Ok(false) => {
             let detail = format!("other users can read `{shown}`");
-            Finding::bad(name, detail, format!("chmod 600 '{shown}'"))
+            let mode = if path.is_dir() { 700 } else { 600 };
+            Finding::bad(name, detail, format!("chmod {mode} '{shown}'"))
         }
         Err(error) => {
             let remedy = "put it back from your backup, or log in again";
@@ -120,6 +181,9 @@ fn clock_finding(date: Option<String>) -> Finding {
         ),
     }
 }
+
+/// What is said of a token that only has to be renewed.
+const SOFT_LOGOUT: &str = "soft logout";
 
 /// The homeserver, asked without the SDK and its store.
 struct Server<'a> {
@@ -153,9 +217,12 @@ impl<'a> Server<'a> {
         let status = answer.status();
         let text = answer.text().await.map_err(|error| unreachable_reason(&error))?;
         let value: Value = serde_json::from_str(&text).map_err(|_| status.to_string())?;
-        match status.is_success() {
-            true => Ok(value),
-            false => Err(value["errcode"].as_str().map_or(status.to_string(), str::to_owned)),
+        let Some(code) = value["errcode"].as_str().filter(|_| !status.is_success()) else {
+            return if status.is_success() { Ok(value) } else { Err(status.to_string()) };
+        };
+        match value["soft_logout"] == true {
+            true => Err(SOFT_LOGOUT.to_owned()),
+            false => Err(code.to_owned()),
         }
     }
 
@@ -177,7 +244,7 @@ impl<'a> Server<'a> {
                 Finding::good("token", format!("`{user}`, device {device}"))
             }
             Ok(_) => Finding::bad("token", "it belongs to another device", "log in again"),
-            Err(reason) => Finding::bad("token", reason, "stop the bot and `beadle login` again"),
+            Err(reason) => token_refused(&reason),
         }
     }
 
@@ -215,6 +282,22 @@ impl<'a> Server<'a> {
             Err(reason) => Finding::bad(name, reason, "try again"),
         }
     }
+}
+
+/// What a refused token means.
+fn token_refused(reason: &str) -> Finding {
+    let (detail, remedy) = match reason {
+        SOFT_LOGOUT => (
+            "the homeserver wants the bot to log in again (soft logout)",
+            "`beadle login`: the device and its keys stay",
+        ),
+        "M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN" => (
+            "the homeserver does not know this login any more",
+            "`beadle login`: it makes a new device; the log and all open work stay",
+        ),
+        reason => (reason, "try again; if it stays, ask the homeserver's administrator"),
+    };
+    Finding::bad("token", detail, remedy)
 }
 
 /// Whether a device carries a signature of its owner's self-signing key.
@@ -258,7 +341,40 @@ mod tests {
             (Some("yesterday".into()), true),
             (None, true),
         ] {
-            assert_eq!(clock_finding(date.clone()).ok, want, "{date:?}");
+            assert_eq!(clock_finding(date.clone()).is_good(), want, "{date:?}");
+        }
+    }
+
+    #[test]
+    fn rate_limits_are_spoken_of_for_a_day() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for (text, want) in [
+            ("", "not met so far"),
+            ("nonsense", "not met so far"),
+            ("{\"limited\": 3, \"last_ms\": 1000}", "not met in the last 24 h"),
+            (
+                "{\"limited\": 3, \"last_ms\": 86341001}",
+                "the homeserver made the bot wait 3 times, last 1 min ago",
+            ),
+        ] {
+            std::fs::write(dir.path().join(limits::FILE), text).expect("ours");
+            let finding = limits(dir.path(), "@b:hs", LIMITED_MS + 1000);
+            assert_eq!(finding.detail, want, "{text}");
+            let remedy = finding.remedy.unwrap_or_default();
+            assert_eq!(remedy.contains("users/@b:hs/override_ratelimit"), !want.starts_with("not"));
+        }
+    }
+
+    #[test]
+    fn each_refusal_of_the_token_has_its_remedy() {
+        for (reason, detail, remedy) in [
+            (SOFT_LOGOUT, "soft logout", "the device and its keys stay"),
+            ("M_UNKNOWN_TOKEN", "does not know this login", "a new device"),
+            ("502 Bad Gateway", "502 Bad Gateway", "try again"),
+        ] {
+            let finding = token_refused(reason);
+            assert!(finding.detail.contains(detail), "{reason}: {finding:?}");
+            assert!(finding.remedy.is_some_and(|told| told.contains(remedy)), "{reason}");
         }
     }
 }

@@ -57,6 +57,7 @@ impl Matrix {
                 harvest.gone_over.push((id.to_string(), heads));
             }
             let events = self.events(&room, new, since).await?;
+            self.pulse.step();
             let triggers = self.triggers(&room, events).await;
             harvest.receipts.extend(triggers.last().and_then(Receipt::of));
             harvest.triggers.extend(triggers);

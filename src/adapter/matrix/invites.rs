@@ -86,7 +86,7 @@ impl Matrix {
         };
         let inviter = details.inviter_id;
         let manages = self.manages(&inviter).await;
-        let mut verdict = verdict(&self.settings.invites_allow, inviter.as_str(), manages);
+        let mut verdict = verdict(&self.settings().invites_allow, inviter.as_str(), manages);
         if !verdict.accepted && self.awaited(room.room_id())? {
             let reason = "the room replaces one that the bot is in";
             verdict = Verdict { accepted: true, reason };
@@ -147,7 +147,7 @@ impl Matrix {
             Ok(inviter) => self.manages(inviter).await,
             Err(_) => false,
         };
-        let mut verdict = verdict(&self.settings.invites_allow, inviter, manages);
+        let mut verdict = verdict(&self.settings().invites_allow, inviter, manages);
         if !verdict.accepted {
             verdict = Verdict { accepted: true, reason: "joined by hand" };
         }
@@ -156,7 +156,7 @@ impl Matrix {
 
     /// Whether somebody is in the management room.
     async fn manages(&self, user: &MatrixUserId) -> bool {
-        let id = self.management_room.as_ref().and_then(|id| self.intake.current(id).ok());
+        let id = self.management_room().and_then(|id| self.intake.current(&id).ok());
         let id = id.as_ref().map(RoomId::as_str);
         let id = id.and_then(|id| <&matrix_sdk::ruma::RoomId>::try_from(id).ok());
         let room = id.and_then(|id| self.client.get_room(id));

@@ -14,7 +14,7 @@ pub const LIMITS_MS: i64 = 24 * 3_600_000;
 /// Most limits that are counted; more are as bad as that.
 pub const LIMITS_MAX: usize = 10_000;
 /// The file in the folder of everything about Matrix.
-const FILE: &str = "limits.json";
+pub const FILE: &str = "limits.json";
 
 /// What the file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -33,7 +33,7 @@ mod trouble;
 mod upgrades;
 
 pub use client::{ConnectError, Matrix, MatrixSettings};
-pub use doctor::{Finding, check};
+pub use doctor::{Finding, Level, check, private};
 pub use login::{LoginError, LoginReport, LoginRequest, Made, login};
 pub use session::{Secret, Session, SessionError};
 pub use sync::SyncError;

@@ -96,7 +96,7 @@ impl Reader<'_> {
     async fn run(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), SyncError> {
         while !*stop.borrow() {
             let read = tokio::select! {
-                read = self.read() => read?,
+                read = self.step() => read?,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             if let Some((harvest, position)) = read {
@@ -109,10 +109,21 @@ impl Reader<'_> {
         self.record_position().await
     }
 
+    /// One sync, unless nothing can be taken in now; `None` after a pause or a failure that passes.
+    async fn step(&mut self) -> Result<Option<(Harvest, Position)>, SyncError> {
+        match self.matrix.intake.closed().await? {
+            None => self.read().await,
+            Some(pause) => {
+                self.matrix.pulse.sleep(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)).await;
+                Ok(None)
+            }
+        }
+    }
+
     /// One sync with its gaps filled; `None` after a failure that passes.
     async fn read(&mut self) -> Result<Option<(Harvest, Position)>, SyncError> {
         self.matrix.tokens.keep_unsaved(&self.matrix.client);
-        let bound = Duration::from_millis(self.matrix.settings.sync_timeout_ms + SYNC_MS_MAX);
+        let bound = Duration::from_millis(self.matrix.settings().sync_timeout_ms + SYNC_MS_MAX);
         let sync = self.matrix.client.sync_once(self.settings());
         match tokio::time::timeout(bound, sync).await {
             Ok(Ok(response)) => {
@@ -133,7 +144,7 @@ impl Reader<'_> {
     /// The first sync does not wait for something to happen, so that the bot is ready soon.
     fn settings(&self) -> SyncSettings {
         let patient = *self.matrix.ready.borrow();
-        let timeout_ms = if patient { self.matrix.settings.sync_timeout_ms } else { 0 };
+        let timeout_ms = if patient { self.matrix.settings().sync_timeout_ms } else { 0 };
         let token = self.position.as_ref().map(|position| position.token.clone());
         SyncSettings::new()
             .timeout(Duration::from_millis(timeout_ms))

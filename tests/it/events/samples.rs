@@ -31,6 +31,8 @@ fn of_the_log() -> Vec<Event> {
         .into(),
         ClockStepped { from: NOW, to: NOW.plus_ms(-90 * SECOND) }.into(),
         SyncAdvanced { token: "1772442000000|s72594_4483_1934".into() }.into(),
+        IntakePaused { free_bytes: 200_000_000 }.into(),
+        IntakeResumed { free_bytes: 400_000_000 }.into(),
         ScriptKept { file: "net/hello.rhai".into(), hash: script(), source: source.into() }.into(),
         InviteDecided {
             room: room(),

@@ -23,6 +23,8 @@ pub struct Bot<'lab> {
     pub dir: PathBuf,
     /// The folder given as `--scripts`; a file `scripts/x` of a test is in the one that was made for it.
     pub scripts: PathBuf,
+    /// What its process finds in its environment besides that of the test.
+    pub environment: Vec<(String, String)>,
     lab: &'lab Lab,
     running: Option<Running>,
 }
@@ -33,7 +35,8 @@ impl<'lab> Bot<'lab> {
         let dir = lab.dir.join(&account.localpart);
         let scripts = dir.join("scripts");
         fs::create_dir_all(&scripts).expect("the lab directory is ours");
-        let bot = Bot { account, dir, scripts, lab, running: None };
+        let environment = vec![];
+        let bot = Bot { account, dir, scripts, environment, lab, running: None };
         bot.write("password", &bot.account.password);
         bot
     }
@@ -147,6 +150,25 @@ impl<'lab> Bot<'lab> {
         assert!(status.success(), "beadle run: {status} after SIGTERM");
     }
 
+    /// Sends a signal to the bot, which runs on.
+    pub fn signal(&mut self, signal: Signal) {
+        self.running.as_mut().expect("the bot runs").signal(signal);
+    }
+
+    /// Waits for the end of a bot that was told to end.
+    ///
+    /// # Panics
+    /// If it has not ended `within`.
+    pub fn ends_within(&mut self, within: Duration) -> ExitStatus {
+        let mut running = self.running.take().expect("the bot runs");
+        let status = running.ends_within(within);
+        self.lab.reaper.forget(running.pid);
+        status.unwrap_or_else(|| {
+            running.signal(Signal::SIGKILL);
+            panic!("the bot still ran after {within:?}");
+        })
+    }
+
     /// Lets the bot run on for a time, in which it must not end.
     pub fn runs_on_for(&mut self, time: Duration) {
         let running = self.running.as_mut().expect("the bot runs");
@@ -172,14 +194,8 @@ impl<'lab> Bot<'lab> {
     }
 
     fn end(&mut self, signal: Signal) -> ExitStatus {
-        let mut running = self.running.take().expect("the bot runs");
-        running.signal(signal);
-        let status = running.ends_within(WITHIN);
-        self.lab.reaper.forget(running.pid);
-        status.unwrap_or_else(|| {
-            running.signal(Signal::SIGKILL);
-            panic!("the bot still ran {WITHIN:?} after {signal}");
-        })
+        self.signal(signal);
+        self.ends_within(WITHIN)
     }
 
     /// `beadle` with its files, in its directory, without the settings of the machine that could change what it does.
@@ -199,6 +215,8 @@ impl<'lab> Bot<'lab> {
                 command.env_remove(name);
             }
         }
+        command.env_remove("NOTIFY_SOCKET");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 }

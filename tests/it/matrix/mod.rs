@@ -9,5 +9,6 @@ mod kill;
 mod misuse;
 mod people;
 mod rewind;
+mod running;
 mod scene;
 mod upgrades;

@@ -1,0 +1,149 @@
+//! SIGHUP: configuration and scripts are read again while the bot runs; what cannot be used stays as it was, and people are told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::adapter::matrix::{Matrix, MatrixSettings};
+use crate::config::{Config, ConfigError};
+use crate::domain::id::RoomId;
+use crate::processor::{ExecRooms, Kernel, Settings};
+use crate::script::problem::Problem;
+
+/// Reads the configuration again.
+pub type Load<'a> = &'a (dyn Fn() -> Result<Config, ConfigError> + Sync);
+
+/// What a reload works on.
+pub(super) struct Reload<'a> {
+    pub(super) kernel: Arc<Kernel>,
+    pub(super) matrix: Arc<Matrix>,
+    pub(super) load: Load<'a>,
+    /// As it was read last.
+    pub(super) config: Config,
+    /// The management room that the login made.
+    pub(super) of_login: Option<RoomId>,
+}
+
+impl Reload<'_> {
+    /// Reads everything again, uses what can be used, and tells the owner what came of it.
+    pub(super) async fn run(&mut self) {
+        let told = match (self.load)() {
+            Ok(config) => self.take(config).await,
+            Err(error) => {
+                tracing::error!(%error, hint = error.hint, "not reloaded");
+                format!("Not reloaded, all is as it was: {error}\n{}", error.hint)
+            }
+        };
+        // The time makes each reload's notice one of its own: the same words are said once a day only.
+        let at = jiff::Timestamp::from_millisecond(self.kernel.clock.now().0).unwrap_or_default();
+        let notice = format!("{} ({} UTC)", told, at.strftime("%H:%M:%S"));
+        if let Err(error) = self.kernel.notify(&notice).await {
+            tracing::error!(%error, "the owner is not told of the reload");
+        }
+    }
+
+    async fn take(&mut self, config: Config) -> String {
+        let restart = config.needs_restart(&self.config);
+        let (settings, of_matrix) = settings(&config, self.of_login.as_ref());
+        self.kernel.behave(settings);
+        self.matrix.reconfigure(of_matrix);
+        let kernel = self.kernel.clone();
+        let reloading = tokio::task::spawn_blocking(move || kernel.scripts.reload());
+        let problems =
+            reloading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        resolve_rooms(&self.kernel, &self.matrix, &config).await;
+        self.config = config;
+        let offered = self.kernel.scripts.offered();
+        let (scripts, aliases) = (offered.set.scripts.len(), offered.catalog.aliases.len());
+        tracing::info!(scripts, aliases, problems = problems.len(), ?restart, "reloaded");
+        for problem in &problems {
+            tracing::error!("a script stays as it was\n{problem}");
+        }
+        summary(scripts, aliases, &problems, &restart)
+    }
+}
+
+/// What the owner reads.
+fn summary(scripts: usize, aliases: usize, problems: &[Problem], restart: &[String]) -> String {
+    let mut told = format!("Reloaded: {scripts} scripts, {aliases} commands.");
+    if !restart.is_empty() {
+        told.push_str(&format!(" These changes wait for a restart: {}.", restart.join(", ")));
+    }
+    for problem in problems {
+        told.push_str(&format!("\nThis one stays as it was.\n{problem}"));
+    }
+    told
+}
+
+/// What the configuration says to the processors and to the connection.
+pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings, MatrixSettings) {
+    let management_room = config.management_room.clone().map(RoomId).or(of_login.cloned());
+    let settings = Settings {
+        prefix: config.prefix.clone(),
+        exec_rooms: ExecRooms::Listed(config.rooms_exec.clone()),
+        management_room: management_room.clone(),
+        run_within_ms: config.catchup_run_within_ms,
+    };
+    let of_matrix = MatrixSettings {
+        homeserver: config.homeserver.clone(),
+        invites_allow: config.invites_allow.clone(),
+        management_room,
+        ..MatrixSettings::default()
+    };
+    (settings, of_matrix)
+}
+
+/// Asks the homeserver which rooms the names in the configuration and the scripts stand for.
+pub(super) async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Config) {
+    let offered = kernel.scripts.offered();
+    let of_scripts = offered.catalog.aliases.iter().flat_map(|alias| &alias.rooms);
+    let names: BTreeSet<&String> =
+        config.rooms_exec.iter().chain(of_scripts).filter(|name| name.starts_with('#')).collect();
+    for name in names {
+        match matrix.resolve(name).await {
+            Some(room) => {
+                let mut rooms = kernel.rooms.write().expect("nobody panics with them");
+                rooms.insert(name.clone(), room);
+            }
+            None => tracing::warn!(name, "no room has this name: it counts as no room"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_reads_what_came_of_it() {
+        let problem = Problem::file("a.rhai", "no", None);
+        for (problems, restart, want) in [
+            (vec![], vec![], "Reloaded: 2 scripts, 3 commands."),
+            (
+                vec![],
+                vec!["matrix.homeserver".to_owned()],
+                "Reloaded: 2 scripts, 3 commands. These changes wait for a restart: matrix.homeserver.",
+            ),
+            (
+                vec![problem],
+                vec![],
+                "Reloaded: 2 scripts, 3 commands.\nThis one stays as it was.\nerror: no\n  --> a.rhai\n",
+            ),
+        ] {
+            assert_eq!(summary(2, 3, &problems, &restart), want);
+        }
+    }
+
+    #[test]
+    fn the_configured_management_room_comes_first() {
+        let config = |room: Option<&str>| Config {
+            management_room: room.map(str::to_owned),
+            ..Config::load(None, &Default::default()).expect("nothing is wrong with nothing")
+        };
+        let of_login = RoomId("!made".into());
+        for (configured, want) in [(None, "!made"), (Some("!named"), "!named")] {
+            let (settings, of_matrix) = settings(&config(configured), Some(&of_login));
+            let rooms = [settings.management_room, of_matrix.management_room];
+            assert_eq!(rooms, [Some(RoomId(want.into())), Some(RoomId(want.into()))]);
+        }
+    }
+}
