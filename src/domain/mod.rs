@@ -13,3 +13,4 @@ pub mod message;
 pub mod recorded;
 pub mod route;
 pub mod trigger;
+pub mod unreadable;

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 
 use super::{Kernel, write};
-use crate::adapter::{INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite};
+use crate::adapter::{
+    INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite, Reread, Unread,
+};
 use crate::domain::conversation::{self, Reading, Said};
 use crate::domain::event::{Event, InviteDecided, Meta, NewEvent, SyncAdvanced, TriggerRecorded};
 use crate::domain::id::{DedupeKey, StreamName, Timestamp, Version};
@@ -17,7 +19,7 @@ pub const SYNC_EVERY_MS: i64 = 60_000;
 
 /// The kernel's ear.
 pub struct Ear {
-    kernel: Arc<Kernel>,
+    pub(super) kernel: Arc<Kernel>,
     pending: Mutex<Pending>,
 }
 
@@ -38,9 +40,7 @@ impl Ear {
         kernel.catch_up()?;
         let mut writes: Vec<Write> = vec![];
         for trigger in incoming.triggers {
-            let mut trigger = trigger;
-            trigger.late = trigger.is_older_than(kernel.settings.run_within_ms, kernel.clock.now());
-            let Some(trigger) = self.wanted(trigger)? else { continue };
+            let Some(trigger) = self.wanted(self.judged(trigger))? else { continue };
             let write = record(kernel, trigger);
             // A batch takes a stream once, and a network may bring the same thing twice at once.
             if writes.iter().all(|known| known.stream != write.stream) {
@@ -109,8 +109,15 @@ impl Ear {
         Ok(())
     }
 
+    /// The trigger with what is decided once, when it comes: whether it came late.
+    pub(super) fn judged(&self, trigger: Trigger) -> Trigger {
+        let kernel = &self.kernel;
+        let late = trigger.is_older_than(kernel.settings.run_within_ms, kernel.clock.now());
+        Trigger { late, ..trigger }
+    }
+
     /// The trigger with its address read, if it is for the bot or answers an open question.
-    fn wanted(&self, mut trigger: Trigger) -> Result<Option<Trigger>, ReadError> {
+    pub(super) fn wanted(&self, mut trigger: Trigger) -> Result<Option<Trigger>, ReadError> {
         let kernel = &self.kernel;
         let wanted = match &mut trigger.what {
             What::Timer(_) | What::Undecryptable(_) => true,
@@ -191,6 +198,16 @@ impl Intake for Ear {
             let event = NewEvent::with(&meta, InviteDecided { room, inviter, accepted, reason });
             let batch = vec![write(stream, Expected::Any, vec![event])];
             store.append(batch).await.map(|_| ()).map_err(|why| IntakeError(why.to_string()))
+        })
+    }
+
+    fn unread(&self) -> Result<Vec<Unread>, IntakeError> {
+        self.kernel.unread().map_err(|why| IntakeError(why.to_string()))
+    }
+
+    fn reread(&self, reread: Reread) -> BoxFuture<'_, Result<bool, IntakeError>> {
+        Box::pin(async move {
+            self.take_reread(reread).await.map_err(|why| IntakeError(why.to_string()))
         })
     }
 

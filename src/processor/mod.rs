@@ -29,6 +29,7 @@ pub mod effect;
 pub mod execute;
 pub mod intake;
 pub mod outbox;
+pub mod reread;
 pub mod schedule;
 pub mod scripts;
 mod sheet;

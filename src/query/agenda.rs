@@ -10,6 +10,7 @@ use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, Event, Recorded, Resolution, Wants};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
 use crate::domain::trigger::What;
+use crate::domain::unreadable::{UNREADABLE_MAX, UNREADABLE_MS_MAX};
 
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
@@ -31,6 +32,7 @@ pub struct Agenda {
     edited: BTreeMap<MessageId, Timestamp>,
     /// The built-in executions that take in more of the same, by what they gather.
     gathering: BTreeMap<String, ExecutionId>,
+    unreadable: BTreeMap<StreamName, Timestamp>,
 }
 
 /// An execution that has not ended.
@@ -130,10 +132,16 @@ impl Agenda {
                     }
                 };
                 let (stream, position) = (recorded.id.stream.clone(), recorded.position);
+                if let What::Undecryptable(_) = &e.trigger.what {
+                    self.note_unreadable(&stream, recorded.wall);
+                }
                 self.lanes.insert(stream.clone(), (lane.clone(), position));
                 self.undecided.entry(lane).or_default().insert(position, stream);
             }
             Event::TriggerRouted(_) => self.decided(&recorded.id.stream),
+            Event::EventDecrypted(_) | Event::EventGivenUp(_) => {
+                self.unreadable.remove(&recorded.id.stream);
+            }
             Event::MessageQueued(e) => {
                 let lane = format!("out {}", pseudonym(recorded.room.as_ref()));
                 let unsent = Unsent { message: e.message.clone(), edits: e.edits.clone() };
@@ -150,6 +158,7 @@ impl Agenda {
             | Event::SyncAdvanced(_)
             | Event::ScriptKept(_)
             | Event::InviteDecided(_)
+            | Event::EventWithheld(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }
@@ -267,6 +276,9 @@ impl Agenda {
     fn apply_unreadable(&mut self, recorded: &Recorded) {
         match recorded.kind.as_str() {
             "trigger_routed" => self.decided(&recorded.id.stream),
+            "event_decrypted" | "event_given_up" => {
+                self.unreadable.remove(&recorded.id.stream);
+            }
             "message_sent" | "message_superseded" | "message_failed" => {
                 self.sent(&recorded.id.stream, None);
             }
@@ -275,6 +287,18 @@ impl Agenda {
             }
             _ => {}
         }
+    }
+
+    /// Keeps a post in mind whose keys are missing; what is too old or too much is forgotten.
+    fn note_unreadable(&mut self, stream: &StreamName, at: Timestamp) {
+        self.unreadable.retain(|_, since| since.plus_ms(UNREADABLE_MS_MAX) > at);
+        if self.unreadable.len() >= UNREADABLE_MAX
+            && let Some(oldest) = self.unreadable.iter().min_by_key(|(_, since)| **since)
+        {
+            let oldest = oldest.0.clone();
+            self.unreadable.remove(&oldest);
+        }
+        self.unreadable.insert(stream.clone(), at);
     }
 
     fn decided(&mut self, stream: &StreamName) {
@@ -386,6 +410,14 @@ impl Agenda {
     pub fn questions(&self, room: &Pseudonym, max: usize) -> Vec<(ExecutionId, String)> {
         let here = self.asked.get(room.as_str()).into_iter().flatten().rev();
         here.take(max).map(|(_, id, path)| (id.clone(), path.clone())).collect()
+    }
+
+    /// The triggers that could not be read and are still worth a try, the oldest first.
+    pub fn unreadable(&self, now: Timestamp) -> Vec<(StreamName, Timestamp)> {
+        let young = |since: Timestamp| since.plus_ms(UNREADABLE_MS_MAX) > now;
+        let mut found: Vec<_> = self.unreadable.iter().filter(|(_, at)| young(**at)).collect();
+        found.sort_by_key(|(_, since)| **since);
+        found.into_iter().map(|(stream, since)| (stream.clone(), *since)).collect()
     }
 
     /// The built-in execution that takes in what this person does in this room.

@@ -9,11 +9,13 @@ use matrix_sdk::Client;
 use matrix_sdk::authentication::matrix::MatrixSession;
 use matrix_sdk::config::RequestConfig;
 use matrix_sdk::cross_process_lock::CrossProcessLockConfig;
+use matrix_sdk::encryption::{BackupDownloadStrategy, EncryptionSettings};
 use matrix_sdk::ruma::{OwnedUserId, RoomAliasId};
 use matrix_sdk::store::{StateStoreDataKey, StateStoreDataValue};
 use tokio::sync::{Notify, watch};
 
 use super::invites::Joined;
+use super::missing::MissingPosts;
 use super::position::Position;
 use super::session::{Secret, Session, SessionError, matrix_dir, store_path};
 use super::trouble::{Trouble, hint};
@@ -61,6 +63,8 @@ pub struct Matrix {
     pub(super) ready: watch::Sender<bool>,
     pub(super) invited: Notify,
     pub(super) joined: Mutex<Joined>,
+    pub(super) missing: Mutex<MissingPosts>,
+    pub(super) missed: Notify,
 }
 
 impl fmt::Debug for Matrix {
@@ -135,6 +139,13 @@ pub(super) fn request_config() -> RequestConfig {
     RequestConfig::new().timeout(timeout).retry_limit(REQUEST_TRIES_MAX)
 }
 
+/// A key that does not come is looked for in the account's own backup. Nobody else can be asked for it: a request goes to
+/// the account's own devices only, and the bot has one.
+fn encryption_settings() -> EncryptionSettings {
+    let backup_download_strategy = BackupDownloadStrategy::AfterDecryptionFailure;
+    EncryptionSettings { backup_download_strategy, ..EncryptionSettings::default() }
+}
+
 /// Opens a client on a store; a bare server name is looked up, an address is taken as it is.
 pub(super) async fn open(
     homeserver: &str,
@@ -149,6 +160,7 @@ pub(super) async fn open(
         .sqlite_store(store, Some(passphrase.expose()))
         .cross_process_store_config(CrossProcessLockConfig::SingleProcess)
         .request_config(request_config())
+        .with_encryption_settings(encryption_settings())
         .handle_refresh_tokens()
         .build()
         .await;
@@ -193,6 +205,8 @@ impl Matrix {
             ready: watch::Sender::new(false),
             invited: Notify::new(),
             joined: Mutex::default(),
+            missing: Mutex::default(),
+            missed: Notify::new(),
         }))
     }
 

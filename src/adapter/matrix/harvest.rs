@@ -10,6 +10,8 @@ use super::client::Matrix;
 use super::doctor::CLOCK_MS_MAX;
 use super::gap::{self, GAP_HORIZON_MS};
 use super::inbound::{self, Facts, NETWORK, short_name};
+use super::late_keys;
+use super::missing::Missing;
 use super::pace::now;
 use super::position::Position;
 use super::receipts::Receipt;
@@ -28,6 +30,8 @@ pub(super) struct Harvest {
     pub triggers: Vec<Trigger>,
     /// The last post of each room, to be sent when the triggers are recorded.
     pub receipts: Vec<Receipt>,
+    /// The posts among the triggers whose keys are missing.
+    pub missing: Vec<Missing>,
 }
 
 impl Matrix {
@@ -44,7 +48,8 @@ impl Matrix {
                 continue;
             };
             let events = self.events(&room, update, since).await?;
-            let triggers = self.triggers(&room, events).await;
+            let triggers = self.triggers(&room, &events).await;
+            harvest.missing.extend(late_keys::missing(&triggers, &events));
             harvest.receipts.extend(triggers.last().and_then(Receipt::of));
             harvest.triggers.extend(triggers);
         }
@@ -81,7 +86,7 @@ impl Matrix {
     }
 
     /// The triggers among a room's events.
-    async fn triggers(&self, room: &Room, events: Vec<Seen>) -> Vec<Trigger> {
+    pub(super) async fn triggers(&self, room: &Room, events: &[Seen]) -> Vec<Trigger> {
         let place = place(room).await;
         let mut triggers = Vec::new();
         let now = now();
@@ -89,7 +94,7 @@ impl Matrix {
             tracing::trace!(room = %room.room_id(), event = %seen.event, "event");
             let name = name(room, seen.text("sender")).await;
             let facts = Facts { account: self.user.as_str(), place: &place, name: &name, now };
-            triggers.extend(inbound::trigger(&seen, &facts));
+            triggers.extend(inbound::trigger(seen, &facts));
         }
         triggers
     }

@@ -68,6 +68,7 @@ impl Matrix {
         tokio::select! {
             read = reader.run(&mut stop) => read,
             error = self.watch_invites() => Err(error.into()),
+            error = self.watch_late_keys() => Err(error.into()),
             () = self.send_receipts(waiting) => Ok(()),
         }
     }
@@ -151,6 +152,7 @@ impl Reader<'_> {
             }
             None => {}
         }
+        self.matrix.miss(harvest.missing);
         for receipt in harvest.receipts {
             if self.receipts.try_send(receipt).is_err() {
                 tracing::debug!("read receipt left out");

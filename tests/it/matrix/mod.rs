@@ -5,6 +5,7 @@ mod conversation;
 mod doubt;
 mod invites;
 mod kill;
+mod late_keys;
 mod misuse;
 mod people;
 mod scene;
