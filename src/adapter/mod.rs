@@ -80,7 +80,7 @@ pub struct Unread {
 }
 
 /// A post that was tried again.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reread {
     /// The key that it was recorded with.
     pub key: DedupeKey,
@@ -89,7 +89,8 @@ pub struct Reread {
 }
 
 /// What a second look at an unreadable post finds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Found {
     /// It can be read: the trigger that it is, if it is one, with a key of its own.
     Read(Option<Box<Trigger>>),

@@ -9,6 +9,7 @@ pub mod conversation;
 pub mod event;
 pub mod execution;
 pub mod id;
+pub mod lost_keys;
 pub mod message;
 pub mod recorded;
 pub mod route;

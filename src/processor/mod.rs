@@ -47,7 +47,7 @@ const DAY_MS: i64 = 86_400_000;
 /// The agenda is kept after so many events.
 const AGENDA_KEPT_EVERY: u64 = 5_000;
 /// The name of the agenda's projection.
-const AGENDA: &str = "agenda-2";
+const AGENDA: &str = "agenda-3";
 
 /// Why a step could not be done.
 #[derive(Debug, thiserror::Error)]

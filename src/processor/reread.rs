@@ -19,7 +19,7 @@ impl Kernel {
         self.catch_up()?;
         let now = self.clock.now();
         let mut found = vec![];
-        for (stream, since) in self.agenda(|agenda| agenda.unreadable(now)) {
+        for (stream, since) in self.agenda(|agenda| agenda.unreadable.waiting(now)) {
             let events = self.store.read(&stream, Version::START, Direction::Forward, 1)?;
             let trigger = events.first().and_then(unreadable);
             found.extend(trigger.and_then(|trigger| {
@@ -85,7 +85,7 @@ fn late(kernel: &Kernel, trigger: Trigger, stream: &StreamName, version: Version
 }
 
 /// What stands beside an event about an unreadable post.
-fn beside(stream: &StreamName, events: &[Recorded]) -> Meta {
+pub(super) fn beside(stream: &StreamName, events: &[Recorded]) -> Meta {
     let trigger = events.first().and_then(unreadable);
     Meta {
         cause: events.first().map(|first| first.id.clone()),

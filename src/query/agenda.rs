@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, Event, Recorded, Resolution, Wants};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
 use crate::domain::trigger::What;
-use crate::domain::unreadable::{UNREADABLE_MAX, UNREADABLE_MS_MAX};
 
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
@@ -32,7 +32,8 @@ pub struct Agenda {
     edited: BTreeMap<MessageId, Timestamp>,
     /// The built-in executions that take in more of the same, by what they gather.
     gathering: BTreeMap<String, ExecutionId>,
-    unreadable: BTreeMap<StreamName, Timestamp>,
+    /// The triggers that could not be read.
+    pub unreadable: Unreadable,
 }
 
 /// An execution that has not ended.
@@ -122,6 +123,7 @@ impl Agenda {
     /// What one more event changes.
     pub fn apply(&mut self, recorded: &Recorded) {
         self.checkpoint = recorded.position.next();
+        self.unreadable.apply(recorded);
         let Some(event) = recorded.event() else { return self.apply_unreadable(recorded) };
         match event {
             Event::TriggerRecorded(e) => {
@@ -132,16 +134,10 @@ impl Agenda {
                     }
                 };
                 let (stream, position) = (recorded.id.stream.clone(), recorded.position);
-                if let What::Undecryptable(_) = &e.trigger.what {
-                    self.note_unreadable(&stream, recorded.wall);
-                }
                 self.lanes.insert(stream.clone(), (lane.clone(), position));
                 self.undecided.entry(lane).or_default().insert(position, stream);
             }
             Event::TriggerRouted(_) => self.decided(&recorded.id.stream),
-            Event::EventDecrypted(_) | Event::EventGivenUp(_) => {
-                self.unreadable.remove(&recorded.id.stream);
-            }
             Event::MessageQueued(e) => {
                 let lane = format!("out {}", pseudonym(recorded.room.as_ref()));
                 let unsent = Unsent { message: e.message.clone(), edits: e.edits.clone() };
@@ -158,7 +154,9 @@ impl Agenda {
             | Event::SyncAdvanced(_)
             | Event::ScriptKept(_)
             | Event::InviteDecided(_)
+            | Event::EventDecrypted(_)
             | Event::EventWithheld(_)
+            | Event::EventGivenUp(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }
@@ -168,8 +166,10 @@ impl Agenda {
         let id = ExecutionId(recorded.id.stream.id().to_owned());
         if let Event::ExecutionStarted(e) = event {
             let gathers = Builtin::of(&e.handler).filter(|builtin| builtin.gathers());
-            let (room, actor) = (recorded.room.as_ref(), recorded.actor.as_ref());
-            let gathers = gathers.map(|builtin| gathered(builtin, room, actor));
+            let gathers = gathers.map(|builtin| {
+                let actor = recorded.actor.as_ref().filter(|_| builtin.of_person());
+                gathered(builtin, recorded.room.as_ref(), actor)
+            });
             if let Some(what) = &gathers {
                 self.gathering.insert(what.clone(), id.clone());
             }
@@ -276,9 +276,6 @@ impl Agenda {
     fn apply_unreadable(&mut self, recorded: &Recorded) {
         match recorded.kind.as_str() {
             "trigger_routed" => self.decided(&recorded.id.stream),
-            "event_decrypted" | "event_given_up" => {
-                self.unreadable.remove(&recorded.id.stream);
-            }
             "message_sent" | "message_superseded" | "message_failed" => {
                 self.sent(&recorded.id.stream, None);
             }
@@ -287,18 +284,6 @@ impl Agenda {
             }
             _ => {}
         }
-    }
-
-    /// Keeps a post in mind whose keys are missing; what is too old or too much is forgotten.
-    fn note_unreadable(&mut self, stream: &StreamName, at: Timestamp) {
-        self.unreadable.retain(|_, since| since.plus_ms(UNREADABLE_MS_MAX) > at);
-        if self.unreadable.len() >= UNREADABLE_MAX
-            && let Some(oldest) = self.unreadable.iter().min_by_key(|(_, since)| **since)
-        {
-            let oldest = oldest.0.clone();
-            self.unreadable.remove(&oldest);
-        }
-        self.unreadable.insert(stream.clone(), at);
     }
 
     fn decided(&mut self, stream: &StreamName) {
@@ -412,15 +397,7 @@ impl Agenda {
         here.take(max).map(|(_, id, path)| (id.clone(), path.clone())).collect()
     }
 
-    /// The triggers that could not be read and are still worth a try, the oldest first.
-    pub fn unreadable(&self, now: Timestamp) -> Vec<(StreamName, Timestamp)> {
-        let young = |since: Timestamp| since.plus_ms(UNREADABLE_MS_MAX) > now;
-        let mut found: Vec<_> = self.unreadable.iter().filter(|(_, at)| young(**at)).collect();
-        found.sort_by_key(|(_, since)| **since);
-        found.into_iter().map(|(stream, since)| (stream.clone(), *since)).collect()
-    }
-
-    /// The built-in execution that takes in what this person does in this room.
+    /// The built-in execution that takes in what this person does in this room; without a person, what anybody does.
     pub fn gathers(
         &self,
         builtin: Builtin,

@@ -9,6 +9,7 @@ mod intake;
 mod lab;
 mod matrix;
 mod outbox;
+mod reread;
 mod scripts;
 mod store_contract;
 mod store_ends;
