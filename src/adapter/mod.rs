@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::{MessageId, PostId, RoomId, Timestamp, UserId};
+use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::Trigger;
 
 pub mod matrix;
@@ -66,6 +66,15 @@ pub trait Intake: Send + Sync {
     /// # Errors
     /// [`IntakeError`] if the log cannot be read.
     fn current(&self, room: &RoomId) -> Result<RoomId, IntakeError>;
+    /// The posts that could not be read when they were recorded and are still worth a try, the oldest first.
+    ///
+    /// # Errors
+    /// [`IntakeError`] if the log cannot be read.
+    fn unread(&self) -> Result<Vec<Unread>, IntakeError>;
+
+    /// Records what became of such a post, with the trigger that it turned out to be. False: it was not decided on yet,
+    /// and is to be handed over once more.
+    fn reread(&self, reread: Reread) -> BoxFuture<'_, Result<bool, IntakeError>>;
 
     /// Tells the intake what the bot is called on this network.
     fn names(&self, names: Vec<String>);
@@ -119,6 +128,40 @@ pub struct Upgrade {
     pub followed: bool,
     /// Why.
     pub reason: String,
+}
+
+/// A post that could not be read when it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The key that it was recorded with.
+    pub key: DedupeKey,
+    /// Its room.
+    pub room: RoomId,
+    /// The post.
+    pub post: PostId,
+    /// When it was recorded.
+    pub since: Timestamp,
+}
+
+/// A post that was tried again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reread {
+    /// The key that it was recorded with.
+    pub key: DedupeKey,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What a second look at an unreadable post finds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// It can be read: the trigger that it is, if it is one, with a key of its own.
+    Read(Option<Box<Trigger>>),
+    /// Its sender's client says why it does not send the key: Matrix's code.
+    Withheld(String),
+    /// There is nothing to be read any more; why.
+    Gone(String),
 }
 
 /// Nothing more can be recorded: do not acknowledge, and stop.

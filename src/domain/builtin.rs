@@ -13,10 +13,13 @@ pub const FILE: &str = "(built in)";
 pub enum Builtin {
     /// Asks a person whether they still want what they commanded long ago.
     CatchUp,
+    /// Tells a room of posts whose keys are missing.
+    Unreadable,
 }
 
 /// Every built-in handler with its stored name.
-const NAMES: &[(Builtin, &str)] = &[(Builtin::CatchUp, "catch up")];
+const NAMES: &[(Builtin, &str)] =
+    &[(Builtin::CatchUp, "catch up"), (Builtin::Unreadable, "unreadable")];
 
 impl Builtin {
     /// The built-in handler that an execution runs; none: it runs a script.
@@ -36,10 +39,18 @@ impl Builtin {
         Handler { script, file, alias: self.name().to_owned() }
     }
 
-    /// Whether one open execution takes in more triggers of the same person in the same room until it has asked.
+    /// Whether one open execution takes in more triggers of the same room until it has asked.
     pub fn gathers(self) -> bool {
         match self {
+            Self::CatchUp | Self::Unreadable => true,
+        }
+    }
+
+    /// Whether it takes in only what one person does.
+    pub fn of_person(self) -> bool {
+        match self {
             Self::CatchUp => true,
+            Self::Unreadable => false,
         }
     }
 }

@@ -151,7 +151,7 @@ fn ago(ms: i64) -> String {
 }
 
 /// The time of day.
-fn clock(at: Timestamp) -> String {
+pub(super) fn clock(at: Timestamp) -> String {
     let minutes = at.0.div_euclid(60_000);
     format!("{:02}:{:02}", minutes.div_euclid(60).rem_euclid(24), minutes.rem_euclid(60))
 }

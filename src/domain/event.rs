@@ -106,6 +106,9 @@ events! {
     RoomUpgraded "room_upgraded" 1 Sealed,
     TriggerRecorded "trigger_recorded" 2 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,
+    EventDecrypted "event_decrypted" 1 Sealed,
+    EventWithheld "event_withheld" 1 Sealed,
+    EventGivenUp "event_given_up" 1 Sealed,
     ExecutionStarted "execution_started" 1 Sealed,
     EffectRecorded "effect_recorded" 1 Sealed,
     EffectRequested "effect_requested" 1 Sealed,
@@ -265,6 +268,24 @@ pub struct TriggerRecorded {
 pub struct TriggerRouted {
     /// One for each alias, rule or question that was considered.
     pub outcomes: Vec<Outcome>,
+}
+
+/// What was unreadable when it was recorded can be read now; if it is for the bot, it is a trigger of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventDecrypted {}
+
+/// The sender's client says that it does not send the key of an unreadable post.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventWithheld {
+    /// Matrix's code for the reason: `m.unverified`.
+    pub code: String,
+}
+
+/// An unreadable post is not tried again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventGivenUp {
+    /// Why.
+    pub reason: String,
 }
 
 /// What became of one thing that was considered for a trigger.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::adapter::{Chat, Incoming, Intake};
+use crate::adapter::{Chat, Incoming, Intake, Reread};
 use crate::domain::id::Position;
 use crate::domain::trigger::Trigger;
 use crate::processor::action::Actions;
@@ -77,6 +77,18 @@ impl Bot {
     pub async fn deliver(&self, trigger: Trigger) -> Result<(), BotError> {
         let incoming = Incoming { triggers: vec![trigger], sync: None };
         self.ear.record(incoming).await.map_err(|why| BotError::Process(why.to_string()))
+    }
+
+    /// The keys of a post have come; returns when that is recorded.
+    ///
+    /// # Errors
+    /// [`BotError`] if it could not be recorded.
+    pub async fn reread(&self, reread: Reread) -> Result<(), BotError> {
+        let done = self.ear.reread(reread).await;
+        match done.map_err(|why| BotError::Process(why.to_string()))? {
+            true => Ok(()),
+            false => Err(BotError::Process("the post was not decided on".into())),
+        }
     }
 
     /// Does everything that can be done now.

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::bot::{Bot, BotError};
 use super::runner::{Driver, Setup};
 use super::world::{HandClock, World};
-use crate::adapter::{Chat, Outgoing, SendError};
+use crate::adapter::{Chat, Outgoing, Reread, SendError};
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::trigger::Trigger;
@@ -30,6 +30,7 @@ use crate::store::{Clock, EventStore};
 enum Request {
     Open { scripts: PathBuf, prefix: String, exec_rooms: Option<Vec<String>>, now: Timestamp },
     Deliver { trigger: Box<Trigger>, now: Timestamp },
+    Reread { reread: Box<Reread>, now: Timestamp },
     Settle { now: Timestamp },
     Log { from: Position },
 }
@@ -155,6 +156,12 @@ impl Driver for ChildBot {
         Box::pin(async move { self.ask(&Request::Deliver { trigger, now }).map(|_| ()) })
     }
 
+    fn reread(&mut self, reread: Reread) -> BoxFuture<'_, Result<(), BotError>> {
+        let now = self.world.clock.now();
+        let reread = Box::new(reread);
+        Box::pin(async move { self.ask(&Request::Reread { reread, now }).map(|_| ()) })
+    }
+
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>> {
         let now = self.world.clock.now();
         Box::pin(async move { self.ask(&Request::Settle { now }).map(|_| ()) })
@@ -274,6 +281,10 @@ async fn serve_one(bot: &Bot, clock: &HandClock, request: Request) -> Result<Res
         Request::Deliver { trigger, now } => {
             clock.set(now);
             bot.deliver(*trigger).await.map(|()| Response::Done)
+        }
+        Request::Reread { reread, now } => {
+            clock.set(now);
+            bot.reread(*reread).await.map(|()| Response::Done)
         }
         Request::Settle { now } => {
             clock.set(now);

@@ -41,6 +41,8 @@ pub enum Step {
     Bot { form: Form, text: String },
     /// Nothing was said since the last line.
     Quiet,
+    /// The keys of everything that could not be read reach the bot.
+    KeysArrive,
     /// The clock moves.
     Advance(i64),
     /// The bot is killed and started again.
@@ -58,6 +60,8 @@ pub enum Step {
 pub enum Does {
     /// Says something in the room.
     Says(String),
+    /// Says something whose keys have not reached the bot yet.
+    SaysUnreadable(String),
     /// Says something in a thread.
     SaysInThread(String),
     /// Replies to the bot's last message.
@@ -154,16 +158,18 @@ fn person(rest: &str) -> Result<Step, String> {
         rest = after.trim_start();
     }
     type Makes = fn(String) -> Does;
-    let forms: [(&str, Makes); 5] = [
+    let forms: [(&str, Makes); 6] = [
         (":", Does::Says),
+        ("(unreadable):", Does::SaysUnreadable),
         ("(in thread):", Does::SaysInThread),
         ("(reply):", Does::Replies),
         ("reacts", Does::Reacts),
         ("edits:", Does::Edits),
     ];
     let found = forms.iter().find_map(|(word, does)| Some((rest.strip_prefix(word)?, does)));
-    let (text, does) =
-        found.ok_or("a person says `:`, `(in thread):`, `(reply):`, `reacts`, `edits:`")?;
+    let (text, does) = found.ok_or(
+        "a person says `:`, `(in thread):`, `(reply):`, `(unreadable):`, `reacts`, `edits:`",
+    )?;
     let (name, does) = (name.to_owned(), does(unbroken(text.trim())));
     Ok(Step::Person { name, network, account, ago_ms, does })
 }
@@ -195,6 +201,7 @@ fn directive(inside: &str) -> Result<Step, String> {
         }
         "quiet" => Ok(Step::Quiet),
         "restart" => Ok(Step::Restart),
+        "keys" if rest == "arrive" => Ok(Step::KeysArrive),
         "advance" => Ok(Step::Advance(parse_duration(rest)?)),
         "exec" => exec(rest),
         "config" => {
@@ -252,6 +259,8 @@ mod tests {
             ("> ann edits: x", says("ann", Does::Edits("x".into()))),
             ("< bot (reply): a: b", Step::Bot { form: Form::Reply, text: "a: b".into() }),
             ("< bot*: x", Step::Bot { form: Form::Any, text: "x".into() }),
+            ("> ann (unreadable): x", says("ann", Does::SaysUnreadable("x".into()))),
+            ("(keys arrive)", Step::KeysArrive),
             ("(advance 15m)", Step::Advance(900_000)),
             (
                 "(room #irc network=irc)",

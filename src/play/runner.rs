@@ -10,7 +10,7 @@ use super::bot::BotError;
 use super::parse::{Form, LINE_BREAK, Step, Transcript};
 use super::pattern::{Words, matches};
 use super::world::{FakeExec, Heard, Person, Room, World};
-use crate::adapter::Relation;
+use crate::adapter::{Relation, Reread};
 use crate::domain::alias::parse_duration;
 use crate::domain::id::{Position, RoomId};
 use crate::domain::trigger::Trigger;
@@ -20,6 +20,8 @@ use crate::processor::{ExecRooms, RUN_WITHIN_MS, Settings};
 pub trait Driver: Send {
     /// Something happens outside; returns when it is recorded.
     fn deliver(&mut self, trigger: Trigger) -> BoxFuture<'_, Result<(), BotError>>;
+    /// The keys of a post have come; returns when that is recorded.
+    fn reread(&mut self, reread: Reread) -> BoxFuture<'_, Result<(), BotError>>;
     /// Does everything that can be done now.
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>>;
     /// Ends the bot without warning and starts it on what is on disk.
@@ -187,6 +189,15 @@ impl Player<'_> {
                 self.world.clock.advance(*ms);
                 return self.rest().await;
             }
+            Step::KeysArrive => {
+                self.nothing_left()?;
+                self.world.expect_execs(self.execs_after(at));
+                (self.listener)("(keys arrive)");
+                for reread in self.world.keys_arrive() {
+                    self.reread(reread).await?;
+                }
+                return self.rest().await;
+            }
             Step::Restart => {
                 (self.listener)("(restart)");
                 self.world.expect_execs(self.execs_after(at));
@@ -207,6 +218,16 @@ impl Player<'_> {
     async fn deliver(&mut self, trigger: Trigger) -> Result<(), String> {
         loop {
             match self.driver.deliver(trigger.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(_) if self.driver.stopped() => self.restart().await?,
+                Err(why) => return Err(why.to_string()),
+            }
+        }
+    }
+
+    async fn reread(&mut self, reread: Reread) -> Result<(), String> {
+        loop {
+            match self.driver.reread(reread.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(_) if self.driver.stopped() => self.restart().await?,
                 Err(why) => return Err(why.to_string()),
@@ -254,8 +275,12 @@ impl Player<'_> {
     }
 
     fn execs_after(&self, at: usize) -> Vec<FakeExec> {
-        let stops =
-            |step: &Step| matches!(step, Step::Person { .. } | Step::Advance(_) | Step::Restart);
+        let stops = |step: &Step| {
+            matches!(
+                step,
+                Step::Person { .. } | Step::Advance(_) | Step::Restart | Step::KeysArrive
+            )
+        };
         let after = self.transcript.steps[at + 1..].iter().take_while(|(_, step)| !stops(step));
         let fake = |(line, step): &(usize, Step)| match step {
             Step::Exec { action, args, result } => Some(FakeExec {
@@ -323,6 +348,7 @@ fn spoken(name: &str, does: &super::parse::Does) -> String {
     use super::parse::Does;
     match does {
         Does::Says(text) => format!("> {name}: {}", one_line(text)),
+        Does::SaysUnreadable(text) => format!("> {name} (unreadable): {}", one_line(text)),
         Does::SaysInThread(text) => format!("> {name} (in thread): {}", one_line(text)),
         Does::Replies(text) => format!("> {name} (reply): {}", one_line(text)),
         Does::Reacts(key) => format!("> {name} reacts {key}"),

@@ -9,6 +9,7 @@ use super::bot::{Bot, BotError};
 use super::parse::Transcript;
 use super::runner::{self, Difference, Driver, Listener, Played, Setup};
 use super::world::World;
+use crate::adapter::Reread;
 use crate::domain::id::Position;
 use crate::domain::trigger::Trigger;
 use crate::store::memory::MemoryStore;
@@ -67,6 +68,10 @@ impl InMemory {
 impl Driver for InMemory {
     fn deliver(&mut self, trigger: Trigger) -> BoxFuture<'_, Result<(), BotError>> {
         Box::pin(async move { self.bot()?.deliver(trigger).await })
+    }
+
+    fn reread(&mut self, reread: Reread) -> BoxFuture<'_, Result<(), BotError>> {
+        Box::pin(async move { self.bot()?.reread(reread).await })
     }
 
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>> {

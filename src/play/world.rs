@@ -9,10 +9,12 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::parse::Does;
-use crate::adapter::{Chat, Outgoing, Relation, SendError};
+use crate::adapter::{Chat, Found, Outgoing, Relation, Reread, SendError};
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
-use crate::domain::trigger::{Message, Place, Reaction, Speaker, Trigger, Trust, What};
+use crate::domain::trigger::{
+    Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
+};
 use crate::processor::action::{ActionCall, ActionDone, Actions};
 use crate::store::Clock;
 
@@ -90,6 +92,7 @@ struct State {
     execs: Vec<FakeExec>,
     ran: BTreeMap<String, (u32, EffectResult)>,
     wrong: Vec<String>,
+    unread: Vec<Reread>,
 }
 
 struct Post {
@@ -161,7 +164,9 @@ impl World {
         };
         let nothing = "the bot has said nothing here yet";
         let what = match does {
-            Does::Says(text) | Does::SaysInThread(text) => message(text, None, None),
+            Does::Says(text) | Does::SaysInThread(text) | Does::SaysUnreadable(text) => {
+                message(text, None, None)
+            }
             Does::Replies(text) => message(text, Some(of_bot.ok_or(nothing)?), None),
             Does::Edits(text) => {
                 message(text, None, Some(own.ok_or("they have said nothing here yet")?))
@@ -183,7 +188,21 @@ impl World {
             });
         }
         let key = DedupeKey::new(&["matrix", BOT, id.as_str(), post.as_str()]);
-        Ok(Trigger { key, at: self.clock.now().plus_ms(-person.ago_ms), late: false, what })
+        let at = self.clock.now().plus_ms(-person.ago_ms);
+        if !matches!(does, Does::SaysUnreadable(_)) {
+            return Ok(Trigger { key, at, late: false, what });
+        }
+        let late = DedupeKey::new(&["matrix", BOT, id.as_str(), post.as_str(), "decrypted"]);
+        let read = Trigger { key: late, at, late: false, what };
+        let found = Found::Read(Some(Box::new(read)));
+        state.unread.push(Reread { key: key.clone(), found });
+        let what = What::Undecryptable(Undecryptable { place, speaker, post });
+        Ok(Trigger { key, at, late: false, what })
+    }
+
+    /// Everything that could not be read can be read now, in the order in which it was said.
+    pub fn keys_arrive(&self) -> Vec<Reread> {
+        std::mem::take(&mut self.state().unread)
     }
 
     /// The next thing that the bot said and nobody has looked at.

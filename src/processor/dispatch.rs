@@ -110,9 +110,7 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         match &trigger.what {
             What::Timer(timer) => self.timer_due(timer),
-            What::Undecryptable(_) => {
-                Ok(Routed::ignored("encrypted message", "its keys have not arrived"))
-            }
+            What::Undecryptable(event) => self.keep_sealed(recorded, trigger, event),
             What::Message(message) => {
                 let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
                 let origin = Origin {

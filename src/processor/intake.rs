@@ -7,7 +7,9 @@ use futures_util::future::BoxFuture;
 
 use super::pause::Guard;
 use super::{Kernel, write};
-use crate::adapter::{Gap, INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite, Upgrade};
+use crate::adapter::{
+    Gap, INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite, Reread, Unread, Upgrade,
+};
 use crate::domain::conversation::{self, Reading, Said};
 use crate::domain::event::{
     Event, InviteDecided, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded,
@@ -21,7 +23,7 @@ pub const SYNC_EVERY_MS: i64 = 60_000;
 
 /// The kernel's ear.
 pub struct Ear {
-    kernel: Arc<Kernel>,
+    pub(super) kernel: Arc<Kernel>,
     pending: Mutex<Pending>,
     guard: Option<Guard>,
 }
@@ -48,10 +50,7 @@ impl Ear {
         kernel.catch_up()?;
         let mut writes: Vec<Write> = vec![];
         for trigger in incoming.triggers {
-            let mut trigger = trigger;
-            let within_ms = kernel.settings().run_within_ms;
-            trigger.late = trigger.is_older_than(within_ms, kernel.clock.now());
-            let Some(trigger) = self.wanted(trigger)? else { continue };
+            let Some(trigger) = self.wanted(self.judged(trigger))? else { continue };
             let write = record(kernel, trigger);
             // A batch takes a stream once, and a network may bring the same thing twice at once.
             if writes.iter().all(|known| known.stream != write.stream) {
@@ -120,8 +119,15 @@ impl Ear {
         Ok(())
     }
 
+    /// The trigger with what is decided once, when it comes: whether it came late.
+    pub(super) fn judged(&self, trigger: Trigger) -> Trigger {
+        let kernel = &self.kernel;
+        let late = trigger.is_older_than(kernel.settings().run_within_ms, kernel.clock.now());
+        Trigger { late, ..trigger }
+    }
+
     /// The trigger with its address read, if it is for the bot or answers an open question.
-    fn wanted(&self, mut trigger: Trigger) -> Result<Option<Trigger>, ReadError> {
+    pub(super) fn wanted(&self, mut trigger: Trigger) -> Result<Option<Trigger>, ReadError> {
         let kernel = &self.kernel;
         let wanted = match &mut trigger.what {
             What::Timer(_) | What::Undecryptable(_) => true,
@@ -241,6 +247,16 @@ impl Intake for Ear {
 
     fn current(&self, room: &RoomId) -> Result<RoomId, IntakeError> {
         self.kernel.current_room(room).map_err(failed)
+    }
+
+    fn unread(&self) -> Result<Vec<Unread>, IntakeError> {
+        self.kernel.unread().map_err(|why| IntakeError(why.to_string()))
+    }
+
+    fn reread(&self, reread: Reread) -> BoxFuture<'_, Result<bool, IntakeError>> {
+        Box::pin(async move {
+            self.take_reread(reread).await.map_err(|why| IntakeError(why.to_string()))
+        })
     }
 
     fn names(&self, names: Vec<String>) {

@@ -31,6 +31,7 @@ mod held;
 pub mod intake;
 pub mod outbox;
 pub mod pause;
+pub mod reread;
 pub mod rooms;
 pub mod schedule;
 pub mod scripts;

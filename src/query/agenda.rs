@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, Event, Recorded, Resolution, Wants};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
@@ -13,7 +14,7 @@ use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-2";
+pub const PROJECTION: &str = "agenda-3";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -34,6 +35,8 @@ pub struct Agenda {
     edited: BTreeMap<MessageId, Timestamp>,
     /// The built-in executions that take in more of the same, by what they gather.
     gathering: BTreeMap<String, ExecutionId>,
+    /// The triggers that could not be read.
+    pub unreadable: Unreadable,
 }
 
 /// An execution that has not ended.
@@ -149,6 +152,7 @@ impl Agenda {
     /// What one more event changes.
     pub fn apply(&mut self, recorded: &Recorded) {
         self.checkpoint = recorded.position.next();
+        self.unreadable.apply(recorded);
         let Some(event) = recorded.event() else { return self.apply_unreadable(recorded) };
         match event {
             Event::TriggerRecorded(e) => {
@@ -184,6 +188,9 @@ impl Agenda {
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)
             | Event::RoomUpgraded(_)
+            | Event::EventDecrypted(_)
+            | Event::EventWithheld(_)
+            | Event::EventGivenUp(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }
@@ -193,8 +200,10 @@ impl Agenda {
         let id = ExecutionId(recorded.id.stream.id().to_owned());
         if let Event::ExecutionStarted(e) = event {
             let gathers = Builtin::of(&e.handler).filter(|builtin| builtin.gathers());
-            let (room, actor) = (recorded.room.as_ref(), recorded.actor.as_ref());
-            let gathers = gathers.map(|builtin| gathered(builtin, room, actor));
+            let gathers = gathers.map(|builtin| {
+                let actor = recorded.actor.as_ref().filter(|_| builtin.of_person());
+                gathered(builtin, recorded.room.as_ref(), actor)
+            });
             if let Some(what) = &gathers {
                 self.gathering.insert(what.clone(), id.clone());
             }
@@ -422,7 +431,7 @@ impl Agenda {
         here.take(max).map(|(_, id, path)| (id.clone(), path.clone())).collect()
     }
 
-    /// The built-in execution that takes in what this person does in this room.
+    /// The built-in execution that takes in what this person does in this room; without a person, what anybody does.
     pub fn gathers(
         &self,
         builtin: Builtin,

@@ -3,3 +3,4 @@
 pub mod agenda;
 pub mod command;
 pub mod executions;
+pub mod unreadable;

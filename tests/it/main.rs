@@ -9,6 +9,7 @@ mod intake;
 mod lab;
 mod matrix;
 mod outbox;
+mod reread;
 mod rooms;
 mod scripts;
 mod store_contract;

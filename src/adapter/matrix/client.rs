@@ -9,6 +9,7 @@ use matrix_sdk::Client;
 use matrix_sdk::authentication::matrix::MatrixSession;
 use matrix_sdk::config::RequestConfig;
 use matrix_sdk::cross_process_lock::CrossProcessLockConfig;
+use matrix_sdk::encryption::{BackupDownloadStrategy, EncryptionSettings};
 use matrix_sdk::ruma::{OwnedUserId, RoomAliasId};
 use matrix_sdk::store::{StateStoreDataKey, StateStoreDataValue};
 use tokio::sync::{Notify, watch};
@@ -16,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use super::heads::HeadsByRoom;
 use super::invites::Joined;
 use super::limits::Limits;
+use super::missing::MissingPosts;
 use super::position::Position;
 use super::pulse::Pulse;
 use super::session::{Secret, Session, SessionError, matrix_dir, store_path};
@@ -75,6 +77,8 @@ pub struct Matrix {
     pub(super) upgraded: Notify,
     pub(super) came_for: Mutex<CameFor>,
     pub(super) heads: Mutex<HeadsByRoom>,
+    pub(super) missing: Mutex<MissingPosts>,
+    pub(super) missed: Notify,
 }
 
 impl fmt::Debug for Matrix {
@@ -155,6 +159,13 @@ pub(super) fn store_is_there(store: &Path) -> bool {
     STORE_FILES.iter().all(|name| has(name))
 }
 
+/// A key that does not come is looked for in the account's own backup. Nobody else can be asked for it: a request goes to
+/// the account's own devices only, and the bot has one.
+fn encryption_settings() -> EncryptionSettings {
+    let backup_download_strategy = BackupDownloadStrategy::AfterDecryptionFailure;
+    EncryptionSettings { backup_download_strategy, ..EncryptionSettings::default() }
+}
+
 /// Opens a client on a store; a bare server name is looked up, an address is taken as it is.
 pub(super) async fn open(
     homeserver: &str,
@@ -169,6 +180,7 @@ pub(super) async fn open(
         .sqlite_store(store, Some(passphrase.expose()))
         .cross_process_store_config(CrossProcessLockConfig::SingleProcess)
         .request_config(request_config())
+        .with_encryption_settings(encryption_settings())
         .handle_refresh_tokens()
         .build()
         .await;
@@ -224,6 +236,8 @@ impl Matrix {
             upgraded: Notify::new(),
             came_for: Mutex::default(),
             heads: Mutex::default(),
+            missing: Mutex::default(),
+            missed: Notify::new(),
         }))
     }
 

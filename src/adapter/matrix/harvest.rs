@@ -11,6 +11,8 @@ use super::doctor::CLOCK_MS_MAX;
 use super::gap::{self, GAP_HORIZON_MS, Hole};
 use super::heads::{Heads, now_ms};
 use super::inbound::{self, Facts, NETWORK, short_name};
+use super::late_keys;
+use super::missing::Missing;
 use super::pace::now;
 use super::position::Position;
 use super::receipts::Receipt;
@@ -34,6 +36,8 @@ pub(super) struct Harvest {
     pub gaps: Vec<Gap>,
     /// How far each room was gone over, to be kept when the triggers are recorded.
     pub gone_over: Vec<(String, Heads)>,
+    /// The posts among the triggers whose keys are missing.
+    pub missing: Vec<Missing>,
 }
 
 impl Matrix {
@@ -58,7 +62,8 @@ impl Matrix {
             }
             let events = self.events(&room, new, since).await?;
             self.pulse.step();
-            let triggers = self.triggers(&room, events).await;
+            let triggers = self.triggers(&room, &events).await;
+            harvest.missing.extend(late_keys::missing(&triggers, &events));
             harvest.receipts.extend(triggers.last().and_then(Receipt::of));
             harvest.triggers.extend(triggers);
         }
@@ -111,7 +116,7 @@ impl Matrix {
     }
 
     /// The triggers among a room's events.
-    async fn triggers(&self, room: &Room, events: Vec<Seen>) -> Vec<Trigger> {
+    pub(super) async fn triggers(&self, room: &Room, events: &[Seen]) -> Vec<Trigger> {
         let place = place(room).await;
         let mut triggers = Vec::new();
         let now = now();
@@ -119,7 +124,7 @@ impl Matrix {
             tracing::trace!(room = %room.room_id(), event = %seen.event, "event");
             let name = name(room, seen.text("sender")).await;
             let facts = Facts { account: self.user.as_str(), place: &place, name: &name, now };
-            triggers.extend(inbound::trigger(&seen, &facts));
+            triggers.extend(inbound::trigger(seen, &facts));
         }
         triggers
     }

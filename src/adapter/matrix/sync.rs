@@ -84,6 +84,7 @@ impl Matrix {
             read = reader.run(&mut stop) => read?,
             error = self.watch_invites() => return Err(error.into()),
             error = self.watch_upgrades() => return Err(error.into()),
+            error = self.watch_late_keys() => return Err(error.into()),
             watched = self.watch_silence() => watched?,
             watched = self.watch_keys() => watched?,
             () = self.send_receipts(waiting) => {}
@@ -196,6 +197,7 @@ impl Reader<'_> {
             None => {}
         }
         self.matrix.gone_over(harvest.gone_over).await?;
+        self.matrix.miss(harvest.missing);
         for receipt in harvest.receipts {
             if self.receipts.try_send(receipt).is_err() {
                 tracing::debug!("read receipt left out");

@@ -9,6 +9,7 @@ use crate::domain::message::Doc;
 use serde_json::Value;
 
 mod catch_up;
+mod unreadable;
 
 impl Kernel {
     /// Runs the next slice of a built-in handler.
@@ -19,6 +20,7 @@ impl Kernel {
     ) -> Result<Prepared, Error> {
         match builtin {
             Builtin::CatchUp => self.catch_up_slice(execution).await,
+            Builtin::Unreadable => self.unreadable_slice(execution),
         }
     }
 }

@@ -150,6 +150,9 @@ fn routes() -> Vec<Event> {
         )),
         one(outcome("message", Verdict::Ignored, "it is not for the bot")),
         TriggerRouted { outcomes: vec![] }.into(),
+        EventWithheld { code: "m.unverified".into() }.into(),
+        EventDecrypted {}.into(),
+        EventGivenUp { reason: "its keys have not come within 24 hours".into() }.into(),
     ]
 }
 

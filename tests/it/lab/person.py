@@ -4,6 +4,8 @@ Usage: person.py HOMESERVER USER PASSWORD DIRECTORY
 
 Reads  {"id": n, "do": "start"}
        {"id": n, "do": "send", "room": room, "type": type, "content": content}
+       {"id": n, "do": "send", …, "withhold": true}: the keys stay here until
+       {"id": n, "do": "share"}
        {"id": n, "do": "know", "room": room, "user": user}
 Prints {"answer": {"id": n, "value": value}} or {"error": {"id": n, "text": text}}, and for every event of a joined room
        {"event": {"room": room, "event": {event_id, sender, type, content, decrypted}}}.
@@ -13,6 +15,7 @@ It ends with its input.
 import asyncio
 import json
 import sys
+import uuid
 
 import nio
 
@@ -31,6 +34,7 @@ class Person:
         self.password = password
         self.unread = []  # events whose keys have not come yet
         self.rooms = set()
+        self.withheld = []  # keys that the others have not got yet
 
     async def run(self):
         reader = asyncio.StreamReader(limit=2**20)
@@ -61,9 +65,32 @@ class Person:
     async def do_send(self, ask):
         if self.client.should_query_keys:
             await self.client.keys_query()
+        if ask.get("withhold"):
+            await self.withhold(ask["room"])
         sent = await self.client.room_send(ask["room"], ask["type"], ask["content"], ignore_unverified_devices=True)
         self.expect(sent, nio.RoomSendResponse)
+        if ask.get("withhold"):
+            self.client.invalidate_outbound_session(ask["room"])
         return sent.event_id
+
+    async def withhold(self, room):
+        """Makes the next message's keys, as they would be sent, and keeps them."""
+        if missing := self.client.get_missing_sessions(room):
+            await self.client.keys_claim(missing)
+        users = list(self.client.rooms[room].users)
+        self.client.invalidate_outbound_session(room)
+        keys = self.client.olm.share_group_session_parallel(room, users, ignore_unverified_devices=True)
+        keys = [content for _, content in keys]
+        if not keys:
+            raise RuntimeError("nobody would get the keys")
+        self.withheld += keys
+        self.client.olm.outbound_group_sessions[room].shared = True
+
+    async def do_share(self, _):
+        keys, self.withheld = self.withheld, []
+        for content in keys:
+            method, path, data = nio.Api.to_device(self.client.access_token, "m.room.encrypted", content, uuid.uuid4())
+            self.expect(await self.client._send(nio.ToDeviceResponse, method, path, data, response_data=(None,)), nio.ToDeviceResponse)
 
     async def do_know(self, ask):
         async def known():

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::event::{Chat, Event, give_up};
+use super::event::{Chat, Event, give_up, text};
 use super::homeserver::{Lab, PYTHON};
 use super::plain::Plain;
 use super::process::Running;
@@ -92,6 +92,20 @@ impl<'lab> Person<'lab> {
     /// Waits until the client has the keys of `user` in `room`: what it says from now on, `user` can read.
     pub fn knows(&mut self, room: &str, user: &str) {
         self.ask(json!({ "do": "know", "room": room, "user": user }));
+    }
+
+    /// Says something whose keys nobody else gets before [`Self::share`]; what is said after it can be read as usual.
+    pub fn say_withheld(&mut self, room: &str, body: &str) -> String {
+        let sent = self.ask(json!({
+            "do": "send", "room": room, "type": "m.room.message", "content": text(body),
+            "withhold": true,
+        }));
+        sent.as_str().expect("send gives an id").to_owned()
+    }
+
+    /// Sends the keys that were kept back.
+    pub fn share(&mut self) {
+        self.ask(json!({ "do": "share" }));
     }
 
     fn ask(&mut self, mut request: Value) -> Value {

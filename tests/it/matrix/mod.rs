@@ -6,6 +6,7 @@ mod doubt;
 mod federation;
 mod invites;
 mod kill;
+mod late_keys;
 mod misuse;
 mod people;
 mod rewind;
