@@ -145,9 +145,7 @@ impl<'lab> Bot<'lab> {
 
     /// Waits until the bot ends by itself; returns its status and what it has written since it was made.
     pub fn ends(&mut self) -> (ExitStatus, String) {
-        let mut running = self.running.take().expect("the bot runs");
-        let status = running.ends_within(WITHIN).expect("the bot runs on");
-        self.lab.reaper.forget(running.pid);
+        let status = self.ends_within(WITHIN);
         (status, fs::read_to_string(self.log_path()).unwrap_or_default())
     }
 

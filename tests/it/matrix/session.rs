@@ -1,12 +1,14 @@
 //! Logins that end: what the bot says, what its operator does, and that nothing is lost over it.
 
 use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use matrix_sdk::reqwest::Method;
 use serde_json::{Value, json};
 
 use super::scene::{Scene, answer, answers};
-use crate::lab::{Bot, Chat, Lab, reply, request};
+use crate::lab::{Bot, Chat, Lab, Person, reply, request};
 
 const SIZE: &str = r#"//! Asks back.
 alias("order", |a, msg| {
@@ -97,6 +99,8 @@ fn after_a_hard_logout_a_new_device_goes_on() {
     let (device, room) =
         (scene.bot.session_text("device_id"), scene.bot.session_text("management_room"));
     log_out(&scene.bot);
+    // It wakes the sync that was asked for before the logout, so that the test need not wait for its end.
+    scene.say("nobody is asked");
     ends_with_the_remedy(&mut scene);
     scene.say("!echo 2");
     let told = scene.bot.run_expecting(5, &["run"]);
@@ -120,6 +124,7 @@ fn after_a_hard_logout_encrypted_rooms_and_open_questions_go_on() {
     scene.say("!order");
     let question = scene.bot_says("Which size?");
     log_out(&scene.bot);
+    scene.say("nobody is asked");
     ends_with_the_remedy(&mut scene);
     login_again(&scene.bot);
     scene.bot.start();
@@ -128,6 +133,55 @@ fn after_a_hard_logout_encrypted_rooms_and_open_questions_go_on() {
     scene.ann.post(&scene.room, reply(&question.event_id, "large"));
     assert!(scene.bot_says("ordered-large").decrypted);
     scene.bot_is_well(1);
+}
+
+#[test]
+fn a_homeserver_that_restarts_is_waited_for() {
+    let lab: &'static Lab = Box::leak(Box::new(Lab::start()));
+    let mut scene = Scene::plain_in(lab, |_| {});
+    scene.bot_is_well(1);
+    lab.restart();
+    scene.bot_is_well(2);
+    scene.bot.runs_on_for(Duration::ZERO);
+    assert_eq!(said(&mut scene), [1, 2]);
+}
+
+/// A store that was restored from a copy has forgotten keys that the homeserver still gives out.
+#[test]
+fn a_restored_store_is_told() {
+    let mut scene = Scene::encrypted(|_| {});
+    scene.bot_is_well(1);
+    scene.bot.stop();
+    let matrix = scene.bot.dir.join("data/matrix");
+    let copy = |from: &str, to: &str| {
+        let done = Command::new("cp").arg("-a").args([matrix.join(from), matrix.join(to)]).status();
+        assert!(done.is_ok_and(|status| status.success()), "cp {from} {to}");
+    };
+    copy("store", "copy");
+    scene.bot.start();
+    let meets = |scene: &mut Scene<Person<'static>>, name: &str, n: u32| {
+        let mut person = Lab::shared().person(name);
+        scene.ann.plain.invite(&scene.room, &person.plain.id);
+        person.plain.join(&scene.room);
+        person.knows(&scene.room, &scene.bot.account.id);
+        person.say(&scene.room, &format!("!echo {n}"));
+        n
+    };
+    // A new device takes one of the bot's keys, and the bot brings another.
+    let n = meets(&mut scene, "ben", 2);
+    scene.bot_says(&answer(n));
+    scene.bot_is_well(3);
+    scene.bot.stop();
+    fs::remove_dir_all(matrix.join("store")).expect("the bot had a store");
+    copy("copy", "store");
+    scene.bot.start();
+    meets(&mut scene, "cleo", 4);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let told = "one-time keys of this device that its store does not know";
+    while !fs::read_to_string(scene.bot.log_path()).unwrap_or_default().contains(told) {
+        assert!(Instant::now() < deadline, "nobody is told");
+        scene.bot.runs_on_for(Duration::from_millis(50));
+    }
 }
 
 #[test]
