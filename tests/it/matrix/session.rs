@@ -77,6 +77,8 @@ fn after_a_soft_logout_the_same_device_goes_on() {
     let device = scene.bot.session_text("device_id");
     let bot = scene.bot.account.id.clone();
     Lab::strict().sql("UPDATE refresh_tokens SET expiry_ts = 1 WHERE user_id = ?", &bot);
+    while whoami(&scene.bot, &scene.bot.session_text("access_token")).0 == 200 {}
+    scene.say("nobody is asked");
     ends_with_the_remedy(&mut scene);
     assert_eq!(whoami(&scene.bot, &scene.bot.session_text("access_token")).1["soft_logout"], true);
     scene.say("!echo 2");
