@@ -189,8 +189,10 @@ pub struct Outgoing {
     pub queued_at: Timestamp,
     /// Its relation to other posts.
     pub relation: Relation,
-    /// Plain text.
+    /// Plain text, short enough for a message.
     pub plain: String,
+    /// All of the text, if the plain text is only its beginning.
+    pub whole: Option<String>,
     /// HTML, where it says more.
     pub html: Option<String>,
     /// Who is notified.

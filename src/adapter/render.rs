@@ -36,8 +36,10 @@ impl Default for Show {
 /// A message ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rendered {
-    /// The text for every room.
+    /// The text for every room, cut if it is too long for a message.
     pub plain: String,
+    /// All of the text, if it was cut.
+    pub whole: Option<String>,
     /// The formatted text, where it says more than the plain one and the room can show it.
     pub html: Option<String>,
     /// The Matrix ids of the people who are called, each once.
@@ -50,10 +52,11 @@ pub fn render(doc: &Doc, show: &Show) -> Rendered {
     for block in &doc.blocks {
         pen.block(block);
     }
+    let whole = pen.plain.clone();
     let cut = cut(&mut pen.plain);
     let fits = json_bytes(&pen.plain) + json_bytes(&pen.html) <= BODY_BYTES_MAX;
     let html = (show.html && pen.formatted && !cut && fits).then_some(pen.html);
-    Rendered { plain: pen.plain, html, mentions: pen.mentions }
+    Rendered { plain: pen.plain, whole: cut.then_some(whole), html, mentions: pen.mentions }
 }
 
 /// Cuts a text that is too long at a character, and says how much is missing.
@@ -552,6 +555,8 @@ mod tests {
                 "{piece:?}"
             );
             assert_eq!(rendered.html, None, "{piece:?}");
+            let whole = safe(&piece.repeat(count), Place::Line);
+            assert_eq!(rendered.whole.as_deref(), Some(whole.as_str()), "{piece:?}");
             let (kept, mark) = rendered.plain.rsplit_once("… (").expect("the mark");
             let missing: usize = mark.strip_suffix(" bytes more)").unwrap().parse().unwrap();
             assert_eq!(
@@ -562,7 +567,7 @@ mod tests {
             assert!(missing > 0);
         }
         let fits = render(&Doc::text(&"a".repeat(PLAIN_BYTES_MAX)), &Show::default());
-        assert_eq!(fits.plain.len(), PLAIN_BYTES_MAX);
+        assert_eq!((fits.plain.len(), fits.whole), (PLAIN_BYTES_MAX, None));
         let much_html = render(&Doc::default().line([bold(&"<".repeat(8_000))]), &Show::default());
         assert_eq!((much_html.plain.len(), much_html.html), (8_000, None));
     }

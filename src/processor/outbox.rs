@@ -31,12 +31,15 @@ impl Kernel {
         mentions.extend(rendered.mentions.into_iter().map(UserId));
         mentions.sort();
         mentions.dedup();
+        // An edit shows no file: clients keep the kind of message that they have shown.
+        let whole = rendered.whole.filter(|_| !matches!(relation, Relation::Edit(_)));
         let outgoing = Outgoing {
             message: id.clone(),
             room: queued.place.room.clone(),
             queued_at,
             relation,
             plain: rendered.plain,
+            whole,
             html: rendered.html,
             mentions,
         };

@@ -28,6 +28,7 @@ pub struct Moody {
     world: Arc<World>,
     refusals: Mutex<BTreeMap<RoomId, VecDeque<SendError>>>,
     sent: Mutex<Vec<String>>,
+    outgoing: Mutex<Vec<Outgoing>>,
 }
 
 impl Chat for Moody {
@@ -39,6 +40,7 @@ impl Chat for Moody {
             }
             let said = format!("{}: {}", outgoing.room, outgoing.plain);
             self.sent.lock().expect("nobody panics with them").push(said);
+            self.outgoing.lock().expect("nobody panics with them").push(outgoing.clone());
             Ok(self.world.take(outgoing))
         })
     }
@@ -66,8 +68,8 @@ impl Desk {
         let store = MemoryStore::new(Surroundings { clock: clock.clone(), entropy });
         let (scripts, problems) = Scripts::sources(vec![("t.rhai".to_owned(), script.to_owned())]);
         assert!(problems.is_empty(), "{problems:?}");
-        let (refusals, sent) = (Mutex::default(), Mutex::default());
-        let chat = Arc::new(Moody { world: world.clone(), refusals, sent });
+        let (refusals, sent, outgoing) = Default::default();
+        let chat = Arc::new(Moody { world: world.clone(), refusals, sent, outgoing });
         let settings =
             Settings { management_room: Some(RoomId("#boss".into())), ..Settings::simulated("!") };
         let kernel =
@@ -112,6 +114,11 @@ impl Desk {
     /// What was said since the last look: `room: text`.
     pub fn said(&self) -> Vec<String> {
         std::mem::take(&mut *self.chat.sent.lock().expect("nobody panics with them"))
+    }
+
+    /// Everything that was handed to the chat and taken by it.
+    pub fn outgoing(&self) -> Vec<Outgoing> {
+        self.chat.outgoing.lock().expect("nobody panics with them").clone()
     }
 
     /// Queues a message, or an edit of an earlier one.

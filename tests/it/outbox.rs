@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use beadle::adapter::SendError;
+use beadle::adapter::render::PLAIN_BYTES_MAX;
 use beadle::domain::id::StreamName;
-use beadle::processor::outbox::{BACK_OFF_FIRST, BACK_OFF_MAX};
+use beadle::processor::outbox::{BACK_OFF_FIRST, BACK_OFF_MAX, STUCK_MS_MAX, STUCK_TOLD_EVERY_MS};
 
 use crate::desk::Desk;
 
@@ -89,6 +90,90 @@ async fn what_can_never_be_sent_is_told_once() {
     desk.queue("#boss", "three", None).await;
     desk.settle().await.expect("the log works");
     assert!(desk.said().is_empty(), "the management room is not told of itself");
+}
+
+#[tokio::test]
+async fn a_room_that_is_stuck_is_told_of_once_a_day() {
+    let desk = Desk::new("");
+    let stuck = || SendError::Stuck { reason: "no keys".into() };
+    desk.refuse("#ops", (0..400).map(|_| stuck()).collect());
+    desk.queue("#ops", "one", None).await;
+    desk.queue("#dev", "two", None).await;
+    let mut said = vec![];
+    let now = || beadle::store::Clock::now(desk.clock.as_ref()).0;
+    let start = now();
+    while now() - start < STUCK_TOLD_EVERY_MS {
+        desk.settle().await.expect("the log works");
+        said.extend(desk.said().into_iter().map(|said| (now() - start, said)));
+        let due = desk.kernel.next_due().expect("it is tried again");
+        desk.clock.advance(due.0 - now());
+    }
+    let told = "#boss: I cannot speak in #ops now: no keys. I go on trying; what is to be said there waits.";
+    let [(at, two), (told_at, text)] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!((*at, two.as_str(), text.as_str()), (0, "#dev: two", told));
+    assert!((STUCK_MS_MAX..STUCK_MS_MAX + ms(BACK_OFF_MAX)).contains(told_at), "{told_at} ms");
+    desk.refuse("#ops", vec![]);
+    let told_again = async {
+        for _ in 0..400 {
+            desk.settle().await.expect("the log works");
+            let said = desk.said();
+            if said == ["#ops: one"] {
+                return;
+            }
+            assert!(said.is_empty() || said == [told], "{said:?}");
+            let due = desk.kernel.next_due().expect("it is tried again");
+            desk.clock.advance(due.0 - now());
+        }
+        panic!("it is never said");
+    };
+    told_again.await;
+}
+
+#[tokio::test]
+async fn edits_that_a_later_one_makes_needless_are_never_sent() {
+    let desk = Desk::new("");
+    desk.refuse("#ops", vec![later(Some(Duration::from_secs(5)))]);
+    let one = desk.queue("#ops", "one", None).await;
+    let needless = desk.queue("#ops", "one, 10 %", Some(&one)).await;
+    desk.queue("#ops", "one, 90 %", Some(&one)).await;
+    desk.settle().await.expect("the log works");
+    desk.clock.advance(5_000);
+    desk.settle().await.expect("the log works");
+    assert_eq!(desk.said(), ["#ops: one", "#ops: one, 90 %"]);
+    let kinds = desk.kinds(Some(&StreamName::message(&needless)));
+    assert_eq!(kinds, ["message_queued", "message_superseded"]);
+}
+
+#[tokio::test]
+async fn limited_rooms_take_turns() {
+    let desk = Desk::new("");
+    for n in 0..3 {
+        desk.queue("#loud", &format!("loud {n}"), None).await;
+    }
+    desk.queue("#quiet", "quiet", None).await;
+    let five = || later(Some(Duration::from_secs(5)));
+    desk.refuse("#loud", vec![five()]);
+    desk.refuse("#quiet", vec![five()]);
+    desk.settle().await.expect("the log works");
+    assert!(desk.said().is_empty());
+    desk.clock.advance(5_000);
+    desk.settle().await.expect("the log works");
+    let said = desk.said();
+    let quiet = said.iter().position(|said| said == "#quiet: quiet").expect("it is said");
+    assert!(quiet < 2, "the loud room speaks once at most before the quiet one: {said:?}");
+}
+
+#[tokio::test]
+async fn a_long_message_brings_its_whole_text() {
+    let long = "x".repeat(PLAIN_BYTES_MAX + 1);
+    let desk = Desk::new("");
+    let one = desk.queue("#ops", &long, None).await;
+    desk.queue("#ops", &format!("{long}!"), Some(&one)).await;
+    desk.queue("#ops", "short", None).await;
+    desk.settle().await.expect("the log works");
+    let whole: Vec<Option<usize>> =
+        desk.outgoing().iter().map(|it| it.whole.as_ref().map(String::len)).collect();
+    assert_eq!(whole, [Some(long.len()), None, None], "an edit is no file");
 }
 
 #[tokio::test]

@@ -6,11 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use matrix_sdk::reqwest;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::{MatrixSettings, REQUEST_MS_MAX};
-use super::limits;
+use super::limits::Limited;
 use super::pace::now;
 use super::session::{Session, is_private, matrix_dir, recovery_key_path, session_path};
 use super::standing::{Standing, standing};
@@ -122,18 +121,10 @@ pub async fn check(data_dir: &Path, settings: &MatrixSettings) -> Vec<Finding> {
     findings
 }
 
-/// What the sending wrote down of the homeserver's rate limits.
-#[derive(Debug, Deserialize)]
-struct Limits {
-    limited: u64,
-    last_ms: i64,
-}
-
 /// That the homeserver does not make the bot wait. It tells nobody whom it exempts, so this goes by what was met.
 fn limits(dir: &Path, user: &str, now_ms: i64) -> Finding {
     let name = "rate limits";
-    let text = std::fs::read(dir.join(limits::FILE)).unwrap_or_default();
-    let Ok(limits) = serde_json::from_slice::<Limits>(&text) else {
+    let Some(limits) = Limited::load(dir) else {
         return Finding::good(name, "not met so far");
     };
     let age_ms = now_ms.saturating_sub(limits.last_ms);
@@ -309,6 +300,7 @@ fn is_signed(keys: &Value, user: &str, device: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::FILE;
     use super::*;
 
     #[test]
@@ -357,7 +349,7 @@ mod tests {
                 "the homeserver made the bot wait 3 times, last 1 min ago",
             ),
         ] {
-            std::fs::write(dir.path().join(limits::FILE), text).expect("ours");
+            std::fs::write(dir.path().join(FILE), text).expect("ours");
             let finding = limits(dir.path(), "@b:hs", LIMITED_MS + 1000);
             assert_eq!(finding.detail, want, "{text}");
             let remedy = finding.remedy.unwrap_or_default();

@@ -172,6 +172,7 @@ mod tests {
             queued_at: Timestamp(DAY_MS),
             relation,
             plain: "done".into(),
+            whole: None,
             html: None,
             mentions: vec![],
         }

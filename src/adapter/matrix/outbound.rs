@@ -68,12 +68,12 @@ impl Matrix {
         })
     }
 
-    /// Sends the event, or a file if it does not fit into one.
+    /// Sends the event, or a file if the text does not fit into one.
     async fn put(&self, room: &Room, outgoing: &Outgoing) -> Result<PostId, Trouble> {
         let state = room.latest_encryption_state().await.map_err(|error| Trouble::from(&error))?;
         let encrypted = state.is_encrypted();
         let content = content(outgoing);
-        if fits(&content, encrypted) {
+        if outgoing.whole.is_none() && fits(&content, encrypted) {
             match self.put_event(room, outgoing, content).await {
                 Err(Trouble::Refused { code, .. }) if code == TOO_LARGE => {}
                 sent => return sent,
@@ -228,6 +228,7 @@ mod tests {
             queued_at: Timestamp(0),
             relation,
             plain: "done".into(),
+            whole: None,
             html: html.map(Into::into),
             mentions: mentions.iter().map(|user| UserId((*user).into())).collect(),
         }

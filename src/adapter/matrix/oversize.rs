@@ -42,8 +42,9 @@ impl Matrix {
     ) -> Result<Value, Trouble> {
         let max = self.client.load_or_fetch_max_upload_size().await;
         let max = max.ok().and_then(|max| usize::try_from(u64::from(max)).ok());
-        let text = cut(&outgoing.plain, max.unwrap_or(usize::MAX));
-        let (whole, size) = (text.len() == outgoing.plain.len(), text.len());
+        let all = outgoing.whole.as_ref().unwrap_or(&outgoing.plain);
+        let text = cut(all, max.unwrap_or(usize::MAX));
+        let (whole, size) = (text.len() == all.len(), text.len());
         match self.upload(text, encrypted).await {
             Ok(source) => {
                 let note = if whole { WHOLE.to_owned() } else { part(size) };

@@ -109,7 +109,7 @@ impl Matrix {
                     let minutes = told.take().unwrap_or_default().as_secs() / 60;
                     tracing::info!(minutes, "syncs are completed again");
                     let text = format!(
-                        "I could not read from the homeserver for at least {minutes} minutes; what was said meanwhile is being read now."
+                        "For at least {minutes} minutes I could read nothing from the homeserver; what was said meanwhile is being read now."
                     );
                     self.intake.tell(&text).await?;
                 }

@@ -43,7 +43,11 @@ impl<'lab> Bot<'lab> {
 
     /// Writes the configuration: whose invitations count, and the rooms in which scripts may run actions.
     pub fn configure(&self, allow: &[&str], exec: &[&str]) {
-        let homeserver = &self.lab.homeserver;
+        self.configure_at(&self.lab.homeserver, allow, exec);
+    }
+
+    /// The same with another address of the homeserver.
+    pub fn configure_at(&self, homeserver: &str, allow: &[&str], exec: &[&str]) {
         let config = format!(
             "[matrix]\nhomeserver = {homeserver:?}\n\n[invites]\nallow = {allow:?}\n\n[rooms]\nexec = {exec:?}\n"
         );
@@ -137,6 +141,23 @@ impl<'lab> Bot<'lab> {
         let output = Lines::of(child.stdout.take().expect("a pipe"));
         self.running = Some(Running::new(child));
         output.wait_for("ready", WITHIN).unwrap_or_else(|why| panic!("beadle run: {why}"));
+    }
+
+    /// Waits until the bot ends by itself; returns its status and what it has written since it was made.
+    pub fn ends(&mut self) -> (ExitStatus, String) {
+        let status = self.ends_within(WITHIN);
+        (status, fs::read_to_string(self.log_path()).unwrap_or_default())
+    }
+
+    /// What the bot's login left behind.
+    pub fn session(&self) -> serde_json::Value {
+        let text = fs::read(self.dir.join("data/matrix/session.json")).expect("a session");
+        serde_json::from_slice(&text).expect("it is JSON")
+    }
+
+    /// A field of what the bot's login left behind.
+    pub fn session_text(&self, field: &str) -> String {
+        self.session()[field].as_str().expect("a text").to_owned()
     }
 
     /// Kills the bot, as a power cut would.

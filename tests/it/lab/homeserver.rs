@@ -18,11 +18,14 @@ use serde_json::{Value, json};
 
 use super::person::Person;
 use super::plain::{Plain, request};
-use super::process::Running;
+use super::process::{Running, finish, told};
 use super::reaper::Reaper;
 
 /// The Python with the homeserver and the test client, made by `tools/install.sh`.
 pub const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/python");
+
+/// What tests call a bot's account.
+const BOT: &str = "beadle";
 
 /// A start takes 3 s on a quiet machine and 9 s on a busy one.
 const START: Duration = Duration::from_secs(60);
@@ -35,6 +38,7 @@ pub struct Lab {
     pub reaper: Reaper,
     people: AtomicU32,
     synapse: Mutex<Option<Running>>,
+    limits: bool,
 }
 
 impl Lab {
@@ -53,17 +57,27 @@ impl Lab {
         })
     }
 
+    /// A lab that is hard on bots: tokens that expire after seconds, few messages, small files.
+    pub fn strict() -> &'static Lab {
+        static STRICT: OnceLock<Lab> = OnceLock::new();
+        STRICT.get_or_init(|| Lab::start_with(strict()))
+    }
+
     /// Starts a homeserver and waits until it answers.
     ///
     /// # Panics
     /// If it does not start, with what it said.
     pub fn start() -> Lab {
+        Lab::start_with(json!({}))
+    }
+
+    fn start_with(changes: Value) -> Lab {
         assert!(
             Path::new(PYTHON).exists(),
             "{PYTHON} is missing: run `make test`, or tools/install.sh once"
         );
         let port = free_port();
-        let lab = Lab::prepare(port, port, json!({}));
+        let lab = Lab::prepare(port, port, changes);
         lab.run();
         lab
     }
@@ -77,7 +91,8 @@ impl Lab {
         let (homeserver, server_name) =
             (format!("http://127.0.0.1:{port}"), format!("localhost:{name}"));
         let (people, synapse) = (AtomicU32::new(0), Mutex::new(None));
-        let lab = Lab { homeserver, server_name, dir, reaper, people, synapse };
+        let limits = changes["rc_message"].is_object();
+        let lab = Lab { homeserver, server_name, dir, reaper, people, synapse, limits };
         lab.write_config(port, changes);
         lab
     }
@@ -112,14 +127,32 @@ impl Lab {
     }
 
     /// A new person with a plain client, called `name`; their Matrix id is `@name` and a number, for this test alone.
+    /// Where messages are limited, people are exempt and bots are not.
     pub fn plain(&self, name: &str) -> Plain {
         let number = self.people.fetch_add(1, Ordering::Relaxed);
+        if self.limits && name != BOT {
+            let id = format!("@{name}{number}:{}", self.server_name);
+            self.sql("INSERT INTO ratelimit_override VALUES (?, 0, 0)", &id);
+        }
         Plain::register(&self.homeserver, &format!("{name}{number}"), name)
     }
 
     /// A new person with an encrypting client.
     pub fn person(&self, name: &str) -> Person<'_> {
         Person::start(self, self.plain(name))
+    }
+
+    /// Changes the homeserver's database under it; one `?` stands for `value`.
+    pub fn sql(&self, statement: &str, value: &str) {
+        let script = "import sqlite3, sys\nbase = sqlite3.connect(sys.argv[1], timeout=30)\nwith base: base.execute(sys.argv[2], [sys.argv[3]])";
+        let output = finish(
+            Command::new(PYTHON)
+                .args(["-c", script])
+                .arg(self.dir.join("homeserver.db"))
+                .args([statement, value]),
+            START,
+        );
+        assert!(output.status.success(), "{statement}: {}", told(&output));
     }
 
     fn write_config(&self, port: u16, changes: Value) {
@@ -195,6 +228,15 @@ pub fn free_port() -> u16 {
             return port;
         }
     }
+}
+
+/// What is different in the strict lab.
+fn strict() -> Value {
+    json!({
+        "rc_message": { "per_second": 2, "burst_count": 3 },
+        "refreshable_access_token_lifetime": "5s",
+        "max_upload_size": "20K",
+    })
 }
 
 /// The configuration; JSON is YAML. No federation, no limits, cheap passwords.

@@ -10,6 +10,7 @@ mod pair;
 mod person;
 mod plain;
 mod process;
+mod proxy;
 mod reaper;
 mod relay;
 
@@ -18,5 +19,6 @@ pub use event::{Chat, Event, edit, in_thread, notice, reaction, reply, text};
 pub use homeserver::Lab;
 pub use pair::Pair;
 pub use person::Person;
-pub use plain::{Plain, Room};
+pub use plain::{Plain, Room, answer, request};
 pub use process::Lines;
+pub use proxy::Proxy;

@@ -6,7 +6,8 @@ Reads  {"id": n, "do": "start"}
        {"id": n, "do": "send", "room": room, "type": type, "content": content}
        {"id": n, "do": "send", …, "withhold": true}: the keys stay here until
        {"id": n, "do": "share"}
-       {"id": n, "do": "know", "room": room, "user": user}
+       {"id": n, "do": "know", "room": room, "user": user, "device": device or nothing}
+       {"id": n, "do": "download", "file": file of an encrypted message}
 Prints {"answer": {"id": n, "value": value}} or {"error": {"id": n, "text": text}}, and for every event of a joined room
        {"event": {"room": room, "event": {event_id, sender, type, content, decrypted}}}.
 It ends with its input.
@@ -97,11 +98,19 @@ class Person:
             while True:
                 room = self.client.rooms.get(ask["room"])
                 if room and ask["user"] in room.users:
-                    if not room.encrypted or any(self.client.device_store.active_user_devices(ask["user"])):
+                    devices = [device.id for device in self.client.device_store.active_user_devices(ask["user"])]
+                    if not room.encrypted or devices and ask.get("device", devices[0]) in devices:
                         return
                 await self.client.synced.wait()
 
         await asyncio.wait_for(known(), KNOW_S)
+
+    async def do_download(self, ask):
+        file = ask["file"]
+        got = await self.client.download(mxc=file["url"])
+        self.expect(got, nio.MemoryDownloadResponse)
+        key, digest, iv = file["key"]["k"], file["hashes"]["sha256"], file["iv"]
+        return nio.crypto.decrypt_attachment(got.body, key, digest, iv).decode()
 
     async def on_event(self, room, event):
         if isinstance(event, nio.MegolmEvent):

@@ -108,6 +108,17 @@ impl<'lab> Person<'lab> {
         self.ask(json!({ "do": "share" }));
     }
 
+    /// Waits until the client has the keys of one device of `user`.
+    pub fn knows_device(&mut self, room: &str, user: &str, device: &str) {
+        self.ask(json!({ "do": "know", "room": room, "user": user, "device": device }));
+    }
+
+    /// Downloads an encrypted file and decrypts it: `file` of an event's content.
+    pub fn download(&mut self, file: &Value) -> String {
+        let text = self.ask(json!({ "do": "download", "file": file }));
+        text.as_str().expect("download gives a text").to_owned()
+    }
+
     fn ask(&mut self, mut request: Value) -> Value {
         self.asked += 1;
         let id = self.asked;

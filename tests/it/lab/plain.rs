@@ -148,6 +148,18 @@ impl Plain {
         });
     }
 
+    /// The bytes of a file in the homeserver's media store.
+    pub fn download(&self, mxc: &str) -> Vec<u8> {
+        let id = mxc.strip_prefix("mxc://").expect("an address of a file");
+        let url = format!("{}/_matrix/client/v1/media/download/{id}", self.homeserver);
+        let request = HTTP.get(url).bearer_auth(&self.token);
+        RUNTIME.block_on(async {
+            let answer = request.send().await.expect("the homeserver answers");
+            assert!(answer.status().is_success(), "{mxc}: {}", answer.status());
+            answer.bytes().await.expect("the homeserver answers").to_vec()
+        })
+    }
+
     /// The rooms this person is invited to.
     pub fn invitations(&self) -> Vec<String> {
         let synced = self.call(Method::GET, "/sync?timeout=0", None);
@@ -238,6 +250,21 @@ fn try_request(
     token: Option<&str>,
     body: Option<&Value>,
 ) -> Result<Value, String> {
+    match answer(method, url, token, body)? {
+        (200..300, text) => {
+            serde_json::from_str(&text).map_err(|error| format!("{url}: {error}: {text}"))
+        }
+        (status, text) => Err(format!("{url}: {status} {text}")),
+    }
+}
+
+/// Asks the homeserver for something, and returns its status and what it says; the error is that it said nothing.
+pub fn answer(
+    method: Method,
+    url: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+) -> Result<(u16, String), String> {
     let mut request = HTTP.request(method, url);
     if let Some(token) = token {
         request = request.bearer_auth(token);
@@ -247,13 +274,9 @@ fn try_request(
     }
     let answer = RUNTIME.block_on(async {
         let response = request.send().await?;
-        Ok::<_, matrix_sdk::reqwest::Error>((response.status(), response.text().await?))
+        Ok::<_, matrix_sdk::reqwest::Error>((response.status().as_u16(), response.text().await?))
     });
-    let (status, text) = answer.map_err(|error| format!("{url}: {error:?}"))?;
-    match status.is_success() {
-        true => serde_json::from_str(&text).map_err(|error| format!("{url}: {error}: {text}")),
-        false => Err(format!("{url}: {status} {text}")),
-    }
+    answer.map_err(|error| format!("{url}: {error:?}"))
 }
 
 /// A transaction id that no other has.

@@ -20,8 +20,13 @@ pub struct Scene<C> {
 impl Scene<Plain> {
     /// In a room without encryption; `prepare` writes the scripts.
     pub fn plain(prepare: impl FnOnce(&Bot)) -> Scene<Plain> {
-        let mut ann = Lab::shared().plain("ann");
-        let (bot, room) = joined(&mut ann, false, prepare);
+        Scene::plain_in(Lab::shared(), prepare)
+    }
+
+    /// The same in another lab.
+    pub fn plain_in(lab: &'static Lab, prepare: impl FnOnce(&Bot)) -> Scene<Plain> {
+        let mut ann = lab.plain("ann");
+        let (bot, room) = joined(lab, &mut ann, false, prepare);
         Scene { bot, ann, room }
     }
 }
@@ -29,8 +34,13 @@ impl Scene<Plain> {
 impl Scene<Person<'static>> {
     /// In an encrypted room; `prepare` writes the scripts.
     pub fn encrypted(prepare: impl FnOnce(&Bot)) -> Scene<Person<'static>> {
-        let mut ann = Lab::shared().person("ann");
-        let (bot, room) = joined(&mut ann.plain, true, prepare);
+        Scene::encrypted_in(Lab::shared(), prepare)
+    }
+
+    /// The same in another lab.
+    pub fn encrypted_in(lab: &'static Lab, prepare: impl FnOnce(&Bot)) -> Scene<Person<'static>> {
+        let mut ann = lab.person("ann");
+        let (bot, room) = joined(lab, &mut ann.plain, true, prepare);
         ann.knows(&room, &bot.account.id);
         Scene { bot, ann, room }
     }
@@ -65,8 +75,13 @@ impl<C: Chat> Scene<C> {
 }
 
 /// Logs a bot in, starts it, and lets `ann` invite it into a new room where it may run actions.
-fn joined(ann: &mut Plain, encrypted: bool, prepare: impl FnOnce(&Bot)) -> (Bot<'static>, String) {
-    let mut bot = Bot::new(Lab::shared(), Lab::shared().plain("beadle"));
+fn joined(
+    lab: &'static Lab,
+    ann: &mut Plain,
+    encrypted: bool,
+    prepare: impl FnOnce(&Bot),
+) -> (Bot<'static>, String) {
+    let mut bot = Bot::new(lab, lab.plain("beadle"));
     bot.script("echo.rhai", ECHO);
     prepare(&bot);
     let room = ann.create_room(&Room { name: "ops", encrypted, ..Room::default() });
