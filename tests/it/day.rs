@@ -266,7 +266,7 @@ async fn a_day_with_hourly_restarts_loses_nothing_and_does_nothing_twice() {
 }
 
 fn says(world: &World, who: &str, room: &str, text: &str) -> Trigger {
-    let person = Person { name: who.into(), network: None, account: None };
+    let person = Person { name: who.into(), network: None, account: None, ago_ms: 0 };
     let room = Room { name: room.into(), network: None };
     world.act(&person, &room, &Does::Says(text.into())).expect("they can say it")
 }
