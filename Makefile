@@ -27,7 +27,8 @@ lab:
 	cargo build
 	cargo run --example lab
 
-# Many more kills at random moments than `make test` has time for; BEADLE_SEED=n repeats a run.
+# More than `make test` has time for: kills at random moments of bursts, a day with hourly restarts, floods of
+# invitations. Prints its figures; BEADLE_SEED=n repeats the moments of a run.
 torture:
 	@tools/install.sh
-	BEADLE_TORTURE=1 cargo test --test it -- matrix::kill --nocapture --test-threads=1
+	BEADLE_TORTURE=1 cargo test --test it -- day:: matrix::kill matrix::invites --nocapture --test-threads=1

@@ -264,7 +264,6 @@ pub async fn run(
     };
     manager.stopping();
     stop.send_replace(true);
-    signals.abort();
     socket.abort();
     let rest = async {
         if !sync.is_finished() {
@@ -282,6 +281,8 @@ pub async fn run(
     };
     control::remove(&paths.data);
     store.close();
+    // Until here a second signal ends the process at once.
+    signals.abort();
     ended.and(rest).and(kept.map_err(RunError::from))
 }
 

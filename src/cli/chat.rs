@@ -182,7 +182,7 @@ fn data_of_rooms(context: &Context) -> Result<PathBuf, Failure> {
 /// The terminal room.
 fn rooms(context: &Context) -> Result<u8, Failure> {
     let data = data_of_rooms(context)?;
-    std::fs::create_dir_all(&data)?;
+    crate::store::disk::make_dir(&data)?;
     let (store, opened) = open_log(&data)?;
     told(&opened);
     let store = Arc::new(store);

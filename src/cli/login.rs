@@ -57,7 +57,7 @@ pub fn main(context: &Context, args: &LoginArgs) -> Result<u8, Failure> {
         recovery_key,
         in_use,
     };
-    std::fs::create_dir_all(&request.data_dir)?;
+    crate::store::disk::make_dir(&request.data_dir)?;
     let report = context.runtime()?.block_on(login(request)).map_err(failure)?;
     if context.json() {
         out!(

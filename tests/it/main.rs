@@ -3,6 +3,7 @@
 mod bounds;
 mod cli;
 mod control;
+mod day;
 mod desk;
 mod events;
 mod intake;

@@ -78,6 +78,22 @@ impl Plain {
         person
     }
 
+    /// Logs in on one more device: its id and its token.
+    pub fn another_device(&self) -> (String, String) {
+        let user = json!({ "type": "m.id.user", "user": self.id });
+        let body =
+            json!({ "type": "m.login.password", "identifier": user, "password": self.password });
+        let made = self.call(Method::POST, "/login", Some(&body));
+        let text = |field: &str| made[field].as_str().expect("login gives strings").to_owned();
+        (text("device_id"), text("access_token"))
+    }
+
+    /// Ends the login that has a token.
+    pub fn log_out(&self, token: &str) {
+        let url = format!("{}/_matrix/client/v3/logout", self.homeserver);
+        request(Method::POST, &url, Some(token), Some(&json!({})));
+    }
+
     pub fn create_room(&self, room: &Room) -> String {
         let encryption = json!({ "type": "m.room.encryption", "content": { "algorithm": "m.megolm.v1.aes-sha2" } });
         let state = if room.encrypted { vec![encryption] } else { vec![] };

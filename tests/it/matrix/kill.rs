@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::scene::{IN_DOUBT, Scene, answers};
-use crate::lab::{Bot, Chat, Event, Plain};
+use crate::lab::{Bot, Chat, Event, Lab};
 
 /// How hard a run is.
 struct Size {
@@ -17,7 +17,9 @@ struct Size {
 }
 
 const NORMAL: Size = Size { commands: 100, kills: 5, within: Duration::from_secs(240) };
-const TORTURE: Size = Size { commands: 600, kills: 60, within: Duration::from_secs(1200) };
+const NORMAL_ENCRYPTED: Size = Size { commands: 40, kills: 2, within: Duration::from_secs(240) };
+/// Four bursts of a hundred, and twenty kills in them.
+const TORTURE: Size = Size { commands: 400, kills: 20, within: Duration::from_secs(1200) };
 
 /// The longest between the answer that starts a kill and the kill.
 const JITTER_MS: u64 = 400;
@@ -33,23 +35,48 @@ alias("count {n}", |a, msg| {
 
 #[test]
 fn killed_in_a_burst_the_bot_answers_all_and_does_nothing_twice() {
-    let size = if std::env::var_os("BEADLE_TORTURE").is_some() { TORTURE } else { NORMAL };
+    let scene = Scene::plain(prepare);
+    let sender = scene.ann.clone();
+    killed_in_a_burst(scene, sender, &size(NORMAL));
+}
+
+#[test]
+fn killed_in_a_burst_in_an_encrypted_room_the_bot_answers_all_and_does_nothing_twice() {
+    let mut scene = Scene::encrypted(prepare);
+    // A client is one person's: while Ann listens, Bea speaks.
+    let mut bea = Lab::shared().person("bea");
+    scene.ann.plain.invite(&scene.room, &bea.plain.id);
+    bea.plain.join(&scene.room);
+    bea.knows(&scene.room, &scene.bot.account.id);
+    scene.ann.knows(&scene.room, &bea.plain.id);
+    killed_in_a_burst(scene, bea, &size(NORMAL_ENCRYPTED));
+}
+
+fn size(normal: Size) -> Size {
+    if std::env::var_os("BEADLE_TORTURE").is_some() { TORTURE } else { normal }
+}
+
+fn prepare(bot: &Bot) {
+    bot.script("count.rhai", COUNT);
+    bot.executable("count.sh", &count_sh(bot));
+}
+
+/// `sender` says everything, and Ann listens.
+fn killed_in_a_burst<C: Chat>(mut scene: Scene<C>, sender: impl Chat + Send, size: &Size) {
     let seed = seed();
     println!("BEADLE_SEED={seed}");
-    let mut scene = Scene::plain(|bot| {
-        bot.script("count.rhai", COUNT);
-        bot.executable("count.sh", &count_sh(bot));
-    });
-    burst(&mut scene, &size, Random(seed));
-    let doubts = settle(&mut scene, &size);
+    let begun = Instant::now();
+    burst(&mut scene, sender, size, Random(seed));
+    let doubts = settle(&mut scene, size);
     let effects = fs::read_to_string(scene.bot.dir.join("effects")).unwrap_or_default();
     println!(
-        "{} commands, {} kills, {} effects, in doubt: {doubts:?}",
+        "{} commands, {} kills, {} effects, in doubt: {doubts:?}, {:.0} s",
         size.commands,
         size.kills,
-        effects.lines().count()
+        effects.lines().count(),
+        begun.elapsed().as_secs_f32()
     );
-    happened_once(&effects, &doubts, &size);
+    happened_once(&effects, &doubts, size);
     scene.bot.stop();
     scene.bot.run_expecting(0, &["log", "verify"]);
 }
@@ -60,11 +87,16 @@ fn count_sh(bot: &Bot) -> String {
 }
 
 /// Sends all commands, killing and starting the bot between answers.
-fn burst(scene: &mut Scene<Plain>, size: &Size, mut random: Random) {
+fn burst<C: Chat>(
+    scene: &mut Scene<C>,
+    mut sender: impl Chat + Send,
+    size: &Size,
+    mut random: Random,
+) {
     let (bot, room) = (scene.bot.account.id.clone(), scene.room.clone());
-    let mut sender = scene.ann.clone();
+    let said = room.clone();
     std::thread::scope(|scope| {
-        scope.spawn(|| (0..size.commands).for_each(|n| drop(sender.say(&room, &command(n)))));
+        scope.spawn(move || (0..size.commands).for_each(|n| drop(sender.say(&said, &command(n)))));
         for kill in 0..size.kills {
             // Part of the burst is always still to come, and every kill comes after some progress.
             let from = size.commands * kill / (size.kills + 1);
@@ -104,7 +136,7 @@ fn doubtful(events: &[Event], bot: &str) -> BTreeSet<u32> {
 }
 
 /// Waits until everything is settled, checks that it is so once, and returns the commands in doubt.
-fn settle(scene: &mut Scene<Plain>, size: &Size) -> BTreeSet<u32> {
+fn settle<C: Chat>(scene: &mut Scene<C>, size: &Size) -> BTreeSet<u32> {
     let bot = scene.bot.account.id.clone();
     scene.ann.until_within(&scene.room, "all answers", size.within, |events| {
         (settled(events, &bot) >= size.commands).then_some(())

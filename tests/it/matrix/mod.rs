@@ -2,6 +2,7 @@
 
 mod backlog;
 mod conversation;
+mod doctor;
 mod doubt;
 mod federation;
 mod files;
