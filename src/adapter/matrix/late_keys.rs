@@ -101,16 +101,18 @@ impl Matrix {
             Err(error) => return error,
         };
         waiting.into_iter().for_each(|unread| self.miss_one(Missing { unread, session: None }));
-        let Some(keys) = self.client.encryption().room_keys_received_stream().await else {
-            return std::future::pending().await;
-        };
-        let keys = keys.map(|keys| {
-            let keys = keys.ok()?.into_iter();
-            Some(keys.map(|key| (key.room_id.to_string(), key.session_id)).collect())
-        });
-        match self.watch(Box::pin(keys)).await {
-            Ok(()) => std::future::pending().await,
-            Err(error) => error,
+        loop {
+            // It ends if the SDK begins anew with its keys: then they are listened for anew.
+            if let Some(keys) = self.client.encryption().room_keys_received_stream().await {
+                let keys = keys.map(|keys| {
+                    let keys = keys.ok()?.into_iter();
+                    Some(keys.map(|key| (key.room_id.to_string(), key.session_id)).collect())
+                });
+                if let Err(error) = self.watch(Box::pin(keys)).await {
+                    return error;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(SWEEP_SOON_MS)).await;
         }
     }
 
@@ -142,6 +144,9 @@ impl Matrix {
 
     /// Tries what these keys may open.
     async fn keys_arrived(&self, keys: &[(String, String)]) -> Result<Again, IntakeError> {
+        if self.intake.closed().await?.is_some() {
+            return Ok(not_now());
+        }
         let mut posts: Vec<u64> = {
             let waiting = self.waiting();
             keys.iter().flat_map(|(room, session)| waiting.of_session(room, session)).collect()
@@ -157,6 +162,9 @@ impl Matrix {
 
     /// Tries everything, or as much as the homeserver shows.
     async fn try_all(&self) -> Result<Again, IntakeError> {
+        if self.intake.closed().await?.is_some() {
+            return Ok(not_now());
+        }
         let groups = {
             let mut waiting = self.waiting();
             waiting.forget_old(now());
@@ -263,7 +271,7 @@ fn undecided() -> Again {
     Some(Duration::from_millis(SWEEP_UNDECIDED_MS))
 }
 
-/// The homeserver may answer again.
+/// The homeserver may answer again, or the log take something in.
 fn not_now() -> Again {
     Some(Duration::from_millis(SWEEP_SOON_MS))
 }
