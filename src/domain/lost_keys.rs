@@ -141,14 +141,14 @@ pub fn next(execution: &Execution, standings: &[Standing], now: Timestamp) -> Ne
     let told = steps(execution, TELL).filter_map(|step| step.args["at"].as_i64()).max();
     let free = told.map(|at| Timestamp(at).plus_ms(TELL_EVERY_MS)).filter(|free| *free > now);
     let settles = |n: &usize| posts[*n].since.plus_ms(SETTLE_MS);
-    let settled: Vec<usize> = young.iter().copied().filter(|n| settles(n) <= now).collect();
-    match (free, young.is_empty()) {
-        (None, true) => Next::Done,
-        (None, false) if !settled.is_empty() => {
-            let text = written.told(&settled);
-            Next::Tell(settled, text)
+    match (free, young.iter().map(settles).min()) {
+        (None, None) => Next::Done,
+        // Those that have just come are told of as well: it is true now, and not said again for a day.
+        (None, Some(settled)) if settled <= now => {
+            let text = written.told(&young);
+            Next::Tell(young, text)
         }
-        (None, false) => Next::Wait(young.iter().map(settles).min().unwrap_or(now)),
+        (None, Some(settled)) => Next::Wait(settled),
         (Some(free), _) => Next::Wait(young.iter().map(end).chain([free]).min().unwrap_or(free)),
     }
 }

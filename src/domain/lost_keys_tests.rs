@@ -94,7 +94,7 @@ fn a_room_is_told_once_a_day_of_what_stays_unreadable() {
         ("ann@0 wait", "w", 0, "sleep"),
         ("ann@0 wait fired", "o", 1, "done"),
         ("ann@0 wait fired", "w", 1, "tell [0]"),
-        ("ann@0 ben@0 ann@1 wait fired", "w o w", 1, "tell [0]"),
+        ("ann@0 ben@0 ann@1 wait fired", "w o w", 1, "tell [0, 2]"),
         ("ann@0 ben@1 wait fired", "o w", 1, "wait 2"),
         ("ann@0 wait fired told@1", "w", 1, "wait 1440"),
         ("ann@0 wait fired told@1 wait ben@9", "w w", 9, "sleep"),

@@ -45,6 +45,16 @@ enum Look {
     Deleted,
     /// It could not be looked at.
     Nothing,
+    /// The homeserver shows nothing just now.
+    NotNow,
+}
+
+/// How soon something is to be tried again, if before the next sweep.
+type Again = Option<Duration>;
+
+/// The sooner of two.
+fn sooner(one: Again, other: Again) -> Again {
+    one.into_iter().chain(other).min()
 }
 
 /// The unreadable ones among a room's triggers, with the sessions that their events name.
@@ -91,16 +101,18 @@ impl Matrix {
             Err(error) => return error,
         };
         waiting.into_iter().for_each(|unread| self.miss_one(Missing { unread, session: None }));
-        let Some(keys) = self.client.encryption().room_keys_received_stream().await else {
-            return std::future::pending().await;
-        };
-        let keys = keys.map(|keys| {
-            let keys = keys.ok()?.into_iter();
-            Some(keys.map(|key| (key.room_id.to_string(), key.session_id)).collect())
-        });
-        match self.watch(Box::pin(keys)).await {
-            Ok(()) => std::future::pending().await,
-            Err(error) => error,
+        loop {
+            // It ends if the SDK begins anew with its keys: then they are listened for anew.
+            if let Some(keys) = self.client.encryption().room_keys_received_stream().await {
+                let keys = keys.map(|keys| {
+                    let keys = keys.ok()?.into_iter();
+                    Some(keys.map(|key| (key.room_id.to_string(), key.session_id)).collect())
+                });
+                if let Err(error) = self.watch(Box::pin(keys)).await {
+                    return error;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(SWEEP_SOON_MS)).await;
         }
     }
 
@@ -114,106 +126,111 @@ impl Matrix {
         let _ = ready.wait_for(|ready| *ready).await;
         let mut next = Instant::now();
         loop {
-            let undecided = tokio::select! {
+            let again = tokio::select! {
                 arrived = keys.next() => match arrived {
                     Some(Some(arrived)) => self.keys_arrived(&arrived).await?,
                     Some(None) => self.try_all().await?,
                     None => return Ok(()),
                 },
-                () = self.missed.notified() => {
-                    next = next.min(Instant::now() + Duration::from_millis(SWEEP_SOON_MS));
-                    false
-                }
+                () = self.missed.notified() => Some(Duration::from_millis(SWEEP_SOON_MS)),
                 () = sleep_until(next) => {
                     next = Instant::now() + Duration::from_millis(SWEEP_EVERY_MS);
                     self.try_all().await?
                 }
             };
-            if undecided {
-                next = next.min(Instant::now() + Duration::from_millis(SWEEP_UNDECIDED_MS));
-            }
+            next = again.map_or(next, |again| next.min(Instant::now() + again));
         }
     }
 
-    /// Tries what these keys may open; says whether something was not decided on yet.
-    async fn keys_arrived(&self, keys: &[(String, String)]) -> Result<bool, IntakeError> {
+    /// Tries what these keys may open.
+    async fn keys_arrived(&self, keys: &[(String, String)]) -> Result<Again, IntakeError> {
+        if self.intake.closed().await?.is_some() {
+            return Ok(not_now());
+        }
         let mut posts: Vec<u64> = {
             let waiting = self.waiting();
             keys.iter().flat_map(|(room, session)| waiting.of_session(room, session)).collect()
         };
         posts.sort_unstable();
         posts.dedup();
-        let mut undecided = false;
+        let mut again = None;
         for post in posts {
-            undecided |= self.try_one(post).await?;
+            again = sooner(again, self.try_one(post).await?);
         }
-        Ok(undecided)
+        Ok(again)
     }
 
-    /// Tries everything; says whether something was not decided on yet.
-    async fn try_all(&self) -> Result<bool, IntakeError> {
+    /// Tries everything, or as much as the homeserver shows.
+    async fn try_all(&self) -> Result<Again, IntakeError> {
+        if self.intake.closed().await?.is_some() {
+            return Ok(not_now());
+        }
         let groups = {
             let mut waiting = self.waiting();
             waiting.forget_old(now());
             waiting.groups()
         };
-        let mut undecided = false;
+        let mut again = None;
         for group in groups {
             let Some(last) = group.last().and_then(|last| self.waiting().get(*last)) else {
                 continue;
             };
             match self.look(&last.unread).await {
+                Look::NotNow => return Ok(sooner(again, not_now())),
+                Look::Nothing => {}
                 Look::Still { session, withheld } => {
                     for post in group {
-                        undecided |= self.still(post, session.as_deref(), withheld.clone()).await?;
+                        let still = self.still(post, session.as_deref(), withheld.clone());
+                        again = sooner(again, still.await?);
                     }
                 }
-                Look::Nothing => {}
                 // In their order: the oldest first.
                 Look::Read(_) | Look::Deleted => {
                     for post in group {
-                        undecided |= self.try_one(post).await?;
+                        again = sooner(again, self.try_one(post).await?);
                     }
                 }
             }
         }
-        Ok(undecided)
+        Ok(again)
     }
 
-    /// Tries one post; says whether it was not decided on yet.
-    async fn try_one(&self, number: u64) -> Result<bool, IntakeError> {
-        let Some(missing) = self.waiting().get(number) else { return Ok(false) };
+    /// Tries one post.
+    async fn try_one(&self, number: u64) -> Result<Again, IntakeError> {
+        let Some(missing) = self.waiting().get(number) else { return Ok(None) };
         let found = match self.look(&missing.unread).await {
-            Look::Nothing => return Ok(false),
+            Look::NotNow => return Ok(not_now()),
+            Look::Nothing => return Ok(None),
             Look::Still { session, withheld } => {
                 return self.still(number, session.as_deref(), withheld).await;
             }
             Look::Deleted => Found::Gone("it was deleted".into()),
             Look::Read(seen) => Found::Read(self.late(&missing.unread, seen).await),
         };
-        let (room, post) = (&missing.unread.room, &missing.unread.post);
-        tracing::info!(%room, %post, "a post whose key was missing is settled");
-        let settled = self.intake.reread(Reread { key: missing.unread.key, found }).await?;
-        if settled {
-            self.waiting().remove(number);
+        let Unread { key, room, post, .. } = missing.unread;
+        if !self.intake.reread(Reread { key, found }).await? {
+            return Ok(undecided());
         }
-        Ok(!settled)
+        tracing::info!(%room, %post, "a post whose key was missing is settled");
+        self.waiting().remove(number);
+        Ok(None)
     }
 
-    /// A post cannot be read yet; says whether it was not decided on yet.
+    /// A post cannot be read yet; why its key is withheld is recorded.
     async fn still(
         &self,
         number: u64,
         session: Option<&str>,
         withheld: Option<String>,
-    ) -> Result<bool, IntakeError> {
-        let Some(missing) = self.waiting().get(number) else { return Ok(false) };
+    ) -> Result<Again, IntakeError> {
+        let Some(missing) = self.waiting().get(number) else { return Ok(None) };
         if let Some(session) = session {
             self.waiting().note_session(number, session);
         }
-        let Some(code) = withheld else { return Ok(false) };
+        let Some(code) = withheld else { return Ok(None) };
         let reread = Reread { key: missing.unread.key, found: Found::Withheld(code) };
-        Ok(!self.intake.reread(reread).await?)
+        let recorded = self.intake.reread(reread).await?;
+        Ok(if recorded { None } else { undecided() })
     }
 
     /// The trigger that a post is now that it can be read, with a key of its own.
@@ -240,12 +257,23 @@ impl Matrix {
         match room.event(post, None).await {
             Ok(event) => look(&event),
             Err(error) => {
-                let reason = Trouble::from(&error).reason();
+                let trouble = Trouble::from(&error);
+                let reason = trouble.reason();
                 tracing::debug!(room = %unread.room, post = %unread.post, reason, "post not fetched");
-                Look::Nothing
+                if trouble.passes() { Look::NotNow } else { Look::Nothing }
             }
         }
     }
+}
+
+/// The decision on a post is under way.
+fn undecided() -> Again {
+    Some(Duration::from_millis(SWEEP_UNDECIDED_MS))
+}
+
+/// The homeserver may answer again, or the log take something in.
+fn not_now() -> Again {
+    Some(Duration::from_millis(SWEEP_SOON_MS))
 }
 
 /// What a fetched event shows.
@@ -297,7 +325,7 @@ mod tests {
                 format!("still {} {}", session.unwrap_or_default(), withheld.unwrap_or_default())
             }
             Look::Deleted => "deleted".into(),
-            Look::Nothing => "nothing".into(),
+            Look::Nothing | Look::NotNow => "nothing".into(),
         }
     }
 

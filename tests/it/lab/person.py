@@ -5,7 +5,8 @@ Usage: person.py HOMESERVER USER PASSWORD DIRECTORY
 Reads  {"id": n, "do": "start"}
        {"id": n, "do": "send", "room": room, "type": type, "content": content}
        {"id": n, "do": "send", …, "withhold": true}: the keys stay here until
-       {"id": n, "do": "share"}
+       {"id": n, "do": "share"}, or instead of them, the notice that they are not sent:
+       {"id": n, "do": "refuse", "user": user, "code": code}
        {"id": n, "do": "know", "room": room, "user": user, "device": device or nothing}
        {"id": n, "do": "download", "file": file of an encrypted message}
 Prints {"answer": {"id": n, "value": value}} or {"error": {"id": n, "text": text}}, and for every event of a joined room
@@ -35,7 +36,7 @@ class Person:
         self.password = password
         self.unread = []  # events whose keys have not come yet
         self.rooms = set()
-        self.withheld = []  # keys that the others have not got yet
+        self.withheld = []  # keys that the others have not got yet: room, session, content
 
     async def run(self):
         reader = asyncio.StreamReader(limit=2**20)
@@ -84,14 +85,33 @@ class Person:
         keys = [content for _, content in keys]
         if not keys:
             raise RuntimeError("nobody would get the keys")
-        self.withheld += keys
-        self.client.olm.outbound_group_sessions[room].shared = True
+        session = self.client.olm.outbound_group_sessions[room]
+        self.withheld += [(room, session.id, content) for content in keys]
+        session.shared = True
 
     async def do_share(self, _):
         keys, self.withheld = self.withheld, []
-        for content in keys:
-            method, path, data = nio.Api.to_device(self.client.access_token, "m.room.encrypted", content, uuid.uuid4())
-            self.expect(await self.client._send(nio.ToDeviceResponse, method, path, data, response_data=(None,)), nio.ToDeviceResponse)
+        for _, _, content in keys:
+            await self.to_device("m.room.encrypted", content)
+
+    async def do_refuse(self, ask):
+        keys, self.withheld = self.withheld, []
+        for room, session, content in keys:
+            notice = {
+                "algorithm": "m.megolm.v1.aes-sha2",
+                "room_id": room,
+                "session_id": session,
+                "sender_key": self.client.olm.account.identity_keys["curve25519"],
+                "code": ask["code"],
+                "reason": "not for you",
+            }
+            devices = content["messages"][ask["user"]]
+            await self.to_device("m.room_key.withheld", {"messages": {ask["user"]: {it: notice for it in devices}}})
+
+    async def to_device(self, kind, content):
+        method, path, data = nio.Api.to_device(self.client.access_token, kind, content, uuid.uuid4())
+        sent = await self.client._send(nio.ToDeviceResponse, method, path, data, response_data=(None,))
+        self.expect(sent, nio.ToDeviceResponse)
 
     async def do_know(self, ask):
         async def known():

@@ -119,6 +119,11 @@ impl<'lab> Person<'lab> {
         text.as_str().expect("download gives a text").to_owned()
     }
 
+    /// Sends `user` the notice that the keys that were kept back are not for them, with Matrix's code for the reason.
+    pub fn refuse(&mut self, user: &str, code: &str) {
+        self.ask(json!({ "do": "refuse", "user": user, "code": code }));
+    }
+
     fn ask(&mut self, mut request: Value) -> Value {
         self.asked += 1;
         let id = self.asked;

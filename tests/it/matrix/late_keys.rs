@@ -1,9 +1,14 @@
 //! What people say is answered once when its keys come late, whatever happens to the bot in between.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::scene::{Scene, answer, answers};
 use crate::lab::{Bot, Chat, Lab, Person};
+
+/// For the minute after which a room is told of what cannot be read, and what it takes to say it.
+const TOLD_WITHIN: Duration = Duration::from_secs(150);
 
 type Encrypted = Scene<Person<'static>>;
 
@@ -68,4 +73,26 @@ fn keys_that_come_while_the_bot_is_down_are_not_missed() {
     scene.bot_says(&answer(4));
     scene.bot_is_well(5);
     assert_eq!(all_answers(&mut scene).len(), 5, "each once");
+}
+
+#[test]
+fn a_room_is_told_of_keys_that_are_withheld() {
+    let mut scene = Scene::encrypted(|_| {});
+    scene.bot_is_well(1);
+    let bot = scene.bot.account.id.clone();
+    say_withheld(&mut scene, "!echo 2");
+    scene.ann.refuse(&bot, "m.unverified");
+    say_withheld(&mut scene, "!echo 3");
+    scene.bot_is_well(4);
+    scene.bot.kill9();
+    scene.bot.start();
+    let told = scene.ann.until_within(&scene.room, "the notice", TOLD_WITHIN, |events| {
+        let of_bot = events.iter().filter(|event| event.is_message() && event.sender == bot);
+        of_bot.map(|event| event.body().to_owned()).find(|body| body.contains("cannot read"))
+    });
+    assert!(told.starts_with("I cannot read 2 messages here"), "{told}");
+    assert!(told.contains("not signed by their owner: see `beadle doctor`"), "{told}");
+    scene.ann.share();
+    scene.bot_says(&answer(3));
+    assert_eq!(all_answers(&mut scene), [1, 4, 3]);
 }
