@@ -12,7 +12,8 @@
 //! what is found: talk from before a question must not answer it.
 //!
 //! A homeserver may have a hole itself and not say so. So the walk is also done, for a few pages, when a far homeserver
-//! speaks after a silence. And if a hole is announced and nothing new is found, we ask again, and then say so.
+//! speaks after a silence. Or it fetches what it lacks from the far one only when somebody walks by, and after it has
+//! answered: so a hole in a room with far homeservers is looked at again later (see `looks.rs`).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use matrix_sdk::Room;
 use matrix_sdk::room::MessagesOptions;
 use matrix_sdk::ruma::UInt;
+use serde::{Deserialize, Serialize};
 
 use super::heads::{Heads, server_of};
 use super::pace::wait_ms;
@@ -41,24 +43,28 @@ pub const GAP_PAGE_EVENTS: u32 = 100;
 pub const GAP_HORIZON_MS: i64 = 60 * 60 * 1000;
 /// A limited timeline with fewer events has a hole; a longer one may only be too long for an answer.
 pub const SHORT_TIMELINE_EVENTS: usize = 50;
-/// How often we walk when there is a hole and nothing is found: the far homeserver may need time.
-const WALKS_MAX: u32 = 3;
 /// Tries for one page that a homeserver which does answer does not give.
 const GAP_ATTEMPTS_MAX: u32 = 8;
 
-/// What is known of a hole before it is filled.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Hole<'a> {
+/// What is known of a hole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hole {
     /// Where the timeline begins.
-    pub from: &'a str,
-    /// What came after it, oldest first.
-    pub timeline: &'a [Seen],
+    pub from: String,
     /// Older than this is old; none if nobody knows since when.
     pub horizon_ms: Option<i64>,
     /// How far the room was gone over before.
-    pub heads: &'a Heads,
+    pub heads: Heads,
     /// The homeserver says that there is a hole.
     pub announced: bool,
+    /// It cannot be that the timeline was only too long.
+    pub torn: bool,
+    /// Homeservers whose head was met: the rest of what they said is known.
+    pub met: BTreeSet<String>,
+    /// Homeservers that said something new and whose head was not met yet.
+    pub waiting: BTreeSet<String>,
+    /// The events that an earlier walk has found.
+    pub found: BTreeSet<String>,
 }
 
 /// A walk back through a room.
@@ -66,11 +72,7 @@ pub(super) struct Hole<'a> {
 pub(super) struct Walk<'a> {
     /// Us: our own join ends it.
     user: &'a str,
-    hole: Hole<'a>,
-    /// Homeservers whose head was met: the rest of what they said is known.
-    met: BTreeSet<String>,
-    /// Homeservers that said something new and whose head was not met yet.
-    waiting: BTreeSet<String>,
+    hole: Hole,
     /// What was found, newest first.
     found: Vec<Seen>,
     /// Pages read.
@@ -90,15 +92,48 @@ pub(super) enum Next {
     GivenUp(String),
 }
 
+impl Hole {
+    /// A hole before a timeline, which is given oldest first.
+    pub fn before(
+        timeline: &[Seen],
+        from: &str,
+        horizon_ms: Option<i64>,
+        heads: Heads,
+        announced: bool,
+    ) -> Self {
+        let torn = announced && timeline.len() < SHORT_TIMELINE_EVENTS && !heads.is_empty();
+        let (met, waiting, found) = Default::default();
+        let from = from.to_owned();
+        let mut hole = Self { from, horizon_ms, heads, announced, torn, met, waiting, found };
+        for seen in timeline.iter().rev() {
+            hole.knows(seen);
+        }
+        hole
+    }
+
+    /// Whether an event was gone over before; events come newest first.
+    fn knows(&mut self, seen: &Seen) -> bool {
+        let server = server_of(seen);
+        if self.met.contains(server) {
+            return true;
+        }
+        let Some(head) = self.heads.of(server) else { return false };
+        let known = head == seen.text("event_id");
+        match known {
+            true => {
+                self.waiting.remove(server);
+                self.met.insert(server.to_owned());
+            }
+            false => drop(self.waiting.insert(server.to_owned())),
+        }
+        known
+    }
+}
+
 impl<'a> Walk<'a> {
     /// Begins a walk.
-    pub fn new(user: &'a str, hole: Hole<'a>) -> Self {
-        let (met, waiting) = Default::default();
-        let mut walk = Self { user, hole, met, waiting, found: vec![], pages: 0, bytes: 0 };
-        for seen in hole.timeline.iter().rev() {
-            walk.knows(seen);
-        }
-        walk
+    pub fn new(user: &'a str, hole: Hole) -> Self {
+        Self { user, hole, found: vec![], pages: 0, bytes: 0 }
     }
 
     /// Takes a page, newest event first, that was read from `from` and ends at `end`.
@@ -109,7 +144,7 @@ impl<'a> Walk<'a> {
         let old = horizon.zip(middle(&page)).is_some_and(|(horizon, middle)| middle < horizon);
         let mut passed = true;
         for (seen, bytes) in page {
-            if self.knows(&seen) {
+            if self.hole.knows(&seen) || self.hole.found.contains(seen.text("event_id")) {
                 continue;
             }
             let headless = self.hole.heads.of(server_of(&seen)).is_none();
@@ -117,7 +152,7 @@ impl<'a> Walk<'a> {
             self.bytes += bytes;
             self.found.push(seen);
         }
-        let known = passed && self.waiting.is_empty();
+        let known = passed && self.hole.waiting.is_empty();
         let announced = self.hole.announced || !self.found.is_empty();
         let Some(end) = end.filter(|end| end != from) else { return Next::Complete };
         if joined || known && (old || !announced) {
@@ -133,24 +168,6 @@ impl<'a> Walk<'a> {
             true => Next::GivenUp(format!("{GAP_BYTES_MAX} bytes back there was still no end")),
             false => Next::Page(end),
         }
-    }
-
-    /// Whether an event was gone over before; events come newest first.
-    fn knows(&mut self, seen: &Seen) -> bool {
-        let server = server_of(seen);
-        if self.met.contains(server) {
-            return true;
-        }
-        let Some(head) = self.hole.heads.of(server) else { return false };
-        let known = head == seen.text("event_id");
-        match known {
-            true => {
-                self.waiting.remove(server);
-                self.met.insert(server.to_owned());
-            }
-            false => drop(self.waiting.insert(server.to_owned())),
-        }
-        known
     }
 
     /// What is new, oldest first.
@@ -173,59 +190,34 @@ fn middle(page: &[(Seen, usize)]) -> Option<i64> {
 ///
 /// # Errors
 /// [`SyncError::LoggedOut`].
-pub(super) async fn fill(
-    room: &Room,
-    hole: Hole<'_>,
-) -> Result<(Vec<Seen>, Option<Gap>), SyncError> {
-    let user = room.own_user_id().to_owned();
-    let far = hole.timeline.iter().any(|seen| server_of(seen) != user.server_name().as_str());
-    let torn = hole.announced && far && hole.timeline.len() < SHORT_TIMELINE_EVENTS;
-    let mut pages = 0;
-    let mut walks = 1;
-    let (found, abandoned) = loop {
-        let (walk, end) = walk(room, user.as_str(), hole).await?;
-        pages += walk.pages;
-        let nothing = walk.found.is_empty() && end == Next::Complete;
-        if torn && nothing && !hole.heads.is_empty() {
-            if walks < WALKS_MAX {
-                let trouble = Trouble::Server("nothing new is there yet".into());
-                tokio::time::sleep(Duration::from_millis(wait_ms(walks, &trouble))).await;
-                walks += 1;
-                continue;
-            }
-            break (vec![], Some("the homeserver itself does not have what was said".to_owned()));
-        }
-        let abandoned = match end {
-            Next::GivenUp(reason) => Some(reason),
-            Next::Complete | Next::Page(_) => None,
-        };
-        break (walk.finish(), abandoned);
+pub(super) async fn fill(room: &Room, hole: &Hole) -> Result<(Vec<Seen>, Option<Gap>), SyncError> {
+    let user = room.own_user_id();
+    let (walk, end) = walk(room, user.as_str(), hole).await?;
+    let (pages, events) = (walk.pages, walk.found.len());
+    let abandoned = match end {
+        Next::GivenUp(reason) => Some(reason),
+        Next::Complete | Next::Page(_) => None,
     };
-    let events = found.len();
     match &abandoned {
         None => tracing::info!(room = %room.room_id(), pages, events, "gap filled"),
         Some(reason) => {
             tracing::error!(room = %room.room_id(), pages, events, reason, "gap abandoned");
         }
     }
-    let gap = (hole.announced || !found.is_empty()).then(|| Gap {
+    let gap = (hole.announced || events > 0).then(|| Gap {
         room: RoomId(room.room_id().to_string()),
-        from: hole.from.to_owned(),
+        from: hole.from.clone(),
         events: events as u64,
         pages: pages as u64,
         abandoned,
     });
-    Ok((found, gap))
+    Ok((walk.finish(), gap))
 }
 
 /// One walk, and how it ended.
-async fn walk<'a>(
-    room: &Room,
-    user: &'a str,
-    hole: Hole<'a>,
-) -> Result<(Walk<'a>, Next), SyncError> {
-    let mut walk = Walk::new(user, hole);
-    let mut from = hole.from.to_owned();
+async fn walk<'a>(room: &Room, user: &'a str, hole: &Hole) -> Result<(Walk<'a>, Next), SyncError> {
+    let mut walk = Walk::new(user, hole.clone());
+    let mut from = hole.from.clone();
     loop {
         let (page, end) = match page(room, &from).await? {
             Ok(page) => page,

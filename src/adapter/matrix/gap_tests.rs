@@ -27,8 +27,8 @@ fn walked(hole: Hole, pages: &[Vec<Seen>]) -> String {
     format!("{marks} | {end} after {read}")
 }
 
-fn hole<'a>(timeline: &'a [Seen], heads: &'a Heads, horizon_ms: Option<i64>) -> Hole<'a> {
-    Hole { from: "t", timeline, horizon_ms, heads, announced: true }
+fn hole(timeline: &[Seen], heads: &Heads, horizon_ms: Option<i64>) -> Hole {
+    Hole::before(timeline, "t", horizon_ms, heads.clone(), true)
 }
 
 /// A walk without heads over single marks, as `timeline::tests::event` reads them.
@@ -154,6 +154,19 @@ fn where_no_hole_is_announced_a_few_pages_are_looked_at() {
         format!("f7 f8 | complete after {all}"),
         "a hole is filled to its end"
     );
+}
+
+#[test]
+fn a_second_walk_finds_what_came_since_the_first() {
+    let known = heads("f1 h2 h3");
+    let mut hole = hole(&spoken("f9"), &known, Some(50));
+    let first = [spoken("f8 h3"), spoken("h2 f1"), spoken("h0")];
+    assert_eq!(walked(hole.clone(), &first), "f8 | complete after 2");
+    hole.found.insert("f8".into());
+    let second = [spoken("f8 f7 h3"), spoken("f6 h2"), spoken("f1 h1"), spoken("h0")];
+    assert_eq!(walked(hole.clone(), &second), "f6 f7 | complete after 3");
+    let text = serde_json::to_string(&hole).expect("JSON");
+    assert_eq!(serde_json::from_str::<Hole>(&text).expect("it reads back"), hole);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::gap::{self, GAP_HORIZON_MS, Hole};
 use super::heads::{Heads, now_ms};
 use super::inbound::{self, Facts, NETWORK, short_name};
 use super::late_keys;
+use super::looks::Look;
 use super::missing::Missing;
 use super::pace::now;
 use super::position::Position;
@@ -34,6 +35,10 @@ pub(super) struct Harvest {
     pub receipts: Vec<Receipt>,
     /// The holes and what became of them, to be recorded before the position behind them.
     pub gaps: Vec<Gap>,
+    /// The look that this is, if it is no sync.
+    pub looked: Option<Look>,
+    /// The holes that are to be looked at again.
+    pub looks: Vec<Look>,
     /// How far each room was gone over, to be kept when the triggers are recorded.
     pub gone_over: Vec<(String, Heads)>,
     /// The posts among the triggers whose keys are missing.
@@ -54,8 +59,7 @@ impl Matrix {
                 continue;
             };
             let mut heads = self.heads(id.as_str()).await?;
-            let (new, gap) = self.new_events(&room, update, since, &heads).await?;
-            harvest.gaps.extend(gap);
+            let new = self.new_events(&room, update, since, &heads, &mut harvest).await?;
             if !new.is_empty() {
                 heads.advance(&new, now_ms());
                 harvest.gone_over.push((id.to_string(), heads));
@@ -77,28 +81,35 @@ impl Matrix {
         update: &JoinedRoomUpdate,
         since: Option<&Position>,
         heads: &Heads,
-    ) -> Result<(Vec<Seen>, Option<Gap>), SyncError> {
+        harvest: &mut Harvest,
+    ) -> Result<Vec<Seen>, SyncError> {
         let timeline: Vec<Seen> = update.timeline.events.iter().filter_map(Seen::read).collect();
         let joins = timeline.iter().any(|seen| seen.is_join_of(self.user.as_str()));
         let announced = update.timeline.limited;
         let own = self.user.server_name().as_str();
         let look = announced || heads.after_silence(&timeline, own, now_ms());
-        let (mut events, gap) = match (since, &update.timeline.prev_batch) {
-            (Some(since), Some(from)) if look && !joins => {
-                let horizon_ms = since.at.map(|at| at.0 - GAP_HORIZON_MS);
-                let timeline = timeline.as_slice();
-                gap::fill(room, Hole { from, timeline, horizon_ms, heads, announced }).await?
+        let mut events = Vec::new();
+        if let (Some(since), Some(from)) = (since, &update.timeline.prev_batch)
+            && look
+            && !joins
+        {
+            let horizon_ms = since.at.map(|at| at.0 - GAP_HORIZON_MS);
+            let hole = Hole::before(&timeline, from, horizon_ms, heads.clone(), announced);
+            let (found, gap) = gap::fill(room, &hole).await?;
+            if (announced || !found.is_empty()) && heads.far(own) {
+                harvest.looks.push(Look::first(room.room_id().as_str(), hole, &found, now_ms()));
             }
-            _ => (Vec::new(), None),
-        };
+            harvest.gaps.extend(gap);
+            events = found;
+        }
         events.extend(timeline);
         let mut known = BTreeSet::new();
         events.retain(|seen| known.insert(seen.text("event_id").to_owned()));
-        Ok((events, gap))
+        Ok(events)
     }
 
     /// Those of a room's new events that come after our own join, which is recorded if it is among them.
-    async fn events(
+    pub(super) async fn events(
         &self,
         room: &Room,
         events: Vec<Seen>,

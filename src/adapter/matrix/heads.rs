@@ -56,6 +56,11 @@ impl Heads {
         self.0.is_empty()
     }
 
+    /// Whether there is a homeserver other than ours.
+    pub fn far(&self, own: &str) -> bool {
+        self.0.keys().any(|server| server != own)
+    }
+
     /// Goes over events, oldest first.
     pub fn advance(&mut self, events: &[Seen], now_ms: i64) {
         for seen in events {

@@ -18,6 +18,7 @@ mod inbound;
 mod invites;
 mod late_keys;
 pub mod limits;
+mod looks;
 mod lookup;
 mod management;
 mod missing;

@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::client::Matrix;
 use super::harvest::Harvest;
+use super::heads::now_ms;
+use super::looks::Looks;
 use super::pace::{now, wait_ms};
 use super::position::Position;
 use super::receipts::{RECEIPTS_MAX, Receipt};
@@ -65,6 +67,7 @@ struct Reader<'a> {
     recorded_at: Option<Instant>,
     failures: u32,
     receipts: mpsc::Sender<Receipt>,
+    looks: Looks,
 }
 
 impl Matrix {
@@ -78,8 +81,10 @@ impl Matrix {
         let position = self.intake.sync_token()?.map(|text| Position::parse(&text));
         let recorded = position.as_ref().map(|position| position.token.clone());
         let (receipts, waiting) = mpsc::channel(RECEIPTS_MAX);
+        let (recorded_at, failures) = (None, 0);
+        let looks = self.looks().await;
         let mut reader =
-            Reader { matrix: self, position, recorded, recorded_at: None, failures: 0, receipts };
+            Reader { matrix: self, position, recorded, recorded_at, failures, receipts, looks };
         tokio::select! {
             read = reader.run(&mut stop) => read?,
             error = self.watch_invites() => return Err(error.into()),
@@ -121,8 +126,16 @@ impl Reader<'_> {
         }
     }
 
-    /// One sync with its gaps filled; `None` after a failure that passes.
+    /// One sync with its gaps filled, or another look at a hole; `None` after a failure that passes.
     async fn read(&mut self) -> Result<Option<(Harvest, Position)>, SyncError> {
+        // The first sync comes first: it may bring the keys for what a look finds.
+        if *self.matrix.ready.borrow()
+            && let Some(look) = self.looks.due(now_ms())
+            && let Some(position) = self.position.clone()
+        {
+            let harvest = self.matrix.look_again(look, &position).await?;
+            return Ok(Some((harvest, position)));
+        }
         self.matrix.tokens.keep_unsaved(&self.matrix.client);
         let bound = Duration::from_millis(self.matrix.settings().sync_timeout_ms + SYNC_MS_MAX);
         let sync = self.matrix.client.sync_once(self.settings());
@@ -146,6 +159,7 @@ impl Reader<'_> {
     fn settings(&self) -> SyncSettings {
         let patient = *self.matrix.ready.borrow();
         let timeout_ms = if patient { self.matrix.settings().sync_timeout_ms } else { 0 };
+        let timeout_ms = timeout_ms.min(self.looks.wait_ms(now_ms()));
         let token = self.position.as_ref().map(|position| position.token.clone());
         SyncSettings::new()
             .timeout(Duration::from_millis(timeout_ms))
@@ -186,6 +200,9 @@ impl Reader<'_> {
         }
         let every = Duration::from_millis(POSITION_EVERY_MS);
         let filled = !harvest.gaps.is_empty();
+        if self.looks.add(harvest.looks) {
+            self.matrix.keep_looks(&self.looks).await;
+        }
         for gap in harvest.gaps {
             self.matrix.intake.gap(gap).await?;
         }
@@ -198,6 +215,10 @@ impl Reader<'_> {
         }
         self.matrix.gone_over(harvest.gone_over).await?;
         self.matrix.miss(harvest.missing);
+        if let Some(look) = harvest.looked {
+            self.looks.done(look, now_ms());
+            self.matrix.keep_looks(&self.looks).await;
+        }
         for receipt in harvest.receipts {
             if self.receipts.try_send(receipt).is_err() {
                 tracing::debug!("read receipt left out");

@@ -8,7 +8,7 @@ use crate::lab::{Bot, Chat, Lab, Room};
 /// An action, which may run in listed rooms only.
 const TOUCH: &str = r#"//! Runs an action.
 action("touch", #{ run: ["./touch.sh"], output: "text", effect: "read" });
-alias("touch {n}", |a, msg| reply(`done-${a.n}-${exec("touch").trim()}`));
+alias("touch {n}", |a, msg| reply(`done-${a.n}-${exec("touch")}`));
 "#;
 
 fn a_bot(lab: &'static Lab) -> Bot<'static> {
