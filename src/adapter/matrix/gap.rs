@@ -16,7 +16,6 @@
 //! answered: so a hole in a room with far homeservers is looked at again later (see `looks.rs`).
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use matrix_sdk::Room;
 use matrix_sdk::room::MessagesOptions;
@@ -25,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::heads::{Heads, server_of};
 use super::pace::wait_ms;
+use super::pulse::Pulse;
 use super::sync::SyncError;
 use super::timeline::Seen;
 use super::trouble::Trouble;
@@ -190,16 +190,23 @@ fn middle(page: &[(Seen, usize)]) -> Option<i64> {
 ///
 /// # Errors
 /// [`SyncError::LoggedOut`].
-pub(super) async fn fill(room: &Room, hole: &Hole) -> Result<(Vec<Seen>, Option<Gap>), SyncError> {
+pub(super) async fn fill(
+    room: &Room,
+    hole: &Hole,
+    pulse: &Pulse,
+) -> Result<(Vec<Seen>, Option<Gap>), SyncError> {
     let user = room.own_user_id();
-    let (walk, end) = walk(room, user.as_str(), hole).await?;
+    let (walk, end) = walk(room, user.as_str(), hole, pulse).await?;
     let (pages, events) = (walk.pages, walk.found.len());
     let abandoned = match end {
         Next::GivenUp(reason) => Some(reason),
         Next::Complete | Next::Page(_) => None,
     };
     match &abandoned {
-        None => tracing::info!(room = %room.room_id(), pages, events, "gap filled"),
+        None if hole.announced || events > 0 => {
+            tracing::info!(room = %room.room_id(), pages, events, "gap filled");
+        }
+        None => tracing::debug!(room = %room.room_id(), pages, "no gap"),
         Some(reason) => {
             tracing::error!(room = %room.room_id(), pages, events, reason, "gap abandoned");
         }
@@ -215,11 +222,16 @@ pub(super) async fn fill(room: &Room, hole: &Hole) -> Result<(Vec<Seen>, Option<
 }
 
 /// One walk, and how it ended.
-async fn walk<'a>(room: &Room, user: &'a str, hole: &Hole) -> Result<(Walk<'a>, Next), SyncError> {
+async fn walk<'a>(
+    room: &Room,
+    user: &'a str,
+    hole: &Hole,
+    pulse: &Pulse,
+) -> Result<(Walk<'a>, Next), SyncError> {
     let mut walk = Walk::new(user, hole.clone());
     let mut from = hole.from.clone();
     loop {
-        let (page, end) = match page(room, &from).await? {
+        let (page, end) = match page(room, &from, pulse).await? {
             Ok(page) => page,
             Err(reason) => return Ok((walk, Next::GivenUp(reason))),
         };
@@ -234,12 +246,13 @@ async fn walk<'a>(room: &Room, user: &'a str, hole: &Hole) -> Result<(Walk<'a>, 
 type Page = Result<(Vec<(Seen, usize)>, Option<String>), String>;
 
 /// One page.
-async fn page(room: &Room, from: &str) -> Result<Page, SyncError> {
+async fn page(room: &Room, from: &str, pulse: &Pulse) -> Result<Page, SyncError> {
     let mut attempt = 0;
     let mut answered = 0;
     loop {
         let mut options = MessagesOptions::backward().from(from);
         options.limit = UInt::from(GAP_PAGE_EVENTS);
+        pulse.step();
         let trouble = match room.messages(options).await {
             Ok(page) => {
                 let sized = |event| Some((Seen::read(event)?, event.raw().json().get().len()));
@@ -259,7 +272,7 @@ async fn page(room: &Room, from: &str) -> Result<Page, SyncError> {
                 tracing::warn!(room = %room.room_id(), reason, "page refused");
                 return Ok(Err(format!("the homeserver does not give it ({reason})")));
             }
-            trouble => tokio::time::sleep(Duration::from_millis(wait_ms(attempt, &trouble))).await,
+            trouble => pulse.sleep(wait_ms(attempt, &trouble)).await,
         }
     }
 }

@@ -170,6 +170,21 @@ fn a_second_walk_finds_what_came_since_the_first() {
 }
 
 #[test]
+fn a_short_limited_timeline_is_torn() {
+    let known = heads("f1");
+    let long = vec![said("f9"); SHORT_TIMELINE_EVENTS];
+    for (timeline, heads, announced, want) in [
+        (&long[1..], &known, true, true),
+        (&long, &known, true, false),
+        (&long[1..], &known, false, false),
+        (&long[1..], &Heads::default(), true, false),
+    ] {
+        let hole = Hole::before(timeline, "t", None, heads.clone(), announced);
+        assert_eq!(hole.torn, want, "{} {announced}", timeline.len());
+    }
+}
+
+#[test]
 fn a_walk_gives_up_after_its_last_page() {
     let pages = vec!["1"; GAP_PAGES_MAX + 1];
     let found = vec!["1"; GAP_PAGES_MAX].join(" ");

@@ -95,7 +95,7 @@ impl Matrix {
         {
             let horizon_ms = since.at.map(|at| at.0 - GAP_HORIZON_MS);
             let hole = Hole::before(&timeline, from, horizon_ms, heads.clone(), announced);
-            let (found, gap) = gap::fill(room, &hole).await?;
+            let (found, gap) = gap::fill(room, &hole, &self.pulse).await?;
             if (announced || !found.is_empty()) && heads.far(own) {
                 harvest.looks.push(Look::first(room.room_id().as_str(), hole, &found, now_ms()));
             }

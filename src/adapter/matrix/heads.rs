@@ -133,10 +133,7 @@ impl Matrix {
                 }
             }
             let mut known = self.heads.lock().unwrap_or_else(|e| e.into_inner());
-            if known.len() >= HEADS_ROOMS_MAX {
-                known.clear();
-            }
-            known.insert(room, heads);
+            remember(&mut known, room, heads);
         }
         Ok(())
     }
@@ -146,6 +143,14 @@ impl Matrix {
         let position = self.intake.sync_token()?.map(|text| Position::parse(&text));
         Ok(position.and_then(|position| position.at).map(|at| at.0))
     }
+}
+
+/// Keeps the heads of a room in memory.
+fn remember(known: &mut HeadsByRoom, room: String, heads: Heads) {
+    if known.len() >= HEADS_ROOMS_MAX {
+        known.clear();
+    }
+    known.insert(room, heads);
 }
 
 /// Where the heads of a room are kept.
@@ -202,6 +207,16 @@ pub(super) mod tests {
         }
         assert_eq!(heads.0.len(), HEADS_MAX);
         assert_eq!((heads.of("s1"), heads.of("s2")), (None, Some("$e")));
+    }
+
+    #[test]
+    fn rooms_are_in_memory_up_to_a_bound() {
+        let mut known = HeadsByRoom::new();
+        for n in 0..2 * HEADS_ROOMS_MAX + 1 {
+            remember(&mut known, format!("!{n}"), Heads::default());
+            assert!(known.len() <= HEADS_ROOMS_MAX, "{n}");
+        }
+        assert_eq!(known.len(), 1);
     }
 
     #[test]

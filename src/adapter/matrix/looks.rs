@@ -2,6 +2,7 @@
 //!
 //! The looks that are still to come are kept in the SDK's store, before the position behind the hole is recorded.
 
+use matrix_sdk::RoomState;
 use serde::{Deserialize, Serialize};
 
 use super::client::Matrix;
@@ -127,8 +128,9 @@ impl Matrix {
     ) -> Result<Harvest, SyncError> {
         let mut harvest = Harvest::default();
         let id = <&matrix_sdk::ruma::RoomId>::try_from(look.room.as_str()).ok();
-        if let Some(room) = id.and_then(|id| self.client.get_room(id)) {
-            let (found, gap) = gap::fill(&room, &look.hole).await?;
+        let room = id.and_then(|id| self.client.get_room(id));
+        if let Some(room) = room.filter(|room| room.state() == RoomState::Joined) {
+            let (found, gap) = gap::fill(&room, &look.hole, &self.pulse).await?;
             look.finds(&found);
             let gap = gap.filter(|gap| gap.events > 0);
             harvest.gaps.extend(gap.map(|gap| Gap { from: look.name(), ..gap }));

@@ -150,7 +150,9 @@ impl Matrix {
     ) -> Result<Again, IntakeError> {
         let room = RoomId(old.room_id().to_string());
         let reason = trouble.as_ref().map(Trouble::reason);
-        if let Some(reason) = trouble.filter(Trouble::passes).and(reason.as_ref()) {
+        let later =
+            |trouble: &Trouble| trouble.passes() || matches!(trouble, Trouble::LoggedOut(_));
+        if let Some(reason) = trouble.filter(later).and(reason.as_ref()) {
             tracing::warn!(%room, %to, reason, "a room upgrade is not followed yet");
             return Ok(Again::At(Instant::now() + Duration::from_millis(AGAIN_MS)));
         }
