@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod catch_up;
 pub mod conversation;
 pub mod event;
+mod event_room;
 pub mod execution;
 pub mod id;
 pub mod lost_keys;
