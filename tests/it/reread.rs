@@ -37,7 +37,7 @@ fn unread(desk: &Desk) -> Vec<DedupeKey> {
 async fn what_can_be_read_is_recorded_once_and_after_its_decision() {
     let desk = Desk::new("");
     let help = sealed(&desk, "!help").await;
-    assert_eq!(unread(&desk), [help.key.clone()]);
+    assert_eq!(unread(&desk), std::slice::from_ref(&help.key));
     assert!(!reread(&desk, &help).await, "it was not decided on yet");
     assert_eq!(desk.count("event_decrypted"), 0);
     desk.settle().await.expect("the log works");
@@ -71,7 +71,7 @@ async fn a_withheld_key_is_noted_once_for_each_reason_and_told() {
         assert!(reread(&desk, &with(&help, Found::Withheld(code.into()))).await);
     }
     assert_eq!(desk.count("event_withheld"), 2);
-    assert_eq!(unread(&desk), [help.key.clone()], "it may come still");
+    assert_eq!(unread(&desk), std::slice::from_ref(&help.key), "it may come still");
     desk.clock.advance(60_000);
     desk.settle().await.expect("the log works");
     let said = desk.said().join("\n");
@@ -86,7 +86,7 @@ async fn what_is_gone_or_old_is_not_tried_again() {
     let (gone, old) = (sealed(&desk, "!help").await, sealed(&desk, "!help").await);
     desk.settle().await.expect("the log works");
     assert!(reread(&desk, &with(&gone, Found::Gone("it was deleted".into()))).await);
-    assert_eq!(unread(&desk), [old.key.clone()]);
+    assert_eq!(unread(&desk), std::slice::from_ref(&old.key));
     assert!(reread(&desk, &gone).await, "it is settled");
     desk.clock.advance(UNREADABLE_MS_MAX);
     assert_eq!(unread(&desk), []);

@@ -44,7 +44,7 @@ pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
     let what = match seen.text("type") {
         "m.room.message" => message(&seen.event["content"], speaker, facts, post)?,
         "m.reaction" => reaction(&seen.event["content"], speaker, facts, post)?,
-        "m.room.encrypted" if seen.event["content"]["algorithm"].is_string() => {
+        "m.room.encrypted" if may_be_for_us(&seen.event["content"]) => {
             let place = place(&seen.event["content"], facts);
             What::Undecryptable(Undecryptable { place, speaker, post: PostId(post.to_owned()) })
         }
@@ -53,6 +53,12 @@ pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
     let key = DedupeKey::new(&[NETWORK, facts.account, facts.place.room.as_str(), post]);
     let at = seen.sent_at(facts.now);
     Some(Trigger { key, at, late: false, what })
+}
+
+/// Whether an encrypted event could be for the bot: what is deleted or an edit is not, and both show without the key.
+fn may_be_for_us(content: &Value) -> bool {
+    let edit = relation_of(&content["m.relates_to"], "m.replace").is_some();
+    content["algorithm"].is_string() && !edit
 }
 
 /// A message of a person; what bots say (`m.notice`) is none.

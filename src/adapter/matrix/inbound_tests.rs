@@ -100,6 +100,8 @@ fn other_events_become_triggers_or_not() {
     let text = json!({"msgtype": "m.text", "body": "hi"});
     let cipher = json!({"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x",
                         "m.relates_to": {"rel_type": "m.thread", "event_id": "$root"}});
+    let sealed_edit = json!({"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x",
+                             "m.relates_to": {"rel_type": "m.replace", "event_id": "$1"}});
     for (kind, sender, content, want) in [
         ("m.reaction", "@ana:hs", on("👍"), "👍 on $q"),
         ("m.reaction", "@ana:hs", on(""), "nothing"),
@@ -112,6 +114,7 @@ fn other_events_become_triggers_or_not() {
         ("m.room.encrypted", "@ana:hs", cipher.clone(), "unreadable thread=$root"),
         ("m.room.encrypted", "@bot:hs", cipher, "nothing"),
         ("m.room.encrypted", "@ana:hs", json!({}), "nothing"),
+        ("m.room.encrypted", "@ana:hs", sealed_edit, "nothing"),
         ("m.room.topic", "@ana:hs", json!({"topic": "x"}), "nothing"),
     ] {
         let got = shown(read(kind, sender, content.clone(), Origin::Undecryptable));
