@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::id::{EventId, ExecutionId, MessageId, PostId, RoomId, ScriptHash, Timestamp, UserId};
 use super::message::Doc;
 pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
+pub use super::room_event::{Departure, InviteDecided, InvitesDeclined, RoomJoined, RoomLeft};
 use super::trigger::{Place, Speaker, Trigger};
 
 /// Whether a payload is stored in the clear or sealed with a key of its own.
@@ -104,6 +105,9 @@ events! {
     GapFilled "gap_filled" 1 Sealed,
     GapAbandoned "gap_abandoned" 1 Sealed,
     RoomUpgraded "room_upgraded" 1 Sealed,
+    InvitesDeclined "invites_declined" 1 Sealed,
+    RoomJoined "room_joined" 1 Sealed,
+    RoomLeft "room_left" 1 Sealed,
     TriggerRecorded "trigger_recorded" 2 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,
@@ -204,19 +208,6 @@ pub struct ScriptKept {
     pub hash: ScriptHash,
     /// The source.
     pub source: String,
-}
-
-/// An invitation was accepted or declined.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct InviteDecided {
-    /// The room.
-    pub room: RoomId,
-    /// Who invited.
-    pub inviter: UserId,
-    /// Whether the bot joined.
-    pub accepted: bool,
-    /// Why.
-    pub reason: String,
 }
 
 /// A room's timeline had a hole, and all of it was read back.

@@ -10,6 +10,7 @@ mod late_keys;
 mod misuse;
 mod people;
 mod rewind;
+mod rooms;
 mod running;
 mod scene;
 mod upgrades;
