@@ -13,7 +13,7 @@ use self::tend::Tend;
 
 use crate::adapter::matrix::{ConnectError, Matrix, Session, SyncError};
 use crate::adapter::service::ServiceManager;
-use crate::adapter::{Chat, Outgoing, SendError};
+use crate::adapter::{Chat, Outgoing, RoomAct, RoomAnswer, SendError};
 use crate::config::Config;
 use crate::control;
 use crate::domain::id::{PostId, RoomId, Timestamp};
@@ -164,6 +164,16 @@ impl Chat for Line {
     fn send<'a>(&'a self, outgoing: &'a Outgoing) -> BoxFuture<'a, Result<PostId, SendError>> {
         match self.0.get() {
             Some(matrix) => matrix.send(outgoing),
+            None => Box::pin(async {
+                let reason = "there is no connection yet".to_owned();
+                Err(SendError::Later { reason, after: None })
+            }),
+        }
+    }
+
+    fn rooms<'a>(&'a self, act: &'a RoomAct) -> BoxFuture<'a, Result<RoomAnswer, SendError>> {
+        match self.0.get() {
+            Some(matrix) => matrix.rooms(act),
             None => Box::pin(async {
                 let reason = "there is no connection yet".to_owned();
                 Err(SendError::Later { reason, after: None })

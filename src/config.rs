@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::Value;
 
@@ -12,6 +13,9 @@ use crate::domain::catch_up::RUN_WITHIN_MS;
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Shortest time that can be configured, in milliseconds.
+const DURATION_MS_MIN: u64 = 1_000;
+
 /// What kind of value a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -21,6 +25,8 @@ pub enum Kind {
     List,
     /// A time span, as text: `15m`, `2h30m`.
     Duration,
+    /// A time span, or `never`.
+    DurationOrNever,
 }
 
 /// One key of the configuration.
@@ -83,6 +89,13 @@ pub const KEYS: &[Key] = &[
         help: "Where the bot tells its owner what they must know, by id; else the room that `beadle login --owner` made.",
     },
     Key {
+        table: "matrix",
+        name: "intro",
+        kind: Kind::Text,
+        default: "\"Hello, I am a bot. Say {prefix}help to see what I can do.\"",
+        help: "What the bot says, once, in a room that it is invited into; `{prefix}` is the command prefix. `\"\"`: nothing.",
+    },
+    Key {
         table: "invites",
         name: "allow",
         kind: Kind::List,
@@ -102,6 +115,13 @@ pub const KEYS: &[Key] = &[
         kind: Kind::List,
         default: "[]",
         help: "Rooms where actions may run, by id or name: `!abc`, `#ops:example.org`. Everywhere else `exec` is refused.",
+    },
+    Key {
+        table: "rooms",
+        name: "leave_alone_after",
+        kind: Kind::DurationOrNever,
+        default: "\"1h\"",
+        help: "How long the bot stays in a room where nobody else is: `30m`, `1 day`, `never`. It never leaves the management room.",
     },
 ];
 
@@ -130,6 +150,10 @@ pub struct Config {
     pub catchup_run_within_ms: i64,
     /// Rooms where actions may run.
     pub rooms_exec: Vec<String>,
+    /// What the bot says in a room that it is invited into; empty: nothing.
+    pub intro: String,
+    /// How long the bot stays in a room where nobody else is; none: for ever.
+    pub leave_alone_after: Option<Duration>,
 }
 
 /// What is wrong with the configuration.
@@ -161,7 +185,7 @@ impl Config {
             let name = variable(key);
             let Some(text) = environment.get(&name) else { continue };
             let value = match key.kind {
-                Kind::Text | Kind::Duration => Value::String(text.clone()),
+                Kind::Text | Kind::Duration | Kind::DurationOrNever => Value::String(text.clone()),
                 Kind::List => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
@@ -191,6 +215,11 @@ impl Config {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
             _ => None,
         };
+        // An empty text is a value of its own where it says that something is not to be done.
+        let given = |table, name| match values.get(&(table, name)) {
+            Some(Value::String(text)) => text.clone(),
+            _ => default(table, name),
+        };
         let list = |table, name| match values.get(&(table, name)) {
             Some(Value::Array(items)) => {
                 items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
@@ -208,7 +237,28 @@ impl Config {
             invites_allow: list("invites", "allow"),
             catchup_run_within_ms: duration("catchup", "run_within").unwrap_or(RUN_WITHIN_MS),
             rooms_exec: list("rooms", "exec"),
+            intro: given("matrix", "intro"),
+            leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
         }
+    }
+}
+
+/// The default of a text.
+fn default(table: &str, name: &str) -> String {
+    let key = KEYS.iter().find(|key| key.table == table && key.name == name);
+    let written = key.map_or("", |key| key.default);
+    written.trim_matches('"').to_owned()
+}
+
+/// Reads a time span; none: never.
+fn or_never(written: &str) -> Result<Option<Duration>, String> {
+    if written.trim() == "never" {
+        return Ok(None);
+    }
+    let ms = parse_duration(written)?;
+    match u64::try_from(ms) {
+        Ok(ms) if ms >= DURATION_MS_MIN => Ok(Some(Duration::from_millis(ms))),
+        _ => Err(format!("`{written}` is shorter than a second")),
     }
 }
 
@@ -284,6 +334,7 @@ fn parse(
 fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     let fits = match (key.kind, value) {
         (Kind::Text, Value::String(_)) => true,
+        (Kind::DurationOrNever, Value::String(text)) => or_never(text).is_ok(),
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
         _ => false,
@@ -292,6 +343,7 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         Kind::Text => "a text: \"…\"",
         Kind::List => "a list of texts: [\"…\", \"…\"]",
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"",
+        Kind::DurationOrNever => "a time span of at least a second: \"1h\", \"30m\", or \"never\"",
     };
     let what = format!("`{}` is {wanted}", key.name);
     fits.then_some(()).ok_or(ConfigError { place, what, hint: key.help.into() })
@@ -343,6 +395,7 @@ pub fn reference() -> String {
             Kind::Text => "text",
             Kind::List => "list of texts",
             Kind::Duration => "time span",
+            Kind::DurationOrNever => "time span or `never`",
         };
         let (table, name, default, help) = (key.table, key.name, key.default, key.help);
         let restart = if RESTART.contains(&(table, name)) { " *restart*" } else { "" };
@@ -373,6 +426,14 @@ mod tests {
                 "c:2: `run_within` is a time span: \"15m\", \"2h30m\", \"1 day\"",
             ),
             ("bot = 3", "c: `bot` is a table"),
+            ("[rooms]\nleave_alone_after = \"never\"", "good"),
+            ("[rooms]\nleave_alone_after = \"2h 30m\"", "good"),
+            (
+                "[rooms]\nleave_alone_after = \"soon\"",
+                "c:2: `leave_alone_after` is a time span of at least a second",
+            ),
+            ("[rooms]\nleave_alone_after = \"10ms\"", "c:2: `leave_alone_after` is a time"),
+            ("[rooms]\nleave_alone_after = 60", "c:2: `leave_alone_after` is a time"),
             ("[bot]\nprefix = ", "c:2:"),
         ] {
             let got = match parse(text, "c") {
@@ -416,6 +477,34 @@ mod tests {
             KEYS.iter().any(|key| (key.table, key.name) == (*table, *name))
         };
         assert!(RESTART.iter().all(known), "{RESTART:?}");
+    }
+
+    #[test]
+    fn the_environment_is_checked_too() {
+        let name = "BEADLE_ROOMS_LEAVE_ALONE_AFTER";
+        for (given, want) in [
+            (None, Ok(Some(Duration::from_secs(3_600)))),
+            (Some("90s"), Ok(Some(Duration::from_secs(90)))),
+            (Some("never"), Ok(None)),
+            (Some("soon"), Err("$BEADLE_ROOMS_LEAVE_ALONE_AFTER")),
+        ] {
+            let environment = given.map(|text| (name.to_owned(), text.to_owned()));
+            let config = Config::load(None, &environment.into_iter().collect());
+            let got = config.map(|config| config.leave_alone_after).map_err(|error| error.place);
+            assert_eq!(got, want.map_err(str::to_owned), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_introduction_is_none() {
+        for (text, want) in [
+            ("", "Hello, I am a bot. Say {prefix}help to see what I can do."),
+            ("[matrix]\nintro = \"\"", ""),
+            ("[matrix]\nintro = \"Hi!\"", "Hi!"),
+        ] {
+            let values = parse(text, "c").expect("it is right");
+            assert_eq!(Config::from_values(&values).intro, want, "{text:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::event::Departure;
 use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::Trigger;
 
@@ -42,7 +43,7 @@ pub trait Intake: Send + Sync {
     /// [`IntakeError`] if the log cannot be read.
     fn sync_token(&self) -> Result<Option<String>, IntakeError>;
 
-    /// Records an invitation's outcome.
+    /// Records an invitation's outcome; one that is recorded already is left out.
     fn invite(&self, invite: Invite) -> BoxFuture<'_, Result<(), IntakeError>>;
 
     /// Records what became of a hole in a room's timeline; one that was given up is told to the owner.
@@ -76,6 +77,12 @@ pub trait Intake: Send + Sync {
     /// and is to be handed over once more.
     fn reread(&self, reread: Reread) -> BoxFuture<'_, Result<bool, IntakeError>>;
 
+    /// Records invitations that are declined together because there are too many.
+    fn flood(&self, flood: Flood) -> BoxFuture<'_, Result<(), IntakeError>>;
+
+    /// Records that the bot is in a room no longer; what is recorded already is left out.
+    fn left(&self, left: Left) -> BoxFuture<'_, Result<(), IntakeError>>;
+
     /// Tells the intake what the bot is called on this network.
     fn names(&self, names: Vec<String>);
 
@@ -100,6 +107,38 @@ pub struct Invite {
     pub accepted: bool,
     /// Why.
     pub reason: String,
+    /// What the room is called.
+    pub name: String,
+    /// The room is end-to-end encrypted.
+    pub encrypted: bool,
+    /// The invitation itself, where the network names it: the same one is declined once.
+    pub post: Option<PostId>,
+}
+
+/// Invitations that are declined together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flood {
+    /// How many.
+    pub count: u64,
+    /// Who invited: the first few.
+    pub inviters: Vec<UserId>,
+    /// When the first of them was seen.
+    pub since: Timestamp,
+}
+
+/// A room that the bot is no longer in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The room.
+    pub room: RoomId,
+    /// What it was called.
+    pub name: String,
+    /// How it came about.
+    pub how: Departure,
+    /// Who brought it about, if that was a person.
+    pub by: Option<UserId>,
+    /// What they said about it.
+    pub words: Option<String>,
 }
 
 /// A hole in a room's timeline and what became of it.
@@ -174,8 +213,60 @@ pub trait Chat: Send + Sync {
     /// Sends a message; the same message id sends it once, however often this is called.
     fn send<'a>(&'a self, outgoing: &'a Outgoing) -> BoxFuture<'a, Result<PostId, SendError>>;
 
+    /// Does what people ask about the rooms that the bot is in; doing it again does no harm.
+    fn rooms<'a>(&'a self, _: &'a RoomAct) -> BoxFuture<'a, Result<RoomAnswer, SendError>> {
+        let reason = "there are no rooms to come into or to leave here".to_owned();
+        Box::pin(async { Err(SendError::Never { reason }) })
+    }
+
     /// Shows or hides that the bot is busy in a room; a failure is no matter.
     fn typing<'a>(&'a self, room: &'a RoomId, on: bool) -> BoxFuture<'a, ()>;
+}
+
+/// What people ask about rooms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomAct {
+    /// Which rooms the bot is in.
+    List,
+    /// To come into a room, by id or name; where it is already, it stays.
+    Join(RoomId),
+    /// To leave a room, by id or name; what was left before is left.
+    Leave(RoomId),
+    /// Whether somebody is in the management room.
+    Manages(UserId),
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomAnswer {
+    /// The rooms.
+    Rooms {
+        /// How many there are.
+        total: usize,
+        /// The first of them by name.
+        rooms: Vec<RoomInfo>,
+    },
+    /// The room that the bot is in now, or no longer.
+    Room(RoomInfo),
+    /// Whether they are.
+    Manages(bool),
+}
+
+/// A room as people look at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomInfo {
+    /// Its id.
+    pub room: RoomId,
+    /// What it is called.
+    pub name: String,
+    /// It is end-to-end encrypted.
+    pub encrypted: bool,
+    /// How many are in it.
+    pub members: u64,
+    /// The network that it is on.
+    pub network: String,
 }
 
 /// A rendered message on its way.
@@ -236,4 +327,15 @@ pub enum SendError {
         /// What happened.
         reason: String,
     },
+}
+
+impl SendError {
+    /// What happened.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Later { reason, .. } | Self::Stuck { reason, .. } | Self::Never { reason } => {
+                reason
+            }
+        }
+    }
 }

@@ -82,11 +82,13 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         exec_rooms: ExecRooms::Listed(config.rooms_exec.clone()),
         management_room: management_room.clone(),
         run_within_ms: config.catchup_run_within_ms,
+        intro: config.intro.clone(),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),
         invites_allow: config.invites_allow.clone(),
         management_room,
+        leave_alone_after: config.leave_alone_after,
         ..MatrixSettings::default()
     };
     (settings, of_matrix)

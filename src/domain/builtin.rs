@@ -15,11 +15,22 @@ pub enum Builtin {
     CatchUp,
     /// Tells a room of posts whose keys are missing.
     Unreadable,
+    /// Lists the rooms that the bot is in.
+    Rooms,
+    /// Comes into a room.
+    Join,
+    /// Leaves a room.
+    Leave,
 }
 
 /// Every built-in handler with its stored name.
-const NAMES: &[(Builtin, &str)] =
-    &[(Builtin::CatchUp, "catch up"), (Builtin::Unreadable, "unreadable")];
+const NAMES: &[(Builtin, &str)] = &[
+    (Builtin::CatchUp, "catch up"),
+    (Builtin::Unreadable, "unreadable"),
+    (Builtin::Rooms, "rooms"),
+    (Builtin::Join, "join"),
+    (Builtin::Leave, "leave"),
+];
 
 impl Builtin {
     /// The built-in handler that an execution runs; none: it runs a script.
@@ -43,6 +54,7 @@ impl Builtin {
     pub fn gathers(self) -> bool {
         match self {
             Self::CatchUp | Self::Unreadable => true,
+            Self::Rooms | Self::Join | Self::Leave => false,
         }
     }
 
@@ -51,6 +63,7 @@ impl Builtin {
         match self {
             Self::CatchUp => true,
             Self::Unreadable => false,
+            Self::Rooms | Self::Join | Self::Leave => false,
         }
     }
 }

@@ -5,10 +5,13 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-pub use super::event_room::{GapAbandoned, GapFilled, InviteDecided, RoomUpgraded};
 use super::id::{EventId, ExecutionId, MessageId, PostId, ScriptHash, Timestamp, UserId};
 use super::message::Doc;
 pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
+pub use super::room_event::{
+    Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomJoined, RoomLeft,
+    RoomUpgraded,
+};
 use super::trigger::{Place, Speaker, Trigger};
 
 /// Whether a payload is stored in the clear or sealed with a key of its own.
@@ -105,6 +108,9 @@ events! {
     GapFilled "gap_filled" 1 Sealed,
     GapAbandoned "gap_abandoned" 1 Sealed,
     RoomUpgraded "room_upgraded" 1 Sealed,
+    InvitesDeclined "invites_declined" 1 Sealed,
+    RoomJoined "room_joined" 1 Sealed,
+    RoomLeft "room_left" 1 Sealed,
     TriggerRecorded "trigger_recorded" 2 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,

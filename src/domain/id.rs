@@ -84,6 +84,16 @@ impl StreamName {
         Self(format!("upgrade-{tag}"))
     }
 
+    /// The stream of the bot's stays in one room: how it came and how it went.
+    pub fn stay(tag: &Tag) -> Self {
+        Self(format!("stay-{tag}"))
+    }
+
+    /// The stream of the invitations that were declined without being recorded one by one.
+    pub fn declined() -> Self {
+        Self("invites-declined".into())
+    }
+
     /// The stream in which a Matrix account's sync position advances.
     pub fn sync() -> Self {
         Self("sync-matrix".into())

@@ -3,18 +3,19 @@
 use serde_json::{Map, Value};
 
 use super::alias_index::{Found, damerau};
+use super::builtin::Builtin;
 use super::catalog::{Alias, Catalog};
 use super::conversation::{self, OpenQuestion, Reading, Said, how_to_answer};
+use super::help::{help, help_word};
 use super::id::{RoomId, Timestamp};
 use super::message::Doc;
+use super::room_command::{self, RoomCommand};
 use super::trigger::{Address, Message, Reaction, Speaker, Trust};
 
 /// Longest command in bytes.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
 /// Most executions that may be open at once.
 pub const EXECUTIONS_OPEN_MAX: usize = 100_000;
-/// Most lines of a help text.
-pub const HELP_LINES_MAX: usize = 40;
 
 /// What a decision is made from.
 pub struct View<'a> {
@@ -32,6 +33,8 @@ pub struct View<'a> {
     pub late: bool,
     /// Whether a list of room ids and names has this room.
     pub listed: &'a (dyn Fn(&[String], &RoomId) -> bool + Sync),
+    /// The management room, if there is one.
+    pub management: Option<&'a RoomId>,
 }
 
 /// A decision with what it is about and why.
@@ -52,6 +55,13 @@ pub enum Act {
     Run {
         /// Its place in the catalog.
         alias: usize,
+        /// The handler's `args`.
+        args: Value,
+    },
+    /// Run a built-in handler.
+    BuiltIn {
+        /// Which.
+        builtin: Builtin,
         /// The handler's `args`.
         args: Value,
     },
@@ -108,7 +118,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
         return answered(&reading, view, &said);
     }
     if let Some(word) = help_word(text) {
-        let help = help(view.catalog, word, view.prefix);
+        let help = help(view, word);
         return decision("help", Act::Say(help), "help was asked for");
     }
     commanded(text, command.by, message, view)
@@ -130,16 +140,8 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
 }
 
 fn matches_alias(view: &View, text: &str) -> bool {
-    !matches!(view.catalog.index.lookup(text), Found::None { .. }) || help_word(text).is_some()
-}
-
-/// What follows `help`, if that is asked for.
-fn help_word(text: &str) -> Option<&str> {
-    let text = text.trim();
-    let head = text.get(..4)?;
-    let rest = &text[4..];
-    let ends = rest.is_empty() || rest.starts_with(char::is_whitespace);
-    (head.eq_ignore_ascii_case("help") && ends).then_some(rest.trim())
+    let found = !matches!(view.catalog.index.lookup(text), Found::None { .. });
+    found || help_word(text).is_some() || room_command::parse(text).is_some()
 }
 
 fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
@@ -200,12 +202,15 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
             decision("command", Act::Say(doc), "several aliases match equally well")
         }
         Found::None { mut suggestions, problem } => {
-            let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
-            if damerau(&first, "help") == 1 {
-                suggestions.insert(0, "help".into());
+            if let Some(command) = room_command::parse(text) {
+                return about_rooms(&command, message, view);
             }
+            let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
+            let built_in = ["help", "rooms", "join", "leave"].iter();
+            let near = built_in.filter(|word| damerau(&first, word) == 1);
+            suggestions.splice(0..0, near.map(|word| (*word).to_owned()));
             if text.trim().is_empty() {
-                let doc = help(view.catalog, "", view.prefix);
+                let doc = help(view, "");
                 return decision("command", Act::Say(doc), "nothing was asked for");
             }
             let problem = problem.map(|misfit| (misfit.problem.to_string(), misfit.format.usage()));
@@ -270,42 +275,19 @@ fn refusal(alias: &Alias, who: &Speaker, message: &Message, view: &View) -> Opti
         .then(|| format!("{EXECUTIONS_OPEN_MAX} executions are open, which is my limit; `{name}` was not started."))
 }
 
-/// What there is, or what there is about a word.
-pub fn help(catalog: &Catalog, word: &str, prefix: &str) -> Doc {
-    let word = word.to_lowercase();
-    let about = |alias: &&Alias| {
-        let usage = alias.usages.iter().any(|usage| usage.to_lowercase().contains(&word));
-        usage
-            || alias.name.to_lowercase().contains(&word)
-            || alias.help.to_lowercase().contains(&word)
-    };
-    let found: Vec<&Alias> = catalog.aliases.iter().filter(about).collect();
-    let mut lines = match (word.is_empty(), found.len()) {
-        (true, 0) => vec!["No script offers a command yet.".to_owned()],
-        (true, _) => vec![format!("I know these commands; {prefix}help WORD tells more:")],
-        (false, 0) => {
-            vec![format!("Nothing is known about “{word}”. {prefix}help lists all commands.")]
+/// A command about rooms: refused here, or begun.
+fn about_rooms(command: &RoomCommand, message: &Message, view: &View) -> Decision {
+    let name = format!("command {}", command.builtin.name());
+    match command.refusal(&message.place.room, view.management) {
+        Some(why) => {
+            let told = Doc::text(&format!("{}: {why}", message.speaker.name));
+            decision(name, Act::Refuse(told), why)
         }
-        (false, _) => vec![],
-    };
-    let detailed = !word.is_empty() && found.len() <= 5;
-    for alias in found.iter().take(HELP_LINES_MAX) {
-        let text =
-            if alias.help.is_empty() { String::new() } else { format!(" – {}", alias.help) };
-        let Some((first, rest)) = alias.usages.split_first() else { continue };
-        lines.push(format!("• {prefix}{first}{text}"));
-        if detailed {
-            lines.extend(rest.iter().map(|usage| format!("  or {prefix}{usage}")));
-            lines.extend(
-                alias.example.iter().map(|example| format!("  for example: {prefix}{example}")),
-            );
-            lines.extend(alias.role.iter().map(|role| format!("  needs the role {role}")));
+        None => {
+            let act = Act::BuiltIn { builtin: command.builtin, args: command.args() };
+            decision(name, act, "it is a command of the bot itself")
         }
     }
-    if found.len() > HELP_LINES_MAX {
-        lines.push(format!("… and {} more: {prefix}help WORD", found.len() - HELP_LINES_MAX));
-    }
-    Doc::text(&lines.join("\n"))
 }
 
 #[cfg(test)]
@@ -313,6 +295,7 @@ mod tests {
     use super::super::alias::Format;
     use super::super::alias_index::{AliasId, AliasIndex};
     use super::super::event::Wants;
+    use super::super::help::HELP_LINES_MAX;
     use super::super::id::{ExecutionId, PostId, ScriptHash, UserId};
     use super::super::message::{Block, Span};
     use super::super::trigger::{Command, Place, Trust};
@@ -417,6 +400,7 @@ mod tests {
     fn shown(decision: &Decision) -> String {
         let act = match &decision.act {
             Act::Run { alias, args } => format!("run {alias} {args}"),
+            Act::BuiltIn { builtin, args } => format!("{} {args}", builtin.name()),
             Act::Answer { question, value } => format!("answer {question} {value}"),
             Act::Say(doc) => format!("say {}", text_of(doc)),
             Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
@@ -428,7 +412,8 @@ mod tests {
     fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) -> View<'a> {
         let listed = &|list: &[String], room: &RoomId| list.iter().any(|id| id == room.as_str());
         let (at, late) = (Timestamp(0), false);
-        View { catalog, questions, prefix: "!", open_executions: open, at, late, listed }
+        let (prefix, open_executions, management) = ("!", open, None);
+        View { catalog, questions, prefix, open_executions, at, late, listed, management }
     }
 
     #[test]
@@ -517,7 +502,7 @@ mod tests {
         ] {
             let names: Vec<String> = (0..count).map(|n| format!("do{n}")).collect();
             let many = catalog(names.iter().map(|name| alias(name, &[name])).collect());
-            let text = text_of(&help(&many, "", "!"));
+            let text = text_of(&help(&view(&many, &[], 0), ""));
             let listed = text.lines().filter(|line| line.starts_with("• !do")).count();
             assert_eq!(listed, bullets, "{count}");
             assert_eq!(text.lines().find(|line| line.starts_with('…')), more, "{count}");

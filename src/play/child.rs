@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::bot::{Bot, BotError};
 use super::runner::{Driver, Setup};
 use super::world::{HandClock, World};
-use crate::adapter::{Chat, Outgoing, Reread, SendError};
+use crate::adapter::{Chat, Outgoing, Reread, RoomAct, RoomAnswer, SendError};
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::trigger::Trigger;
@@ -28,11 +28,27 @@ use crate::store::{Clock, EventStore};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {
-    Open { scripts: PathBuf, prefix: String, exec_rooms: Option<Vec<String>>, now: Timestamp },
-    Deliver { trigger: Box<Trigger>, now: Timestamp },
-    Reread { reread: Box<Reread>, now: Timestamp },
-    Settle { now: Timestamp },
-    Log { from: Position },
+    Open {
+        scripts: PathBuf,
+        prefix: String,
+        exec_rooms: Option<Vec<String>>,
+        management_room: Option<RoomId>,
+        now: Timestamp,
+    },
+    Deliver {
+        trigger: Box<Trigger>,
+        now: Timestamp,
+    },
+    Reread {
+        reread: Box<Reread>,
+        now: Timestamp,
+    },
+    Settle {
+        now: Timestamp,
+    },
+    Log {
+        from: Position,
+    },
 }
 
 /// The child answers, or asks in turn.
@@ -43,6 +59,7 @@ enum Response {
     Failed { damaged: bool, why: String },
     Log { kinds: Vec<String>, next: Position },
     Send(Box<Outgoing>),
+    Rooms(RoomAct),
     Exec { effect: String, class: EffectClass, action: String, args: Value },
 }
 
@@ -51,6 +68,7 @@ enum Response {
 #[serde(rename_all = "snake_case")]
 enum Reply {
     Sent(PostId),
+    Rooms(Result<RoomAnswer, String>),
     Executed(EffectResult),
 }
 
@@ -106,7 +124,8 @@ impl ChildBot {
         };
         let (scripts, prefix) = (setup.scripts.clone(), setup.settings.prefix.clone());
         let now = self.world.clock.now();
-        self.ask(&Request::Open { scripts, prefix, exec_rooms, now }).map(|_| ())
+        let management_room = setup.settings.management_room.clone();
+        self.ask(&Request::Open { scripts, prefix, exec_rooms, management_room, now }).map(|_| ())
     }
 
     /// Ends it with SIGKILL.
@@ -124,6 +143,9 @@ impl ChildBot {
                 Response::Failed { damaged: false, why } => return Err(broken(why)),
                 Response::Send(outgoing) => {
                     put(&mut running.to, &Reply::Sent(world.take(&outgoing)))?
+                }
+                Response::Rooms(act) => {
+                    put(&mut running.to, &Reply::Rooms(world.visit(&act)))?;
                 }
                 Response::Exec { effect, class, action, args } => {
                     let result = world.call(&effect, class, &action, &args);
@@ -210,6 +232,15 @@ impl Chat for Wire {
         })
     }
 
+    fn rooms<'a>(&'a self, act: &'a RoomAct) -> BoxFuture<'a, Result<RoomAnswer, SendError>> {
+        Box::pin(async move {
+            match self.ask(&Response::Rooms(act.clone())) {
+                Ok(Reply::Rooms(done)) => done.map_err(|reason| SendError::Never { reason }),
+                other => Err(SendError::Never { reason: format!("the parent said {other:?}") }),
+            }
+        })
+    }
+
     fn typing<'a>(&'a self, _: &'a RoomId, _: bool) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
@@ -249,11 +280,12 @@ pub async fn serve(
             }
         };
         let done: Result<Response, BotError> = match request {
-            Request::Open { scripts, prefix, exec_rooms, now } => {
+            Request::Open { scripts, prefix, exec_rooms, management_room, now } => {
                 clock.set(now);
                 let open = open.take().ok_or_else(|| broken("it is open already"))?;
                 let exec_rooms = exec_rooms.map_or(ExecRooms::All, ExecRooms::Listed);
-                let settings = Settings { exec_rooms, ..Settings::simulated(&prefix) };
+                let settings =
+                    Settings { exec_rooms, management_room, ..Settings::simulated(&prefix) };
                 let opened = open(clock.clone()).and_then(|store| {
                     Bot::open(store, &scripts, wire.clone(), wire.clone(), clock.clone(), settings)
                 });

@@ -8,7 +8,8 @@ use crate::domain::event::EffectResult;
 /// Largest transcript in bytes.
 pub const TRANSCRIPT_BYTES_MAX: usize = 1024 * 1024;
 /// What `(config …)` can set.
-pub const SETTINGS: &[&str] = &["bot.prefix", "catchup.run_within", "rooms.exec"];
+pub const SETTINGS: &[&str] =
+    &["bot.prefix", "catchup.run_within", "rooms.exec", "matrix.management_room"];
 /// What joins the lines of one message.
 pub const LINE_BREAK: &str = " ⏎ ";
 

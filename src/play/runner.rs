@@ -100,6 +100,7 @@ fn configure(settings: &mut Settings, key: &str, value: &str) {
             let rooms = value.split(',').map(|room| room.trim().to_owned()).collect();
             settings.exec_rooms = ExecRooms::Listed(rooms);
         }
+        "matrix.management_room" => settings.management_room = Some(RoomId(value.to_owned())),
         "catchup.run_within" => {
             settings.run_within_ms = parse_duration(value).unwrap_or(RUN_WITHIN_MS);
         }
@@ -155,6 +156,7 @@ impl Player<'_> {
         let (_, next) = self.driver.log(Position::START).await.map_err(|why| why.to_string())?;
         self.log_from = next;
         self.world.name_run(next.0);
+        self.world.manage(self.setup.settings.management_room.clone());
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What is outside of the bot in a transcript: rooms and people on a simulated homeserver, fake actions, a clock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -9,7 +9,9 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::parse::Does;
-use crate::adapter::{Chat, Found, Outgoing, Relation, Reread, SendError};
+use crate::adapter::{
+    Chat, Found, Outgoing, Relation, Reread, RoomAct, RoomAnswer, RoomInfo, SendError,
+};
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::{
@@ -93,6 +95,9 @@ struct State {
     ran: BTreeMap<String, (u32, EffectResult)>,
     wrong: Vec<String>,
     unread: Vec<Reread>,
+    management: Option<RoomId>,
+    /// Every room that anybody has spoken in, and whether the bot is in it.
+    rooms: BTreeMap<RoomId, bool>,
 }
 
 struct Post {
@@ -133,6 +138,36 @@ impl World {
     /// Names this run, so that its posts are other posts than those of an earlier run on the same log.
     pub fn name_run(&self, run: u64) {
         self.state().run = run;
+    }
+
+    /// Says which room is the management room; who speaks there is in it.
+    pub fn manage(&self, room: Option<RoomId>) {
+        self.state().management = room;
+    }
+
+    /// Does what the bot asks about rooms: it can come back into one that it has left, and into no other.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn visit(&self, act: &RoomAct) -> Result<RoomAnswer, String> {
+        let mut state = self.state();
+        let (room, there) = match act {
+            RoomAct::List => {
+                let joined = state.rooms.iter().filter(|(_, there)| **there);
+                let rooms: Vec<RoomInfo> = joined.map(|(room, _)| state.info(room)).collect();
+                return Ok(RoomAnswer::Rooms { total: rooms.len(), rooms });
+            }
+            RoomAct::Manages(user) => {
+                let members = state.management.as_ref().map(|room| state.people(room));
+                let manages = members.is_some_and(|members| members.contains(user.as_str()));
+                return Ok(RoomAnswer::Manages(manages));
+            }
+            RoomAct::Join(room) => (room, true),
+            RoomAct::Leave(room) => (room, false),
+        };
+        let known = state.rooms.get_mut(room).ok_or("there is no such room")?;
+        *known = there;
+        Ok(RoomAnswer::Room(state.info(room)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -179,6 +214,7 @@ impl World {
                 key: key.clone(),
             }),
         };
+        state.rooms.insert(id.clone(), true);
         if !matches!(does, Does::Reacts(_)) {
             state.posts.push(Post {
                 id: post.clone(),
@@ -297,6 +333,22 @@ impl State {
         PostId(format!("${}-{}", self.run, self.next_post))
     }
 
+    /// Who has spoken in a room, without the bot.
+    fn people(&self, room: &RoomId) -> BTreeSet<String> {
+        let here = self.posts.iter().filter(|post| post.room == *room && post.by != "bot");
+        here.map(|post| full_id(&post.by)).collect()
+    }
+
+    fn info(&self, room: &RoomId) -> RoomInfo {
+        RoomInfo {
+            room: room.clone(),
+            name: room.0.clone(),
+            encrypted: false,
+            members: 1 + self.people(room).len() as u64,
+            network: "matrix".into(),
+        }
+    }
+
     fn last(&self, room: &RoomId, by: &str) -> Option<PostId> {
         let mut posts = self.posts.iter().rev();
         posts.find(|post| post.room == *room && post.by == by).map(|post| post.id.clone())
@@ -321,10 +373,14 @@ pub fn place(room: &Room, thread: Option<PostId>) -> Place {
     }
 }
 
+/// The account of a person, by the name that a transcript uses.
+fn full_id(name: &str) -> String {
+    if name.starts_with('@') { name.to_owned() } else { format!("@{name}:local") }
+}
+
 /// A person of the simulated homeserver.
 pub fn speaker(person: &Person, room: &Room) -> Speaker {
-    let full = person.name.starts_with('@');
-    let id = if full { person.name.clone() } else { format!("@{}:local", person.name) };
+    let id = full_id(&person.name);
     let bare = person.name.trim_start_matches('@').split(':').next().unwrap_or(&person.name);
     Speaker {
         id: UserId(id),
@@ -338,6 +394,10 @@ pub fn speaker(person: &Person, room: &Room) -> Speaker {
 impl Chat for World {
     fn send<'a>(&'a self, outgoing: &'a Outgoing) -> BoxFuture<'a, Result<PostId, SendError>> {
         Box::pin(async move { Ok(self.take(outgoing)) })
+    }
+
+    fn rooms<'a>(&'a self, act: &'a RoomAct) -> BoxFuture<'a, Result<RoomAnswer, SendError>> {
+        Box::pin(async move { self.visit(act).map_err(|reason| SendError::Never { reason }) })
     }
 
     fn typing<'a>(&'a self, _: &'a RoomId, _: bool) -> BoxFuture<'a, ()> {

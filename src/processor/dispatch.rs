@@ -145,6 +145,7 @@ impl Kernel {
         let questions = self.questions(&origin.place.room, origin.target)?;
         let offered = self.scripts.offered();
         let settings = self.settings();
+        let management = self.management_room()?;
         let view = View {
             catalog: &offered.catalog,
             questions: &questions,
@@ -153,6 +154,7 @@ impl Kernel {
             at: trigger.at,
             late: trigger.late,
             listed: &|list, room| self.listed(list, room),
+            management: management.as_ref(),
         };
         let Decision { considered, act, reason } = decide(&view);
         let stream = &recorded.id.stream;
@@ -174,9 +176,14 @@ impl Kernel {
                 let routed = self.answered(recorded, origin, &questions[question], value)?;
                 Ok(Routed { considered, ..routed })
             }
-            Act::Run { .. } if late == Late::Ask && old => {
+            Act::Run { .. } | Act::BuiltIn { .. } if late == Late::Ask && old => {
                 let routed = self.hold(recorded, trigger.at, origin)?;
                 Ok(Routed { considered, ..routed })
+            }
+            Act::BuiltIn { builtin, args } => {
+                let writes = self.start(recorded, origin, builtin.handler(), args).await?;
+                let id = self.store.key().execution(stream, builtin.name(), 0);
+                Ok(Routed { considered, verdict: Verdict::Started(id), reason, writes })
             }
             Act::Run { alias, args } => {
                 let alias = &offered.catalog.aliases[alias];

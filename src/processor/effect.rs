@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::action::{ActionCall, ActionDone};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::builtin::Builtin;
 use crate::domain::event::{
     EffectClass, EffectCompleted, EffectInDoubt, EffectResult, EffectStarted, Event, NewEvent,
 };
@@ -91,9 +92,12 @@ impl Kernel {
         let Some(execution) = self.execution(id)? else { return Ok(()) };
         let Some(step) = execution.steps.get(path) else { return Ok(()) };
         let busy = self.show_busy(execution.started.place.room.clone());
-        let done = match self.action(&execution, step)? {
-            Some(def) => self.actions.run(self.call(&execution, path, step, def)).await,
-            None => gone(step),
+        let done = match Builtin::of(&execution.started.handler) {
+            Some(_) => self.room_effect(&execution, step, attempt).await?,
+            None => match self.action(&execution, step)? {
+                Some(def) => self.actions.run(self.call(&execution, path, step, def)).await,
+                None => gone(step),
+            },
         };
         drop(busy);
         let output = match &done.whole {

@@ -8,13 +8,12 @@ use futures_util::future::BoxFuture;
 use super::pause::Guard;
 use super::{Kernel, write};
 use crate::adapter::{
-    Gap, INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite, Reread, Unread, Upgrade,
+    Flood, Gap, INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite, Left, Reread, Unread,
+    Upgrade,
 };
 use crate::domain::conversation::{self, Reading, Said};
-use crate::domain::event::{
-    Event, InviteDecided, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded,
-};
-use crate::domain::id::{DedupeKey, PostId, RoomId, StreamName, Timestamp, Version};
+use crate::domain::event::{Event, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded};
+use crate::domain::id::{PostId, RoomId, StreamName, Timestamp, Version};
 use crate::domain::trigger::{Message, Names, Trigger, What, address};
 use crate::store::{AppendError, BATCH_EVENTS_MAX, Direction, Expected, ReadError, Write};
 
@@ -184,9 +183,7 @@ fn failed(why: impl std::fmt::Display) -> IntakeError {
 
 impl Intake for Ear {
     fn record(&self, incoming: Incoming) -> BoxFuture<'_, Result<(), IntakeError>> {
-        Box::pin(
-            async move { self.take(incoming).await.map_err(|why| IntakeError(why.to_string())) },
-        )
+        Box::pin(async move { self.take(incoming).await.map_err(failed) })
     }
 
     fn closed(&self) -> BoxFuture<'_, Result<Option<Duration>, IntakeError>> {
@@ -207,20 +204,15 @@ impl Intake for Ear {
     }
 
     fn invite(&self, invite: Invite) -> BoxFuture<'_, Result<(), IntakeError>> {
-        Box::pin(async move {
-            let store = &self.kernel.store;
-            let key = DedupeKey::new(&["invite", invite.room.as_str(), invite.inviter.as_str()]);
-            let stream = StreamName::invite(&store.key().dedupe(&key));
-            let meta = Meta {
-                actor: Some(invite.inviter.clone()),
-                room: Some(invite.room.clone()),
-                ..Meta::default()
-            };
-            let Invite { room, inviter, accepted, reason } = invite;
-            let event = NewEvent::with(&meta, InviteDecided { room, inviter, accepted, reason });
-            let batch = vec![write(stream, Expected::Any, vec![event])];
-            store.append(batch).await.map(|_| ()).map_err(|why| IntakeError(why.to_string()))
-        })
+        Box::pin(async move { self.kernel.invited(invite).await.map_err(failed) })
+    }
+
+    fn flood(&self, flood: Flood) -> BoxFuture<'_, Result<(), IntakeError>> {
+        Box::pin(async move { self.kernel.flooded(flood).await.map_err(failed) })
+    }
+
+    fn left(&self, left: Left) -> BoxFuture<'_, Result<(), IntakeError>> {
+        Box::pin(async move { self.kernel.went(left).await.map(|_| ()).map_err(failed) })
     }
 
     fn gap(&self, gap: Gap) -> BoxFuture<'_, Result<(), IntakeError>> {

@@ -36,6 +36,7 @@ pub mod rooms;
 pub mod schedule;
 pub mod scripts;
 mod sheet;
+mod stays;
 pub mod timer;
 
 use action::Actions;
@@ -72,6 +73,8 @@ pub struct Settings {
     pub management_room: Option<RoomId>,
     /// A command that comes later than this after it was said is asked about instead of run.
     pub run_within_ms: i64,
+    /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
+    pub intro: String,
 }
 
 /// Rooms where actions may run.
@@ -91,6 +94,7 @@ impl Settings {
             exec_rooms: ExecRooms::All,
             management_room: None,
             run_within_ms: RUN_WITHIN_MS,
+            intro: String::new(),
         }
     }
 }
@@ -360,10 +364,22 @@ impl Kernel {
     /// # Errors
     /// [`Error`] if the log fails.
     pub async fn notify(&self, text: &str) -> Result<(), Error> {
-        let Some(room) = self.management_room()? else { return Ok(()) };
-        let place = Self::alone(&room, "management");
         let day = (self.clock.now().0 / DAY_MS).to_string();
         let message = self.store.key().message("notice", &format!("{day} {text}"));
+        let Some(notice) = self.notice(message, &Meta::default(), text)? else { return Ok(()) };
+        self.append(vec![notice]).await?;
+        Ok(())
+    }
+
+    /// The write that tells the owner something; none without a management room.
+    fn notice(
+        &self,
+        message: MessageId,
+        meta: &Meta,
+        text: &str,
+    ) -> Result<Option<Write>, ReadError> {
+        let Some(room) = self.management_room()? else { return Ok(None) };
+        let place = Self::alone(&room, "management");
         let notice = MessageQueued {
             message,
             place,
@@ -374,8 +390,7 @@ impl Kernel {
             execution: None,
             question: None,
         };
-        self.append(vec![sheet::queued(&Meta::default(), notice)]).await?;
-        Ok(())
+        Ok(Some(sheet::queued(meta, notice)))
     }
 
     /// Appends what was decided on; that it cannot be is an outcome too, which the caller records.

@@ -191,6 +191,9 @@ impl Agenda {
             | Event::EventDecrypted(_)
             | Event::EventWithheld(_)
             | Event::EventGivenUp(_)
+            | Event::InvitesDeclined(_)
+            | Event::RoomJoined(_)
+            | Event::RoomLeft(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }

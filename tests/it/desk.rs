@@ -70,8 +70,11 @@ impl Desk {
         assert!(problems.is_empty(), "{problems:?}");
         let (refusals, sent, outgoing) = Default::default();
         let chat = Arc::new(Moody { world: world.clone(), refusals, sent, outgoing });
-        let settings =
-            Settings { management_room: Some(RoomId("#boss".into())), ..Settings::simulated("!") };
+        let settings = Settings {
+            management_room: Some(RoomId("#boss".into())),
+            intro: "Hello. Say {prefix}help.".into(),
+            ..Settings::simulated("!")
+        };
         let kernel =
             Kernel::new(store, scripts, chat.clone(), world.clone(), clock.clone(), settings)
                 .expect("an empty log can be read");

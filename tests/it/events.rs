@@ -20,6 +20,7 @@ const TAGS: &[(&str, &[&str])] = &[
     ("effect_recorded", &["ok", "err"]),
     ("timer_fired", &["ok", "err"]),
     ("effect_resolved", &["done", "repeat", "give_up"]),
+    ("room_left", &["alone", "asked", "kicked", "banned", "by_hand"]),
     ("question_asked", &["text", "yes_no", "doubt"]),
     ("execution_finished", &["succeeded", "failed", "diverged"]),
     ("message_queued", &["line", "code", "list", "text", "bold", "link", "mention"]),

@@ -13,6 +13,7 @@ mod outbox;
 mod reread;
 mod rooms;
 mod scripts;
+mod stays;
 mod store_contract;
 mod store_ends;
 mod store_faults;

@@ -1,5 +1,6 @@
 //! The connection: opens the store, sets it back to the position in the log, and says what the bot is called.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -10,12 +11,11 @@ use matrix_sdk::authentication::matrix::MatrixSession;
 use matrix_sdk::config::RequestConfig;
 use matrix_sdk::cross_process_lock::CrossProcessLockConfig;
 use matrix_sdk::encryption::{BackupDownloadStrategy, EncryptionSettings};
-use matrix_sdk::ruma::{OwnedUserId, RoomAliasId};
+use matrix_sdk::ruma::{OwnedRoomId, OwnedUserId, RoomAliasId};
 use matrix_sdk::store::{StateStoreDataKey, StateStoreDataValue};
 use tokio::sync::{Notify, watch};
 
 use super::heads::HeadsByRoom;
-use super::invites::Joined;
 use super::limits::Limits;
 use super::missing::MissingPosts;
 use super::position::Position;
@@ -36,6 +36,9 @@ const STORE_FILES: [&str; 2] = ["matrix-sdk-crypto.sqlite3", "matrix-sdk-state.s
 /// How long a sync waits for something to happen, unless configured.
 pub const SYNC_TIMEOUT_MS: u64 = 30_000;
 
+/// Most rooms that are noted for another look at who invited.
+pub const RENEWED_MAX: usize = 1_000;
+
 /// What is configured about Matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatrixSettings {
@@ -47,6 +50,8 @@ pub struct MatrixSettings {
     pub management_room: Option<RoomId>,
     /// How long a sync waits for something to happen.
     pub sync_timeout_ms: u64,
+    /// How long the bot stays in a room where nobody else is; none: for ever.
+    pub leave_alone_after: Option<Duration>,
 }
 
 impl Default for MatrixSettings {
@@ -56,6 +61,7 @@ impl Default for MatrixSettings {
             invites_allow: Vec::new(),
             management_room: None,
             sync_timeout_ms: SYNC_TIMEOUT_MS,
+            leave_alone_after: None,
         }
     }
 }
@@ -68,7 +74,6 @@ pub struct Matrix {
     pub(super) intake: Arc<dyn Intake>,
     pub(super) ready: watch::Sender<bool>,
     pub(super) invited: Notify,
-    pub(super) joined: Mutex<Joined>,
     /// When the device was made: what was to be said before may have been said by another.
     pub(super) created: Timestamp,
     pub(super) tokens: Arc<Tokens>,
@@ -79,6 +84,8 @@ pub struct Matrix {
     pub(super) heads: Mutex<HeadsByRoom>,
     pub(super) missing: Mutex<MissingPosts>,
     pub(super) missed: Notify,
+    pub(super) renewed: Mutex<BTreeSet<OwnedRoomId>>,
+    pub(super) going: Mutex<BTreeSet<OwnedRoomId>>,
 }
 
 impl fmt::Debug for Matrix {
@@ -228,7 +235,6 @@ impl Matrix {
             intake,
             ready: watch::Sender::new(false),
             invited: Notify::new(),
-            joined: Mutex::default(),
             created: session.created,
             tokens,
             pulse: Pulse::default(),
@@ -238,6 +244,8 @@ impl Matrix {
             heads: Mutex::default(),
             missing: Mutex::default(),
             missed: Notify::new(),
+            renewed: Mutex::default(),
+            going: Mutex::default(),
         }))
     }
 
@@ -261,6 +269,19 @@ impl Matrix {
     /// Goes by other settings from now on; another homeserver needs another connection.
     pub fn reconfigure(&self, settings: MatrixSettings) {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Notes the rooms into which a sync says that the bot is invited: somebody else may have done it this time.
+    pub(super) fn note_invited<'a>(&self, rooms: impl Iterator<Item = &'a OwnedRoomId>) {
+        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without room for all, those that are left out are looked at as long as they are new.
+        let free = RENEWED_MAX.saturating_sub(renewed.len());
+        renewed.extend(rooms.take(free).cloned());
+    }
+
+    /// The rooms that were noted since the last time.
+    pub(super) fn take_renewed(&self) -> BTreeSet<OwnedRoomId> {
+        std::mem::take(&mut self.renewed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Where the bot reports to its owner.

@@ -10,7 +10,8 @@ use super::client::Matrix;
 use super::doctor::CLOCK_MS_MAX;
 use super::gap::{self, GAP_HORIZON_MS, Hole};
 use super::heads::{Heads, now_ms};
-use super::inbound::{self, Facts, NETWORK, short_name};
+use super::inbound::{self, Facts, NETWORK};
+use super::invites;
 use super::late_keys;
 use super::looks::Look;
 use super::missing::Missing;
@@ -71,6 +72,8 @@ impl Matrix {
             harvest.receipts.extend(triggers.last().and_then(Receipt::of));
             harvest.triggers.extend(triggers);
         }
+        self.note_invited(response.rooms.invited.keys());
+        self.departures(response).await?;
         Ok(harvest)
     }
 
@@ -120,7 +123,7 @@ impl Matrix {
         for seen in &events {
             let new = since_ms.is_some_and(|since_ms| seen.sent_ms() >= since_ms);
             if let Some(inviter) = seen.accepted_invitation_of(user).filter(|_| new) {
-                self.joined_by_invitation(room.room_id().as_str(), inviter).await?;
+                self.joined_by_invitation(room, inviter).await?;
             }
         }
         Ok(after_join(events, user, since.is_some()))
@@ -143,14 +146,10 @@ impl Matrix {
 
 /// What is known of a room.
 async fn place(room: &Room) -> Place {
-    let name = match room.cached_display_name() {
-        Some(name) => Some(name),
-        None => room.display_name().await.ok(),
-    };
     Place {
         network: NETWORK.into(),
         room: RoomId(room.room_id().to_string()),
-        name: name.map(|name| short_name(&name.to_string())).unwrap_or_default(),
+        name: invites::name(room).await,
         thread: None,
         direct: room.joined_members_count() == DIRECT_MEMBERS,
         encrypted: room.encryption_state().is_encrypted(),

@@ -10,6 +10,9 @@ pub mod login;
 pub mod session;
 pub mod sync;
 
+mod alone;
+mod declines;
+mod departures;
 mod device;
 mod gap;
 mod harvest;
@@ -34,6 +37,7 @@ mod timeline;
 mod tokens;
 mod trouble;
 mod upgrades;
+mod visits;
 
 pub use client::{ConnectError, Matrix, MatrixSettings};
 pub use doctor::{Finding, Level, check, private};

@@ -12,7 +12,7 @@ use super::lookup::is_doubtful;
 use super::oversize::fits;
 use super::pace::now;
 use super::trouble::{TOO_LARGE, Trouble};
-use crate::adapter::{Chat, Outgoing, Relation, SendError};
+use crate::adapter::{Chat, Outgoing, Relation, RoomAct, RoomAnswer, SendError};
 use crate::domain::id::{PostId, RoomId};
 
 /// Longest time for one attempt to send, with everything that encryption needs.
@@ -34,6 +34,10 @@ impl Chat for Matrix {
                 }
             }
         })
+    }
+
+    fn rooms<'a>(&'a self, act: &'a RoomAct) -> BoxFuture<'a, Result<RoomAnswer, SendError>> {
+        Box::pin(self.visit(act))
     }
 
     fn typing<'a>(&'a self, room: &'a RoomId, on: bool) -> BoxFuture<'a, ()> {

@@ -88,6 +88,7 @@ impl Matrix {
         tokio::select! {
             read = reader.run(&mut stop) => read?,
             error = self.watch_invites() => return Err(error.into()),
+            error = self.watch_alone() => return Err(error.into()),
             error = self.watch_upgrades() => return Err(error.into()),
             error = self.watch_late_keys() => return Err(error.into()),
             watched = self.watch_silence() => watched?,

@@ -136,7 +136,7 @@ impl Matrix {
         }
         let came = self.came_for.lock().unwrap_or_else(|e| e.into_inner()).remove(to);
         if let Some(room) = self.client.get_room(to).filter(|_| came) {
-            in_time(room.leave()).await?;
+            self.depart(&room).await?;
         }
         Err(Trouble::Local(NO_WAY_BACK.into()))
     }

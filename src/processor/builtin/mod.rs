@@ -9,6 +9,7 @@ use crate::domain::message::Doc;
 use serde_json::Value;
 
 mod catch_up;
+mod rooms;
 mod unreadable;
 
 impl Kernel {
@@ -21,6 +22,9 @@ impl Kernel {
         match builtin {
             Builtin::CatchUp => self.catch_up_slice(execution).await,
             Builtin::Unreadable => self.unreadable_slice(execution),
+            Builtin::Rooms | Builtin::Join | Builtin::Leave => {
+                self.room_command_slice(builtin, execution)
+            }
         }
     }
 }

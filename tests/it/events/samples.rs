@@ -15,7 +15,16 @@ const NOW: Timestamp = Timestamp(1_772_442_000_000);
 
 /// All of them.
 pub fn all() -> Vec<Event> {
-    let lists = [of_the_log(), triggers(), routes(), executions(), effects(), people(), messages()];
+    let lists = [
+        of_the_log(),
+        rooms(),
+        triggers(),
+        routes(),
+        executions(),
+        effects(),
+        people(),
+        messages(),
+    ];
     lists.into_iter().flatten().collect()
 }
 
@@ -64,6 +73,23 @@ fn of_the_log() -> Vec<Event> {
 fn upgraded(followed: bool, reason: &str) -> Event {
     let to = RoomId("!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM".into());
     RoomUpgraded { room: room(), to, followed, reason: reason.into() }.into()
+}
+
+fn rooms() -> Vec<Event> {
+    let left = |reason, by: Option<&str>, words: Option<&str>| {
+        let (name, by, words) = ("ops".into(), by.map(user), words.map(Into::into));
+        RoomLeft { room: room(), name, reason, by, words }.into()
+    };
+    let inviters = vec![user("eve"), user("mallory")];
+    vec![
+        InvitesDeclined { count: 480, inviters, since: NOW }.into(),
+        RoomJoined { room: room(), name: "ops".into(), by: ann() }.into(),
+        left(Departure::Alone, None, None),
+        left(Departure::Asked, Some("ann"), None),
+        left(Departure::Kicked, Some("eve"), Some("too loud")),
+        left(Departure::Banned, Some("eve"), None),
+        left(Departure::ByHand, None, None),
+    ]
 }
 
 fn triggers() -> Vec<Event> {

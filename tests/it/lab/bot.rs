@@ -54,6 +54,21 @@ impl<'lab> Bot<'lab> {
         self.write("beadle.toml", &config);
     }
 
+    /// Adds a line to a table of the configuration that [`Self::configure`] wrote.
+    pub fn configure_more(&self, table: &str, line: &str) {
+        let path = self.dir.join("beadle.toml");
+        let config = fs::read_to_string(path).expect("it is configured");
+        let header = format!("[{table}]\n");
+        self.write("beadle.toml", config.replacen(&header, &format!("{header}{line}\n"), 1));
+    }
+
+    /// The events of the log, as `beadle log tail` shows them.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        let told = self.run_expecting(0, &["log", "tail", "--json", "-n", "4096"]);
+        let rows = told.lines().filter(|line| line.starts_with('{'));
+        rows.map(|row| serde_json::from_str(row).expect("JSON")).collect()
+    }
+
     /// Everybody on the homeserver of the lab.
     pub fn everybody(&self) -> String {
         format!("@*:{}", self.lab.server_name)

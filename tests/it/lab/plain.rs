@@ -146,6 +146,34 @@ impl Plain {
         );
     }
 
+    /// Gives a room a name by which anybody can join it; returns it.
+    pub fn publish(&self, room: &str, name: &str) -> String {
+        let server = self.id.split_once(':').expect("an account has a server").1;
+        let alias = format!("#{name}-{}:{server}", self.localpart);
+        let body = json!({ "room_id": room });
+        self.call(Method::PUT, &format!("/directory/room/{}", quoted(&alias)), Some(&body));
+        let rule = format!("/rooms/{}/state/m.room.join_rules", quoted(room));
+        self.call(Method::PUT, &rule, Some(&json!({ "join_rule": "public" })));
+        alias
+    }
+
+    pub fn leave(&self, room: &str) {
+        self.call(Method::POST, &format!("/rooms/{}/leave", quoted(room)), Some(&json!({})));
+    }
+
+    /// Removes somebody from a room: `how` is `kick` or `ban`.
+    pub fn remove(&self, room: &str, how: &str, user: &str, reason: &str) {
+        let body = json!({ "user_id": user, "reason": reason });
+        self.call(Method::POST, &format!("/rooms/{}/{how}", quoted(room)), Some(&body));
+    }
+
+    /// The rooms this person is in.
+    pub fn rooms(&self) -> Vec<String> {
+        let joined = self.call(Method::GET, "/joined_rooms", None);
+        let rooms = joined["joined_rooms"].as_array().expect("a list").iter();
+        rooms.filter_map(|room| room.as_str().map(str::to_owned)).collect()
+    }
+
     /// `invite`, `join`, `leave`, or nothing if the user was never in the room.
     pub fn membership(&self, room: &str, user: &str) -> Option<String> {
         let members = self.call(Method::GET, &format!("/rooms/{}/members", quoted(room)), None);

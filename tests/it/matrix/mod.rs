@@ -14,6 +14,7 @@ mod misuse;
 mod people;
 mod resend;
 mod rewind;
+mod rooms;
 mod running;
 mod scene;
 mod session;
