@@ -45,12 +45,8 @@ pub struct DiskOf(pub PathBuf);
 impl Space for DiskOf {
     fn room(&self) -> io::Result<Room> {
         let found = statvfs(&self.0)?;
-        let block = u64::from(found.fragment_size());
-        let bytes = |blocks: u64| blocks.saturating_mul(block);
-        Ok(Room {
-            free_bytes: bytes(u64::from(found.blocks_available())),
-            total_bytes: bytes(u64::from(found.blocks())),
-        })
+        let bytes = |blocks: u64| blocks.saturating_mul(found.fragment_size());
+        Ok(Room { free_bytes: bytes(found.blocks_available()), total_bytes: bytes(found.blocks()) })
     }
 }
 
