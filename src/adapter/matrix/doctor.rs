@@ -345,7 +345,7 @@ mod tests {
             ("nonsense", "not met so far"),
             ("{\"limited\": 3, \"last_ms\": 1000}", "not met in the last 24 h"),
             (
-                "{\"limited\": 3, \"last_ms\": 86341001}",
+                "{\"limited\": 3, \"last_ms\": 86341000}",
                 "the homeserver made the bot wait 3 times, last 1 min ago",
             ),
         ] {
