@@ -17,8 +17,8 @@ use super::doctor::CLOCK_MS_MAX;
 use super::outbound::{KEY_FIELD, content, send_error};
 use super::timeline::{Origin, Seen};
 use super::trouble::Trouble;
-use crate::adapter::{Outgoing, Relation, SendError};
-use crate::domain::id::{PostId, Timestamp};
+use crate::adapter::{IntakeError, Outgoing, Relation, SendError};
+use crate::domain::id::{PostId, RoomId, Timestamp};
 
 /// A message that waited so long is looked for first; Synapse forgets transactions after 24 hours.
 pub const OLD_MS: i64 = 20 * 3_600_000;
@@ -45,8 +45,11 @@ enum Likeness {
     Older,
 }
 
-/// Compares an own event with a message that became `wanted`.
-fn compare(seen: &Seen, outgoing: &Outgoing, wanted: &Value) -> Likeness {
+/// Compares an event with a message of `user` that became `wanted`; what others send under its id counts for nothing.
+fn compare(seen: &Seen, user: &str, outgoing: &Outgoing, wanted: &Value) -> Likeness {
+    if seen.text("sender") != user {
+        return Likeness::Other;
+    }
     if seen.sent_ms() < outgoing.queued_at.0 - CLOCK_MS_MAX {
         return Likeness::Older;
     }
@@ -90,12 +93,12 @@ impl Matrix {
             let mut older = false;
             for seen in page.chunk.iter().filter_map(Seen::read) {
                 let post = PostId(seen.text("event_id").to_owned());
-                match compare(&seen, outgoing, &wanted) {
+                match compare(&seen, self.user.as_str(), outgoing, &wanted) {
                     Likeness::Same => {
                         tracing::info!(message = %outgoing.message, %post, "it was said before");
                         return Ok(Some(post));
                     }
-                    Likeness::Hidden if !self.known(outgoing, &post)? => hidden.push(post),
+                    Likeness::Hidden if !self.known(room, outgoing, &post)? => hidden.push(post),
                     Likeness::Hidden | Likeness::Other => {}
                     Likeness::Older => older = true,
                 }
@@ -120,10 +123,13 @@ impl Matrix {
         options
     }
 
-    /// Whether the log knows a post.
-    fn known(&self, outgoing: &Outgoing, post: &PostId) -> Result<bool, SendError> {
-        let later = |reason: String| SendError::Later { reason, after: None };
-        self.intake.is_ours(&outgoing.room, post).map_err(|error| later(error.to_string()))
+    /// Whether the log knows a post, under the room's id or the name that a script gave it.
+    fn known(&self, room: &Room, outgoing: &Outgoing, post: &PostId) -> Result<bool, SendError> {
+        let later =
+            |error: IntakeError| SendError::Later { reason: error.to_string(), after: None };
+        let id = RoomId(room.room_id().to_string());
+        let by_id = self.intake.is_ours(&id, post).map_err(later)?;
+        Ok(by_id || self.intake.is_ours(&outgoing.room, post).map_err(later)?)
     }
 
     /// Takes the keys of what an earlier device said from the account's key backup; best effort.
@@ -161,7 +167,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::id::{MessageId, RoomId};
+    use crate::domain::id::MessageId;
 
     const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -232,14 +238,18 @@ mod tests {
             ),
             ("hidden and old", Relation::New, json!({}), hidden, before, Likeness::Older),
         ] {
-            let event = json!({"content": content, "origin_server_ts": at});
             let outgoing = outgoing(relation);
             let wanted = super::content(&outgoing);
-            assert_eq!(compare(&Seen { event, origin }, &outgoing, &wanted), want, "{what}");
+            let event = json!({"sender": "@b:hs", "content": content, "origin_server_ts": at});
+            let seen = Seen { event, origin };
+            assert_eq!(compare(&seen, "@b:hs", &outgoing, &wanted), want, "{what}");
+            let got = compare(&seen, "@c:hs", &outgoing, &wanted);
+            assert_eq!(got, Likeness::Other, "{what}, of somebody else");
         }
-        let event = json!({"origin_server_ts": now, "unsigned": {"transaction_id": "M1"}});
+        let unsigned = json!({"transaction_id": "M1"});
+        let event = json!({"sender": "@b:hs", "origin_server_ts": now, "unsigned": unsigned});
         let (outgoing, seen) = (outgoing(Relation::New), Seen { event, origin: hidden });
-        let got = compare(&seen, &outgoing, &super::content(&outgoing));
+        let got = compare(&seen, "@b:hs", &outgoing, &super::content(&outgoing));
         assert_eq!(got, Likeness::Same, "the homeserver still knows the transaction");
     }
 
