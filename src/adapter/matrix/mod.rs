@@ -33,6 +33,7 @@ mod pulse;
 mod receipts;
 mod recovery;
 mod standing;
+mod stores;
 mod timeline;
 mod tokens;
 mod trouble;
