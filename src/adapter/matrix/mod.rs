@@ -30,6 +30,7 @@ mod oversize;
 mod pace;
 mod position;
 mod pulse;
+mod quick;
 mod receipts;
 mod recovery;
 mod standing;
