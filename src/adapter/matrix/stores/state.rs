@@ -2,7 +2,8 @@
 //!
 //! A sync with nothing but messages changes only counters and marks of its rooms, which the next sync tells anew. Those
 //! wait in memory. Everything else is written through at once, together with what waits: members, names, power,
-//! encryption. The position of the sync waits too, for ours is in the log and is set before the SDK reads its own.
+//! encryption. The position of the sync waits too, for ours is in the log and is set before the SDK reads its own; and how
+//! far rooms were gone over, which does no harm when it is old.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ use matrix_sdk::{RoomInfo, RoomMemberships, RoomState, StateChanges, StateStore}
 use matrix_sdk_base::MinimalRoomMemberEvent;
 use tokio::sync::Mutex;
 
+use super::super::heads::HEADS_KEYS;
 use super::answers::Answers;
 
 /// How long something may wait to be written; it is written with the next sync after that.
@@ -47,6 +49,7 @@ struct Later {
     since: Option<Instant>,
     token: Option<String>,
     rooms: BTreeMap<OwnedRoomId, RoomInfo>,
+    heads: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What is on disk of the rooms that were written since the start.
     written: BTreeMap<OwnedRoomId, Footing>,
 }
@@ -131,6 +134,7 @@ impl Later {
     fn wrote(&mut self, all: &StateChanges) {
         (self.since, self.token) = (None, None);
         self.rooms.clear();
+        self.heads.clear();
         let rooms = all.room_infos.iter();
         self.written.extend(rooms.map(|(id, room)| (id.clone(), Footing::of(room))));
     }
@@ -156,6 +160,9 @@ impl<S: StateStore> Rooms<S> {
         let done = self.disk.save_changes(&all).await;
         self.forget(changes);
         done?;
+        for (key, heads) in &later.heads {
+            self.disk.set_custom_value_no_read(key, heads.clone()).await?;
+        }
         later.wrote(&all);
         Ok(())
     }
@@ -388,6 +395,9 @@ impl<S: StateStore> StateStore for Rooms<S> {
     }
 
     async fn get_custom_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Self::Error> {
+        if let Some(heads) = self.later.lock().await.heads.get(key) {
+            return Ok(Some(heads.clone()));
+        }
         self.disk.get_custom_value(key).await
     }
 
@@ -396,7 +406,10 @@ impl<S: StateStore> StateStore for Rooms<S> {
         key: &[u8],
         value: Vec<u8>,
     ) -> Result<Option<Vec<u8>>, Self::Error> {
-        self.disk.set_custom_value(key, value).await
+        let mut later = self.later.lock().await;
+        let waited = later.heads.remove(key);
+        let written = self.disk.set_custom_value(key, value).await?;
+        Ok(waited.or(written))
     }
 
     async fn set_custom_value_no_read(
@@ -404,11 +417,22 @@ impl<S: StateStore> StateStore for Rooms<S> {
         key: &[u8],
         value: Vec<u8>,
     ) -> Result<(), Self::Error> {
-        self.disk.set_custom_value_no_read(key, value).await
+        if !key.starts_with(HEADS_KEYS.as_bytes()) {
+            return self.disk.set_custom_value_no_read(key, value).await;
+        }
+        let mut later = self.later.lock().await;
+        later.heads.insert(key.to_vec(), value);
+        match later.since.get_or_insert_with(Instant::now).elapsed() < LATER_MAX {
+            true => Ok(()),
+            false => self.write_later(&mut later).await,
+        }
     }
 
     async fn remove_custom_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Self::Error> {
-        self.disk.remove_custom_value(key).await
+        let mut later = self.later.lock().await;
+        let waited = later.heads.remove(key);
+        let written = self.disk.remove_custom_value(key).await?;
+        Ok(waited.or(written))
     }
 
     async fn save_send_queue_request(

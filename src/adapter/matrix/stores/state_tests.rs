@@ -198,3 +198,23 @@ async fn answers_change_with_what_they_are_about() {
     store.remove_room(room).await.expect("it is removed");
     assert_eq!(name().await, None);
 }
+
+#[tokio::test]
+async fn how_far_rooms_were_gone_over_waits() {
+    let store = Rooms::new(MemoryStore::new());
+    let key = format!("{HEADS_KEYS}!r:hs").into_bytes();
+    for (key, value, on_disk) in [(key.as_slice(), "1", false), (b"other", "2", true)] {
+        store.set_custom_value_no_read(key, value.into()).await.expect("it is kept");
+        let kept = store.get_custom_value(key).await.expect("it reads");
+        assert_eq!(kept, Some(value.into()));
+        let kept = store.disk.get_custom_value(key).await.expect("it reads");
+        assert_eq!(kept.is_some(), on_disk, "{value}");
+    }
+    store.save_changes(&named("t1", "Ann")).await.expect("it is written");
+    assert_eq!(store.disk.get_custom_value(&key).await.expect("it reads"), Some("1".into()));
+    let long_ago =
+        Instant::now().checked_sub(LATER_MAX).expect("the machine is up for long enough");
+    store.later.lock().await.since = Some(long_ago);
+    store.set_custom_value_no_read(&key, "3".into()).await.expect("it is written");
+    assert_eq!(store.disk.get_custom_value(&key).await.expect("it reads"), Some("3".into()));
+}
