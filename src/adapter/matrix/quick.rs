@@ -73,13 +73,14 @@ impl Matrix {
         &self,
         quick: &mut Quick,
         position: Option<&Position>,
+        wait_ms: u64,
         settings: SyncSettings,
     ) -> matrix_sdk::Result<(SyncResponse, bool)> {
         let (mut keys, mut settings) = (None, settings);
         if let Some(position) = position
             && quick.may(Instant::now())
         {
-            let answer = self.ask(&position.token).await?;
+            let answer = self.ask(&position.token, wait_ms).await?;
             keys = Some(Keys {
                 counts: answer.device_one_time_keys_count.clone(),
                 fallback: answer.device_unused_fallback_key_types.clone(),
@@ -98,13 +99,12 @@ impl Matrix {
         Ok((response, true))
     }
 
-    async fn ask(&self, since: &str) -> matrix_sdk::Result<Response> {
+    async fn ask(&self, since: &str, wait_ms: u64) -> matrix_sdk::Result<Response> {
         let mut request = Request::new();
         request.since = Some(since.to_owned());
         request.filter = Some(filter(true));
-        let waits_ms = self.settings().sync_timeout_ms;
-        request.timeout = Some(Duration::from_millis(waits_ms));
-        let limit = Duration::from_millis(REQUEST_MS_MAX + waits_ms);
+        request.timeout = Some(Duration::from_millis(wait_ms));
+        let limit = Duration::from_millis(REQUEST_MS_MAX + wait_ms);
         let asking = self.client.send(request).with_request_config(request_config().timeout(limit));
         Ok(asking.await?)
     }

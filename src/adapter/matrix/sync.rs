@@ -151,8 +151,9 @@ impl Reader<'_> {
         }
         self.matrix.tokens.keep_unsaved(&self.matrix.client);
         let bound = Duration::from_millis(self.matrix.settings().sync_timeout_ms + SYNC_MS_MAX);
-        let settings = self.settings();
-        let sync = self.matrix.sync_next(&mut self.quick, self.position.as_ref(), settings);
+        let (wait_ms, settings) = (self.wait_ms(), self.settings());
+        let sync =
+            self.matrix.sync_next(&mut self.quick, self.position.as_ref(), wait_ms, settings);
         match tokio::time::timeout(bound, sync).await {
             Ok(Ok((response, by_sdk))) => {
                 self.failures = 0;
@@ -172,11 +173,15 @@ impl Reader<'_> {
         }
     }
 
+    /// How long a sync may wait for something to happen.
+    fn wait_ms(&self) -> u64 {
+        self.matrix.settings().sync_timeout_ms.min(self.looks.wait_ms(now_ms()))
+    }
+
     /// The first sync does not wait for something to happen, so that the bot is ready soon.
     fn settings(&self) -> SyncSettings {
         let patient = *self.matrix.ready.borrow();
-        let timeout_ms = if patient { self.matrix.settings().sync_timeout_ms } else { 0 };
-        let timeout_ms = timeout_ms.min(self.looks.wait_ms(now_ms()));
+        let timeout_ms = if patient { self.wait_ms() } else { 0 };
         let token = self.position.as_ref().map(|position| position.token.clone());
         SyncSettings::new()
             .timeout(Duration::from_millis(timeout_ms))
