@@ -1,14 +1,20 @@
 //! A plain client without a store and without encryption: what a measurement is held against.
 
+use std::path::Path;
 use std::time::Duration;
 
 use matrix_sdk::reqwest;
 use serde_json::{Value, json};
 
+use super::session::{Secret, Session, matrix_dir, store_path};
 use super::trouble::unreachable_reason;
+use crate::domain::id::{Timestamp, UserId};
 
 /// Longest wait for one answer of the homeserver, beside what a sync waits by itself.
 const PLAIN_MS_MAX: u64 = 30_000;
+
+/// What a device is called that the homeserver does not name.
+const DEVICE: &str = "BENCH";
 
 /// An account at a homeserver, logged in.
 #[derive(Debug, Clone)]
@@ -105,9 +111,27 @@ impl PlainClient {
         &self.homeserver
     }
 
-    /// What proves the login; for the session file of the bot that is measured.
-    pub fn token(&self) -> &str {
-        &self.token
+    /// Makes a data directory for a bot with this login: a session, and a store with nothing in it.
+    ///
+    /// # Errors
+    /// [`PlainError`] if something cannot be written.
+    pub async fn give_to_bot(&self, data_dir: &Path) -> Result<(), PlainError> {
+        let dir = matrix_dir(data_dir);
+        let failed = |why: String| self.failed("make a data directory", &why);
+        std::fs::create_dir_all(&dir).map_err(|why| failed(why.to_string()))?;
+        let session = Session {
+            homeserver: self.homeserver.clone(),
+            user_id: UserId(self.user.clone()),
+            device_id: self.device.clone().unwrap_or_else(|| DEVICE.into()),
+            access_token: Secret::new(&self.token),
+            refresh_token: None,
+            store_passphrase: Secret::new(random_name()),
+            management_room: None,
+            created: Timestamp(0),
+        };
+        let stores = super::stores::open(&store_path(&dir), &session.store_passphrase).await;
+        stores.map_err(|why| failed(why.to_string()))?;
+        session.save(&dir).map_err(|why| failed(why.to_string()))
     }
 
     /// Makes a room without encryption and invites others.

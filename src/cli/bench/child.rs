@@ -9,9 +9,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::adapter::matrix::{PlainClient, Secret, Session, random_name};
+use crate::adapter::matrix::PlainClient;
 use crate::cli::Failure;
-use crate::domain::id::{Timestamp, UserId};
 
 /// Longest time from its start until it listens.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -25,23 +24,12 @@ const SCRIPT: &str =
     "//! Answers.\n\nalias(\"ping\", #{ help: \"Answers\" }, || reply(\"pong\"));\n";
 
 /// Writes all that a bot needs: its session, a configuration with nothing in it, one script.
-pub fn prepare(dir: &Path, account: &PlainClient) -> Result<(), Failure> {
-    let matrix = dir.join("data").join("matrix");
-    std::fs::create_dir_all(&matrix)?;
+pub async fn prepare(dir: &Path, account: &PlainClient) -> Result<(), Failure> {
     std::fs::create_dir_all(dir.join("scripts"))?;
     std::fs::write(dir.join("scripts").join("ping.rhai"), SCRIPT)?;
     std::fs::write(dir.join("beadle.toml"), "")?;
-    let session = Session {
-        homeserver: account.homeserver().to_owned(),
-        user_id: UserId(account.user.clone()),
-        device_id: account.device.clone().unwrap_or_else(|| "BENCH".into()),
-        access_token: Secret::new(account.token()),
-        refresh_token: None,
-        store_passphrase: Secret::new(random_name()),
-        management_room: None,
-        created: Timestamp(0),
-    };
-    session.save(&matrix).map_err(|why| Failure::new(1, why))
+    let given = account.give_to_bot(&dir.join("data")).await;
+    given.map_err(|why| Failure::new(1, why))
 }
 
 /// A running bot.

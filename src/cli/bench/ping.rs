@@ -164,7 +164,7 @@ async fn bot(
     asker: &Arc<Asker>,
 ) -> Result<(Measured, Used), Failure> {
     let dir = tempfile::tempdir()?;
-    prepare(dir.path(), &accounts.bot)?;
+    prepare(dir.path(), &accounts.bot).await?;
     let mut bot = Bot::start(dir.path())?;
     let first_start = bot.ready().await?;
     let pid = bot.pid;
