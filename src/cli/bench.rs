@@ -1,51 +1,54 @@
 //! `beadle bench`: figures with units in their names, each beside a baseline of the same run.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
 
-use super::Failure;
 use super::style::out;
+use super::{Context, Failure};
 use crate::app::surroundings;
 use crate::domain::alias::Format;
 use crate::domain::alias_index::{AliasId, AliasIndex, Found};
 use crate::store::bench::bench_append;
 
-/// What to measure.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example: beadle bench append --json")]
-pub struct BenchArgs {
-    /// Which.
-    #[arg(value_enum)]
-    name: Bench,
-    /// A directory on the disk to measure; else a temporary one.
-    #[arg(long, value_name = "DIR")]
-    on: Option<std::path::PathBuf>,
-}
+mod accounts;
+mod child;
+mod meter;
+mod ping;
 
-/// The benchmarks.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Bench {
-    /// Appending events durably, against writing and syncing a bare file.
-    Append,
-    /// Finding the alias for a message, among 10 to 10,000.
+/// What to measure.
+#[derive(Debug, clap::Subcommand)]
+pub enum BenchCommand {
+    /// Appending events durably, against writing and syncing a bare file; one JSON object a line.
+    #[command(after_help = "Example: beadle bench append --on /var/lib/beadle")]
+    Append {
+        /// A directory on the disk to measure; else a temporary one.
+        #[arg(long, value_name = "DIR")]
+        on: Option<PathBuf>,
+    },
+    /// Finding the alias for a message, among 10 to 10,000; one JSON object a line.
+    #[command(after_help = "Example: beadle bench match")]
     Match,
+    /// Answering a person on a homeserver, against two plain clients that do nothing else.
+    Ping(ping::PingArgs),
 }
 
 /// Measures.
-pub fn main(args: &BenchArgs) -> Result<u8, Failure> {
-    match args.name {
-        Bench::Append => append(args)?,
-        Bench::Match => lookup(),
+pub fn main(context: &Context, command: &BenchCommand) -> Result<u8, Failure> {
+    match command {
+        BenchCommand::Append { on } => append(on.as_deref())?,
+        BenchCommand::Match => lookup(),
+        BenchCommand::Ping(args) => ping::main(context, args)?,
     }
     Ok(0)
 }
 
-fn append(args: &BenchArgs) -> Result<(), Failure> {
+fn append(on: Option<&Path>) -> Result<(), Failure> {
     const EVENT_BYTES: usize = 300;
     for (appenders, events) in [(1, 500), (8, 4_000), (64, 20_000), (512, 40_000)] {
-        let temporary = match &args.on {
+        let temporary = match on {
             Some(dir) => tempfile::tempdir_in(dir)?,
             None => tempfile::tempdir()?,
         };

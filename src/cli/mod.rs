@@ -85,8 +85,9 @@ enum Command {
     /// Reads and verifies the event log.
     #[command(subcommand, after_help = "Example: beadle log verify")]
     Log(log::LogCommand),
-    /// Measures; one JSON object a line.
-    Bench(bench::BenchArgs),
+    /// Measures, each beside a baseline of the same run.
+    #[command(subcommand, after_help = "Example: beadle bench append")]
+    Bench(bench::BenchCommand),
 }
 
 /// What went wrong, and what to do; the exit status says what kind it is.
@@ -312,7 +313,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Alias(command)) => alias::main(&context, &command),
         Some(Command::Execution(command)) => log::executions(&context, &command),
         Some(Command::Log(command)) => log::main(&context, &command),
-        Some(Command::Bench(args)) => bench::main(&args),
+        Some(Command::Bench(command)) => bench::main(&context, &command),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs a slice of an execution: its script against its journal, on a thread of its own.
+//! Runs a slice of an execution: its script against its journal, on a thread that it has for itself.
 
 use std::sync::Arc;
 
@@ -11,7 +11,6 @@ use crate::domain::event::{Event, Failure};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, Version};
 use crate::script::context::Recall;
-use crate::script::engine::STACK_BYTES;
 use crate::script::journal::{Journal, Past};
 use crate::script::run::{End, Input, Slice, run};
 use crate::script::source::{Run, Script};
@@ -132,8 +131,7 @@ impl Kernel {
         let file = script.file.clone();
         let job = move || run(&engine, &script, &handler, input);
         let (done, slice) = tokio::sync::oneshot::channel();
-        let thread = std::thread::Builder::new().name("script".into()).stack_size(STACK_BYTES);
-        let spawned = thread.spawn(move || drop(done.send(job())));
+        let spawned = self.scripts.threads.run(move || drop(done.send(job())));
         let broken = |why: String| Slice {
             entries: vec![],
             end: End::Failed(Failure {
@@ -147,7 +145,7 @@ impl Kernel {
         };
         match spawned {
             Err(why) => broken(format!("the system has no thread for a script: {why}")),
-            Ok(_) => slice.await.unwrap_or_else(|_| broken("the script engine broke off".into())),
+            Ok(()) => slice.await.unwrap_or_else(|_| broken("the script engine broke off".into())),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::script::load::{ScriptSet, load_folder, load_one, load_sources, on_scr
 use crate::script::problem::Problem;
 use crate::script::reload::reload_folder;
 use crate::script::source::Script;
+use crate::script::threads::Threads;
 use crate::store::{Direction, EventStore, ReadError};
 
 /// Most pinned versions that are kept compiled.
@@ -25,6 +26,8 @@ pub const PINNED_MAX: usize = 64;
 pub struct Scripts {
     /// Shared by all runs.
     pub engine: Arc<Engine>,
+    /// Where they run.
+    pub threads: Threads,
     current: RwLock<Arc<Offered>>,
     pinned: Mutex<BTreeMap<ScriptHash, Arc<Script>>>,
 }
@@ -43,6 +46,7 @@ impl Scripts {
         let catalog = catalog(&set);
         Self {
             engine: Arc::new(engine()),
+            threads: Threads::default(),
             current: RwLock::new(Arc::new(Offered { set, catalog })),
             pinned: Mutex::default(),
         }

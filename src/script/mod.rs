@@ -12,3 +12,4 @@ pub mod problem;
 pub mod reload;
 pub mod run;
 pub mod source;
+pub mod threads;

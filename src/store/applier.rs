@@ -61,8 +61,18 @@ impl Applier {
                 false => changed.wait(progress).unwrap_or_else(PoisonError::into_inner),
             };
         }
+        let few = progress.waiting.0 < self.few() && !progress.written;
         drop(progress);
+        if few {
+            // Not woken by what comes meanwhile, for that is what is waited for.
+            std::thread::sleep(self.shared.options.gather_for);
+        }
         Some(self.shared.tail().oldest(GROUP_EVENTS_MAX))
+    }
+
+    /// Fewer than this are worth waiting for more, if the writer has room meanwhile.
+    fn few(&self) -> usize {
+        GROUP_EVENTS_MAX.min(self.shared.options.tail_events_max / 2)
     }
 
     fn apply(&mut self, entries: &[Entry]) -> Result<(), TreesError> {

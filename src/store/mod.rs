@@ -15,6 +15,7 @@ pub mod memory;
 mod open;
 mod plan;
 mod projections;
+mod recent;
 mod record;
 mod recovery;
 mod segment;

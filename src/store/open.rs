@@ -25,6 +25,8 @@ use crate::domain::id::Position;
 
 /// How often the event store is synced behind the journal.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// How long events are gathered before the event store takes them: one transaction of it costs as much for many.
+const GATHER_FOR: Duration = Duration::from_millis(50);
 
 /// How a log is kept on disk. Only tests change it.
 #[derive(Clone)]
@@ -39,6 +41,8 @@ pub struct Options {
     pub tail_bytes_max: usize,
     /// How often the event store is synced.
     pub sync_every: Duration,
+    /// How long events are gathered for the event store; they are read from memory until then.
+    pub gather_for: Duration,
 }
 
 impl Default for Options {
@@ -49,6 +53,7 @@ impl Default for Options {
             tail_events_max: TAIL_EVENTS_MAX,
             tail_bytes_max: TAIL_BYTES_MAX,
             sync_every: SYNC_EVERY,
+            gather_for: GATHER_FOR,
         }
     }
 }

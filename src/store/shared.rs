@@ -11,6 +11,7 @@ use super::blobs::Blobs;
 use super::keys::KeyFile;
 use super::open::Options;
 use super::plan::Known;
+use super::recent::Recent;
 use super::subjects::Subjects;
 use super::tail::{Line, Tail};
 use super::trees::{Trees, TreesError};
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) keys: KeyFile,
     pub(crate) subjects: Subjects,
     pub(crate) blobs: Blobs,
+    pub(crate) recent: Recent,
     pub(crate) surroundings: Surroundings,
     pub(crate) options: Options,
     pub(crate) head: watch::Sender<Position>,

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::applier::Applier;
 use super::open::{self, Lock, OpenError, Opened, Options, Parts};
 use super::plan::{Draft, Known, Times};
+use super::recent::Recent;
 use super::record::{self, Entry};
 use super::shared::{DAMAGED_FILE, Progress, Shared};
 use super::tail::{Line, Tail};
@@ -74,6 +75,7 @@ impl SledStore {
             keys,
             subjects,
             blobs,
+            recent: Recent::default(),
             surroundings,
             options,
             head: watch::Sender::new(next),
@@ -152,6 +154,7 @@ impl SledStore {
                     |what| ReadError::Damaged { place: format!("event {position}"), what };
                 let entry = Entry::parse(position, &line).map_err(damaged)?;
                 let erased = entry.slot.map_or(Ok(()), |slot| self.shared.keys.erase(slot));
+                self.shared.recent.forget();
                 erased.map_err(|error| ReadError::Store(error.to_string()))?;
             }
         }
@@ -177,8 +180,11 @@ impl SledStore {
     }
 
     fn recorded(&self, lines: Vec<(Position, Line)>) -> Result<Vec<Recorded>, ReadError> {
-        let keys = &self.shared.keys;
-        lines.iter().map(|(position, line)| record::read(*position, line, keys)).collect()
+        let (keys, recent) = (&self.shared.keys, &self.shared.recent);
+        let read = |(position, line): &(Position, Line)| {
+            recent.or_read(*position, line.len(), || record::read(*position, line, keys))
+        };
+        lines.iter().map(read).collect()
     }
 }
 

@@ -20,7 +20,7 @@ use super::record::Entry;
 use crate::domain::id::{Position, StreamName, Tag, Timestamp, Version};
 
 /// Memory for sled's cache.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// How often sled's own thread writes its buffer out and cleans segments up. Each time it pads a segment, which the next
 /// time finds to be cleaned up: every second, an idle log wrote half a megabyte a second for ever.
 const FLUSH_EVERY_MS: u64 = 60_000;

@@ -21,6 +21,7 @@ use super::missing::MissingPosts;
 use super::position::Position;
 use super::pulse::Pulse;
 use super::session::{Secret, Session, SessionError, matrix_dir, store_path};
+use super::stores;
 use super::tokens::Tokens;
 use super::trouble::{Logout, Trouble, hint};
 use super::upgrades::CameFor;
@@ -183,8 +184,9 @@ pub(super) async fn open(
         true => Client::builder().homeserver_url(homeserver),
         false => Client::builder().server_name_or_homeserver_url(homeserver),
     };
+    let stores = stores::open(store, passphrase).await.map_err(|error| Trouble::from(&error))?;
     let built = builder
-        .sqlite_store(store, Some(passphrase.expose()))
+        .store_config(stores)
         .cross_process_store_config(CrossProcessLockConfig::SingleProcess)
         .request_config(request_config())
         .with_encryption_settings(encryption_settings())

@@ -20,6 +20,8 @@ use crate::adapter::IntakeError;
 pub const HEADS_MAX: usize = 200;
 /// Most rooms whose heads are in memory; the others are read again.
 pub const HEADS_ROOMS_MAX: usize = 1_000;
+/// What the keys of heads in the store begin with; they may be kept a little later than they are told.
+pub(super) const HEADS_KEYS: &str = "beadle.heads.";
 /// After so long a silence, what a far homeserver says is not taken for all it said.
 pub const SILENCE_MS: i64 = 5 * 60 * 1000;
 
@@ -155,7 +157,7 @@ fn remember(known: &mut HeadsByRoom, room: String, heads: Heads) {
 
 /// Where the heads of a room are kept.
 fn key(room: &str) -> Vec<u8> {
-    format!("beadle.heads.{room}").into_bytes()
+    format!("{HEADS_KEYS}{room}").into_bytes()
 }
 
 /// The time by this machine's clock, in milliseconds.

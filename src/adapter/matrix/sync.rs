@@ -18,6 +18,7 @@ use super::heads::now_ms;
 use super::looks::Looks;
 use super::pace::{now, wait_ms};
 use super::position::Position;
+use super::quick::Quick;
 use super::receipts::{RECEIPTS_MAX, Receipt};
 use super::trouble::{Logout, Trouble};
 use crate::adapter::{INCOMING_TRIGGERS_MAX, Incoming, IntakeError};
@@ -68,6 +69,9 @@ struct Reader<'a> {
     failures: u32,
     receipts: mpsc::Sender<Receipt>,
     looks: Looks,
+    quick: Quick,
+    /// How far the SDK has read.
+    sdk: Option<String>,
 }
 
 impl Matrix {
@@ -81,10 +85,18 @@ impl Matrix {
         let position = self.intake.sync_token()?.map(|text| Position::parse(&text));
         let recorded = position.as_ref().map(|position| position.token.clone());
         let (receipts, waiting) = mpsc::channel(RECEIPTS_MAX);
-        let (recorded_at, failures) = (None, 0);
         let looks = self.looks().await;
-        let mut reader =
-            Reader { matrix: self, position, recorded, recorded_at, failures, receipts, looks };
+        let mut reader = Reader {
+            matrix: self,
+            position,
+            sdk: recorded.clone(),
+            recorded,
+            recorded_at: None,
+            failures: 0,
+            receipts,
+            looks,
+            quick: Quick::new(),
+        };
         tokio::select! {
             read = reader.run(&mut stop) => read?,
             error = self.watch_invites() => return Err(error.into()),
@@ -139,11 +151,16 @@ impl Reader<'_> {
         }
         self.matrix.tokens.keep_unsaved(&self.matrix.client);
         let bound = Duration::from_millis(self.matrix.settings().sync_timeout_ms + SYNC_MS_MAX);
-        let sync = self.matrix.client.sync_once(self.settings());
+        let (wait_ms, settings) = (self.wait_ms(), self.settings());
+        let sync =
+            self.matrix.sync_next(&mut self.quick, self.position.as_ref(), wait_ms, settings);
         match tokio::time::timeout(bound, sync).await {
-            Ok(Ok(response)) => {
+            Ok(Ok((response, by_sdk))) => {
                 self.failures = 0;
                 self.matrix.pulse.synced();
+                if by_sdk {
+                    self.sdk = Some(response.next_batch.clone());
+                }
                 let at = Some(now());
                 let harvest = self.matrix.harvest(&response, self.position.as_ref()).await?;
                 Ok(Some((harvest, Position { token: response.next_batch, at })))
@@ -156,15 +173,19 @@ impl Reader<'_> {
         }
     }
 
+    /// How long a sync may wait for something to happen.
+    fn wait_ms(&self) -> u64 {
+        self.matrix.settings().sync_timeout_ms.min(self.looks.wait_ms(now_ms()))
+    }
+
     /// The first sync does not wait for something to happen, so that the bot is ready soon.
     fn settings(&self) -> SyncSettings {
         let patient = *self.matrix.ready.borrow();
-        let timeout_ms = if patient { self.matrix.settings().sync_timeout_ms } else { 0 };
-        let timeout_ms = timeout_ms.min(self.looks.wait_ms(now_ms()));
+        let timeout_ms = if patient { self.wait_ms() } else { 0 };
         let token = self.position.as_ref().map(|position| position.token.clone());
         SyncSettings::new()
             .timeout(Duration::from_millis(timeout_ms))
-            .filter(filter())
+            .filter(filter(false))
             .token(token.map_or(SyncToken::NoToken, SyncToken::Specific))
     }
 
@@ -176,7 +197,7 @@ impl Reader<'_> {
         let store = self.matrix.client.state_store();
         let token = store.get_kv_data(StateStoreDataKey::SyncToken).await.ok().flatten();
         let token = token.and_then(|token| token.into_sync_token());
-        if token.as_ref() != self.position.as_ref().map(|position| &position.token) {
+        if token != self.sdk {
             return Err(SyncError::Ahead);
         }
         self.failures = self.failures.saturating_add(1);
@@ -257,12 +278,12 @@ fn chunks(mut triggers: Vec<Trigger>) -> Vec<Vec<Trigger>> {
     chunks
 }
 
-/// Whole timelines, members as they speak, and nothing of presence, typing or receipts.
-fn filter() -> Filter {
+/// Whole timelines, members as they speak, perhaps each time, and nothing of presence, typing or receipts.
+pub(super) fn filter(members_each_time: bool) -> Filter {
     let mut filter = FilterDefinition::default();
     filter.room.timeline.limit = Some(UInt::from(TIMELINE_EVENTS_MAX));
     filter.room.state.lazy_load_options =
-        LazyLoadOptions::Enabled { include_redundant_members: false };
+        LazyLoadOptions::Enabled { include_redundant_members: members_each_time };
     filter.room.ephemeral.types = Some(Vec::new());
     filter.presence.types = Some(Vec::new());
     Filter::FilterDefinition(filter)
@@ -276,7 +297,7 @@ mod tests {
 
     #[test]
     fn timelines_are_asked_for_up_to_a_bound() {
-        let Filter::FilterDefinition(filter) = filter() else { panic!("another filter") };
+        let Filter::FilterDefinition(filter) = filter(false) else { panic!("another filter") };
         assert_eq!(filter.room.timeline.limit, Some(UInt::from(TIMELINE_EVENTS_MAX)));
     }
 

@@ -1,6 +1,7 @@
 //! The bot in a real homeserver, seen from outside.
 
 mod backlog;
+mod bench;
 mod conversation;
 mod doctor;
 mod doubt;
