@@ -23,6 +23,9 @@ mod style;
 
 use style::out;
 
+/// Most threads that the bot's own work is spread over; there is little of it, and each keeps memory of its own.
+const WORKERS_MAX: usize = 4;
+
 /// A Matrix-native ChatOps bot: it answers commands, asks people, runs actions, and keeps one event log of everything.
 #[derive(Debug, Parser)]
 #[command(name = "beadle", version, max_term_width = 110)]
@@ -240,7 +243,9 @@ impl Context {
     /// # Errors
     /// [`Failure`] if the system has no threads for it.
     pub fn runtime(&self) -> Result<tokio::runtime::Runtime, Failure> {
-        Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        Ok(builder.worker_threads(threads.min(WORKERS_MAX)).enable_all().build()?)
     }
 }
 
