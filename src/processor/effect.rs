@@ -93,7 +93,7 @@ impl Kernel {
         let Some(step) = execution.steps.get(path) else { return Ok(()) };
         let busy = self.show_busy(execution.started.place.room.clone());
         let done = match Builtin::of(&execution.started.handler) {
-            Some(_) => self.room_effect(&execution, step, attempt).await?,
+            Some(_) => self.room_effect(&execution, step).await?,
             None => match self.action(&execution, step)? {
                 Some(def) => self.actions.run(self.call(&execution, path, step, def)).await,
                 None => gone(step),

@@ -212,7 +212,9 @@ impl Intake for Ear {
     }
 
     fn left(&self, left: Left) -> BoxFuture<'_, Result<(), IntakeError>> {
-        Box::pin(async move { self.kernel.went(left).await.map(|_| ()).map_err(failed) })
+        Box::pin(async move {
+            self.kernel.went(left, &Meta::default()).await.map(|_| ()).map_err(failed)
+        })
     }
 
     fn gap(&self, gap: Gap) -> BoxFuture<'_, Result<(), IntakeError>> {

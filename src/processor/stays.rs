@@ -113,8 +113,8 @@ impl Kernel {
 
     /// Records that the bot is in a room no longer, and tells the owner.
     ///
-    /// Gives whether that is news.
-    pub(super) async fn went(&self, left: Left) -> Result<bool, Error> {
+    /// `meta` says what led to it. Gives whether it is news.
+    pub(super) async fn went(&self, left: Left, meta: &Meta) -> Result<bool, Error> {
         let room = left.room.clone();
         let management = self.management_room()?;
         if management.as_ref() == Some(&room) {
@@ -123,7 +123,7 @@ impl Kernel {
         self.once_in(&room, false, |stream, version, expected| {
             let text = left_text(&left);
             let Left { room, name, how, by, words } = left.clone();
-            let meta = Meta { actor: by.clone(), room: Some(room.clone()), ..Meta::default() };
+            let meta = Meta { actor: by.clone(), room: Some(room.clone()), ..meta.clone() };
             let event = RoomLeft { room: room.clone(), name, reason: how, by, words };
             let mut batch =
                 vec![write(stream.clone(), expected, vec![NewEvent::with(&meta, event)])];
@@ -141,11 +141,10 @@ impl Kernel {
     }
 
     /// Records that the bot came into a room because somebody asked it to.
-    pub(super) async fn came(&self, info: RoomInfo, by: UserId) -> Result<(), Error> {
+    pub(super) async fn came(&self, info: RoomInfo, by: UserId, meta: &Meta) -> Result<(), Error> {
         let room = info.room.clone();
         self.once_in(&room, true, |stream, _, expected| {
-            let meta =
-                Meta { actor: Some(by.clone()), room: Some(room.clone()), ..Meta::default() };
+            let meta = Meta { actor: Some(by.clone()), room: Some(room.clone()), ..meta.clone() };
             let (room, name, by) = (room.clone(), info.name.clone(), by.clone());
             let event = NewEvent::with(&meta, RoomJoined { room, name, by });
             Ok(vec![write(stream.clone(), expected, vec![event])])

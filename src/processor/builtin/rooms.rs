@@ -53,12 +53,10 @@ impl Kernel {
         &self,
         execution: &Execution,
         step: &Step,
-        attempt: u32,
     ) -> Result<ActionDone, Error> {
         let began = Instant::now();
         let room = RoomId(step.args["room"].as_str().unwrap_or_default().to_owned());
         let user = UserId(step.args["user"].as_str().unwrap_or_default().to_owned());
-        let by = execution.started.requester.id.clone();
         let act = match step.op.as_str() {
             "join" => RoomAct::Join(room),
             "leave" => RoomAct::Leave(room),
@@ -67,7 +65,7 @@ impl Kernel {
         };
         let result = match self.chat.rooms(&act).await {
             Err(error) => Err(error.reason().to_owned()),
-            Ok(answer) => self.noted(&act, answer, by, attempt).await?,
+            Ok(answer) => self.noted(&act, answer, execution).await?,
         };
         let result = match result {
             Ok(value) => EffectResult::Ok(value),
@@ -81,9 +79,9 @@ impl Kernel {
         &self,
         act: &RoomAct,
         answer: RoomAnswer,
-        by: UserId,
-        attempt: u32,
+        execution: &Execution,
     ) -> Result<Result<Value, String>, Error> {
+        let (by, meta) = (execution.started.requester.id.clone(), meta_of(execution));
         Ok(match (act, answer) {
             (_, RoomAnswer::Manages(manages)) => Ok(json!(manages)),
             (_, RoomAnswer::Rooms { total, rooms }) => {
@@ -98,18 +96,19 @@ impl Kernel {
             }
             (RoomAct::Leave(_), RoomAnswer::Room(room)) => {
                 let value = named(&room);
-                let RoomInfo { room, name, .. } = room;
-                let (how, by) = (Departure::Asked, Some(by));
-                let left = self.went(Left { room, name, how, by, words: None }).await?;
+                let RoomInfo { room: id, name, .. } = room;
+                let (room, how, by) = (id.clone(), Departure::Asked, Some(by));
+                let left = self.went(Left { room, name, how, by, words: None }, &meta).await?;
                 // Done again after a kill, it may have been recorded the first time.
-                match left || attempt > 1 {
+                let last = self.standing(&id)?.and_then(|recorded| recorded.correlation);
+                match left || last == meta.correlation {
                     true => Ok(value),
                     false => Err("I am not in that room".into()),
                 }
             }
             (_, RoomAnswer::Room(room)) => {
                 let value = named(&room);
-                self.came(room, by).await?;
+                self.came(room, by, &meta).await?;
                 Ok(value)
             }
         })
