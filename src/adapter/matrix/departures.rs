@@ -17,7 +17,7 @@ use crate::adapter::{IntakeError, Left};
 use crate::domain::event::Departure;
 use crate::domain::id::{RoomId, UserId};
 
-/// Most rooms remembered as left by this process; past it, the reason may be recorded as not known.
+/// Most rooms that are left at the same time; past it, the reason may be recorded as not known.
 const GOING_MAX: usize = 1_000;
 
 /// How somebody went out of a room, by the event that says so.
@@ -85,12 +85,12 @@ impl Matrix {
         left
     }
 
-    /// Whether this process has left a room.
+    /// Whether this process has left a room, and no sync has shown it yet.
     pub(super) fn is_going(&self, room: &MatrixRoomId) -> bool {
         self.going.lock().unwrap_or_else(PoisonError::into_inner).contains(room)
     }
 
-    /// The bot is in a room again, or still.
+    /// The bot is not on its way out of a room any more: it is out, still in, or in again.
     pub(super) fn is_back(&self, room: &MatrixRoomId) {
         self.going.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
     }
@@ -111,6 +111,7 @@ impl Matrix {
             let Some(exit) = last_exit(update, self.user.as_str()) else { continue };
             if exit.how == Departure::ByHand && self.is_going(id) {
                 // Who leaves knows why, and says so.
+                self.is_back(id);
                 self.forget(id);
                 continue;
             }

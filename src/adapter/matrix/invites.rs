@@ -328,6 +328,10 @@ impl Porter<'_> {
             let invite = invitation(&room, inviter, true, guest.reason.into()).await;
             return self.matrix.intake.invite(invite).await;
         };
+        if room.state() == RoomState::Joined {
+            // It came in another way meanwhile, and that is recorded.
+            return Ok(());
+        }
         let reason = trouble.reason();
         guest.tries += 1;
         tracing::warn!(room = %id, attempt = guest.tries, reason, "cannot join");

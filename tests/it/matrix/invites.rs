@@ -7,12 +7,12 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::scene::{ECHO, answer};
-use crate::lab::{Bot, Chat, Lab, Plain, Room};
+use crate::lab::{Bot, Chat, Event, Lab, Plain, Room};
 
 #[test]
 fn only_those_on_the_list_can_invite_the_bot() {
     let lab = Lab::shared();
-    let (mut ann, mallory, mut bot) =
+    let (mut ann, mut mallory, mut bot) =
         (lab.plain("ann"), lab.plain("mallory"), Bot::new(lab, lab.plain("beadle")));
     bot.script("echo.rhai", ECHO);
     bot.configure(&[&ann.id], &[]);
@@ -27,6 +27,17 @@ fn only_those_on_the_list_can_invite_the_bot() {
     ann.hears(&ops, &bot.account.id, &answer(1));
     let membership = mallory.membership(&trap, &bot.account.id);
     assert!(matches!(membership.as_deref(), Some("invite" | "leave")), "{membership:?}");
+
+    // The SDK leaves a room together with those that it replaces, and this one says that of ops.
+    let forged = mallory.forge_successor(&ops, &bot.account.id);
+    mallory.until(&forged, "the bot declining", |events| {
+        let declines = |event: &&Event| {
+            event.sender == bot.account.id && event.content["membership"] == "leave"
+        };
+        events.iter().find(declines).map(|_| ())
+    });
+    ann.say(&ops, "!echo 2");
+    ann.hears(&ops, &bot.account.id, &answer(2));
 }
 
 /// How many strangers' invitations a flood has; `make torture` has many more.
