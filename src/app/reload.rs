@@ -17,7 +17,7 @@ pub(super) struct Reload<'a> {
     pub(super) kernel: Arc<Kernel>,
     pub(super) matrix: Arc<Matrix>,
     pub(super) load: Load<'a>,
-    /// As it was read last.
+    /// As it was read at the start: what needs a restart is compared with it.
     pub(super) config: Config,
     /// The management room that the login made.
     pub(super) of_login: Option<RoomId>,
@@ -51,7 +51,6 @@ impl Reload<'_> {
         let problems =
             reloading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         resolve_rooms(&self.kernel, &self.matrix, &config).await;
-        self.config = config;
         let offered = self.kernel.scripts.offered();
         let (scripts, aliases) = (offered.set.scripts.len(), offered.catalog.aliases.len());
         tracing::info!(scripts, aliases, problems = problems.len(), ?restart, "reloaded");

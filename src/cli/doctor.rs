@@ -1,6 +1,6 @@
 //! `beadle doctor`: one finding for each thing that was looked at, each failure with its remedy.
 //!
-//! It changes nothing, and may be run beside the bot: what needs the log is then asked of the bot itself.
+//! It may be run beside the bot: what needs the log is then asked of the bot itself.
 
 use std::path::Path;
 use std::sync::mpsc::channel;

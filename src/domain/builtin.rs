@@ -44,6 +44,14 @@ impl Builtin {
         NAMES.iter().find(|(builtin, _)| *builtin == self).map_or("", |(_, name)| name)
     }
 
+    /// What a handler's executions are told apart by; a script cannot have a handler of this name.
+    pub fn cause(handler: &Handler) -> String {
+        match Self::of(handler) {
+            Some(builtin) => format!("{FILE} {}", builtin.name()),
+            None => handler.alias.clone(),
+        }
+    }
+
     /// What an execution that runs it is started with.
     pub fn handler(self) -> Handler {
         let (script, file) = (ScriptHash(String::new()), FILE.to_owned());
@@ -80,6 +88,7 @@ mod tests {
             assert_eq!(Builtin::of(&handler), Some(*builtin), "{name}");
             let script = Handler { file: "vm.rhai".into(), ..handler };
             assert_eq!(Builtin::of(&script), None, "{name} of a script");
+            assert_ne!(Builtin::cause(&script), Builtin::cause(&builtin.handler()), "{name}");
         }
     }
 }

@@ -70,12 +70,18 @@ impl Held {
         })
     }
 
-    /// For people: `restart web1`, 28 minutes ago.
-    fn shown(&self, now: Timestamp) -> String {
+    /// The command, or its beginning.
+    pub fn shown_command(&self) -> String {
         let mut text: String = self.command.chars().take(COMMAND_CHARS_SHOWN).collect();
         if text.len() < self.command.len() {
             text.push('…');
         }
+        text
+    }
+
+    /// For people: `restart web1`, 28 minutes ago.
+    fn shown(&self, now: Timestamp) -> String {
+        let text = self.shown_command();
         format!("“{text}”, {} ago ({} UTC)", ago(now.0.saturating_sub(self.at.0)), clock(self.at))
     }
 }

@@ -8,6 +8,8 @@ use super::trigger::{Place, Speaker};
 
 /// So long after a question a bare `yes` in the room is meant for it; later it has to be said to the bot.
 pub const PLAIN_ANSWER_MS: i64 = 15 * 60 * 1000;
+/// How far the clocks of those who speak may be behind: what was said longer before a question does not answer it.
+pub const CLOCKS_MS: i64 = 5_000;
 /// Fewest characters of an execution's id behind an answer: `yes 01JD`.
 pub const NAMED_CHARS_MIN: usize = 4;
 
@@ -53,8 +55,6 @@ pub struct Said<'a> {
     pub target: Option<&'a PostId>,
     /// When.
     pub at: Timestamp,
-    /// Whether it came so late that it may be older than a question: then it answers none that was asked after it.
-    pub late: bool,
 }
 
 /// What a message is to the open questions.
@@ -91,7 +91,7 @@ pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
         return Reading::Nothing;
     }
     let fits = |q: &&OpenQuestion| match said.addressed {
-        _ if said.late && q.asked_at > said.at => false,
+        _ if q.asked_at > said.at.plus_ms(CLOCKS_MS) => false,
         true => answer(q, said.text).is_some(),
         false => plainly(said, q),
     };
@@ -145,7 +145,7 @@ fn plainly(said: &Said, question: &OpenQuestion) -> bool {
 }
 
 /// Whether only certain words answer it, so that one of them needs no address.
-fn plain_word(question: &OpenQuestion) -> bool {
+pub fn plain_word(question: &OpenQuestion) -> bool {
     question.wants != Wants::Text || !question.choices.is_empty()
 }
 
@@ -317,7 +317,6 @@ mod tests {
                 reaction: text.starts_with(['👍', '🎉']),
                 target: target.as_ref(),
                 at: Timestamp(if text.ends_with("late") { PLAIN_ANSWER_MS + 1 } else { 0 }),
-                late: false,
             };
             let said = Said { text: said.text.trim_end_matches(" late"), ..said };
             assert_eq!(shown(&read(&said, &questions)), want, "{who}: {text:?} {target:?}");
@@ -327,7 +326,7 @@ mod tests {
     #[test]
     fn what_was_said_before_a_question_does_not_answer_it() {
         let asked =
-            OpenQuestion { asked_at: Timestamp(5_000), ..question("$1", Wants::YesNo, &[]) };
+            OpenQuestion { asked_at: Timestamp(90_000), ..question("$1", Wants::YesNo, &[]) };
         let speaker = Speaker {
             id: UserId("@ann:hs".into()),
             name: "ann".into(),
@@ -336,18 +335,18 @@ mod tests {
             trust: Trust::Account,
         };
         let (post, place) = (PostId("$1".into()), place(None));
-        for (at, late, addressed, target, want) in [
-            (4_000, true, false, None, "nothing"),
-            (4_000, true, true, None, "nothing"),
-            (6_000, true, false, None, "EXEC$1 true"),
-            (4_000, false, false, None, "EXEC$1 true"),
-            (4_000, true, false, Some(&post), "EXEC$1 true"),
+        for (at, addressed, target, want) in [
+            (79_000, false, None, "nothing"),
+            (79_000, true, None, "nothing"),
+            (86_000, false, None, "EXEC$1 true"),
+            (106_000, true, None, "EXEC$1 true"),
+            (79_000, false, Some(&post), "EXEC$1 true"),
         ] {
             let (speaker, place, at) = (&speaker, &place, Timestamp(at));
             let text = "yes";
-            let said = Said { speaker, place, text, addressed, reaction: false, target, at, late };
+            let said = Said { speaker, place, text, addressed, reaction: false, target, at };
             let questions = [asked.clone()];
-            assert_eq!(shown(&read(&said, &questions)), want, "{at:?} {late} {target:?}");
+            assert_eq!(shown(&read(&said, &questions)), want, "{at:?} {target:?}");
         }
     }
 }

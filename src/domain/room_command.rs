@@ -101,14 +101,14 @@ impl RoomCommand {
                     .to_owned()
             }
             (Builtin::Leave, None) => return None,
-            (_, Some(room)) if room == management.as_str() => {
+            _ if !managed => {
+                format!("`{name}` is for the management room: it is about other rooms.")
+            }
+            (Builtin::Leave, Some(room)) if room == management.as_str() => {
                 "that is the management room: I do not leave it.".to_owned()
             }
             (_, Some(room)) if !is_room(room) => {
                 "a room is written `#name:server` or `!id`.".to_owned()
-            }
-            _ if !managed => {
-                format!("`{name}` is for the management room: it is about other rooms.")
             }
             _ => return None,
         };

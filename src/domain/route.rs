@@ -29,8 +29,6 @@ pub struct View<'a> {
     pub open_executions: usize,
     /// When it was said.
     pub at: Timestamp,
-    /// Whether it came late.
-    pub late: bool,
     /// Whether a list of room ids and names has this room.
     pub listed: &'a (dyn Fn(&[String], &RoomId) -> bool + Sync),
     /// The management room, if there is one.
@@ -98,7 +96,6 @@ pub fn message(message: &Message, view: &View) -> Decision {
         reaction: false,
         target: message.reply_to.as_ref(),
         at: view.at,
-        late: view.late,
     };
     let reading = conversation::read(&said, view.questions);
     if message.speaker.trust == Trust::Nothing && (said.addressed || reading != Reading::Nothing) {
@@ -114,7 +111,10 @@ pub fn message(message: &Message, view: &View) -> Decision {
     let to = message.reply_to.as_ref();
     let replies = to.is_some()
         && matches!(&reading, Reading::Answers(q, _) if to == q.post.as_ref() || to == Some(&q.origin));
-    if reading != Reading::Nothing && (replies || !matches_alias(view, text)) {
+    let chosen = matches!(&reading, Reading::Answers(q, _) if conversation::plain_word(q));
+    let command_of_ours = room_command::parse(text).is_some() && !chosen;
+    let commands = command_of_ours || matches_alias(view, text);
+    if reading != Reading::Nothing && (replies || !commands) {
         return answered(&reading, view, &said);
     }
     if let Some(word) = help_word(text) {
@@ -134,14 +134,13 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         reaction: true,
         target: Some(&reaction.target),
         at: view.at,
-        late: view.late,
     };
     answered(&conversation::read(&said, view.questions), view, &said)
 }
 
 fn matches_alias(view: &View, text: &str) -> bool {
     let found = !matches!(view.catalog.index.lookup(text), Found::None { .. });
-    found || help_word(text).is_some() || room_command::parse(text).is_some()
+    found || help_word(text).is_some()
 }
 
 fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
@@ -411,9 +410,9 @@ mod tests {
 
     fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) -> View<'a> {
         let listed = &|list: &[String], room: &RoomId| list.iter().any(|id| id == room.as_str());
-        let (at, late) = (Timestamp(0), false);
+        let at = Timestamp(0);
         let (prefix, open_executions, management) = ("!", open, None);
-        View { catalog, questions, prefix, open_executions, at, late, listed, management }
+        View { catalog, questions, prefix, open_executions, at, listed, management }
     }
 
     #[test]

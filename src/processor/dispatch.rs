@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::builtin::Builtin;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
     EffectResolved, Ending, Event, ExecutionFinished, ExecutionStarted, Failure, Handler,
@@ -11,7 +12,7 @@ use crate::domain::event::{
     TriggerRouted, Verdict, Versions, Wants,
 };
 use crate::domain::execution::{Execution, timer_result};
-use crate::domain::id::{EventId, MessageId, PostId, StreamName, Version};
+use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
@@ -152,7 +153,6 @@ impl Kernel {
             prefix: &settings.prefix,
             open_executions: self.agenda(|agenda| agenda.open_executions()),
             at: trigger.at,
-            late: trigger.late,
             listed: &|list, room| self.listed(list, room),
             management: management.as_ref(),
         };
@@ -182,7 +182,7 @@ impl Kernel {
             }
             Act::BuiltIn { builtin, args } => {
                 let writes = self.start(recorded, origin, builtin.handler(), args).await?;
-                let id = self.store.key().execution(stream, builtin.name(), 0);
+                let id = self.execution_id(stream, &builtin.handler());
                 Ok(Routed { considered, verdict: Verdict::Started(id), reason, writes })
             }
             Act::Run { alias, args } => {
@@ -192,8 +192,8 @@ impl Kernel {
                     file: alias.file.clone(),
                     alias: alias.name.clone(),
                 };
+                let id = self.execution_id(stream, &handler);
                 let writes = self.start(recorded, origin, handler, args).await?;
-                let id = self.store.key().execution(stream, &alias.name, 0);
                 Ok(Routed { considered, verdict: Verdict::Started(id), reason, writes })
             }
         }
@@ -215,6 +215,11 @@ impl Kernel {
         (id, vec![queued(&origin.meta(recorded), message)])
     }
 
+    /// The id of the execution that a trigger starts.
+    pub(super) fn execution_id(&self, trigger: &StreamName, handler: &Handler) -> ExecutionId {
+        self.store.key().execution(trigger, &Builtin::cause(handler), 0)
+    }
+
     /// Starts an execution and runs its first slice.
     async fn start(
         &self,
@@ -223,7 +228,7 @@ impl Kernel {
         handler: Handler,
         args: Value,
     ) -> Result<Vec<Write>, Error> {
-        let id = self.store.key().execution(&recorded.id.stream, &handler.alias, 0);
+        let id = self.execution_id(&recorded.id.stream, &handler);
         let started = ExecutionStarted {
             trigger: recorded.id.clone(),
             handler,

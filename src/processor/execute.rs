@@ -32,7 +32,12 @@ impl Kernel {
             match self.append(batch).await? {
                 Tried::Done => return Ok(()),
                 Tried::Moved => {}
-                Tried::TooMuch(why) => return self.give_up(&execution, why).await,
+                Tried::TooMuch(why) => {
+                    return match Builtin::of(&execution.started.handler) {
+                        Some(Builtin::CatchUp) => self.skip_held(&execution, &why).await,
+                        _ => self.give_up(&execution, why).await,
+                    };
+                }
             }
         }
         // It is still ready, and is tried again from the agenda.
@@ -41,7 +46,7 @@ impl Kernel {
     }
 
     /// Ends an execution whose slice does not fit into the log.
-    async fn give_up(&self, execution: &Execution, why: String) -> Result<(), Error> {
+    pub(super) async fn give_up(&self, execution: &Execution, why: String) -> Result<(), Error> {
         let mut sheet = Sheet::new(self, execution);
         sheet.fail("limit", format!("what it did does not fit into the log: {why}"));
         let prepared = sheet.finish();

@@ -135,13 +135,13 @@ impl Ear {
                 let names = kernel.names.read().expect("nobody panics with them").clone();
                 let names = Names { prefix: kernel.settings().prefix.clone(), names };
                 message.command = address(&message.text, &names, message.place.direct);
-                message.command.is_some() || self.may_answer(message, trigger.at, trigger.late)?
+                message.command.is_some() || self.may_answer(message, trigger.at)?
             }
         };
         Ok(wanted.then_some(trigger))
     }
 
-    fn may_answer(&self, message: &Message, at: Timestamp, late: bool) -> Result<bool, ReadError> {
+    fn may_answer(&self, message: &Message, at: Timestamp) -> Result<bool, ReadError> {
         if message.edits.is_some() || !self.kernel.agenda(|agenda| agenda.asks()) {
             return Ok(false);
         }
@@ -155,7 +155,6 @@ impl Ear {
             reaction: false,
             target: message.reply_to.as_ref(),
             at,
-            late,
         };
         Ok(conversation::read(&said, &questions) != Reading::Nothing)
     }

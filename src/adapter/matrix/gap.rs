@@ -16,6 +16,7 @@
 //! answered: so a hole in a room with far homeservers is looked at again later (see `looks.rs`).
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use matrix_sdk::Room;
 use matrix_sdk::room::MessagesOptions;
@@ -45,6 +46,8 @@ pub const GAP_HORIZON_MS: i64 = 60 * 60 * 1000;
 pub const SHORT_TIMELINE_EVENTS: usize = 50;
 /// Tries for one page that a homeserver which does answer does not give.
 const GAP_ATTEMPTS_MAX: u32 = 8;
+/// Longest walk through one room: the others wait for it.
+pub const WALK_MS_MAX: u64 = 3 * 60_000;
 
 /// What is known of a hole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,7 +233,11 @@ async fn walk<'a>(
 ) -> Result<(Walk<'a>, Next), SyncError> {
     let mut walk = Walk::new(user, hole.clone());
     let mut from = hole.from.clone();
+    let began = Instant::now();
     loop {
+        if began.elapsed() > Duration::from_millis(WALK_MS_MAX) {
+            return Ok((walk, Next::GivenUp("it took too long".into())));
+        }
         let (page, end) = match page(room, &from, pulse).await? {
             Ok(page) => page,
             Err(reason) => return Ok((walk, Next::GivenUp(reason))),

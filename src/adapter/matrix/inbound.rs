@@ -44,6 +44,9 @@ pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
     let what = match seen.text("type") {
         "m.room.message" => message(&seen.event["content"], speaker, facts, post)?,
         "m.reaction" => reaction(&seen.event["content"], speaker, facts, post)?,
+        "m.room.encrypted" if seen.origin != Origin::Undecryptable || !facts.place.encrypted => {
+            return None;
+        }
         "m.room.encrypted" if may_be_for_us(&seen.event["content"]) => {
             let place = place(&seen.event["content"], facts);
             What::Undecryptable(Undecryptable { place, speaker, post: PostId(post.to_owned()) })

@@ -104,6 +104,8 @@ impl Matrix {
         let mut request = Request::new();
         request.since = Some(since.to_owned());
         request.filter = Some(filter(false));
+        // As the SDK asks: what changed without an event in the timeline is told, and then is for the SDK.
+        request.use_state_after = true;
         request.timeout = Some(Duration::from_millis(wait_ms));
         let limit = Duration::from_millis(REQUEST_MS_MAX + wait_ms);
         let asking = self.client.send(request).with_request_config(request_config().timeout(limit));

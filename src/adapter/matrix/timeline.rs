@@ -62,9 +62,12 @@ impl Seen {
     }
 
     /// Whether this is the moment that `user` came into the room; a new name or picture of theirs is not.
+    ///
+    /// What was encrypted is no state, whatever it says inside: any member could write it.
     pub fn is_join_of(&self, user: &str) -> bool {
         let was = &self.event["unsigned"]["prev_content"]["membership"];
-        self.text("type") == "m.room.member"
+        self.origin == Origin::Plain
+            && self.text("type") == "m.room.member"
             && self.text("state_key") == user
             && self.event["content"]["membership"] == "join"
             && was != "join"
@@ -152,6 +155,16 @@ pub(super) mod tests {
             let events = timeline.chars().map(event).collect();
             let got = marks(&after_join(events, "@bot:hs", followed));
             assert_eq!(got, want, "{timeline:?} followed={followed}");
+        }
+    }
+
+    #[test]
+    fn nobody_can_write_our_join() {
+        for origin in [Origin::SignedDevice, Origin::OtherDevice, Origin::Mismatched] {
+            let forged = Seen { origin, ..event('j') };
+            assert!(!forged.is_join_of("@bot:hs"), "{origin:?}");
+            let events = vec![event('1'), forged, event('2')];
+            assert_eq!(marks(&after_join(events, "@bot:hs", true)), "1j2", "{origin:?}");
         }
     }
 

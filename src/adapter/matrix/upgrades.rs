@@ -127,6 +127,7 @@ impl Matrix {
             let via = self.via(old, to).await;
             in_time(self.client.join_room_by_id_or_alias(<&RoomOrAliasId>::from(to), &via)).await?;
             self.came_for(to);
+            self.is_back(to);
         }
         let request = Request::new(to.to_owned(), StateEventType::RoomCreate, String::new());
         let create = self.client.send(request).await.map_err(|error| Trouble::from(&error))?;

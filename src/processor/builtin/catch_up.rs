@@ -38,7 +38,7 @@ impl Kernel {
             }
             None => {
                 let stream = &recorded.id.stream;
-                let id = self.store.key().execution(stream, Builtin::CatchUp.name(), 0);
+                let id = self.execution_id(stream, &Builtin::CatchUp.handler());
                 (id, Expected::NoStream, self.begin_gathering(recorded, origin, &held, &meta))
             }
         };
@@ -128,6 +128,30 @@ impl Kernel {
             }
         }
         Ok(sheet.finish())
+    }
+
+    /// Leaves out the wanted command whose first step does not fit into the log, and says so; the others go on.
+    pub(in crate::processor) async fn skip_held(
+        &self,
+        execution: &Execution,
+        why: &str,
+    ) -> Result<(), Error> {
+        let Next::Run(path, held) = catch_up::next(execution, self.clock.now()) else {
+            return self.give_up(execution, why.to_owned()).await;
+        };
+        let mut sheet = Sheet::new(self, execution);
+        let text =
+            format!("“{}”: that leads to more than I can record ({why}).", held.shown_command());
+        answer(&mut sheet, execution, &path, &text);
+        sheet.event(noted(path, RUN, held.args(), json!({ "refused": why })));
+        sheet.event(ExecutionYielded {});
+        let prepared = sheet.finish();
+        let expected = Expected::Exact(execution.version);
+        let mut batch =
+            vec![write(StreamName::execution(&execution.id), expected, prepared.events)];
+        batch.extend(prepared.others);
+        self.append(batch).await?;
+        Ok(())
     }
 
     /// Decides anew on a command that is wanted, and what became of it in words.

@@ -71,8 +71,7 @@ impl Kernel {
                 (open.id, Expected::Exact(open.version), vec![NewEvent::with(&meta, step)])
             }
             None => {
-                let name = Builtin::Unreadable.name();
-                let id = self.store.key().execution(&recorded.id.stream, name, 0);
+                let id = self.execution_id(&recorded.id.stream, &Builtin::Unreadable.handler());
                 routed.verdict = Verdict::Started(id.clone());
                 (id, Expected::NoStream, self.begin_sealed(recorded, &origin, &post, &meta))
             }
