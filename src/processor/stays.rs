@@ -189,7 +189,7 @@ impl Kernel {
     }
 
     /// The last event of a stream, and the version and expectation of the next.
-    fn after_last(
+    pub(super) fn after_last(
         &self,
         stream: &StreamName,
     ) -> Result<(Option<Recorded>, (Version, Expected)), ReadError> {
