@@ -73,8 +73,9 @@ impl Matrix {
         let id = match wanted.as_str().starts_with('#') {
             false => wanted.clone(),
             true => self
-                .resolve(wanted.as_str())
+                .look_up(wanted.as_str())
                 .await
+                .map_err(|why| failed(&why))?
                 .ok_or_else(|| never("nobody knows a room of that name"))?,
         };
         if self.management_today().as_ref() == Some(&id) {
