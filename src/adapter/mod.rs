@@ -248,8 +248,15 @@ pub enum RoomAnswer {
         /// The first of them by name.
         rooms: Vec<RoomInfo>,
     },
-    /// The room that the bot is in now, or no longer.
+    /// The room that the bot is in now.
     Room(RoomInfo),
+    /// The room that the bot is in no longer.
+    Left {
+        /// The room.
+        room: RoomInfo,
+        /// Whether it went just now; it may have been out before.
+        now: bool,
+    },
     /// Whether they are.
     Manages(bool),
 }

@@ -1,6 +1,6 @@
 //! SIGHUP: configuration and scripts are read again while the bot runs; what cannot be used stays as it was, and people are told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::adapter::matrix::{Matrix, MatrixSettings};
@@ -100,13 +100,32 @@ pub(super) async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Con
     let names: BTreeSet<&String> =
         config.rooms_exec.iter().chain(of_scripts).filter(|name| name.starts_with('#')).collect();
     for name in names {
-        match matrix.resolve(name).await {
-            Some(room) => {
-                let mut rooms = kernel.rooms.write().expect("nobody panics with them");
-                rooms.insert(name.clone(), room);
-            }
-            None => tracing::warn!(name, "no room has this name: it counts as no room"),
+        let answer = matrix.resolve(name).await;
+        learn(&mut kernel.rooms.write().expect("nobody panics with them"), name, answer);
+    }
+}
+
+/// Takes in what the homeserver says of a name; without an answer it stands for the room that it stood for.
+fn learn(rooms: &mut BTreeMap<String, RoomId>, name: &str, answer: Result<Option<RoomId>, String>) {
+    match answer {
+        Ok(Some(room)) => {
+            rooms.insert(name.to_owned(), room);
         }
+        Ok(None) => {
+            rooms.remove(name);
+            tracing::warn!(name, "no room has this name: it counts as no room");
+        }
+        Err(reason) => match rooms.get(name) {
+            Some(room) => tracing::warn!(
+                name, reason, %room,
+                "nobody can say which room has this name: it stays the one that had it"
+            ),
+            None => tracing::warn!(
+                name,
+                reason,
+                "nobody can say which room has this name: it counts as no room"
+            ),
+        },
     }
 }
 
@@ -131,6 +150,25 @@ mod tests {
             ),
         ] {
             assert_eq!(summary(2, 3, &problems, &restart), want);
+        }
+    }
+
+    #[test]
+    fn a_name_goes_by_the_last_answer() {
+        let room = |room: &str| RoomId(room.into());
+        for (before, answer, after) in [
+            (None, Ok(Some("!new")), Some("!new")),
+            (Some("!old"), Ok(Some("!new")), Some("!new")),
+            (Some("!old"), Ok(None), None),
+            (None, Ok(None), None),
+            (Some("!old"), Err("unreachable"), Some("!old")),
+            (None, Err("unreachable"), None),
+        ] {
+            let mut rooms: BTreeMap<String, RoomId> =
+                before.into_iter().map(|before| ("#ops:hs".to_owned(), room(before))).collect();
+            let told = answer.map(|answer| answer.map(room)).map_err(str::to_owned);
+            learn(&mut rooms, "#ops:hs", told);
+            assert_eq!(rooms.get("#ops:hs"), after.map(room).as_ref(), "{before:?} {answer:?}");
         }
     }
 

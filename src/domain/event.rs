@@ -9,8 +9,8 @@ use super::id::{EventId, ExecutionId, MessageId, PostId, ScriptHash, Timestamp, 
 use super::message::Doc;
 pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
 pub use super::room_event::{
-    Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomJoined, RoomLeft,
-    RoomUpgraded,
+    Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
+    RoomLeft, RoomUpgraded,
 };
 use super::trigger::{Place, Speaker, Trigger};
 
@@ -110,6 +110,7 @@ events! {
     RoomUpgraded "room_upgraded" 1 Sealed,
     InvitesDeclined "invites_declined" 1 Sealed,
     RoomJoined "room_joined" 1 Sealed,
+    RoomFollowed "room_followed" 1 Sealed,
     RoomLeft "room_left" 1 Sealed,
     TriggerRecorded "trigger_recorded" 2 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,

@@ -201,6 +201,7 @@ impl Execution {
             | Event::RoomUpgraded(_)
             | Event::InvitesDeclined(_)
             | Event::RoomJoined(_)
+            | Event::RoomFollowed(_)
             | Event::RoomLeft(_)
             | Event::TriggerRecorded(_)
             | Event::TriggerRouted(_)

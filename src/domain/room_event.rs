@@ -39,6 +39,17 @@ pub struct RoomJoined {
     pub by: UserId,
 }
 
+/// The bot came into a room because it replaces one that it is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomFollowed {
+    /// The room.
+    pub room: RoomId,
+    /// What the old one was called.
+    pub name: String,
+    /// The old one.
+    pub from: RoomId,
+}
+
 /// The bot is in a room no longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomLeft {

@@ -166,8 +166,12 @@ impl World {
             RoomAct::Leave(room) => (room, false),
         };
         let known = state.rooms.get_mut(room).ok_or("there is no such room")?;
-        *known = there;
-        Ok(RoomAnswer::Room(state.info(room)))
+        let was = std::mem::replace(known, there);
+        let info = state.info(room);
+        Ok(match there {
+            true => RoomAnswer::Room(info),
+            false => RoomAnswer::Left { room: info, now: was },
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -212,7 +212,7 @@ impl Intake for Ear {
 
     fn left(&self, left: Left) -> BoxFuture<'_, Result<(), IntakeError>> {
         Box::pin(async move {
-            self.kernel.went(left, &Meta::default()).await.map(|_| ()).map_err(failed)
+            self.kernel.went(left, &Meta::default(), false).await.map(|_| ()).map_err(failed)
         })
     }
 

@@ -1,13 +1,14 @@
 //! Takes nothing in while the disk is nearly full: that it pauses and that it goes on are recorded, and the owner is told.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Error, Kernel, write};
-use crate::domain::event::{Event, IntakePaused, IntakeResumed, NewEvent};
-use crate::domain::id::{StreamName, Version};
+use tokio::sync::Mutex;
+
+use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
+use crate::domain::event::{Event, IntakePaused, IntakeResumed, Meta, NewEvent};
+use crate::domain::id::{EventId, StreamName};
 use crate::store::space::{FREE_BYTES_MIN, RESUME_BYTES, Reserve, Room, Space};
-use crate::store::{Direction, Expected};
 
 /// How long a source waits until it asks again.
 pub const PAUSE: Duration = Duration::from_secs(10);
@@ -59,43 +60,57 @@ impl Guard {
             Some(Err(error)) => tracing::warn!(%error, "the reserve could not be kept"),
             Some(Ok(false)) | None => {}
         }
-        let free_bytes = room.free_bytes;
-        let what = step(self.paused(kernel)?, room);
-        match what {
-            Step::GoOn | Step::Wait => {}
-            Step::Pause => {
-                tracing::error!(free_bytes, "the disk is nearly full: nothing new is taken in");
-                self.record(kernel, IntakePaused { free_bytes }.into(), true).await?;
-                kernel.notify(&told(FREE_BYTES_MIN)).await?;
-            }
-            Step::Resume => {
-                tracing::warn!(
-                    free_bytes,
-                    "there is room on the disk: messages are taken in again"
-                );
-                self.record(kernel, IntakeResumed { free_bytes }.into(), false).await?;
-            }
-        }
-        Ok(matches!(what, Step::Pause | Step::Wait).then_some(PAUSE))
+        // Whoever reads and whoever looks for late keys may ask at once: the second hears what the first recorded.
+        let mut paused = self.paused.lock().await;
+        let closed = match paused.map(|paused| step(paused, room)) {
+            Some(Step::GoOn) => false,
+            Some(Step::Wait) => true,
+            Some(Step::Pause | Step::Resume) | None => self.settle(kernel, room).await?,
+        };
+        *paused = Some(closed);
+        Ok(closed.then_some(PAUSE))
     }
 
-    /// As the log says, at first: the bot may have been started anew meanwhile.
-    fn paused(&self, kernel: &Kernel) -> Result<bool, Error> {
-        let mut paused = self.paused.lock().expect("nobody panics with it");
-        if let Some(paused) = *paused {
-            return Ok(paused);
+    /// Records what follows from the free space and the log, the notice with it; gives whether the intake is closed.
+    async fn settle(&self, kernel: &Kernel, room: Room) -> Result<bool, Error> {
+        let (stream, free_bytes) = (StreamName::intake(), room.free_bytes);
+        for _ in 0..ATTEMPTS_MAX {
+            let (last, (version, expected)) = kernel.after_last(&stream)?;
+            let last = last.as_ref().and_then(|recorded| recorded.event());
+            let what = step(matches!(last, Some(Event::IntakePaused(_))), room);
+            let event: Event = match what {
+                Step::GoOn => return Ok(false),
+                Step::Wait => return Ok(true),
+                Step::Pause => IntakePaused { free_bytes }.into(),
+                Step::Resume => IntakeResumed { free_bytes }.into(),
+            };
+            let closed = what == Step::Pause;
+            let mut batch = vec![write(stream.clone(), expected, vec![NewEvent::bare(event)])];
+            if closed {
+                let cause = EventId { stream: stream.clone(), version };
+                let message = kernel.store.key().message(&cause.to_string(), "notice");
+                let meta = Meta { cause: Some(cause), ..Meta::default() };
+                batch.extend(kernel.notice(message, &meta, &told(FREE_BYTES_MIN))?);
+            }
+            match kernel.append(batch).await? {
+                Tried::Done if closed => {
+                    tracing::error!(free_bytes, "the disk is nearly full: nothing new is taken in");
+                }
+                Tried::Done => {
+                    tracing::warn!(
+                        free_bytes,
+                        "there is room on the disk: messages are taken in again"
+                    );
+                }
+                Tried::Moved => continue,
+                Tried::TooMuch(why) => {
+                    tracing::error!(why, free_bytes, closed, "it cannot be recorded");
+                }
+            }
+            return Ok(closed);
         }
-        let stream = StreamName::intake();
-        let last = kernel.store.read(&stream, Version::END, Direction::Backward, 1)?;
-        let last = last.first().and_then(|recorded| recorded.event());
-        Ok(*paused.insert(matches!(last, Some(Event::IntakePaused(_)))))
-    }
-
-    async fn record(&self, kernel: &Kernel, event: Event, paused: bool) -> Result<(), Error> {
-        let batch = vec![write(StreamName::intake(), Expected::Any, vec![NewEvent::bare(event)])];
-        kernel.store.append(batch).await?;
-        *self.paused.lock().expect("nobody panics with it") = Some(paused);
-        Ok(())
+        tracing::warn!("the log moved on every time that the free space was recorded");
+        Ok(room.free_bytes < FREE_BYTES_MIN)
     }
 }
 

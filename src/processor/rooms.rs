@@ -2,12 +2,12 @@
 //!
 //! A room is what the log says it became: configuration names it once, and holds for every room that followed it.
 
-use super::{Error, Kernel, Tried, sheet, write};
+use super::{ATTEMPTS_MAX, Error, Kernel, Tried, sheet, write};
 use crate::adapter::{Gap, Upgrade};
 use crate::domain::event::{
     Event, GapAbandoned, GapFilled, MessageQueued, Meta, NewEvent, RoomUpgraded,
 };
-use crate::domain::id::{DedupeKey, RoomId, StreamName, Version};
+use crate::domain::id::{DedupeKey, EventId, RoomId, StreamName, Version};
 use crate::domain::message::Doc;
 use crate::store::{Direction, Expected, ReadError, Write};
 
@@ -110,38 +110,51 @@ impl Kernel {
     /// # Errors
     /// [`Error`] if the log fails.
     pub(super) async fn upgrade(&self, upgrade: Upgrade, name: &str) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(batch) = self.upgraded(&upgrade, name)? else { return Ok(()) };
+            match self.append(batch).await? {
+                Tried::Done => return Ok(()),
+                Tried::Moved => {}
+                Tried::TooMuch(why) => {
+                    tracing::error!(why, "an upgrade cannot be recorded");
+                    return Ok(());
+                }
+            }
+        }
+        tracing::warn!("the log moved on every time that an upgrade was recorded");
+        Ok(())
+    }
+
+    /// What an upgrade comes to: itself, the stay in the new room and what is said; none if it is known.
+    fn upgraded(&self, upgrade: &Upgrade, name: &str) -> Result<Option<Vec<Write>>, ReadError> {
         let last = self.last_upgrade(&upgrade.room)?;
         let same = |last: &RoomUpgraded| last.to == upgrade.to && last.followed == upgrade.followed;
         if last.as_ref().is_some_and(|(last, _)| same(last)) {
-            return Ok(());
+            return Ok(None);
         }
-        let (expected, nth) = match &last {
-            Some((_, version)) => (Expected::Exact(*version), version.0 + 1),
-            None => (Expected::NoStream, 0),
+        let (expected, version) = match &last {
+            Some((_, version)) => (Expected::Exact(*version), version.next()),
+            None => (Expected::NoStream, Version::START),
         };
         let stream = self.upgrades(&upgrade.room);
-        let cause = format!("{stream}/{nth}");
+        let meta = about(&upgrade.room);
+        let Upgrade { room, to, followed, reason } = upgrade.clone();
+        let event = NewEvent::with(&meta, RoomUpgraded { room, to, followed, reason });
+        let mut writes = vec![write(stream.clone(), expected, vec![event])];
+        let id = EventId { stream, version };
+        let cause = id.to_string();
         let management = self.management_room()?;
         let of_management = management.as_ref() == Some(&upgrade.room);
-        let mut writes = vec![];
         if upgrade.followed {
-            let text = followed_here(&upgrade, name, of_management);
+            let text = followed_here(upgrade, name, of_management);
             writes.push(self.say(&cause, "here", &upgrade.to, name, &text));
+            writes.extend(self.followed(&upgrade.room, &upgrade.to, name, id)?);
         }
         if let Some(management) = management.filter(|_| !(of_management && upgrade.followed)) {
-            let text = told_owner(&upgrade, name);
+            let text = told_owner(upgrade, name);
             writes.push(self.say(&cause, "owner", &management, "management", &text));
         }
-        let meta = about(&upgrade.room);
-        let Upgrade { room, to, followed, reason } = upgrade;
-        let event = NewEvent::with(&meta, RoomUpgraded { room, to, followed, reason });
-        writes.insert(0, write(stream, expected, vec![event]));
-        match self.append(writes).await? {
-            Tried::Done => {}
-            Tried::Moved => tracing::warn!("an upgrade was recorded meanwhile"),
-            Tried::TooMuch(why) => tracing::error!(why, "an upgrade cannot be recorded"),
-        }
-        Ok(())
+        Ok(Some(writes))
     }
 
     fn say(&self, cause: &str, place: &str, room: &RoomId, name: &str, text: &str) -> Write {

@@ -7,8 +7,8 @@ use super::sheet::queued;
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::adapter::{Flood, Invite, Left, RoomInfo};
 use crate::domain::event::{
-    Departure, InviteDecided, InvitesDeclined, MessageQueued, Meta, NewEvent, Recorded, RoomJoined,
-    RoomLeft,
+    Departure, InviteDecided, InvitesDeclined, MessageQueued, Meta, NewEvent, Recorded,
+    RoomFollowed, RoomJoined, RoomLeft,
 };
 use crate::domain::id::{DedupeKey, EventId, RoomId, StreamName, UserId, Version};
 use crate::domain::message::Doc;
@@ -26,7 +26,7 @@ impl Kernel {
         }
         let room = invite.room.clone();
         let management = self.management_room()?;
-        self.once_in(&room, true, |stream, version, expected| {
+        self.once_in(&room, Some(true), |stream, version, expected| {
             let Invite { room, inviter, accepted, reason, name, encrypted, .. } = invite.clone();
             let place = Place {
                 network: "matrix".into(),
@@ -113,14 +113,15 @@ impl Kernel {
 
     /// Records that the bot is in a room no longer, and tells the owner.
     ///
-    /// `meta` says what led to it. Gives whether it is news.
-    pub(super) async fn went(&self, left: Left, meta: &Meta) -> Result<bool, Error> {
+    /// `meta` says what led to it. `now`: it went just now, so it was there, whatever the log says: it may have come with
+    /// another client. Gives whether it is news.
+    pub(super) async fn went(&self, left: Left, meta: &Meta, now: bool) -> Result<bool, Error> {
         let room = left.room.clone();
         let management = self.management_room()?;
         if management.as_ref() == Some(&room) {
             tracing::error!(how = ?left.how, "the bot is in its management room no longer");
         }
-        self.once_in(&room, false, |stream, version, expected| {
+        self.once_in(&room, (!now).then_some(false), |stream, version, expected| {
             let text = left_text(&left);
             let Left { room, name, how, by, words } = left.clone();
             let meta = Meta { actor: by.clone(), room: Some(room.clone()), ..meta.clone() };
@@ -143,7 +144,7 @@ impl Kernel {
     /// Records that the bot came into a room because somebody asked it to.
     pub(super) async fn came(&self, info: RoomInfo, by: UserId, meta: &Meta) -> Result<(), Error> {
         let room = info.room.clone();
-        self.once_in(&room, true, |stream, _, expected| {
+        self.once_in(&room, Some(true), |stream, _, expected| {
             let meta = Meta { actor: Some(by.clone()), room: Some(room.clone()), ..meta.clone() };
             let (room, name, by) = (room.clone(), info.name.clone(), by.clone());
             let event = NewEvent::with(&meta, RoomJoined { room, name, by });
@@ -158,17 +159,36 @@ impl Kernel {
         Ok(self.after_last(&self.stays(room))?.0)
     }
 
-    /// Appends what begins or ends a stay in a room, unless the log says already that it did; gives whether it did.
+    /// The write that begins a stay in a room which replaces another; none where the log says that the bot is there.
+    pub(super) fn followed(
+        &self,
+        from: &RoomId,
+        to: &RoomId,
+        name: &str,
+        cause: EventId,
+    ) -> Result<Option<Write>, ReadError> {
+        let stream = self.stays(to);
+        let (last, (_, expected)) = self.after_last(&stream)?;
+        if last.is_some_and(|last| last.kind != LEFT) {
+            return Ok(None);
+        }
+        let meta = Meta { cause: Some(cause), room: Some(to.clone()), ..Meta::default() };
+        let event = RoomFollowed { room: to.clone(), name: name.to_owned(), from: from.clone() };
+        Ok(Some(write(stream, expected, vec![NewEvent::with(&meta, event)])))
+    }
+
+    /// Appends what begins or ends a stay in a room, unless the log says already that the bot is `there` or not; gives
+    /// whether it did.
     async fn once_in(
         &self,
         room: &RoomId,
-        there: bool,
+        there: Option<bool>,
         batch: impl Fn(&StreamName, Version, Expected) -> Result<Vec<Write>, ReadError>,
     ) -> Result<bool, Error> {
         let stream = self.stays(room);
         for _ in 0..ATTEMPTS_MAX {
             let (last, (version, expected)) = self.after_last(&stream)?;
-            if last.is_some_and(|last| (last.kind != LEFT) == there) {
+            if last.is_some_and(|last| there == Some(last.kind != LEFT)) {
                 return Ok(false);
             }
             match self.append(batch(&stream, version, expected)?).await? {
@@ -189,7 +209,7 @@ impl Kernel {
     }
 
     /// The last event of a stream, and the version and expectation of the next.
-    fn after_last(
+    pub(super) fn after_last(
         &self,
         stream: &StreamName,
     ) -> Result<(Option<Recorded>, (Version, Expected)), ReadError> {

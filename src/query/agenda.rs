@@ -193,6 +193,7 @@ impl Agenda {
             | Event::EventGivenUp(_)
             | Event::InvitesDeclined(_)
             | Event::RoomJoined(_)
+            | Event::RoomFollowed(_)
             | Event::RoomLeft(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use beadle::adapter::{Chat, Incoming, Intake, Outgoing, SendError};
+use beadle::adapter::{Chat, Incoming, Intake, Outgoing, RoomAct, RoomAnswer, SendError};
 use beadle::domain::event::{MessageQueued, Meta, NewEvent};
 use beadle::domain::id::{MessageId, PostId, RoomId, StreamName};
 use beadle::domain::message::Doc;
@@ -43,6 +43,10 @@ impl Chat for Moody {
             self.outgoing.lock().expect("nobody panics with them").push(outgoing.clone());
             Ok(self.world.take(outgoing))
         })
+    }
+
+    fn rooms<'a>(&'a self, act: &'a RoomAct) -> BoxFuture<'a, Result<RoomAnswer, SendError>> {
+        self.world.rooms(act)
     }
 
     fn typing<'a>(&'a self, _: &'a RoomId, _: bool) -> BoxFuture<'a, ()> {

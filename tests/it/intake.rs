@@ -11,6 +11,7 @@ use beadle::processor::pause::{Guard, PAUSE};
 use beadle::store::space::{FREE_BYTES_MIN, RESUME_BYTES, Room, Space};
 
 use crate::desk::Desk;
+use crate::store_world::everything;
 
 const ASKS: &str = r#"alias("stop", || { if confirm("Sure?") { reply("stopped"); } });"#;
 
@@ -145,5 +146,23 @@ async fn nothing_is_taken_in_while_the_disk_is_nearly_full() {
     }
     desk.settle().await.expect("the log works");
     let said = desk.said();
-    assert!(matches!(&said[..], [told] if told.starts_with("#boss: The disk")), "{said:?}");
+    let each = said.iter().all(|told| told.starts_with("#boss: The disk"));
+    assert!(each && said.len() == 2, "each pause is told, though the words are the same: {said:?}");
+}
+
+#[tokio::test]
+async fn a_pause_is_recorded_once_and_never_without_its_notice() {
+    let desk = Desk::new("");
+    let disk = Arc::new(Disk(AtomicU64::new(FREE_BYTES_MIN - 1)));
+    let ear = || Ear::new(desk.kernel.clone()).guarded(Guard::new(disk.clone(), None));
+    // Two guards know nothing of each other: only the log can say that one of them was first.
+    let (one, other) = (ear(), ear());
+    let asked = tokio::join!(one.closed(), one.closed(), other.closed(), other.closed());
+    for closed in [asked.0, asked.1, asked.2, asked.3] {
+        assert_eq!(closed.expect("the log works"), Some(PAUSE));
+    }
+    assert_eq!(desk.kinds(None)[1..], ["intake_paused", "message_queued"]);
+    let records = everything(desk.kernel.store.as_ref());
+    let said = records[2].cause.as_ref().map(ToString::to_string);
+    assert_eq!(said, Some(records[1].id.to_string()), "the notice is that of this pause");
 }

@@ -1,6 +1,6 @@
 //! How the bot comes into rooms and goes: recorded once, said once, told to its owner once.
 
-use beadle::adapter::{Flood, Intake, Invite, Left};
+use beadle::adapter::{Flood, Intake, Invite, Left, Upgrade};
 use beadle::domain::event::Departure;
 use beadle::domain::id::{PostId, RoomId, Timestamp, UserId};
 
@@ -43,6 +43,63 @@ async fn a_stay_is_recorded_and_introduced_once() {
         assert_eq!(desk.count("invite_decided"), accepted, "{told}");
     }
     assert_eq!(desk.count("room_left"), 2);
+}
+
+fn upgrade(room: &str, to: &str, followed: bool) -> Upgrade {
+    let (room, to) = (RoomId(room.into()), RoomId(to.into()));
+    Upgrade { room, to, followed, reason: "because".into() }
+}
+
+#[tokio::test]
+async fn a_followed_upgrade_begins_a_stay() {
+    let desk = Desk::new("");
+    desk.ear.invite(invite("!known", true, None)).await.expect("the log works");
+    desk.ear.left(left("!again", Departure::Kicked)).await.expect("the log works");
+    for (to, followed, begun) in [
+        ("!not", false, 0),
+        ("!new", true, 1),
+        ("!new", true, 1),
+        ("!known", true, 1),
+        ("!again", true, 2),
+    ] {
+        desk.ear.upgrade(upgrade("!old", to, followed), "ops").await.expect("the log works");
+        assert_eq!(desk.count("room_followed"), begun, "{to}");
+    }
+    desk.settle().await.expect("the log works");
+    desk.said();
+    for room in ["!new", "!known", "!again"] {
+        desk.ear.left(left(room, Departure::Kicked)).await.expect("the log works");
+        desk.settle().await.expect("the log works");
+        let told = format!("#boss: I was removed from ops ({room}) by @eve:hs.");
+        assert_eq!(desk.said(), [told]);
+    }
+}
+
+#[tokio::test]
+async fn rooms_say_that_they_replaced_others() {
+    let desk = Desk::new("");
+    desk.says("ann", "#new", "hello");
+    desk.ear.upgrade(upgrade("#old", "#new", true), "ops").await.expect("the log works");
+    desk.settle().await.expect("the log works");
+    desk.said();
+    desk.hand_over(vec![desk.says("ann", "#boss", "!rooms")], None).await;
+    desk.settle().await.expect("the log works");
+    let said = desk.said();
+    assert!(said[0].contains("it replaced ops (#old)"), "{said:?}");
+}
+
+#[tokio::test]
+async fn leaving_is_answered_by_what_happened() {
+    let desk = Desk::new("");
+    desk.says("ann", "#ops", "hello");
+    // It came back with another client: the log knows nothing of it.
+    desk.ear.left(left("#ops", Departure::Asked)).await.expect("the log works");
+    for want in ["I left #ops.", "I cannot leave #ops: I am not in that room."] {
+        desk.hand_over(vec![desk.says("ann", "#boss", "!leave #ops")], None).await;
+        desk.settle().await.expect("the log works");
+        assert_eq!(desk.said(), [format!("#boss: {want}")]);
+        assert_eq!(desk.count("room_left"), 2, "as often as it went");
+    }
 }
 
 #[tokio::test]

@@ -256,11 +256,21 @@ impl Matrix {
         UserId(self.user.to_string())
     }
 
-    /// The room that a name such as `#ops:example.org` stands for, as the homeserver says.
-    pub async fn resolve(&self, name: &str) -> Option<RoomId> {
-        let alias = <&RoomAliasId>::try_from(name).ok()?;
-        let resolved = self.client.resolve_room_alias(alias).await.ok()?;
-        Some(RoomId(resolved.room_id.to_string()))
+    /// The room that a name such as `#ops:example.org` stands for, as the homeserver says; none: no room has it.
+    ///
+    /// # Errors
+    /// In words, why nobody can say at the moment.
+    pub async fn resolve(&self, name: &str) -> Result<Option<RoomId>, String> {
+        self.look_up(name).await.map_err(|trouble| trouble.reason())
+    }
+
+    /// The same, for who knows what can be done about it.
+    pub(super) async fn look_up(&self, name: &str) -> Result<Option<RoomId>, Trouble> {
+        let Ok(alias) = <&RoomAliasId>::try_from(name) else { return Ok(None) };
+        match self.client.resolve_room_alias(alias).await {
+            Ok(resolved) => Ok(Some(RoomId(resolved.room_id.to_string()))),
+            Err(error) => no_such((&error).into()),
+        }
     }
 
     /// What is configured now.
@@ -342,9 +352,33 @@ async fn names(client: &Client, user: &OwnedUserId) -> Vec<String> {
     names
 }
 
+/// A homeserver's word that no room has a name is an answer; everything else that goes wrong is none.
+fn no_such(trouble: Trouble) -> Result<Option<RoomId>, Trouble> {
+    match trouble {
+        Trouble::Refused { code, .. } if code == "M_NOT_FOUND" => Ok(None),
+        trouble => Err(trouble),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_homeserver_says_that_a_name_is_nobodys() {
+        let refused = |code: &str| Trouble::Refused { code: code.into(), reason: "no".into() };
+        for (trouble, none) in [
+            (refused("M_NOT_FOUND"), true),
+            (refused("M_FORBIDDEN"), false),
+            (refused("M_UNRECOGNIZED"), false),
+            (Trouble::Limited(None), false),
+            (Trouble::Unreachable("no answer".into()), false),
+            (Trouble::Server("status 404, and not from a homeserver".into()), false),
+        ] {
+            let want = if none { Ok(None) } else { Err(trouble.clone()) };
+            assert_eq!(no_such(trouble), want);
+        }
+    }
 
     #[test]
     fn a_store_without_its_databases_is_none() {

@@ -107,7 +107,8 @@ impl Matrix {
     /// The room that a script named.
     async fn named(&self, name: &RoomId) -> Result<RoomId, SendError> {
         let reason = || format!("the homeserver knows no room `{name}`");
-        self.resolve(name.as_str()).await.ok_or_else(|| SendError::Never { reason: reason() })
+        let known = self.look_up(name.as_str()).await.map_err(|trouble| send_error(&trouble))?;
+        known.ok_or_else(|| SendError::Never { reason: reason() })
     }
 
     /// The room, if the bot can speak there.

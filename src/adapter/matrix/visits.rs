@@ -19,7 +19,7 @@ impl Matrix {
         match act {
             RoomAct::List => Ok(self.list().await),
             RoomAct::Join(room) => self.come_into(room).await.map(RoomAnswer::Room),
-            RoomAct::Leave(room) => self.go_out_of(room).await.map(RoomAnswer::Room),
+            RoomAct::Leave(room) => self.go_out_of(room).await,
             RoomAct::Manages(user) => match <&MatrixUserId>::try_from(user.as_str()) {
                 Ok(user) => {
                     self.manages(user).await.map(RoomAnswer::Manages).map_err(|why| failed(&why))
@@ -69,12 +69,13 @@ impl Matrix {
     }
 
     /// Leaves a room; one that was left before is left.
-    async fn go_out_of(&self, wanted: &RoomId) -> Result<RoomInfo, SendError> {
+    async fn go_out_of(&self, wanted: &RoomId) -> Result<RoomAnswer, SendError> {
         let id = match wanted.as_str().starts_with('#') {
             false => wanted.clone(),
             true => self
-                .resolve(wanted.as_str())
+                .look_up(wanted.as_str())
                 .await
+                .map_err(|why| failed(&why))?
                 .ok_or_else(|| never("nobody knows a room of that name"))?,
         };
         if self.management_today().as_ref() == Some(&id) {
@@ -87,9 +88,11 @@ impl Matrix {
             RoomState::Joined if !self.is_going(room.room_id()) => {
                 let info = info(&room).await;
                 self.depart(&room).await.map_err(|why| failed(&why))?;
-                Ok(info)
+                Ok(RoomAnswer::Left { room: info, now: true })
             }
-            RoomState::Joined | RoomState::Left => Ok(info(&room).await),
+            RoomState::Joined | RoomState::Left => {
+                Ok(RoomAnswer::Left { room: info(&room).await, now: false })
+            }
             RoomState::Invited | RoomState::Knocked | RoomState::Banned => {
                 Err(never("I am not in that room"))
             }

@@ -15,6 +15,7 @@ use crate::domain::id::{RoomId, UserId};
 use crate::domain::room_command::{self, Next};
 use crate::processor::action::ActionDone;
 use crate::processor::sheet::{Prepared, Sheet};
+use crate::processor::stays::called;
 use crate::processor::{Error, Kernel, meta_of};
 
 /// The path of the message that tells of it.
@@ -94,14 +95,15 @@ impl Kernel {
                 }
                 Ok(json!({ "total": total, "rooms": listed }))
             }
-            (RoomAct::Leave(_), RoomAnswer::Room(room)) => {
+            (_, RoomAnswer::Left { room, now }) => {
                 let value = named(&room);
                 let RoomInfo { room: id, name, .. } = room;
                 let (room, how, by) = (id.clone(), Departure::Asked, Some(by));
-                let left = self.went(Left { room, name, how, by, words: None }, &meta).await?;
+                let left = Left { room, name, how, by, words: None };
+                let left = self.went(left, &meta, now).await?;
                 // Done again after a kill, it may have been recorded the first time.
                 let last = self.standing(&id)?.and_then(|recorded| recorded.correlation);
-                match left || last == meta.correlation {
+                match now || left || last == meta.correlation {
                     true => Ok(value),
                     false => Err("I am not in that room".into()),
                 }
@@ -123,6 +125,9 @@ impl Kernel {
         Ok(match standing.as_ref().and_then(|recorded| recorded.event()) {
             Some(Event::InviteDecided(invite)) => format!("{} invited me", invite.inviter),
             Some(Event::RoomJoined(joined)) => format!("{} told me to come", joined.by),
+            Some(Event::RoomFollowed(followed)) => {
+                format!("it replaced {}", called(&followed.name, &followed.from))
+            }
             _ => "it is not recorded how I came here".into(),
         })
     }

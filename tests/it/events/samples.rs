@@ -84,6 +84,7 @@ fn rooms() -> Vec<Event> {
     vec![
         InvitesDeclined { count: 480, inviters, since: NOW }.into(),
         RoomJoined { room: room(), name: "ops".into(), by: ann() }.into(),
+        RoomFollowed { room: room(), name: "ops".into(), from: room() }.into(),
         left(Departure::Alone, None, None),
         left(Departure::Asked, Some("ann"), None),
         left(Departure::Kicked, Some("eve"), Some("too loud")),

@@ -165,6 +165,11 @@ impl Plain {
         alias
     }
 
+    /// Takes a name from its room.
+    pub fn unpublish(&self, alias: &str) {
+        self.call(Method::DELETE, &format!("/directory/room/{}", quoted(alias)), None);
+    }
+
     pub fn leave(&self, room: &str) {
         self.call(Method::POST, &format!("/rooms/{}/leave", quoted(room)), Some(&json!({})));
     }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use super::invites::managed;
 use super::scene::{Scene, answer};
-use crate::lab::{Chat, Plain};
+use crate::lab::{Bot, Chat, Lab, Plain, Room};
 
 /// How long the bot may take to stop in order.
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
@@ -17,6 +18,12 @@ const TOLD_WITHIN: Duration = Duration::from_secs(60);
 const LONG: &str = r#"//! Takes its time.
 action("long", #{ run: ["./long.sh"], output: "text", timeout: "200s", effect: "once" });
 alias("long", || { exec("long", #{}); reply("long-end"); });
+"#;
+
+/// An action, which may run in listed rooms only.
+const TOUCH: &str = r#"//! Runs an action.
+action("touch", #{ run: ["./touch.sh"], output: "text", effect: "read" });
+alias("touch {n}", |a, msg| reply(`done-${a.n}-${exec("touch")}`));
 "#;
 
 /// Ann and a bot with an action that says in the file `began` that it began.
@@ -154,4 +161,30 @@ fn a_hang_up_reloads_configuration_and_scripts() {
     hears(&mut scene, "These changes wait for a restart: paths.scripts.");
     scene.say("?more");
     hears(&mut scene, "more-of-it");
+}
+
+#[test]
+fn a_name_that_is_taken_from_a_room_counts_no_more_after_a_reload() {
+    let lab = Lab::shared();
+    let mut ann = lab.plain("ann");
+    let mut bot = Bot::new(lab, lab.plain("beadle"));
+    bot.script("touch.rhai", TOUCH);
+    bot.executable("touch.sh", "#!/bin/sh\necho touched\n");
+    let boss = managed(&mut ann, &mut bot);
+    let bot_id = bot.account.id.clone();
+    let room = ann.create_room(&Room { name: "ops", invite: &[&bot_id], ..Room::default() });
+    ann.sees_join(&room, &bot_id);
+    let alias = ann.publish(&room, "ops");
+    bot.configure(&[&ann.id], &[&alias]);
+    bot.configure_more("matrix", &format!("management_room = {boss:?}"));
+    bot.signal(Signal::SIGHUP);
+    ann.hears(&boss, &bot_id, "Reloaded: 2 scripts");
+    ann.say(&room, "!touch 1");
+    ann.hears(&room, &bot_id, "done-1-touched");
+    ann.unpublish(&alias);
+    bot.script("one-more.rhai", "//! More.\nalias(\"more\", || reply(\"more\"));\n");
+    bot.signal(Signal::SIGHUP);
+    ann.hears(&boss, &bot_id, "Reloaded: 3 scripts");
+    ann.say(&room, "!touch 2");
+    ann.hears(&room, &bot_id, "actions may not run in this room");
 }
