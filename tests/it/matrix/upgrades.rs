@@ -39,6 +39,7 @@ fn the_bot_follows_upgrades_and_waits_for_invitations() {
     assert!(!second.contains(':'), "{second} is no room of version 12");
     ann.sees_join(&second, &bot_id);
     ann.hears(&second, &bot_id, "This room replaces ops");
+    bot.records("room_followed", 1);
     ann.say(&second, "!touch 2");
     ann.hears(&second, &bot_id, "done-2-touched");
 
