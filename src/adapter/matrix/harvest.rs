@@ -72,6 +72,13 @@ impl Matrix {
             harvest.receipts.extend(triggers.last().and_then(Receipt::of));
             harvest.triggers.extend(triggers);
         }
+        for (id, update) in &response.rooms.left {
+            // What was said before the bot went is for it as ever, even if it cannot answer there.
+            let Some(room) = self.client.get_room(id) else { continue };
+            let said = update.timeline.events.iter().filter_map(Seen::read).collect();
+            let events = after_join(said, self.user.as_str(), since.is_some());
+            harvest.triggers.extend(self.triggers(&room, &events).await);
+        }
         self.note_invited(response.rooms.invited.keys());
         self.departures(response).await?;
         Ok(harvest)

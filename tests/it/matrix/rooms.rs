@@ -73,9 +73,12 @@ fn who_removes_the_bot_is_told_to_its_owner() {
     ann.remove(&bad, "ban", &bot_id, "");
     ann.hears(&boss, &bot_id, &format!("I was banned from bad ({bad}) by {ann_id}"));
     bot.kill9();
+    ann.say(&offline, "!echo 7");
     ann.remove(&offline, "kick", &bot_id, "");
     bot.start();
     ann.hears(&boss, &bot_id, &format!("I was removed from offline ({offline})"));
+    // What was said before is taken in all the same; that the answer finds no room is told.
+    ann.hears(&boss, &bot_id, "I could not say something in offline");
 
     ann.invite(&loud, &bot_id);
     ann.until(&loud, "the bot coming back", |events| {
