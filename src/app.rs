@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use self::desk::Desk;
 use self::reload::Reload;
 use self::tend::Tend;
 
@@ -28,6 +29,7 @@ use crate::store::space::{DiskOf, Reserve, Space};
 use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Options};
 
+pub mod desk;
 mod reload;
 mod tend;
 
@@ -234,7 +236,14 @@ pub async fn run(
     for problem in &problems {
         kernel.notify(&format!("A script is left out.\n{problem}")).await?;
     }
-    let socket = control::serve(store.clone(), &paths.data, stopping.clone())
+    let desk = Desk {
+        store: store.clone(),
+        clock: kernel.clock.clone(),
+        data: paths.data.clone(),
+        matrix: Some(matrix.clone()),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let socket = control::serve(Arc::new(desk), &paths.data, stopping.clone())
         .map_err(|source| RunError::Socket { path: control::path(&paths.data), source })?;
     let user = matrix.user_id();
     let mut first_sync = matrix.ready();

@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -12,8 +13,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::query::command::{Refusal, Request, answer};
-use crate::store::sled::SledStore;
+use crate::domain::id::UserId;
+use crate::query::command::{Gone, Refusal, Request, Sink};
 
 /// Longest request in bytes.
 pub const REQUEST_BYTES_MAX: u64 = 64 * 1024;
@@ -26,13 +27,53 @@ pub const CONNECTIONS_MAX: usize = 16;
 /// Most lines of an answer that wait for a slow reader.
 const LINES_WAITING_MAX: usize = 64;
 
+/// Shortest time between two lines that say how far a long answer is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Who answers requests, on a thread that may block.
+pub trait Answers: Send + Sync + 'static {
+    /// Answers one request of a user of this machine.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no answer.
+    fn answer(&self, by: &UserId, request: &Request, sink: &mut dyn Sink) -> Result<(), Refusal>;
+}
+
 /// One line of an answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
     Row(Value),
+    Progress { what: String, done: u64, total: u64 },
     End,
     Refused(Refusal),
+}
+
+/// Sends an answer through a connection.
+struct Wire {
+    rows: mpsc::Sender<Line>,
+    told: Option<Instant>,
+}
+
+impl Sink for Wire {
+    fn row(&mut self, row: Value) -> Result<(), Gone> {
+        self.rows.blocking_send(Line::Row(row)).map_err(|_| Gone)
+    }
+
+    fn progress(&mut self, what: &str, done: u64, total: u64) -> Result<(), Gone> {
+        if self.told.is_some_and(|told| told.elapsed() < PROGRESS_EVERY) {
+            return Ok(());
+        }
+        self.told = Some(Instant::now());
+        let line = Line::Progress { what: what.into(), done, total };
+        self.rows.blocking_send(line).map_err(|_| Gone)
+    }
+}
+
+/// How a user of this machine stands in the log: `cli:ann`.
+pub fn unix_user(uid: Uid) -> UserId {
+    let known = User::from_uid(uid).ok().flatten();
+    UserId(format!("cli:{}", known.map_or_else(|| uid.to_string(), |user| user.name)))
 }
 
 /// Where the socket of a data directory is.
@@ -50,7 +91,7 @@ pub fn remove(data: &Path) {
 /// # Errors
 /// What the system says if the socket cannot be made.
 pub fn serve(
-    store: Arc<SledStore>,
+    answers: Arc<dyn Answers>,
     data: &Path,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<JoinHandle<()>> {
@@ -71,9 +112,9 @@ pub fn serve(
                 continue;
             };
             let Ok(permit) = free.clone().acquire_owned().await else { return };
-            let store = store.clone();
+            let answers = answers.clone();
             tokio::spawn(async move {
-                if let Err(error) = serve_one(stream, store).await {
+                if let Err(error) = serve_one(stream, answers).await {
                     tracing::debug!(%error, "a control connection broke off");
                 }
                 drop(permit);
@@ -82,13 +123,14 @@ pub fn serve(
     }))
 }
 
-async fn serve_one(mut stream: UnixStream, store: Arc<SledStore>) -> std::io::Result<()> {
+async fn serve_one(mut stream: UnixStream, answers: Arc<dyn Answers>) -> std::io::Result<()> {
     let mine = nix::unistd::geteuid().as_raw();
     let peer = stream.peer_cred()?.uid();
     if peer != mine && peer != 0 {
         tracing::warn!(uid = peer, "a control connection of another user was refused");
         return Ok(());
     }
+    let by = unix_user(Uid::from_raw(peer));
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut reader = BufReader::new(read.take(REQUEST_BYTES_MAX));
@@ -98,9 +140,8 @@ async fn serve_one(mut stream: UnixStream, store: Arc<SledStore>) -> std::io::Re
         let end = match serde_json::from_str::<Request>(&line) {
             Err(why) => Line::Refused(Refusal::NotFound(format!("no such request: {why}"))),
             Ok(request) => {
-                // A reader that has gone away wants no more rows.
-                let mut emit = |row| drop(rows.blocking_send(Line::Row(row)));
-                let done = answer(&store, &request, &mut emit);
+                let mut wire = Wire { rows: rows.clone(), told: None };
+                let done = answers.answer(&by, &request, &mut wire);
                 done.map_or_else(Line::Refused, |()| Line::End)
             }
         };
@@ -121,7 +162,7 @@ async fn serve_one(mut stream: UnixStream, store: Arc<SledStore>) -> std::io::Re
 pub fn ask(
     data: &Path,
     request: &Request,
-    emit: &mut dyn FnMut(Value),
+    sink: &mut dyn Sink,
 ) -> std::io::Result<Option<Result<(), Refusal>>> {
     use std::io::{BufRead, BufReader, Write};
     let Ok(mut stream) = std::os::unix::net::UnixStream::connect(path(data)) else {
@@ -132,7 +173,16 @@ pub fn ask(
     stream.write_all(&line)?;
     for line in BufReader::new(stream).lines() {
         match serde_json::from_str(&line?)? {
-            Line::Row(row) => emit(row),
+            Line::Row(row) => {
+                if sink.row(row).is_err() {
+                    return Ok(Some(Err(Refusal::Gone)));
+                }
+            }
+            Line::Progress { what, done, total } => {
+                if sink.progress(&what, done, total).is_err() {
+                    return Ok(Some(Err(Refusal::Gone)));
+                }
+            }
             Line::End => return Ok(Some(Ok(()))),
             Line::Refused(why) => return Ok(Some(Err(why))),
         }

@@ -13,7 +13,7 @@ use super::{Context, Failure};
 use crate::adapter::matrix::{Finding, Level, MatrixSettings, check, private};
 use crate::control;
 use crate::domain::id::RoomId;
-use crate::query::command::{Refusal, Request, answer, report};
+use crate::query::command::{Refusal, Request, Rows, answer, report};
 use crate::script::load::load_folder;
 use crate::script::problem::Problem;
 use crate::store::space::{DiskOf, FREE_BYTES_MIN, Room, Space};
@@ -149,9 +149,8 @@ fn ask(data: &Path, request: Request, found: fn(&Value) -> Finding) -> Finding {
 }
 
 fn row(data: &Path, request: &Request) -> Result<Value, Finding> {
-    let mut last = Value::Null;
-    let mut emit = |row| last = row;
-    let answered = match control::ask(data, request, &mut emit) {
+    let mut rows = Rows::default();
+    let answered = match control::ask(data, request, &mut rows) {
         Ok(Some(answered)) => answered,
         Ok(None) if matches!(request, Request::LogVerify) => {
             let verified = verify(data, &crate::app::surroundings());
@@ -159,7 +158,7 @@ fn row(data: &Path, request: &Request) -> Result<Value, Finding> {
         }
         Ok(None) => {
             let (store, _) = crate::app::open_log(data).map_err(refused)?;
-            answer(&store, request, &mut emit)
+            answer(&store, request, &mut rows)
         }
         Err(error) => {
             let remedy = "the bot's process may have just ended: try again";
@@ -167,9 +166,10 @@ fn row(data: &Path, request: &Request) -> Result<Value, Finding> {
         }
     };
     match answered {
-        Ok(()) => Ok(last),
+        Ok(()) => Ok(rows.0.pop().unwrap_or_default()),
         Err(Refusal::Damaged(why)) => Err(damaged(why)),
-        Err(Refusal::NotFound(why) | Refusal::Unreadable(why)) => {
+        Err(Refusal::Gone) => Err(Finding::bad("log", "nobody reads the answer", "try again")),
+        Err(Refusal::NotFound(why) | Refusal::Unreadable(why) | Refusal::Invalid(why)) => {
             Err(Finding::bad("log", why, "restart the bot; it looks at its log when it starts"))
         }
     }

@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
+use super::ask::{ask, rows};
 use super::style::{out, plain, time};
 use super::{Context, Failure};
-use crate::control;
-use crate::query::command::{Refusal, Request, answer};
-use crate::store::OpenError;
+use crate::query::command::Request;
 
 /// What to show of the log.
 #[derive(Debug, clap::Subcommand)]
@@ -47,42 +46,6 @@ pub enum ExecutionCommand {
     },
 }
 
-/// Asks the running bot, or opens the log.
-fn ask(context: &Context, request: &Request) -> Result<Vec<Value>, Failure> {
-    let data = context.data()?;
-    let mut rows = vec![];
-    let missing = !data.join("log").is_dir();
-    if missing {
-        let what = format!("there is no log in {}", data.display());
-        return Err(Failure::new(1, what).hint("name the data directory with --data"));
-    }
-    let mut emit = |row| rows.push(row);
-    let answered = match control::ask(&data, request, &mut emit)? {
-        Some(answered) => answered,
-        None if matches!(request, Request::LogVerify) => {
-            // Read as it is: opening the log would already replay and cut.
-            let verified = crate::store::verify::verify(&data, &crate::app::surroundings())?;
-            emit(crate::query::command::report(&verified));
-            Ok(())
-        }
-        None => {
-            let (store, opened) = crate::app::open_log(&data).map_err(|error| match error {
-                OpenError::Locked { .. } => Failure::new(1, &error)
-                    .hint("the process that has it does not answer: `beadle chat` has no socket"),
-                error => error.into(),
-            })?;
-            crate::app::told(&opened);
-            answer(&store, request, &mut emit)
-        }
-    };
-    match answered {
-        Ok(()) => Ok(rows),
-        Err(Refusal::NotFound(what)) => Err(Failure::new(1, what)),
-        Err(Refusal::Damaged(what)) => Err(Failure::new(4, what)),
-        Err(Refusal::Unreadable(what)) => Err(Failure::new(1, what)),
-    }
-}
-
 /// Shows events.
 pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
     let request = match command {
@@ -90,7 +53,7 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
         LogCommand::Show { event } => Request::LogShow(event.clone()),
         LogCommand::Verify => Request::LogVerify,
     };
-    let rows = ask(context, &request)?;
+    let rows = rows(context, &request)?;
     match command {
         LogCommand::Verify => verified(context, &rows),
         _ if context.json() => {
@@ -157,7 +120,7 @@ pub fn executions(context: &Context, command: &ExecutionCommand) -> Result<u8, F
         ExecutionCommand::List { count } => Request::ExecutionList(*count),
         ExecutionCommand::Show { id } => Request::ExecutionShow(id.clone()),
     };
-    for row in ask(context, &request)? {
+    ask(context, &request, &mut |row| {
         match (context.json(), command) {
             (true, _) => out!("{row}"),
             (false, ExecutionCommand::List { .. }) => {
@@ -176,6 +139,7 @@ pub fn executions(context: &Context, command: &ExecutionCommand) -> Result<u8, F
                 out!("{}", serde_json::to_string_pretty(&row).unwrap_or_default());
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(0)
 }

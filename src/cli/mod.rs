@@ -11,12 +11,14 @@ use crate::config::{Config, ConfigError};
 use crate::store::OpenError;
 
 mod alias;
+mod ask;
 mod bench;
 mod chat;
 mod doctor;
 mod init;
 mod log;
 mod login;
+mod progress;
 mod run;
 mod script;
 mod style;

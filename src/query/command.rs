@@ -39,6 +39,35 @@ pub enum Refusal {
     Damaged(String),
     /// The log cannot be read.
     Unreadable(String),
+    /// The question makes no sense as it stands.
+    Invalid(String),
+    /// Nobody reads the answer any more.
+    Gone,
+}
+
+/// Nobody reads the answer any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+impl From<Gone> for Refusal {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+/// Where an answer goes.
+pub trait Sink {
+    /// One object of the answer.
+    ///
+    /// # Errors
+    /// [`Gone`] if nobody reads it: the answer ends.
+    fn row(&mut self, row: Value) -> Result<(), Gone>;
+
+    /// How far a long answer is: `done` of `total` things called `what`; a total of 0 is not known.
+    ///
+    /// # Errors
+    /// [`Gone`] if nobody reads it: the answer ends.
+    fn progress(&mut self, what: &str, done: u64, total: u64) -> Result<(), Gone>;
 }
 
 impl From<ReadError> for Refusal {
@@ -50,32 +79,43 @@ impl From<ReadError> for Refusal {
     }
 }
 
+/// Gathers the rows of a short answer.
+#[derive(Debug, Default)]
+pub struct Rows(pub Vec<Value>);
+
+impl Sink for Rows {
+    fn row(&mut self, row: Value) -> Result<(), Gone> {
+        self.0.push(row);
+        Ok(())
+    }
+
+    fn progress(&mut self, _: &str, _: u64, _: u64) -> Result<(), Gone> {
+        Ok(())
+    }
+}
+
 /// Answers a question, one JSON object after the other.
 ///
 /// # Errors
 /// [`Refusal`] if there is no answer.
-pub fn answer(
-    store: &SledStore,
-    request: &Request,
-    emit: &mut dyn FnMut(Value),
-) -> Result<(), Refusal> {
+pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Result<(), Refusal> {
     match request {
         Request::LogTail(count) => {
             let mut events = tail(store, *count)?;
             while let Some(recorded) = events.pop() {
-                emit(shown(&recorded));
+                sink.row(shown(&recorded))?;
             }
         }
-        Request::LogShow(id) => emit(shown(&find(store, id)?)),
-        Request::LogVerify => emit(verify(store)?),
-        Request::Unsent => emit(unsent(store)?),
+        Request::LogShow(id) => sink.row(shown(&find(store, id)?))?,
+        Request::LogVerify => sink.row(verify(store)?)?,
+        Request::Unsent => sink.row(unsent(store)?)?,
         Request::ExecutionList(max) => {
             for execution in executions::list(store, *max)? {
-                emit(executions::summary(&execution));
+                sink.row(executions::summary(&execution))?;
             }
         }
         Request::ExecutionShow(prefix) => match executions::find(store, prefix)? {
-            Ok(execution) => emit(executions::details(&execution)),
+            Ok(execution) => sink.row(executions::details(&execution))?,
             Err(0) => {
                 return Err(Refusal::NotFound(format!("no execution's id begins with `{prefix}`")));
             }

@@ -6,9 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use beadle::control::{CONNECTIONS_MAX, REQUEST_BYTES_MAX, ask, path, remove, serve};
+use beadle::control::{Answers, CONNECTIONS_MAX, REQUEST_BYTES_MAX, ask, path, remove, serve};
 use beadle::domain::event::{self, NewEvent};
-use beadle::query::command::{Refusal, Request};
+use beadle::domain::id::UserId;
+use beadle::query::command::{Refusal, Request, Rows, Sink, answer};
 use beadle::store::sled::SledStore;
 use beadle::store::{EventStore, Expected, Write as Batch};
 use serde_json::Value;
@@ -16,6 +17,15 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::store_world::{open, put, stream};
+
+/// Answers from a log alone.
+struct Of(Arc<SledStore>);
+
+impl Answers for Of {
+    fn answer(&self, _: &UserId, request: &Request, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        answer(&self.0, request, sink)
+    }
+}
 
 /// A log with a few events and one execution, and the socket on it.
 struct Served {
@@ -30,7 +40,7 @@ impl Served {
         let store = Arc::new(open(dir.path(), 1));
         fill(&store).await;
         let (stop, stopping) = watch::channel(false);
-        let work = serve(store, dir.path(), stopping).expect("the socket is made");
+        let work = serve(Arc::new(Of(store)), dir.path(), stopping).expect("the socket is made");
         Self { dir, stop, work }
     }
 
@@ -43,7 +53,7 @@ impl Served {
         self.stop.send_replace(true);
         self.work.await.expect("it ends well");
         let left = self.dir.path();
-        let none = ask(left, &Request::LogVerify, &mut |_| {}).expect("nobody breaks off");
+        let none = ask(left, &Request::LogVerify, &mut Rows::default()).expect("nobody breaks off");
         assert_eq!(none, None, "no bot is listening");
         remove(left);
         remove(left);
@@ -67,9 +77,9 @@ async fn fill(store: &SledStore) {
 async fn asked(data: &Path, request: Request) -> (Vec<Value>, Result<(), Refusal>) {
     let data = data.to_owned();
     let asking = tokio::task::spawn_blocking(move || {
-        let mut rows = vec![];
-        let answer = ask(&data, &request, &mut |row| rows.push(row)).expect("an answer");
-        (rows, answer.expect("the bot listens"))
+        let mut rows = Rows::default();
+        let answer = ask(&data, &request, &mut rows).expect("an answer");
+        (rows.0, answer.expect("the bot listens"))
     });
     asking.await.expect("the thread ends well")
 }

@@ -1,0 +1,112 @@
+//! Asking about the log: of the running bot through its socket, or of the log itself when no bot runs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::progress::Bar;
+use super::{Context, Failure};
+use crate::app::SystemClock;
+use crate::app::desk::Desk;
+use crate::control::{self, Answers};
+use crate::query::command::{Gone, Refusal, Request, Sink};
+use crate::store::OpenError;
+
+/// Takes the rows of an answer as they come, and shows how far a long one is.
+struct Shown<'a> {
+    take: &'a mut dyn FnMut(Value) -> Result<(), Failure>,
+    failed: Option<Failure>,
+    bar: Bar,
+}
+
+impl Sink for Shown<'_> {
+    fn row(&mut self, row: Value) -> Result<(), Gone> {
+        let taken = self.bar.aside(|| (self.take)(row));
+        taken.map_err(|failure| {
+            self.failed = Some(failure);
+            Gone
+        })
+    }
+
+    fn progress(&mut self, what: &str, done: u64, total: u64) -> Result<(), Gone> {
+        self.bar.step(what, done, total);
+        Ok(())
+    }
+}
+
+/// Asks, and hands out the rows of the answer as they come.
+///
+/// # Errors
+/// [`Failure`] if there is no log or no answer, or what `take` says.
+pub fn ask(
+    context: &Context,
+    request: &Request,
+    take: &mut dyn FnMut(Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let data = context.data()?;
+    if !data.join("log").is_dir() {
+        let what = format!("there is no log in {}", data.display());
+        return Err(Failure::new(1, what).hint("name the data directory with --data"));
+    }
+    let mut sink = Shown { take, failed: None, bar: Bar::new(context.global.quiet) };
+    let answered = match control::ask(&data, request, &mut sink)? {
+        Some(answered) => answered,
+        None => ask_log(context, &data, request, &mut sink)?,
+    };
+    sink.bar.end();
+    if let Some(failure) = sink.failed {
+        return Err(failure);
+    }
+    answered.map_err(|refusal| match refusal {
+        Refusal::Damaged(what) => Failure::new(4, what),
+        Refusal::NotFound(what) | Refusal::Unreadable(what) | Refusal::Invalid(what) => {
+            Failure::new(1, what)
+        }
+        Refusal::Gone => Failure::new(1, "nobody reads the answer any more"),
+    })
+}
+
+/// Asks, and gives all rows of the answer. For answers that are short.
+///
+/// # Errors
+/// As [`ask`].
+pub fn rows(context: &Context, request: &Request) -> Result<Vec<Value>, Failure> {
+    let mut rows = vec![];
+    ask(context, request, &mut |row| {
+        rows.push(row);
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// No bot runs: the log is opened for this one question.
+fn ask_log(
+    context: &Context,
+    data: &Path,
+    request: &Request,
+    sink: &mut dyn Sink,
+) -> Result<Result<(), Refusal>, Failure> {
+    if matches!(request, Request::LogVerify) {
+        // Read as it is: opening the log would already replay and cut.
+        let verified = crate::store::verify::verify(data, &crate::app::surroundings())?;
+        return Ok(sink.row(crate::query::command::report(&verified)).map_err(Refusal::from));
+    }
+    let (store, opened) = crate::app::open_log(data).map_err(|error| match error {
+        OpenError::Locked { .. } => Failure::new(1, &error)
+            .hint("the process that has it does not answer: `beadle chat` has no socket"),
+        error => error.into(),
+    })?;
+    crate::app::told(&opened);
+    let runtime = context.runtime()?;
+    let desk = Desk {
+        store: Arc::new(store),
+        clock: Arc::new(SystemClock),
+        data: data.to_owned(),
+        matrix: None,
+        runtime: runtime.handle().clone(),
+    };
+    let answered = desk.answer(&control::unix_user(nix::unistd::geteuid()), request, sink);
+    desk.store.close();
+    Ok(answered)
+}
