@@ -232,6 +232,49 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(found.into_iter().next())
     }
 
+    /// The positions of the events that have something in common, from a position on; at most `max`, and at most 4,096.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn positions(
+        &self,
+        by: &By,
+        from: Position,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Position>, ReadError> {
+        let mut found = Vec::new();
+        let mut from = from;
+        loop {
+            let page = self.read_all(from, direction, READ_EVENTS_MAX)?;
+            let Some(last) = page.last().map(|last| last.position) else { return Ok(found) };
+            let fitting = page.iter().filter(|event| by.holds(event));
+            found.extend(
+                fitting.map(|event| event.position).take(max.min(READ_EVENTS_MAX) - found.len()),
+            );
+            from = match direction {
+                Direction::Forward => last.next(),
+                Direction::Backward if last > Position::START => Position(last.0 - 1),
+                Direction::Backward => return Ok(found),
+            };
+            if found.len() >= max.min(READ_EVENTS_MAX) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The events at positions, in the order of the positions; those that are not there are left out.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn read_at(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
+        let mut events = Vec::with_capacity(positions.len());
+        for position in positions {
+            events.extend(self.read_all(*position, Direction::Forward, 1)?);
+        }
+        Ok(events)
+    }
+
     /// The last version of a stream.
     ///
     /// # Errors
@@ -291,6 +334,34 @@ pub struct Projection {
     pub checkpoint: Position,
     /// Its rows by key.
     pub rows: Vec<(String, Vec<u8>)>,
+}
+
+/// What events can have in common, and are found by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum By {
+    /// Who did it.
+    Actor(Pseudonym),
+    /// Where.
+    Room(Pseudonym),
+    /// On which network.
+    Network(Pseudonym),
+    /// The stream of the trigger that everything began with.
+    Correlation(StreamName),
+    /// The stored type.
+    Kind(String),
+}
+
+impl By {
+    /// Whether an event has it.
+    pub fn holds(&self, event: &Recorded) -> bool {
+        match self {
+            Self::Actor(actor) => event.actor.as_ref() == Some(actor),
+            Self::Room(room) => event.room.as_ref() == Some(room),
+            Self::Network(network) => event.network.as_ref() == Some(network),
+            Self::Correlation(stream) => event.correlation.as_ref() == Some(stream),
+            Self::Kind(kind) => event.kind == *kind,
+        }
+    }
 }
 
 /// Somebody or something that stands in the log under a pseudonym.
