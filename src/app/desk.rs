@@ -9,6 +9,9 @@ use crate::adapter::matrix::Matrix;
 use crate::control::Answers;
 use crate::domain::id::UserId;
 use crate::query::command::{self, Refusal, Request, Sink};
+use crate::query::follow::Followers;
+use crate::query::when::Here;
+use crate::query::{question, report, stats};
 use crate::store::Clock;
 use crate::store::sled::SledStore;
 
@@ -24,10 +27,27 @@ pub struct Desk {
     pub matrix: Option<Arc<Matrix>>,
     /// Where waiting is done: an answer itself runs on a thread that may block.
     pub runtime: Handle,
+    /// Who follows the log.
+    pub followers: Followers,
+}
+
+impl Desk {
+    /// Now, and the zone of this machine.
+    fn here(&self) -> Here {
+        Here { now: self.clock.now(), zone: jiff::tz::TimeZone::system() }
+    }
 }
 
 impl Answers for Desk {
     fn answer(&self, _by: &UserId, request: &Request, sink: &mut dyn Sink) -> Result<(), Refusal> {
-        command::answer(&self.store, request, sink)
+        let store = self.store.as_ref();
+        match request {
+            Request::LogQuery(ask) => question::answer(store, ask, &self.followers, sink),
+            Request::LogReport(filter, per) => {
+                report::report(store, filter, *per, &self.here(), sink)
+            }
+            Request::LogStats => stats::stats(store, &self.data, &self.here(), sink),
+            request => command::answer(store, request, sink),
+        }
     }
 }

@@ -1,17 +1,20 @@
 //! Asking about the log: of the running bot through its socket, or of the log itself when no bot runs.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use super::follow::without_waiting;
 use super::progress::Bar;
 use super::{Context, Failure};
 use crate::app::SystemClock;
 use crate::app::desk::Desk;
 use crate::control::{self, Answers};
 use crate::query::command::{Gone, Refusal, Request, Sink};
-use crate::store::OpenError;
+use crate::query::question::Ask;
+use crate::store::sled::SledStore;
+use crate::store::{OpenError, Opened};
 
 /// Takes the rows of an answer as they come, and shows how far a long one is.
 struct Shown<'a> {
@@ -58,13 +61,40 @@ pub fn ask(
     if let Some(failure) = sink.failed {
         return Err(failure);
     }
-    answered.map_err(|refusal| match refusal {
+    answered.map_err(refused)
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    match refusal {
         Refusal::Damaged(what) => Failure::new(4, what),
         Refusal::NotFound(what) | Refusal::Unreadable(what) | Refusal::Invalid(what) => {
             Failure::new(1, what)
         }
         Refusal::Gone => Failure::new(1, "nobody reads the answer any more"),
-    })
+    }
+}
+
+/// Asks a running bot for events and for those to come, until it ends; without one, for what is there.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_live(
+    context: &Context,
+    question: Ask,
+    take: &mut dyn FnMut(Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let data = context.data()?;
+    let mut failed = None;
+    let mut sink = Shown { take, failed: None, bar: Bar::new(true) };
+    let answered = control::ask(&data, &Request::LogQuery(Box::new(question.clone())), &mut sink);
+    std::mem::swap(&mut failed, &mut sink.failed);
+    match (failed, answered) {
+        (Some(failure), _) => Err(failure),
+        // The bot has ended: it is waited for.
+        (None, Err(_)) => Ok(()),
+        (None, Ok(Some(answered))) => answered.map_err(refused),
+        (None, Ok(None)) => ask(context, &without_waiting(question), take),
+    }
 }
 
 /// Asks, and gives all rows of the answer. For answers that are short.
@@ -80,6 +110,19 @@ pub fn rows(context: &Context, request: &Request) -> Result<Vec<Value>, Failure>
     Ok(rows)
 }
 
+/// Opens the log; a bar shows how far that is, should its event store have to be brought up with the journal.
+fn open_watched(context: &Context, data: &Path) -> Result<(SledStore, Opened), OpenError> {
+    let bar = Arc::new(Mutex::new(Bar::new(context.global.quiet)));
+    let shown = bar.clone();
+    let step = move |done, total| {
+        let mut bar = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        bar.step("events of the journal", done, total);
+    };
+    let opened = crate::app::open_log_watched(data, Arc::new(step));
+    bar.lock().unwrap_or_else(PoisonError::into_inner).end();
+    opened
+}
+
 /// No bot runs: the log is opened for this one question.
 fn ask_log(
     context: &Context,
@@ -92,7 +135,7 @@ fn ask_log(
         let verified = crate::store::verify::verify(data, &crate::app::surroundings())?;
         return Ok(sink.row(crate::query::command::report(&verified)).map_err(Refusal::from));
     }
-    let (store, opened) = crate::app::open_log(data).map_err(|error| match error {
+    let (store, opened) = open_watched(context, data).map_err(|error| match error {
         OpenError::Locked { .. } => Failure::new(1, &error)
             .hint("the process that has it does not answer: `beadle chat` has no socket"),
         error => error.into(),
@@ -105,6 +148,7 @@ fn ask_log(
         data: data.to_owned(),
         matrix: None,
         runtime: runtime.handle().clone(),
+        followers: Default::default(),
     };
     let answered = desk.answer(&control::unix_user(nix::unistd::geteuid()), request, sink);
     desk.store.close();

@@ -121,8 +121,8 @@ fn worth_waiting(
     more: usize,
     options: &Options,
 ) -> bool {
-    let room = events + GROUP_EVENTS_MAX <= options.tail_events_max / 2
-        && bytes <= options.tail_bytes_max / 2;
+    let room = events + GROUP_EVENTS_MAX <= options.tail_events_max / 4 * 3
+        && bytes <= options.tail_bytes_max / 4 * 3;
     events > 0 && room && more >= APPLY_EVENTS_MAX && round < GATHER_ROUNDS_MAX
 }
 
@@ -133,15 +133,15 @@ mod tests {
     #[test]
     fn a_burst_is_left_alone_while_there_is_room_and_not_for_ever() {
         let options = Options::default();
-        let (half, bytes) = (options.tail_events_max / 2, options.tail_bytes_max / 2);
+        let (most, bytes) = (options.tail_events_max / 4 * 3, options.tail_bytes_max / 4 * 3);
         let (first, last) = (usize::MAX, GATHER_ROUNDS_MAX - 1);
         for (what, round, waiting, more, want) in [
             ("one event", 0, (1, 900), first, true),
             ("nothing", 0, (0, 0), first, false),
             ("no burst", 1, (9, 900), APPLY_EVENTS_MAX - 1, false),
             ("a burst", 1, (900, 900), APPLY_EVENTS_MAX, true),
-            ("half full", 1, (half - GROUP_EVENTS_MAX, bytes), 999, true),
-            ("fuller", 1, (half - GROUP_EVENTS_MAX + 1, bytes), 999, false),
+            ("as full as may be", 1, (most - GROUP_EVENTS_MAX, bytes), 999, true),
+            ("fuller", 1, (most - GROUP_EVENTS_MAX + 1, bytes), 999, false),
             ("of large ones", 1, (9, bytes + 1), 999, false),
             ("long", last, (900, 900), 999, true),
             ("too long", GATHER_ROUNDS_MAX, (900, 900), 999, false),

@@ -23,6 +23,7 @@ mod recent;
 mod record;
 mod recovery;
 mod rows;
+pub mod scan;
 mod segment;
 mod shared;
 pub mod sled;
@@ -44,7 +45,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 pub(crate) use open::lock;
-pub use open::{OpenError, Opened, Options};
+pub use open::{OpenError, Opened, Options, Watcher};
 pub use writer::QUEUE_BATCHES;
 
 use crate::domain::event::{BlobRef, NewEvent, Recorded};
@@ -278,6 +279,37 @@ pub trait EventStore: Send + Sync + 'static {
             events.extend(self.read_all(*position, Direction::Forward, 1)?);
         }
         Ok(events)
+    }
+
+    /// Looks at the clear parts of a page of the log, at most `max` (and at most 4,096) events from a position on; says
+    /// where to go on, none: it is at the end.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn glance(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        look: &mut dyn FnMut(&scan::Glance),
+    ) -> Result<Option<Position>, ReadError> {
+        let page = self.read_all(from, direction, max)?;
+        page.iter().for_each(|event| look(&scan::glance_of(event)));
+        Ok(scan::after(page.last().map(|event| event.position), direction))
+    }
+
+    /// The events of such a page that a sieve lets through.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn sift(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        sieve: &scan::Sieve,
+    ) -> Result<scan::Sifted, ReadError> {
+        Ok(scan::sifted(self.read_all(from, direction, max)?, direction, sieve))
     }
 
     /// The last version of a stream.
