@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use super::blobs::Blobs;
 use super::disk::RealDisk;
+use super::index::Sum;
 use super::keys::{KEYS_FILE, KeyFile};
+use super::lines::Spot;
 use super::plan::Times;
 use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
-use super::trees::{Trees, TreesError};
+use super::trees::{FORMAT, Trees, TreesError};
 use super::{OpenError, Surroundings, open, record};
 use crate::domain::event::{Event, Payload, Recorded};
 use crate::domain::id::{Position, Version};
@@ -101,8 +103,10 @@ pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenE
         Ok((applied, trees)) => (applied, Some(trees), None),
         Err(error) => (None, None, Some(error)),
     };
+    // One of another format is made anew at the next start: nothing of it counts.
+    let applied = applied.filter(|applied| applied.format == FORMAT);
     let next = applied.as_ref().map_or(Position::START, |applied| applied.next);
-    let trees = trees.as_ref().map(|trees| (trees, next));
+    let trees = trees.as_ref().filter(|_| applied.is_some()).map(|trees| (trees, next));
     let mut verified =
         Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run()?;
     if let Some(error) = refused {
@@ -135,13 +139,15 @@ struct Progress {
     times: Times,
     compared: u64,
     keyed: u64,
+    marked: Sum,
 }
 
 impl Check<'_> {
     /// Checks everything.
     pub(crate) fn run(&self) -> Result<Verified, OpenError> {
         let verified = Verified::default();
-        let mut progress = Progress { verified, times: Times::START, compared: 0, keyed: 0 };
+        let (times, marked) = (Times::START, Sum::default());
+        let mut progress = Progress { verified, times, compared: 0, keyed: 0, marked };
         let segments = list(&self.log)?;
         let mut next = Position::START;
         for (nth, segment) in segments.iter().enumerate() {
@@ -205,8 +211,7 @@ impl Check<'_> {
     }
 
     fn group(&self, segment: &Segment, group: &Group, progress: &mut Progress) {
-        let places = (group.first.0..).map(Position).zip(group.line..).zip(group.lines());
-        for ((position, number), line) in places {
+        for (position, number, offset, line) in group.places() {
             progress.verified.events += 1;
             let event = match record::check(position, line, self.keys, true) {
                 Ok(event) => event,
@@ -220,7 +225,9 @@ impl Check<'_> {
             if let Some((trees, _)) = self.trees.filter(|(_, applied)| position < *applied) {
                 progress.compared += 1;
                 progress.keyed += u64::from(event.key.is_some());
-                if let Err(error) = compare(trees, &event, line, &place, &mut progress.verified) {
+                record::marks(&event).each().for_each(|it| progress.marked.add(&it, position.0));
+                let spot = Spot::of(segment.first, offset, line);
+                if let Err(error) = compare(trees, &event, spot, &place, &mut progress.verified) {
                     progress.verified.find(format!("store/ event {position}"), error.0);
                 }
             }
@@ -262,12 +269,25 @@ impl Check<'_> {
                     ["events", "streams", "keys"].iter().zip(wanted).zip(rows)
                 {
                     if rows != wanted {
-                        let what = format!("it has {rows} rows, the journal accounts for {wanted}");
+                        let what =
+                            format!("it names {rows} events, the journal accounts for {wanted}");
                         progress.verified.find(format!("store/{name}"), what);
                     }
                 }
             }
             Err(error) => progress.verified.find("store/".into(), error.0),
+        }
+        let wanted = progress.marked;
+        match trees.index_sum(applied.0) {
+            Ok(sum) if sum == wanted => {}
+            Ok(sum) => {
+                let (has, wanted) = (sum.count, wanted.count);
+                let what = format!(
+                    "its {has} positions are not the {wanted} that the journal accounts for"
+                );
+                progress.verified.find("store/index".into(), what);
+            }
+            Err(error) => progress.verified.find("store/index".into(), error.0),
         }
     }
 }
@@ -276,14 +296,17 @@ impl Check<'_> {
 fn compare(
     trees: &Trees,
     event: &Recorded,
-    line: &[u8],
+    spot: Spot,
     place: &dyn Fn() -> String,
     verified: &mut Verified,
 ) -> Result<(), TreesError> {
     let (position, id) = (event.position, &event.id);
-    match trees.line(position)? {
-        Some(stored) if *stored == *line => {}
-        Some(_) => verified.find(format!("store/events {position}"), "it is not the journal's"),
+    match trees.spot(position)? {
+        Some(stored) if stored == spot => {}
+        Some(_) => {
+            let what = "its place or its checksum is not that of the journal";
+            verified.find(format!("store/events {position}"), what);
+        }
         None => verified.find(format!("store/events {position}"), "it is missing"),
     }
     let found = trees.position(&id.stream, id.version)?;
