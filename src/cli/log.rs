@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::ask::{ask, rows};
+use super::backup::{self, BackupArgs, ExportArgs, RestoreArgs};
 use super::style::{out, plain, time};
 use super::{Context, Failure};
 use crate::query::command::Request;
@@ -26,6 +27,12 @@ pub enum LogCommand {
     /// Checks every event: checksums, versions without gaps, commitments, event store = journal.
     #[command(after_help = "Example: beadle log verify")]
     Verify,
+    /// Copies the log to another place while it is in use, and checks the copy.
+    Backup(BackupArgs),
+    /// Puts a backup into a data directory.
+    Restore(RestoreArgs),
+    /// Writes the whole log out.
+    Export(ExportArgs),
 }
 
 /// What to show of executions.
@@ -52,6 +59,9 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
         LogCommand::Tail { count } => Request::LogTail(*count),
         LogCommand::Show { event } => Request::LogShow(event.clone()),
         LogCommand::Verify => Request::LogVerify,
+        LogCommand::Backup(args) => return backup::make(context, args),
+        LogCommand::Restore(args) => return backup::bring_back(context, args),
+        LogCommand::Export(args) => return backup::export(context, args),
     };
     let rows = rows(context, &request)?;
     match command {
@@ -70,6 +80,7 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
             }
             Ok(0)
         }
+        LogCommand::Backup(_) | LogCommand::Restore(_) | LogCommand::Export(_) => Ok(0),
     }
 }
 

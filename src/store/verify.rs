@@ -14,7 +14,7 @@ use super::keys::{KEYS_FILE, KeyFile};
 use super::plan::Times;
 use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
 use super::trees::{Trees, TreesError};
-use super::{OpenError, Surroundings, open, record};
+use super::{OpenError, Surroundings, Tell, open, record, silent};
 use crate::domain::event::{Event, Payload, Recorded};
 use crate::domain::id::{Position, Version};
 
@@ -84,6 +84,18 @@ impl Verified {
 /// # Errors
 /// [`OpenError`] if a process has it open, or if its files or keys cannot be read at all.
 pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenError> {
+    verify_telling(dir, surroundings, &mut silent)
+}
+
+/// Checks a log as [`verify`] does, and says how far it is.
+///
+/// # Errors
+/// As [`verify`]; [`OpenError::Io`] if it was ended.
+pub fn verify_telling(
+    dir: &Path,
+    surroundings: &Surroundings,
+    tell: Tell,
+) -> Result<Verified, OpenError> {
     let _lock = open::lock(dir)?;
     let (disk, entropy) = (Arc::new(RealDisk), surroundings.entropy.clone());
     if !dir.join(KEYS_FILE).exists() {
@@ -104,7 +116,7 @@ pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenE
     let next = applied.as_ref().map_or(Position::START, |applied| applied.next);
     let trees = trees.as_ref().map(|trees| (trees, next));
     let mut verified =
-        Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run()?;
+        Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run(tell)?;
     if let Some(error) = refused {
         verified.find("store/".into(), error.0);
     }
@@ -130,19 +142,35 @@ pub(crate) struct Check<'a> {
 }
 
 /// How far a check is.
-struct Progress {
+struct Progress<'a> {
+    tell: Tell<'a>,
+    done_bytes: u64,
+    total_bytes: u64,
     verified: Verified,
     times: Times,
     compared: u64,
     keyed: u64,
 }
 
+impl Progress<'_> {
+    /// So many bytes more are checked.
+    fn step(&mut self, bytes: u64) -> std::io::Result<()> {
+        const MIB: u64 = 1024 * 1024;
+        self.done_bytes += bytes;
+        let told = (self.tell)("MiB verified", self.done_bytes / MIB, self.total_bytes / MIB);
+        told.map_err(|stopped| std::io::Error::new(std::io::ErrorKind::Interrupted, stopped))
+    }
+}
+
 impl Check<'_> {
     /// Checks everything.
-    pub(crate) fn run(&self) -> Result<Verified, OpenError> {
-        let verified = Verified::default();
-        let mut progress = Progress { verified, times: Times::START, compared: 0, keyed: 0 };
+    pub(crate) fn run(&self, tell: Tell) -> Result<Verified, OpenError> {
+        let (verified, times) = (Verified::default(), Times::START);
         let segments = list(&self.log)?;
+        let bytes = |segment: &Segment| segment.path.metadata().map_or(0, |it| it.len());
+        let (done_bytes, total_bytes) = (0, segments.iter().map(bytes).sum::<u64>());
+        let mut progress =
+            Progress { tell, done_bytes, total_bytes, verified, times, compared: 0, keyed: 0 };
         let mut next = Position::START;
         for (nth, segment) in segments.iter().enumerate() {
             if self.end.is_some_and(|end| segment.first >= end) {
@@ -189,6 +217,7 @@ impl Check<'_> {
                     }
                 }
             }
+            progress.step(groups.offset() - begun)?;
         }
         Ok(groups.next_position())
     }
