@@ -12,6 +12,9 @@ use crate::domain::event::BackupMade;
 use crate::domain::id::UserId;
 use crate::processor::upkeep;
 use crate::query::command::{self, Refusal, Request, Sink};
+use crate::query::follow::Followers;
+use crate::query::when::Here;
+use crate::query::{question, report, stats};
 use crate::store::backup::{self, Made, Target};
 use crate::store::sled::SledStore;
 use crate::store::{Clock, OpenError};
@@ -28,18 +31,16 @@ pub struct Desk {
     pub matrix: Option<Arc<Matrix>>,
     /// Where waiting is done: an answer itself runs on a thread that may block.
     pub runtime: Handle,
-}
-
-impl Answers for Desk {
-    fn answer(&self, by: &UserId, request: &Request, sink: &mut dyn Sink) -> Result<(), Refusal> {
-        match request {
-            Request::LogBackup(target) => self.backup(by, target, sink),
-            request => command::answer(&self.store, request, sink),
-        }
-    }
+    /// Who follows the log.
+    pub followers: Followers,
 }
 
 impl Desk {
+    /// Now, and the zone of this machine.
+    fn here(&self) -> Here {
+        Here { now: self.clock.now(), zone: jiff::tz::TimeZone::system() }
+    }
+
     /// Makes a backup, records it, and says what it came to.
     fn backup(&self, by: &UserId, target: &Target, sink: &mut dyn Sink) -> Result<(), Refusal> {
         let made = self.store.backup(target, &mut command::telling(sink)).map_err(refusal)?;
@@ -54,6 +55,21 @@ impl Desk {
         let recorded = self.runtime.block_on(upkeep::record(&*self.store, by, event));
         recorded.map_err(|error| Refusal::Unreadable(error.to_string()))?;
         Ok(sink.row(row)?)
+    }
+}
+
+impl Answers for Desk {
+    fn answer(&self, by: &UserId, request: &Request, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let store = self.store.as_ref();
+        match request {
+            Request::LogQuery(ask) => question::answer(store, ask, &self.followers, sink),
+            Request::LogReport(filter, per) => {
+                report::report(store, filter, *per, &self.here(), sink)
+            }
+            Request::LogBackup(target) => self.backup(by, target, sink),
+            Request::LogStats => stats::stats(store, &self.data, &self.here(), sink),
+            request => command::answer(store, request, sink),
+        }
     }
 }
 

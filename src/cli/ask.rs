@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::follow::without_waiting;
 use super::progress::Bar;
 use super::{Context, Failure};
 use crate::app::SystemClock;
 use crate::app::desk::Desk;
 use crate::control::{self, Answers};
 use crate::query::command::{Gone, Refusal, Request, Sink, telling};
+use crate::query::question::Ask;
 use crate::store::OpenError;
 use crate::store::verify::verify_telling;
 
@@ -59,13 +61,40 @@ pub fn ask(
     if let Some(failure) = sink.failed {
         return Err(failure);
     }
-    answered.map_err(|refusal| match refusal {
+    answered.map_err(refused)
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    match refusal {
         Refusal::Damaged(what) => Failure::new(4, what),
         Refusal::NotFound(what) | Refusal::Unreadable(what) | Refusal::Invalid(what) => {
             Failure::new(1, what)
         }
         Refusal::Gone => Failure::new(1, "nobody reads the answer any more"),
-    })
+    }
+}
+
+/// Asks a running bot for events and for those to come, until it ends; without one, for what is there.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_live(
+    context: &Context,
+    question: Ask,
+    take: &mut dyn FnMut(Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let data = context.data()?;
+    let mut failed = None;
+    let mut sink = Shown { take, failed: None, bar: Bar::new(true) };
+    let answered = control::ask(&data, &Request::LogQuery(Box::new(question.clone())), &mut sink);
+    std::mem::swap(&mut failed, &mut sink.failed);
+    match (failed, answered) {
+        (Some(failure), _) => Err(failure),
+        // The bot has ended: it is waited for.
+        (None, Err(_)) => Ok(()),
+        (None, Ok(Some(answered))) => answered.map_err(refused),
+        (None, Ok(None)) => ask(context, &without_waiting(question), take),
+    }
 }
 
 /// Asks, and gives all rows of the answer. For answers that are short.
@@ -107,6 +136,7 @@ fn ask_log(
         data: data.to_owned(),
         matrix: None,
         runtime: runtime.handle().clone(),
+        followers: Default::default(),
     };
     let answered = desk.answer(&control::unix_user(nix::unistd::geteuid()), request, sink);
     desk.store.close();

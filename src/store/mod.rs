@@ -20,6 +20,7 @@ mod projections;
 mod recent;
 mod record;
 mod recovery;
+pub mod scan;
 mod segment;
 mod shared;
 pub mod sled;
@@ -275,6 +276,37 @@ pub trait EventStore: Send + Sync + 'static {
             events.extend(self.read_all(*position, Direction::Forward, 1)?);
         }
         Ok(events)
+    }
+
+    /// Looks at the clear parts of a page of the log, at most `max` (and at most 4,096) events from a position on; says
+    /// where to go on, none: it is at the end.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn glance(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        look: &mut dyn FnMut(&scan::Glance),
+    ) -> Result<Option<Position>, ReadError> {
+        let page = self.read_all(from, direction, max)?;
+        page.iter().for_each(|event| look(&scan::glance_of(event)));
+        Ok(scan::after(page.last().map(|event| event.position), direction))
+    }
+
+    /// The events of such a page that a sieve lets through.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn sift(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        sieve: &scan::Sieve,
+    ) -> Result<scan::Sifted, ReadError> {
+        Ok(scan::sifted(self.read_all(from, direction, max)?, direction, sieve))
     }
 
     /// The last version of a stream.

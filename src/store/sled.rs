@@ -15,6 +15,7 @@ use super::open::{self, Lock, OpenError, Opened, Options, Parts};
 use super::plan::{Draft, Known, Times};
 use super::recent::Recent;
 use super::record::{self, Entry};
+use super::scan::{Glance, Sieve, Sifted};
 use super::shared::{DAMAGED_FILE, Progress, Shared};
 use super::tail::{Line, Tail};
 use super::verify::{Check, Verified};
@@ -251,6 +252,27 @@ impl EventStore for SledStore {
         max: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
         self.recorded(self.shared.lines(from, direction, max)?)
+    }
+
+    fn glance(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        look: &mut dyn FnMut(&Glance),
+    ) -> Result<Option<Position>, ReadError> {
+        self.shared.glance(from, direction, max, look)
+    }
+
+    fn sift(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        sieve: &Sieve,
+    ) -> Result<Sifted, ReadError> {
+        let (lines, next) = self.shared.sift(from, direction, max, sieve)?;
+        Ok(Sifted { events: self.recorded(lines)?, next })
     }
 
     fn version(&self, stream: &StreamName) -> Result<Option<Version>, ReadError> {

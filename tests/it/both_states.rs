@@ -21,12 +21,14 @@ use crate::store_world::{put, stream};
 struct Row {
     command: &'static str,
     args: &'static [&'static str],
+    /// Whether it says the same in both states; what is told of files may differ.
+    same: bool,
     /// A file that it must have written.
     writes: Option<&'static str>,
 }
 
 const fn row(command: &'static str, args: &'static [&'static str]) -> Row {
-    Row { command, args, writes: None }
+    Row { command, args, same: true, writes: None }
 }
 
 const ROWS: &[Row] = &[
@@ -38,6 +40,9 @@ const ROWS: &[Row] = &[
     row("log export", &[]),
     row("log export", &["--sealed"]),
     Row { writes: Some("log.jsonl"), ..row("log export", &["--out", "log.jsonl"]) },
+    row("log query", &["--type", "execution_started"]),
+    row("log report", &["--by", "alias"]),
+    Row { same: false, ..row("log stats", &[]) },
     row("execution list", &[]),
     row("execution show", &["ABC"]),
 ];
@@ -98,6 +103,7 @@ async fn run_beside_bot(place: &Place, row: &Row) -> Ran {
         data: data.clone(),
         matrix: None,
         runtime: tokio::runtime::Handle::current(),
+        followers: Default::default(),
     };
     let served = serve(Arc::new(desk), &data, stopping).expect("the socket is made");
     let ran = run(place, row);
@@ -142,7 +148,7 @@ async fn every_subcommand_works_with_and_without_a_running_bot() {
             }
             said.push(told(&ran, row));
         }
-        if row.writes.is_none() {
+        if row.same && row.writes.is_none() {
             assert!(!said[0].is_empty(), "{} says something", row.command);
             assert_eq!(said[0], said[1], "{} {:?}", row.command, row.args);
         }
