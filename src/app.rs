@@ -27,7 +27,7 @@ use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
 use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
-use crate::store::{OpenError, Opened, Options};
+use crate::store::{OpenError, Opened, Options, Watcher};
 
 pub mod desk;
 mod reload;
@@ -86,6 +86,15 @@ pub struct Paths {
 /// [`OpenError`] if it is open elsewhere, damaged, or the system refuses.
 pub fn open_log(data: &Path) -> Result<(SledStore, Opened), OpenError> {
     SledStore::open(data, surroundings(), Options::default())
+}
+
+/// The same; somebody is told how far it is, if its event store has to be brought up with the journal.
+///
+/// # Errors
+/// As [`open_log`].
+pub fn open_log_watched(data: &Path, watcher: Watcher) -> Result<(SledStore, Opened), OpenError> {
+    let options = Options { watcher: Some(watcher), ..Options::default() };
+    SledStore::open(data, surroundings(), options)
 }
 
 /// Writes the shipped scripts into a folder that is not there yet.

@@ -1,7 +1,7 @@
 //! Asking about the log: of the running bot through its socket, or of the log itself when no bot runs.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -13,8 +13,9 @@ use crate::app::desk::Desk;
 use crate::control::{self, Answers};
 use crate::query::command::{Gone, Refusal, Request, Sink, telling};
 use crate::query::question::Ask;
-use crate::store::OpenError;
+use crate::store::sled::SledStore;
 use crate::store::verify::verify_telling;
+use crate::store::{OpenError, Opened};
 
 /// Takes the rows of an answer as they come, and shows how far a long one is.
 struct Shown<'a> {
@@ -110,6 +111,19 @@ pub fn rows(context: &Context, request: &Request) -> Result<Vec<Value>, Failure>
     Ok(rows)
 }
 
+/// Opens the log; a bar shows how far that is, should its event store have to be brought up with the journal.
+fn open_watched(context: &Context, data: &Path) -> Result<(SledStore, Opened), OpenError> {
+    let bar = Arc::new(Mutex::new(Bar::new(context.global.quiet)));
+    let shown = bar.clone();
+    let step = move |done, total| {
+        let mut bar = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        bar.step("events of the journal", done, total);
+    };
+    let opened = crate::app::open_log_watched(data, Arc::new(step));
+    bar.lock().unwrap_or_else(PoisonError::into_inner).end();
+    opened
+}
+
 /// No bot runs: the log is opened for this one question.
 fn ask_log(
     context: &Context,
@@ -123,7 +137,7 @@ fn ask_log(
         let verified = verify_telling(data, &surroundings, &mut telling(sink))?;
         return Ok(sink.row(crate::query::command::report(&verified)).map_err(Refusal::from));
     }
-    let (store, opened) = crate::app::open_log(data).map_err(|error| match error {
+    let (store, opened) = open_watched(context, data).map_err(|error| match error {
         OpenError::Locked { .. } => Failure::new(1, &error)
             .hint("the process that has it does not answer: `beadle chat` has no socket"),
         error => error.into(),

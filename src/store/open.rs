@@ -28,7 +28,10 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How long events are gathered before the event store takes them: one transaction of it costs as much for many.
 const GATHER_FOR: Duration = Duration::from_millis(50);
 
-/// How a log is kept on disk. Only tests change it.
+/// Is told how many events the event store has, of how many, while it is brought up with the journal.
+pub type Watcher = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// How a log is kept on disk. Only tests change it, but for the watcher.
 #[derive(Clone)]
 pub struct Options {
     /// The disk.
@@ -43,6 +46,8 @@ pub struct Options {
     pub sync_every: Duration,
     /// How long events are gathered for the event store; they are read from memory until then.
     pub gather_for: Duration,
+    /// Who is told how far the opening is.
+    pub watcher: Option<Watcher>,
 }
 
 impl Default for Options {
@@ -54,6 +59,7 @@ impl Default for Options {
             tail_bytes_max: TAIL_BYTES_MAX,
             sync_every: SYNC_EVERY,
             gather_for: GATHER_FOR,
+            watcher: None,
         }
     }
 }

@@ -272,6 +272,20 @@ impl EventStore for SledStore {
         self.recorded(self.shared.lines(from, direction, max)?)
     }
 
+    fn positions(
+        &self,
+        by: &By,
+        from: Position,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Position>, ReadError> {
+        self.shared.marked(&by.into(), from, direction, max)
+    }
+
+    fn read_at(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
+        self.recorded(self.shared.lines_at(positions)?)
+    }
+
     fn glance(
         &self,
         from: Position,
@@ -291,20 +305,6 @@ impl EventStore for SledStore {
     ) -> Result<Sifted, ReadError> {
         let (lines, next) = self.shared.sift(from, direction, max, sieve)?;
         Ok(Sifted { events: self.recorded(lines)?, next })
-    }
-
-    fn positions(
-        &self,
-        by: &By,
-        from: Position,
-        direction: Direction,
-        max: usize,
-    ) -> Result<Vec<Position>, ReadError> {
-        self.shared.marked(&by.into(), from, direction, max)
-    }
-
-    fn read_at(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
-        self.recorded(self.shared.lines_at(positions)?)
     }
 
     fn version(&self, stream: &StreamName) -> Result<Option<Version>, ReadError> {
