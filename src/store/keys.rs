@@ -71,8 +71,27 @@ impl KeyFile {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
         let path = dir.join(KEYS_FILE);
+        let file = disk::open_write(&path);
+        Self::of(path, file, disk, entropy)
+    }
+
+    /// Opens a copy of the file, for reading alone.
+    pub(crate) fn view(
+        path: &Path,
+        disk: Arc<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        Self::of(path.to_owned(), File::open(path), disk, entropy)
+    }
+
+    fn of(
+        path: PathBuf,
+        file: std::io::Result<File>,
+        disk: Arc<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
         let io = |source| OpenError::Io { path: path.clone(), source };
-        let file = disk::open_write(&path).map_err(io)?;
+        let file = file.map_err(io)?;
         let made = file.metadata().map_err(io)?.len() / SLOT_BYTES as u64;
         let slots = Mutex::new(Slots { made, next: made, free: VecDeque::new() });
         let mut keys = Self { file, path, disk, entropy, secret: IdKey([0; 32]), slots };
@@ -152,6 +171,41 @@ impl KeyFile {
         let mut whole = SlotKey::default();
         whole.copy_from_slice(key);
         Ok(Some(whole))
+    }
+
+    /// Reads every slot.
+    ///
+    /// # Errors
+    /// [`ReadError`] for the first one that is not what was written.
+    pub(crate) fn check(&self) -> Result<(), ReadError> {
+        (0..locked(&self.slots).made).try_for_each(|slot| self.read(slot).map(drop))
+    }
+
+    /// The slots below one that were erased.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a slot is not what was written.
+    pub(crate) fn erased_below(&self, end: u64) -> Result<Vec<u64>, ReadError> {
+        let mut erased = Vec::new();
+        for slot in 0..locked(&self.slots).made.min(end) {
+            if self.read(slot)?.is_none() {
+                erased.push(slot);
+            }
+        }
+        Ok(erased)
+    }
+
+    /// Drops the slots from one on, which nothing uses; others are made at the next opening.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the disk refuses.
+    pub(crate) fn drop_from(&self, end: u64) -> Result<(), ReadError> {
+        let mut slots = locked(&self.slots);
+        slots.made = slots.made.min(end);
+        slots.next = slots.made;
+        let kept = self.file.set_len(slots.made * SLOT_BYTES as u64);
+        let kept = kept.and_then(|()| self.disk.sync(&self.file));
+        kept.map_err(|error| ReadError::Store(format!("{}: {error}", self.path.display())))
     }
 
     /// Overwrites a slot in place: what is sealed with it can never be read again.

@@ -24,7 +24,7 @@ use super::verify::{Check, Verified};
 use super::writer::{Job, Message, QUEUE_BATCHES, Writer};
 use super::{
     AppendError, Appended, BLOB_BYTES_MAX, By, Direction, EventStore, Projection, ProjectionChange,
-    ReadError, Subject, Surroundings, Write, locked,
+    ReadError, Subject, Surroundings, Tell, Write, locked, silent,
 };
 use crate::domain::event::{BlobRef, LogCreated, NewEvent, Recorded, StoreRebuilt};
 use crate::domain::id::{DedupeKey, IdKey, Position, Pseudonym, StreamName, Version};
@@ -185,6 +185,14 @@ impl SledStore {
     /// # Errors
     /// [`OpenError`] if the files cannot be read.
     pub fn verify(&self) -> Result<Verified, OpenError> {
+        self.verify_telling(&mut silent)
+    }
+
+    /// Checks the log as [`Self::verify`] does, and says how far it is.
+    ///
+    /// # Errors
+    /// As [`Self::verify`]; [`OpenError::Io`] if it was ended.
+    pub fn verify_telling(&self, tell: Tell) -> Result<Verified, OpenError> {
         let end = self.shared.next();
         let applied = self.shared.tail().first().min(end);
         let shared = &self.shared;
@@ -195,7 +203,20 @@ impl SledStore {
             trees: Some((&shared.trees, applied)),
             end: Some(end),
         };
-        check.run()
+        check.run(tell)
+    }
+
+    /// The journal's lines of events from a position on, at most `max`, and at most 4,096.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    pub fn raw_lines(
+        &self,
+        from: Position,
+        max: usize,
+    ) -> Result<Vec<(Position, Vec<u8>)>, ReadError> {
+        let lines = self.shared.lines(from, Direction::Forward, max)?;
+        Ok(lines.into_iter().map(|(position, line)| (position, line.to_vec())).collect())
     }
 
     fn recorded(&self, lines: Vec<(Position, Line)>) -> Result<Vec<Recorded>, ReadError> {

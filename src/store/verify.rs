@@ -16,7 +16,7 @@ use super::lines::Spot;
 use super::plan::Times;
 use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
 use super::trees::{FORMAT, Trees, TreesError};
-use super::{OpenError, Surroundings, open, record};
+use super::{OpenError, Surroundings, Tell, open, record, silent};
 use crate::domain::event::{Event, Payload, Recorded};
 use crate::domain::id::{Position, Version};
 
@@ -86,6 +86,18 @@ impl Verified {
 /// # Errors
 /// [`OpenError`] if a process has it open, or if its files or keys cannot be read at all.
 pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenError> {
+    verify_telling(dir, surroundings, &mut silent)
+}
+
+/// Checks a log as [`verify`] does, and says how far it is.
+///
+/// # Errors
+/// As [`verify`]; [`OpenError::Io`] if it was ended.
+pub fn verify_telling(
+    dir: &Path,
+    surroundings: &Surroundings,
+    tell: Tell,
+) -> Result<Verified, OpenError> {
     let _lock = open::lock(dir)?;
     let (disk, entropy) = (Arc::new(RealDisk), surroundings.entropy.clone());
     if !dir.join(KEYS_FILE).exists() {
@@ -108,7 +120,7 @@ pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenE
     let next = applied.as_ref().map_or(Position::START, |applied| applied.next);
     let trees = trees.as_ref().filter(|_| applied.is_some()).map(|trees| (trees, next));
     let mut verified =
-        Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run()?;
+        Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run(tell)?;
     if let Some(error) = refused {
         verified.find("store/".into(), error.0);
     }
@@ -134,7 +146,10 @@ pub(crate) struct Check<'a> {
 }
 
 /// How far a check is.
-struct Progress {
+struct Progress<'a> {
+    tell: Tell<'a>,
+    done_bytes: u64,
+    total_bytes: u64,
     verified: Verified,
     times: Times,
     compared: u64,
@@ -142,13 +157,33 @@ struct Progress {
     marked: Sum,
 }
 
+impl Progress<'_> {
+    /// So many bytes more are checked.
+    fn step(&mut self, bytes: u64) -> std::io::Result<()> {
+        const MIB: u64 = 1024 * 1024;
+        self.done_bytes += bytes;
+        let told = (self.tell)("MiB verified", self.done_bytes / MIB, self.total_bytes / MIB);
+        told.map_err(|stopped| std::io::Error::new(std::io::ErrorKind::Interrupted, stopped))
+    }
+}
+
 impl Check<'_> {
     /// Checks everything.
-    pub(crate) fn run(&self) -> Result<Verified, OpenError> {
-        let verified = Verified::default();
-        let (times, marked) = (Times::START, Sum::default());
-        let mut progress = Progress { verified, times, compared: 0, keyed: 0, marked };
+    pub(crate) fn run(&self, tell: Tell) -> Result<Verified, OpenError> {
+        let (verified, times, marked) = (Verified::default(), Times::START, Sum::default());
         let segments = list(&self.log)?;
+        let bytes = |segment: &Segment| segment.path.metadata().map_or(0, |it| it.len());
+        let (done_bytes, total_bytes) = (0, segments.iter().map(bytes).sum::<u64>());
+        let mut progress = Progress {
+            tell,
+            done_bytes,
+            total_bytes,
+            verified,
+            times,
+            compared: 0,
+            keyed: 0,
+            marked,
+        };
         let mut next = Position::START;
         for (nth, segment) in segments.iter().enumerate() {
             if self.end.is_some_and(|end| segment.first >= end) {
@@ -195,6 +230,7 @@ impl Check<'_> {
                     }
                 }
             }
+            progress.step(groups.offset() - begun)?;
         }
         Ok(groups.next_position())
     }

@@ -1,5 +1,7 @@
 //! The one integration binary.
 
+mod backup;
+mod both_states;
 mod bounds;
 mod cli;
 mod control;
