@@ -32,14 +32,14 @@ pub(crate) fn recover(
 ) -> Result<Recovered, OpenError> {
     let (trees, mut applied, moved_to) = open_trees(dir, surroundings, options, keys, end, opened)?;
     let log = dir.join("log");
-    match catch_up(&log, &trees, &mut applied, keys, end, opened) {
+    match catch_up(&log, &trees, &mut applied, keys, end, (options, opened)) {
         Ok(()) => Ok((trees, applied, moved_to)),
         Err(OpenError::Store(reason)) if opened.rebuilt.is_none() => {
             trees.discard();
             opened.replayed = 0;
             let (trees, mut applied, moved_to) =
                 make_anew(dir, surroundings, options, keys, reason, opened)?;
-            catch_up(&log, &trees, &mut applied, keys, end, opened)?;
+            catch_up(&log, &trees, &mut applied, keys, end, (options, opened))?;
             Ok((trees, applied, moved_to))
         }
         Err(error) => Err(error),
@@ -171,7 +171,7 @@ fn catch_up(
     applied: &mut Applied,
     keys: &KeyFile,
     end: &End,
-    opened: &mut Opened,
+    (options, opened): (&Options, &mut Opened),
 ) -> Result<(), OpenError> {
     let from = applied.next;
     if from >= end.next {
@@ -181,7 +181,9 @@ fn catch_up(
         let entries = entries(&group, applied.next)?;
         opened.replayed += entries.len() as u64;
         entries.iter().for_each(|entry| applied.over(entry));
-        Ok(trees.apply(&entries, applied)?)
+        trees.apply(&entries, applied)?;
+        (options.opening)(opened.replayed, end.next.0.saturating_sub(from.0));
+        Ok(())
     })?;
     if applied.next != end.next {
         let what = format!("the journal ends at {}, not at {}", applied.next, end.next);
