@@ -11,10 +11,12 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::applier::Applier;
+use super::figures::{Figures, Meters};
+use super::lines::Lines;
 use super::open::{self, Lock, OpenError, Opened, Options, Parts};
 use super::plan::{Draft, Known, Times};
 use super::recent::Recent;
-use super::record::{self, Entry};
+use super::record;
 use super::scan::{Glance, Sieve, Sifted};
 use super::segment::list;
 use super::shared::{DAMAGED_FILE, Progress, Shared};
@@ -22,7 +24,7 @@ use super::tail::{Line, Tail};
 use super::verify::{Check, Verified};
 use super::writer::{Job, Message, QUEUE_BATCHES, Writer};
 use super::{
-    AppendError, Appended, BLOB_BYTES_MAX, Direction, EventStore, Projection, ProjectionChange,
+    AppendError, Appended, BLOB_BYTES_MAX, By, Direction, EventStore, Projection, ProjectionChange,
     ReadError, Subject, Surroundings, Tell, Write, locked, silent,
 };
 use crate::domain::event::{BlobRef, LogCreated, NewEvent, Recorded, StoreRebuilt};
@@ -71,6 +73,7 @@ impl SledStore {
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             trees,
+            journal: Lines::of(dir.join("log")),
             tail: RwLock::new(Tail::at(next)),
             progress: Mutex::new(Progress::default()),
             changed: Condvar::new(),
@@ -78,6 +81,7 @@ impl SledStore {
             subjects,
             blobs,
             recent: Recent::default(),
+            meters: Meters::default(),
             surroundings,
             options,
             head: watch::Sender::new(next),
@@ -86,9 +90,9 @@ impl SledStore {
         });
         let (sender, jobs) = mpsc::channel(QUEUE_BATCHES);
         let times = Times { ts: applied.ts, epoch: applied.epoch };
-        let writer = Writer { shared: shared.clone(), jobs, journal, next, times, held: None };
-        let applier =
-            Applier { shared: shared.clone(), applied, synced: Instant::now(), dirty: false };
+        let (held, nonces) = (None, Vec::new());
+        let writer = Writer { shared: shared.clone(), jobs, journal, next, times, held, nonces };
+        let applier = Applier::new(shared.clone(), applied);
         let io = |source| OpenError::Io { path: dir.to_owned(), source };
         let threads = [
             spawn("log-writer", shared.clone(), move || writer.run()).map_err(io)?,
@@ -100,9 +104,10 @@ impl SledStore {
     /// Appends what the log says of itself, before anybody else has it.
     fn append_own(&self, event: NewEvent) -> Result<(), OpenError> {
         let store = |error: AppendError| OpenError::Store(error.to_string());
+        let since = Instant::now();
         let draft = Draft::own(StreamName::log(), event).map_err(store)?;
         let (reply, mut answer) = oneshot::channel();
-        let sent = self.jobs.try_send(Message::Append(Job { draft, reply }));
+        let sent = self.jobs.try_send(Message::Append(Job { draft, since, reply }));
         sent.map_err(|_| store(self.shared.failed()))?;
         let begun = self.shared.next();
         loop {
@@ -123,9 +128,10 @@ impl SledStore {
     }
 
     async fn append_queued(&self, batch: Vec<Write>) -> Result<Appended, AppendError> {
+        let since = Instant::now();
         let draft = Draft::new(batch, self.key())?;
         let (reply, answer) = oneshot::channel();
-        let sent = self.jobs.send(Message::Append(Job { draft, reply })).await;
+        let sent = self.jobs.send(Message::Append(Job { draft, since, reply })).await;
         sent.map_err(|_| self.shared.failed())?;
         answer.await.unwrap_or_else(|_| Err(self.shared.failed()))
     }
@@ -144,6 +150,18 @@ impl SledStore {
         }
     }
 
+    /// What the log can say of its own work, and what it takes on disk.
+    pub fn figures(&self) -> Figures {
+        let (lag_events, lag_bytes) = self.shared.tail().size();
+        let figures = Figures {
+            events: self.shared.next().0,
+            lag_events: lag_events as u64,
+            lag_bytes: lag_bytes as u64,
+            ..self.shared.meters.figures()
+        };
+        figures.on_disk(&self.shared.dir)
+    }
+
     /// Overwrites the keys of events: their payloads can never be read again. Recording that is the caller's part.
     ///
     /// # Errors
@@ -154,8 +172,8 @@ impl SledStore {
             for (position, line) in lines {
                 let damaged =
                     |what| ReadError::Damaged { place: format!("event {position}"), what };
-                let entry = Entry::parse(position, &line).map_err(damaged)?;
-                let erased = entry.slot.map_or(Ok(()), |slot| self.shared.keys.erase(slot));
+                let slot = record::slot(position, &line).map_err(damaged)?;
+                let erased = slot.map_or(Ok(()), |slot| self.shared.keys.erase(slot));
                 self.shared.recent.forget();
                 erased.map_err(|error| ReadError::Store(error.to_string()))?;
             }
@@ -290,6 +308,20 @@ impl EventStore for SledStore {
     ) -> Result<Sifted, ReadError> {
         let (lines, next) = self.shared.sift(from, direction, max, sieve)?;
         Ok(Sifted { events: self.recorded(lines)?, next })
+    }
+
+    fn positions(
+        &self,
+        by: &By,
+        from: Position,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Position>, ReadError> {
+        self.shared.marked(&by.into(), from, direction, max)
+    }
+
+    fn read_at(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
+        self.recorded(self.shared.lines_at(positions)?)
     }
 
     fn version(&self, stream: &StreamName) -> Result<Option<Version>, ReadError> {

@@ -20,6 +20,8 @@ mod stays;
 mod store_contract;
 mod store_ends;
 mod store_faults;
+mod store_index;
+mod store_verify;
 mod store_world;
 mod tidy;
 mod transcripts;
