@@ -192,7 +192,7 @@ fn refused(error: OpenError) -> Finding {
 }
 
 fn damaged(what: String) -> Finding {
-    let remedy = "stop the bot, keep a copy of the data directory, and restore a backup of `log`, `keys.bin`, `subjects.bin` and `blobs`";
+    let remedy = "stop the bot, keep a copy of the data directory, and bring a backup back: `beadle log restore DIR --replace`";
     Finding::bad("log", what, remedy)
 }
 

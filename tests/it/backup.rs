@@ -285,7 +285,7 @@ async fn a_backup_that_is_cut_off_leaves_the_one_before_it() {
         scene.failing.0.store(i64::MAX, Ordering::SeqCst);
         let (back, events) = scene.brought_back(&format!("back-{syncs}"));
         let whole = made.is_ok();
-        assert!(events.len() == before.len() || events.len() as u64 > before.len() as u64);
+        assert!(events.len() >= before.len(), "cut off after {syncs} syncs");
         for (event, was) in events.iter().zip(&before) {
             let kept = event == was || (event.position.0 == 2 && event.payload == Payload::Erased);
             assert!(kept, "cut off after {syncs} syncs: {event:?}");

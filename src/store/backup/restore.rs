@@ -14,7 +14,7 @@ use super::super::subjects::{SUBJECTS_FILE, erase_again, erased_in};
 use super::super::{OpenError, Surroundings, Tell};
 use super::files::{Broken, Meter, copy, hash, wipe};
 use super::make::sound;
-use super::manifest::{Manifest, Part};
+use super::manifest::{KEY_FILES, Manifest, Part};
 use super::{Error, io, scan, shown};
 use crate::domain::id::Position;
 
@@ -175,8 +175,13 @@ impl<'a> Work<'a> {
             .iter()
             .map(|(name, note)| (self.restore.dir.join(name), self.stage.join(name), note));
         let mut files: Vec<_> = log.collect();
-        for (kind, name) in [("keys", KEYS_FILE), ("subjects", SUBJECTS_FILE)] {
-            let from = self.key_file(kind)?;
+        for (kind, name) in KEY_FILES {
+            let from = match self.key_file(kind) {
+                Ok(from) => from,
+                // A log in which nothing was ever erased names nothing.
+                Err(_) if *kind == "erasures" => continue,
+                Err(error) => return Err(error),
+            };
             files.push((
                 self.restore.keys.join(from),
                 self.stage.join(name),
@@ -242,6 +247,8 @@ impl<'a> Work<'a> {
         let (to, stage) = (&self.restore.to, &self.stage);
         let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
+        // Nobody opens it before everything is in its place.
+        let _lock = lock(stage)?;
         let mut moved_to = None;
         if to.exists() {
             let had_log = self.has_log();
