@@ -111,16 +111,21 @@ pub fn rows(context: &Context, request: &Request) -> Result<Vec<Value>, Failure>
     Ok(rows)
 }
 
-/// Opens the log; a bar shows how far that is, should its event store have to be brought up with the journal.
-fn open_watched(context: &Context, data: &Path) -> Result<(SledStore, Opened), OpenError> {
+/// Opens a log, with a bar if its event store is made anew.
+///
+/// # Errors
+/// [`OpenError`] if it cannot be opened.
+pub fn open_log(context: &Context, data: &Path) -> Result<(SledStore, Opened), OpenError> {
     let bar = Arc::new(Mutex::new(Bar::new(context.global.quiet)));
     let shown = bar.clone();
-    let step = move |done, total| {
-        let mut bar = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        bar.step("events of the journal", done, total);
+    let locked = |bar: &Mutex<Bar>, act: &dyn Fn(&mut Bar)| {
+        act(&mut bar.lock().unwrap_or_else(PoisonError::into_inner));
     };
-    let opened = crate::app::open_log_watched(data, Arc::new(step));
-    bar.lock().unwrap_or_else(PoisonError::into_inner).end();
+    let step = move |done, total| {
+        locked(&shown, &|bar| bar.step("events taken into the event store", done, total));
+    };
+    let opened = crate::app::open_log_telling(data, Arc::new(step));
+    locked(&bar, &Bar::end);
     opened
 }
 
@@ -137,7 +142,7 @@ fn ask_log(
         let verified = verify_telling(data, &surroundings, &mut telling(sink))?;
         return Ok(sink.row(crate::query::command::report(&verified)).map_err(Refusal::from));
     }
-    let (store, opened) = open_watched(context, data).map_err(|error| match error {
+    let (store, opened) = open_log(context, data).map_err(|error| match error {
         OpenError::Locked { .. } => Failure::new(1, &error)
             .hint("the process that has it does not answer: `beadle chat` has no socket"),
         error => error.into(),

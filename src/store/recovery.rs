@@ -33,14 +33,15 @@ pub(crate) fn recover(
     opened: &mut Opened,
 ) -> Result<Recovered, OpenError> {
     let (trees, mut applied, moved_to) = open_trees(dir, surroundings, options, keys, end, opened)?;
-    match catch_up(dir, &trees, &mut applied, options, keys, end, opened) {
+    let log = dir.join("log");
+    match catch_up(&log, &trees, &mut applied, keys, end, (options, opened)) {
         Ok(()) => Ok((trees, applied, moved_to)),
         Err(OpenError::Store(reason)) if opened.rebuilt.is_none() => {
             trees.discard();
             opened.replayed = 0;
             let (trees, mut applied, moved_to) =
                 make_anew(dir, surroundings, options, keys, reason, opened)?;
-            catch_up(dir, &trees, &mut applied, options, keys, end, opened)?;
+            catch_up(&log, &trees, &mut applied, keys, end, (options, opened))?;
             Ok((trees, applied, moved_to))
         }
         Err(error) => Err(error),
@@ -174,13 +175,12 @@ fn same_history(
 
 /// Takes what the journal has and the event store has not.
 fn catch_up(
-    dir: &Path,
+    log: &Path,
     trees: &Trees,
     applied: &mut Applied,
-    options: &Options,
     keys: &KeyFile,
     end: &End,
-    opened: &mut Opened,
+    (options, opened): (&Options, &mut Opened),
 ) -> Result<(), OpenError> {
     let from = applied.next;
     if from >= end.next {
@@ -191,13 +191,11 @@ fn catch_up(
         opened.replayed += waiting.len() as u64;
         waiting.iter().for_each(|entry| applied.over(entry));
         trees.apply(waiting, applied)?;
+        (options.opening)(opened.replayed, end.next.0.saturating_sub(from.0));
         waiting.clear();
-        if let Some(watcher) = &options.watcher {
-            watcher(applied.next.0, end.next.0);
-        }
         Ok::<_, OpenError>(())
     };
-    replay(&dir.join("log"), from, end, &suspect(keys), |group| {
+    replay(log, from, end, &suspect(keys), |group| {
         if waiting.len() + GROUP_EVENTS_MAX > APPLY_EVENTS_MAX {
             take_in(&mut waiting, applied)?;
         }
@@ -252,8 +250,8 @@ mod tests {
         fs::remove_dir_all(dir.path().join("store")).expect("deletes");
         let told = Arc::new(Mutex::new(Vec::new()));
         let (tell, all) = (told.clone(), 2 * APPLY_EVENTS_MAX as u64 + 1);
-        let watcher = move |done, total| locked(&tell).push((done, total));
-        let options = Options { watcher: Some(Arc::new(watcher)), ..Options::default() };
+        let opening = move |done, total| locked(&tell).push((done, total));
+        let options = Options { opening: Arc::new(opening), ..Options::default() };
         let (_, opened) =
             SledStore::open(dir.path(), surroundings(), options).expect("opens again");
         assert_eq!(opened.replayed, all);
