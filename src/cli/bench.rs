@@ -15,8 +15,10 @@ use crate::store::bench::bench_append;
 
 mod accounts;
 mod child;
+mod history;
 mod meter;
 mod ping;
+mod query;
 
 /// What to measure.
 #[derive(Debug, clap::Subcommand)]
@@ -33,6 +35,8 @@ pub enum BenchCommand {
     Match,
     /// Answering a person on a homeserver, against two plain clients that do nothing else.
     Ping(ping::PingArgs),
+    /// Asking a log of a million events: a person, a story, a text; one JSON object a line.
+    Query(query::QueryBenchArgs),
 }
 
 /// Measures.
@@ -41,6 +45,7 @@ pub fn main(context: &Context, command: &BenchCommand) -> Result<u8, Failure> {
         BenchCommand::Append { on } => append(on.as_deref())?,
         BenchCommand::Match => lookup(),
         BenchCommand::Ping(args) => ping::main(context, args)?,
+        BenchCommand::Query(args) => query::main(context, args)?,
     }
     Ok(0)
 }
