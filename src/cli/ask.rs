@@ -11,9 +11,10 @@ use super::{Context, Failure};
 use crate::app::SystemClock;
 use crate::app::desk::Desk;
 use crate::control::{self, Answers};
-use crate::query::command::{Gone, Refusal, Request, Sink};
+use crate::query::command::{Gone, Refusal, Request, Sink, telling};
 use crate::query::question::Ask;
 use crate::store::OpenError;
+use crate::store::verify::verify_telling;
 
 /// Takes the rows of an answer as they come, and shows how far a long one is.
 struct Shown<'a> {
@@ -121,7 +122,8 @@ fn ask_log(
 ) -> Result<Result<(), Refusal>, Failure> {
     if matches!(request, Request::LogVerify) {
         // Read as it is: opening the log would already replay and cut.
-        let verified = crate::store::verify::verify(data, &crate::app::surroundings())?;
+        let surroundings = crate::app::surroundings();
+        let verified = verify_telling(data, &surroundings, &mut telling(sink))?;
         return Ok(sink.row(crate::query::command::report(&verified)).map_err(Refusal::from));
     }
     let (store, opened) = crate::app::open_log(data).map_err(|error| match error {

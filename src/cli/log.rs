@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::ask::{ask, rows};
+use super::backup::{self, BackupArgs, ExportArgs, RestoreArgs};
 use super::query;
 use super::style::{out, plain, time};
 use super::{Context, Failure};
@@ -38,6 +39,12 @@ pub enum LogCommand {
     /// Checks every event: checksums, versions without gaps, commitments, event store = journal.
     #[command(after_help = "Example: beadle log verify")]
     Verify,
+    /// Copies the log to another place while it is in use, and checks the copy.
+    Backup(BackupArgs),
+    /// Puts a backup into a data directory.
+    Restore(RestoreArgs),
+    /// Writes the whole log out.
+    Export(ExportArgs),
 }
 
 /// What to show of executions.
@@ -67,6 +74,9 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
         LogCommand::Tail { count } => Request::LogTail(*count),
         LogCommand::Show { event } => Request::LogShow(event.clone()),
         LogCommand::Verify => Request::LogVerify,
+        LogCommand::Backup(args) => return backup::make(context, args),
+        LogCommand::Restore(args) => return backup::bring_back(context, args),
+        LogCommand::Export(args) => return backup::export(context, args),
     };
     let rows = rows(context, &request)?;
     match command {
@@ -89,6 +99,8 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
             }
             Ok(0)
         }
+        // These have answered already.
+        LogCommand::Backup(_) | LogCommand::Restore(_) | LogCommand::Export(_) => Ok(0),
         LogCommand::Query(_) | LogCommand::Report(_) | LogCommand::Stats => Ok(0),
     }
 }

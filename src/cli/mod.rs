@@ -12,6 +12,7 @@ use crate::store::OpenError;
 
 mod alias;
 mod ask;
+mod backup;
 mod bench;
 mod chat;
 mod checkpoint;

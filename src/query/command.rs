@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::agenda::Agenda;
+use super::export::export;
 use super::filter::Filter;
 use super::lookup::Lookup;
 use super::question::Ask;
@@ -11,9 +12,10 @@ use super::report::Per;
 use super::{executions, story};
 use crate::domain::event::{Payload, Recorded};
 use crate::domain::id::{EventId, Position};
+use crate::store::backup::Target;
 use crate::store::sled::SledStore;
 use crate::store::verify::Verified;
-use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
+use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError, Stopped};
 
 /// One question.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +33,13 @@ pub enum Request {
     LogStats,
     /// Whether the log is whole.
     LogVerify,
+    /// Every event; or every line of the journal as it is, without the commit lines.
+    LogExport {
+        /// The journal's lines.
+        sealed: bool,
+    },
+    /// A backup of the log.
+    LogBackup(Target),
     /// How many messages wait to be sent, and since when.
     Unsent,
     /// The newest executions.
@@ -116,6 +125,10 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
                 sink.row(shown(&recorded))?;
             }
         }
+        Request::LogExport { sealed } => export(store, *sealed, sink)?,
+        Request::LogBackup(_) => {
+            return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
+        }
         Request::LogShow(id) => match find(store, id)? {
             Some(event) => sink.row(story::row(&event, &mut Lookup::new(store))?)?,
             None => story::tell(store, &story::find(store, id)?, sink)?,
@@ -124,7 +137,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
             let what = "only who knows the time and the files can answer this";
             return Err(Refusal::Invalid(what.into()));
         }
-        Request::LogVerify => sink.row(verify(store)?)?,
+        Request::LogVerify => verify(store, sink)?,
         Request::Unsent => sink.row(unsent(store)?)?,
         Request::ExecutionList(max) => {
             for execution in executions::list(store, *max)? {
@@ -164,9 +177,15 @@ fn find(store: &SledStore, id: &str) -> Result<Option<Recorded>, Refusal> {
     store.event(&id)?.ok_or_else(missing).map(Some)
 }
 
-fn verify(store: &SledStore) -> Result<Value, Refusal> {
-    let verified = store.verify().map_err(|error| Refusal::Damaged(error.to_string()))?;
-    Ok(report(&verified))
+fn verify(store: &SledStore, sink: &mut dyn Sink) -> Result<(), Refusal> {
+    let verified = store.verify_telling(&mut telling(sink));
+    let verified = verified.map_err(|error| Refusal::Damaged(error.to_string()))?;
+    Ok(sink.row(report(&verified))?)
+}
+
+/// Tells a sink how far a piece of work is; it ends when nobody reads the answer any more.
+pub fn telling(sink: &mut dyn Sink) -> impl FnMut(&str, u64, u64) -> Result<(), Stopped> {
+    |what, done, total| sink.progress(what, done, total).map_err(|Gone| Stopped)
 }
 
 fn unsent(store: &SledStore) -> Result<Value, ReadError> {

@@ -4,6 +4,7 @@ pub mod agenda;
 pub mod audit;
 pub mod command;
 pub mod executions;
+pub mod export;
 pub mod filter;
 pub mod follow;
 pub mod fuzz;

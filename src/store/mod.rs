@@ -5,12 +5,18 @@
 //! "already there" and is left out; the first content wins. One contract test-suite runs on every store.
 
 mod applier;
+pub mod backup;
 pub mod bench;
 mod blobs;
 pub mod disk;
 mod envelope;
+pub mod figures;
+pub mod growth;
+mod index;
 mod journal;
 mod keys;
+mod lines;
+mod lookup;
 pub mod memory;
 mod open;
 mod plan;
@@ -18,6 +24,7 @@ mod projections;
 mod recent;
 mod record;
 mod recovery;
+mod rows;
 pub mod scan;
 mod segment;
 mod shared;
@@ -417,6 +424,20 @@ pub trait Clock: Send + Sync + 'static {
 pub trait Entropy: Send + Sync + 'static {
     /// Fills a buffer with unpredictable bytes.
     fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Nobody waits for a long piece of work any more: it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nobody waits for it any more")]
+pub struct Stopped;
+
+/// Hears how far a long piece of work is, `done` of `total` things called `what`, and may end it. A total of 0 is not
+/// known.
+pub type Tell<'a> = &'a mut dyn FnMut(&str, u64, u64) -> Result<(), Stopped>;
+
+/// For work that nobody wants to hear of.
+pub fn silent(_: &str, _: u64, _: u64) -> Result<(), Stopped> {
+    Ok(())
 }
 
 /// Time and randomness for a store.

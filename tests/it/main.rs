@@ -2,6 +2,8 @@
 
 mod audit;
 mod audit_bounds;
+mod backup;
+mod both_states;
 mod bounds;
 mod cli;
 mod control;
@@ -19,6 +21,8 @@ mod stays;
 mod store_contract;
 mod store_ends;
 mod store_faults;
+mod store_index;
+mod store_verify;
 mod store_world;
 mod tidy;
 mod transcripts;
