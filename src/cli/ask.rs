@@ -75,13 +75,15 @@ fn refused(refusal: Refusal) -> Failure {
     }
 }
 
-/// Asks a running bot for events and for those to come, until it ends; without one, for what is there.
+/// Asks a running bot for events and for those to come, until it ends; without one, and only if `alone`, for what is
+/// there.
 ///
 /// # Errors
 /// As [`ask`].
 pub fn ask_live(
     context: &Context,
     question: Ask,
+    alone: bool,
     take: &mut dyn FnMut(Value) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let data = context.data()?;
@@ -94,6 +96,7 @@ pub fn ask_live(
         // The bot has ended: it is waited for.
         (None, Err(_)) => Ok(()),
         (None, Ok(Some(answered))) => answered.map_err(refused),
+        (None, Ok(None)) if !alone => Ok(()),
         (None, Ok(None)) => ask(context, &without_waiting(question), take),
     }
 }

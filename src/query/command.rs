@@ -172,7 +172,9 @@ fn tail(store: &SledStore, count: usize) -> Result<Vec<Recorded>, Refusal> {
 
 /// An event by its position or its id; none: what is meant is no event.
 fn find(store: &SledStore, id: &str) -> Result<Option<Recorded>, Refusal> {
-    let missing = || Refusal::NotFound(format!("there is no event `{id}`"));
+    let missing = || {
+        Refusal::NotFound(format!("there is no event `{id}`: write a position or `stream/version`"))
+    };
     if let Ok(position) = id.parse() {
         let found = store.read_all(Position(position), Direction::Forward, 1)?;
         return found.into_iter().next().ok_or_else(missing).map(Some);

@@ -1,6 +1,7 @@
 //! The read side: folds of the log that can be deleted and made again, and the questions that people ask it.
 
 pub mod agenda;
+pub mod audit;
 pub mod command;
 pub mod executions;
 pub mod export;

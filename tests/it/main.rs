@@ -1,5 +1,7 @@
 //! The one integration binary.
 
+mod audit;
+mod audit_bounds;
 mod backup;
 mod both_states;
 mod bounds;
