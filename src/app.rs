@@ -22,7 +22,7 @@ use crate::processor::action::Processes;
 use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, Kernel, Settings, schedule};
+use crate::processor::{self, Kernel, Settings, schedule, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
@@ -242,6 +242,10 @@ pub async fn run(
         data: paths.data.clone(),
         matrix: Some(matrix.clone()),
         runtime: tokio::runtime::Handle::current(),
+        audit_room: {
+            let kernel = kernel.clone();
+            Box::new(move || kernel.settings().audit_room.clone())
+        },
     };
     let socket = control::serve(Arc::new(desk), &paths.data, stopping.clone())
         .map_err(|source| RunError::Socket { path: control::path(&paths.data), source })?;
@@ -249,6 +253,7 @@ pub async fn run(
     let mut first_sync = matrix.ready();
     let mut failure = store.failure();
     let mut work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
+    let mut heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
     let asked_to_stop = stop.subscribe();
@@ -272,6 +277,7 @@ pub async fn run(
             Err(RunError::Log(reason.unwrap_or_default()))
         }
         done = &mut work => flat(done).map_err(RunError::from),
+        done = &mut heads => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
         () = async {
             if first_sync.wait_for(|ready| *ready).await.is_ok() {
@@ -291,18 +297,28 @@ pub async fn run(
         if !work.is_finished() {
             flat((&mut work).await)?;
         }
+        if !heads.is_finished() {
+            flat((&mut heads).await)?;
+        }
         Ok::<(), RunError>(())
     };
     let rest = tokio::time::timeout(STOP_WITHIN, rest).await.unwrap_or(Ok(()));
     let kept = match store.failure().borrow().is_some() {
         true => Ok(()),
-        false => ear.flush().await.and_then(|()| Ok(kernel.keep_agenda()?)),
+        false => wind_up(&ear, &kernel).await,
     };
     control::remove(&paths.data);
     store.close();
     // Until here a second signal ends the process at once.
     signals.abort();
     ended.and(rest).and(kept.map_err(RunError::from))
+}
+
+/// What is recorded when everything has stopped.
+async fn wind_up(ear: &Ear, kernel: &Arc<Kernel>) -> Result<(), processor::Error> {
+    ear.flush().await?;
+    tree_head::finish(kernel).await?;
+    Ok(kernel.keep_agenda()?)
 }
 
 /// The result of a task, or its panic.

@@ -82,12 +82,15 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         management_room: management_room.clone(),
         run_within_ms: config.catchup_run_within_ms,
         intro: config.intro.clone(),
+        head_every: config.head_every,
+        audit_room: config.audit_room.clone().map(RoomId),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),
         invites_allow: config.invites_allow.clone(),
         management_room,
         leave_alone_after: config.leave_alone_after,
+        audit_room: config.audit_room.clone().map(RoomId),
         ..MatrixSettings::default()
     };
     (settings, of_matrix)

@@ -21,7 +21,7 @@ use crate::play::runner::{self, Setup};
 use crate::play::stops;
 use crate::play::world::{HandClock, World};
 use crate::processor::intake::Ear;
-use crate::processor::{Settings, schedule};
+use crate::processor::{Settings, schedule, tree_head};
 use crate::store::sled::SledStore;
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
@@ -210,12 +210,16 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let (lines, typed) = mpsc::channel(16);
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
-        let work = tokio::spawn(schedule::run(kernel.clone(), stopping));
+        let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
+        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping));
         let talked = talk(&Ear::new(kernel.clone()), &store, &terminal, typed).await;
         stop.send_replace(true);
         let worked =
             work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        talked.and(worked.map_err(|why| Failure::new(1, why)))
+        let signed =
+            heads.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let last = tree_head::finish(&kernel).await;
+        talked.and(worked.and(signed).and(last).map_err(|why| Failure::new(1, why)))
     });
     kernel.keep_agenda().map_err(|why| Failure::new(1, why))?;
     store.close();

@@ -19,6 +19,7 @@ mod init;
 mod log;
 mod login;
 mod progress;
+mod proof;
 mod run;
 mod script;
 mod style;

@@ -195,6 +195,7 @@ impl Execution {
             | Event::ScriptKept(_)
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
+            | Event::TreeHead(_)
             | Event::InviteDecided(_)
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)

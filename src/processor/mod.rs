@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
 
 use crate::adapter::Chat;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
@@ -38,6 +39,7 @@ pub mod scripts;
 mod sheet;
 mod stays;
 pub mod timer;
+pub mod tree_head;
 
 use action::Actions;
 use scripts::Scripts;
@@ -73,6 +75,10 @@ pub struct Settings {
     pub management_room: Option<RoomId>,
     /// A command that comes later than this after it was said is asked about instead of run.
     pub run_within_ms: i64,
+    /// How long an event is without a signed head; none: heads are made for many events only, and when they are asked for.
+    pub head_every: Option<Duration>,
+    /// Where signed heads are published.
+    pub audit_room: Option<RoomId>,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
     pub intro: String,
 }
@@ -94,6 +100,8 @@ impl Settings {
             exec_rooms: ExecRooms::All,
             management_room: None,
             run_within_ms: RUN_WITHIN_MS,
+            head_every: Some(tree_head::HEAD_EVERY),
+            audit_room: None,
             intro: String::new(),
         }
     }

@@ -7,6 +7,7 @@ use super::agenda::Agenda;
 use super::executions;
 use crate::domain::event::{Payload, Recorded};
 use crate::domain::id::{EventId, Position};
+use crate::store::history::Claim;
 use crate::store::sled::SledStore;
 use crate::store::verify::Verified;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
@@ -21,6 +22,24 @@ pub enum Request {
     LogShow(String),
     /// Whether the log is whole.
     LogVerify,
+    /// The signed head of the log as it is; it is made if there is none.
+    LogHead,
+    /// The key that verifies the heads of the log.
+    LogKey,
+    /// The proof that an event is in the log, by its id or its position.
+    LogProve {
+        /// Which.
+        event: String,
+        /// Only that it is there, not what it says.
+        without_payload: bool,
+    },
+    /// Whether the log is whole, and what was signed of it.
+    LogVerifyAgainst {
+        /// Heads from outside, their signatures verified.
+        claims: Vec<Claim>,
+        /// A room in which the bot published more.
+        room: Option<String>,
+    },
     /// How many messages wait to be sent, and since when.
     Unsent,
     /// The newest executions.
@@ -108,6 +127,14 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         }
         Request::LogShow(id) => sink.row(shown(&find(store, id)?))?,
         Request::LogVerify => sink.row(verify(store)?)?,
+        Request::LogHead
+        | Request::LogKey
+        | Request::LogProve { .. }
+        | Request::LogVerifyAgainst { .. } => {
+            return Err(Refusal::Invalid(
+                "this is answered where there is more than the log".into(),
+            ));
+        }
         Request::Unsent => sink.row(unsent(store)?)?,
         Request::ExecutionList(max) => {
             for execution in executions::list(store, *max)? {
@@ -134,7 +161,11 @@ fn tail(store: &SledStore, count: usize) -> Result<Vec<Recorded>, Refusal> {
     Ok(store.read_all(Position::END, Direction::Backward, count.clamp(1, READ_EVENTS_MAX))?)
 }
 
-fn find(store: &SledStore, id: &str) -> Result<Recorded, Refusal> {
+/// One event, by its id or its position.
+///
+/// # Errors
+/// [`Refusal`] if there is none.
+pub fn find(store: &SledStore, id: &str) -> Result<Recorded, Refusal> {
     let missing = || {
         Refusal::NotFound(format!("there is no event `{id}`: write a position or `stream/version`"))
     };
@@ -163,11 +194,16 @@ fn unsent(store: &SledStore) -> Result<Value, ReadError> {
 
 /// What a verification found, as JSON.
 pub fn report(verified: &Verified) -> Value {
-    let findings = verified.findings.iter();
+    let (findings, heads) = (verified.findings.iter(), &verified.heads);
     let findings: Vec<Value> =
         findings.map(|finding| json!({ "place": finding.place, "what": finding.what })).collect();
     json!({
         "events": verified.events, "segments": verified.segments, "erased": verified.erased,
+        "heads": {
+            "recorded": heads.recorded, "newest": heads.newest,
+            "outside": heads.outside, "newest_outside": heads.newest_outside,
+        },
+        "key": verified.key,
         "findings": findings,
     })
 }

@@ -3,4 +3,5 @@
 pub mod agenda;
 pub mod command;
 pub mod executions;
+pub mod proof;
 pub mod unreadable;

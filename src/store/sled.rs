@@ -11,6 +11,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::applier::Applier;
+use super::heads::Proofs;
+use super::history::Claim;
 use super::open::{self, Lock, OpenError, Opened, Options, Parts};
 use super::plan::{Draft, Known, Times};
 use super::recent::Recent;
@@ -23,7 +25,7 @@ use super::{
     AppendError, Appended, BLOB_BYTES_MAX, Direction, EventStore, Projection, ProjectionChange,
     ReadError, Subject, Surroundings, Write, locked,
 };
-use crate::domain::event::{BlobRef, LogCreated, NewEvent, Recorded, StoreRebuilt};
+use crate::domain::event::{BlobRef, LogCreated, NewEvent, Recorded, StoreRebuilt, TreeHead};
 use crate::domain::id::{DedupeKey, IdKey, Position, Pseudonym, StreamName, Version};
 
 /// A log on disk, open in this process alone.
@@ -31,6 +33,7 @@ pub struct SledStore {
     pub(crate) shared: Arc<Shared>,
     jobs: mpsc::Sender<Message>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) proofs: Proofs,
     _lock: Lock,
 }
 
@@ -92,7 +95,8 @@ impl SledStore {
             spawn("log-writer", shared.clone(), move || writer.run()).map_err(io)?,
             spawn("log-applier", shared.clone(), move || applier.run()).map_err(io)?,
         ];
-        Ok(Self { shared, jobs: sender, threads: Mutex::new(threads.into()), _lock: lock })
+        let (threads, proofs) = (Mutex::new(threads.into()), Proofs::default());
+        Ok(Self { shared, jobs: sender, threads, proofs, _lock: lock })
     }
 
     /// Appends what the log says of itself, before anybody else has it.
@@ -166,6 +170,18 @@ impl SledStore {
     /// # Errors
     /// [`OpenError`] if the files cannot be read.
     pub fn verify(&self) -> Result<Verified, OpenError> {
+        self.verify_against(&[], &mut |_, _| {})
+    }
+
+    /// The same, and compares it with heads from outside; `told` hears how many events are checked, of how many.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_against(
+        &self,
+        claims: &[Claim],
+        told: &mut dyn FnMut(u64, u64),
+    ) -> Result<Verified, OpenError> {
         let end = self.shared.next();
         let applied = self.shared.tail().first().min(end);
         let shared = &self.shared;
@@ -176,7 +192,7 @@ impl SledStore {
             trees: Some((&shared.trees, applied)),
             end: Some(end),
         };
-        check.run()
+        check.run(claims, told)
     }
 
     fn recorded(&self, lines: Vec<(Position, Line)>) -> Result<Vec<Recorded>, ReadError> {
@@ -254,6 +270,10 @@ impl EventStore for SledStore {
 
     fn key(&self) -> &IdKey {
         self.shared.keys.secret()
+    }
+
+    fn sign_head(&self, told: &mut dyn FnMut(u64, u64)) -> Result<Option<TreeHead>, ReadError> {
+        self.signed_head(told).map(Some)
     }
 
     fn pseudonym(&self, subject: &Subject) -> Option<Pseudonym> {

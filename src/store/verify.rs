@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use super::blobs::Blobs;
 use super::disk::RealDisk;
+use super::history::{Claim, Heads, History};
 use super::keys::{KEYS_FILE, KeyFile};
 use super::plan::Times;
+use super::proof::Key;
 use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
 use super::trees::{Trees, TreesError};
 use super::{OpenError, Surroundings, open, record};
@@ -38,6 +40,10 @@ pub struct Verified {
     pub torn_bytes: u64,
     /// How many events the event store has yet to take in: it does so at the next start.
     pub behind: u64,
+    /// The heads that the history was compared with.
+    pub heads: Heads,
+    /// The key that verified them.
+    pub key: Option<String>,
     /// What is wrong.
     pub findings: Vec<Finding>,
     /// How many findings are not listed.
@@ -65,18 +71,44 @@ impl Verified {
         self.findings.is_empty()
     }
 
-    fn find(&mut self, place: String, what: impl Into<String>) {
+    pub(crate) fn find(&mut self, place: String, what: impl Into<String>) {
         match self.findings.len() < FINDINGS_MAX {
             true => self.findings.push(Finding { place, what: what.into() }),
             false => self.unlisted += 1,
         }
     }
 
-    fn count_unknown(&mut self, name: String) {
+    /// With what the comparison of the history came to.
+    pub(crate) fn judged(mut self, history: History) -> Self {
+        self.key = history.key().map(|key| key.as_str().to_owned());
+        let (heads, findings) = history.end();
+        self.heads = heads;
+        findings.into_iter().for_each(|finding| self.find(finding.place, finding.what));
+        self
+    }
+
+    pub(crate) fn count_unknown(&mut self, name: String) {
         if self.unknown.len() < UNKNOWN_KINDS_MAX || self.unknown.contains_key(&name) {
             *self.unknown.entry(name).or_default() += 1;
         }
     }
+}
+
+/// The key that verifies the heads of a log, which a process may have open.
+///
+/// # Errors
+/// [`OpenError`] if its keys cannot be read.
+pub fn key_of(dir: &Path, surroundings: &Surroundings) -> Result<Key, OpenError> {
+    let keys = open_keys(dir, surroundings)?;
+    Ok(Key::parse(keys.signing().key()).expect("it is written as a verifier key is"))
+}
+
+fn open_keys(dir: &Path, surroundings: &Surroundings) -> Result<KeyFile, OpenError> {
+    if !dir.join(KEYS_FILE).exists() {
+        let what = "it is missing, and what the log holds is sealed with it".into();
+        return Err(OpenError::Damaged { place: KEYS_FILE.into(), what });
+    }
+    KeyFile::open(dir, Arc::new(RealDisk), surroundings.entropy.clone())
 }
 
 /// Checks a log that no process has open. Nothing of it is changed but the lock, and what sled does when it opens.
@@ -84,13 +116,23 @@ impl Verified {
 /// # Errors
 /// [`OpenError`] if a process has it open, or if its files or keys cannot be read at all.
 pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenError> {
+    verify_against(dir, surroundings, &[], &mut |_, _| {})
+}
+
+/// The same, and compares it with heads from outside; `told` hears how many events are checked, of a number that is not
+/// known.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_against(
+    dir: &Path,
+    surroundings: &Surroundings,
+    claims: &[Claim],
+    told: &mut dyn FnMut(u64, u64),
+) -> Result<Verified, OpenError> {
     let _lock = open::lock(dir)?;
     let (disk, entropy) = (Arc::new(RealDisk), surroundings.entropy.clone());
-    if !dir.join(KEYS_FILE).exists() {
-        let what = "it is missing, and what the log holds is sealed with it".into();
-        return Err(OpenError::Damaged { place: KEYS_FILE.into(), what });
-    }
-    let keys = KeyFile::open(dir, disk.clone(), entropy.clone())?;
+    let keys = open_keys(dir, surroundings)?;
     let blobs = Blobs::new(dir.join("blobs"), disk.clone(), entropy);
     let store = dir.join("store");
     let trees = match store.exists() {
@@ -103,8 +145,8 @@ pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenE
     };
     let next = applied.as_ref().map_or(Position::START, |applied| applied.next);
     let trees = trees.as_ref().map(|trees| (trees, next));
-    let mut verified =
-        Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run()?;
+    let check = Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None };
+    let mut verified = check.run(claims, told)?;
     if let Some(error) = refused {
         verified.find("store/".into(), error.0);
     }
@@ -132,18 +174,23 @@ pub(crate) struct Check<'a> {
 /// How far a check is.
 struct Progress {
     verified: Verified,
+    history: History,
     times: Times,
     compared: u64,
     keyed: u64,
 }
 
 impl Check<'_> {
-    /// Checks everything.
-    pub(crate) fn run(&self) -> Result<Verified, OpenError> {
-        let verified = Verified::default();
-        let mut progress = Progress { verified, times: Times::START, compared: 0, keyed: 0 };
+    /// Checks everything, and compares it with heads from outside.
+    pub(crate) fn run(
+        &self,
+        claims: &[Claim],
+        told: &mut dyn FnMut(u64, u64),
+    ) -> Result<Verified, OpenError> {
+        let mut progress = self.begin(claims);
         let segments = list(&self.log)?;
         let mut next = Position::START;
+        progress.history.begin(segments.first().map_or(next, |segment| segment.first));
         for (nth, segment) in segments.iter().enumerate() {
             if self.end.is_some_and(|end| segment.first >= end) {
                 break;
@@ -154,7 +201,7 @@ impl Check<'_> {
             }
             let last = nth + 1 == segments.len();
             let io = |source| OpenError::Io { path: segment.path.clone(), source };
-            next = self.segment(segment, last, &mut progress).map_err(io)?;
+            next = self.segment(segment, last, &mut progress, told).map_err(io)?;
             progress.verified.segments += 1;
         }
         if let Some(end) = self.end.filter(|end| next < *end) {
@@ -162,7 +209,36 @@ impl Check<'_> {
             progress.verified.find("log/".into(), what);
         }
         self.rows(&mut progress);
-        Ok(progress.verified)
+        while progress.history.again() {
+            self.leaves(&segments, &mut progress.history)?;
+        }
+        Ok(progress.verified.judged(progress.history))
+    }
+
+    fn begin(&self, claims: &[Claim]) -> Progress {
+        let key = Key::parse(self.keys.signing().key()).ok();
+        let history = History::new(key, claims);
+        let history = match self.log.parent() {
+            Some(dir) => history.beside(dir),
+            None => history,
+        };
+        let verified = Verified::default();
+        Progress { verified, history, times: Times::START, compared: 0, keyed: 0 }
+    }
+
+    /// Reads the events once more for the heads that stand far behind what they sign.
+    fn leaves(&self, segments: &[Segment], history: &mut History) -> Result<(), OpenError> {
+        history.begin(segments.first().map_or(Position::START, |segment| segment.first));
+        for segment in segments {
+            let io = |source| OpenError::Io { path: segment.path.clone(), source };
+            let mut groups = Groups::of(segment).map_err(io)?;
+            while self.end.is_none_or(|end| groups.next_position() < end) {
+                let Ok(Some(group)) = groups.next().map_err(io)? else { break };
+                let events = (group.first.0..).map(Position).zip(group.lines());
+                events.for_each(|(position, line)| history.event(position, line));
+            }
+        }
+        Ok(())
     }
 
     fn segment(
@@ -170,9 +246,11 @@ impl Check<'_> {
         segment: &Segment,
         last: bool,
         progress: &mut Progress,
+        told: &mut dyn FnMut(u64, u64),
     ) -> std::io::Result<Position> {
         let mut groups = Groups::of(segment)?;
         while self.end.is_none_or(|end| groups.next_position() < end) {
+            told(progress.verified.events, self.end.map_or(0, |end| end.0));
             let begun = groups.offset();
             match groups.next()? {
                 Ok(Some(group)) => self.group(segment, &group, progress),
@@ -208,6 +286,7 @@ impl Check<'_> {
         let places = (group.first.0..).map(Position).zip(group.line..).zip(group.lines());
         for ((position, number), line) in places {
             progress.verified.events += 1;
+            progress.history.event(position, line);
             let event = match record::check(position, line, self.keys, true) {
                 Ok(event) => event,
                 Err(what) => {
@@ -229,6 +308,9 @@ impl Check<'_> {
 
     /// What an event says on its own.
     fn event(&self, event: &Recorded, place: &dyn Fn() -> String, progress: &mut Progress) {
+        if let Some(Event::TreeHead(head)) = event.event() {
+            progress.history.recorded(place(), head);
+        }
         let (verified, times) = (&mut progress.verified, &mut progress.times);
         let stepped = event.kind == "clock_stepped" && event.epoch == times.epoch + 1;
         let ordered = event.epoch == times.epoch && event.ts >= times.ts;
