@@ -30,6 +30,7 @@ use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Options};
 
 pub mod desk;
+mod proofs;
 mod reload;
 mod tend;
 
@@ -246,6 +247,7 @@ pub async fn run(
             let kernel = kernel.clone();
             Box::new(move || kernel.settings().audit_room.clone())
         },
+        followers: Default::default(),
     };
     let socket = control::serve(Arc::new(desk), &paths.data, stopping.clone())
         .map_err(|source| RunError::Socket { path: control::path(&paths.data), source })?;

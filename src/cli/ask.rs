@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::follow::without_waiting;
 use super::progress::Bar;
 use super::proof::as_it_is;
 use super::{Context, Failure};
@@ -13,6 +14,7 @@ use crate::app::desk::Desk;
 use crate::control::{self, Answers};
 use crate::domain::id::RoomId;
 use crate::query::command::{Gone, Refusal, Request, Sink};
+use crate::query::question::Ask;
 use crate::store::OpenError;
 
 /// Takes the rows of an answer as they come, and shows how far a long one is.
@@ -60,13 +62,40 @@ pub fn ask(
     if let Some(failure) = sink.failed {
         return Err(failure);
     }
-    answered.map_err(|refusal| match refusal {
+    answered.map_err(refused)
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    match refusal {
         Refusal::Damaged(what) => Failure::new(4, what),
         Refusal::NotFound(what) | Refusal::Unreadable(what) | Refusal::Invalid(what) => {
             Failure::new(1, what)
         }
         Refusal::Gone => Failure::new(1, "nobody reads the answer any more"),
-    })
+    }
+}
+
+/// Asks a running bot for events and for those to come, until it ends; without one, for what is there.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_live(
+    context: &Context,
+    question: Ask,
+    take: &mut dyn FnMut(Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let data = context.data()?;
+    let mut failed = None;
+    let mut sink = Shown { take, failed: None, bar: Bar::new(true) };
+    let answered = control::ask(&data, &Request::LogQuery(Box::new(question.clone())), &mut sink);
+    std::mem::swap(&mut failed, &mut sink.failed);
+    match (failed, answered) {
+        (Some(failure), _) => Err(failure),
+        // The bot has ended: it is waited for.
+        (None, Err(_)) => Ok(()),
+        (None, Ok(Some(answered))) => answered.map_err(refused),
+        (None, Ok(None)) => ask(context, &without_waiting(question), take),
+    }
 }
 
 /// Asks, and gives all rows of the answer. For answers that are short.
@@ -117,6 +146,7 @@ fn ask_log(
             let room = context.config.audit_room.clone().map(RoomId);
             Box::new(move || room.clone())
         },
+        followers: Default::default(),
     };
     let answered = desk.answer(&control::unix_user(nix::unistd::geteuid()), request, sink);
     desk.store.close();

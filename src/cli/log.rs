@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::ask::{ask, rows};
+use super::backup::{self, BackupArgs, ExportArgs, RestoreArgs};
 use super::proof::{self, ProveArgs, VerifyArgs};
+use super::query;
 use super::style::{out, plain, time};
 use super::{Context, Failure};
 use crate::query::command::Request;
@@ -18,10 +20,10 @@ pub enum LogCommand {
         #[arg(short = 'n', long = "lines", default_value_t = 20)]
         count: usize,
     },
-    /// One event, by position or by `stream/version`.
-    #[command(after_help = "Example: beadle log show 42")]
+    /// One event, by position or by `stream/version`; or the whole story of an execution or a trigger.
+    #[command(after_help = "Example: beadle log show 4F7K2Q9A")]
     Show {
-        /// A position, or `stream/version`.
+        /// A position, `stream/version`, the beginning of an execution's id, or a trigger's stream.
         event: String,
     },
     /// Checks every event: checksums, versions without gaps, commitments, event store = journal, and the signed history.
@@ -35,6 +37,23 @@ pub enum LogCommand {
     /// Makes a file that proves one event to whoever has the key or a head.
     #[command(after_help = "Example: beadle log prove 42 --out event.json")]
     Prove(ProveArgs),
+    /// Finds events: all filters that are given have to hold.
+    #[command(
+        after_help = "Example: beadle log query --who ann --since yesterday --text 'disk full'"
+    )]
+    Query(query::QueryArgs),
+    /// Who ran what how often, what failed, what took longest, what was refused.
+    #[command(after_help = "Example: beadle log report --by alias --since 'last month'")]
+    Report(query::ReportArgs),
+    /// What the log is made of, and what it takes on the disk.
+    #[command(after_help = "Example: beadle log stats")]
+    Stats,
+    /// Copies the log to another place while it is in use, and checks the copy.
+    Backup(BackupArgs),
+    /// Puts a backup into a data directory.
+    Restore(RestoreArgs),
+    /// Writes the whole log out.
+    Export(ExportArgs),
 }
 
 /// What to show of executions.
@@ -58,11 +77,17 @@ pub enum ExecutionCommand {
 /// Shows events.
 pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
     let request = match command {
+        LogCommand::Query(args) => return query::query(context, args),
+        LogCommand::Report(args) => return query::report(context, args),
+        LogCommand::Stats => return query::stats(context),
         LogCommand::Tail { count } => Request::LogTail(*count),
         LogCommand::Show { event } => Request::LogShow(event.clone()),
         LogCommand::Verify(args) => return proof::verify(context, args),
         LogCommand::Head => return proof::head(context),
         LogCommand::Prove(args) => return proof::prove(context, args),
+        LogCommand::Backup(args) => return backup::make(context, args),
+        LogCommand::Restore(args) => return backup::bring_back(context, args),
+        LogCommand::Export(args) => return backup::export(context, args),
     };
     let rows = rows(context, &request)?;
     match command {
@@ -74,15 +99,20 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
             rows.iter().for_each(|row| out!("{}", event_line(row)));
             Ok(0)
         }
-        LogCommand::Show { .. }
-        | LogCommand::Verify(_)
-        | LogCommand::Head
-        | LogCommand::Prove(_) => {
+        LogCommand::Show { event } => {
+            let one = event.contains('/') || event.bytes().all(|byte| byte.is_ascii_digit());
             for row in &rows {
-                out!("{}", serde_json::to_string_pretty(row).unwrap_or_default());
+                match one {
+                    true => out!("{}", serde_json::to_string_pretty(row).unwrap_or_default()),
+                    false => query::show(context, row, &query::here()),
+                }
             }
             Ok(0)
         }
+        // These have answered already.
+        LogCommand::Backup(_) | LogCommand::Restore(_) | LogCommand::Export(_) => Ok(0),
+        LogCommand::Query(_) | LogCommand::Report(_) | LogCommand::Stats => Ok(0),
+        LogCommand::Verify(_) | LogCommand::Head | LogCommand::Prove(_) => Ok(0),
     }
 }
 

@@ -12,14 +12,18 @@ use crate::store::OpenError;
 
 mod alias;
 mod ask;
+mod backup;
 mod bench;
 mod chat;
+mod checkpoint;
 mod doctor;
+mod follow;
 mod init;
 mod log;
 mod login;
 mod progress;
 mod proof;
+mod query;
 mod run;
 mod script;
 mod style;

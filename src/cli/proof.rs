@@ -12,7 +12,7 @@ use super::style::{out, time};
 use super::{Context, Failure};
 use crate::adapter::matrix::own_posts_of;
 use crate::app::surroundings;
-use crate::query::command::{Refusal, Request, Sink, report};
+use crate::query::command::{Refusal, Request, Sink, report, telling};
 use crate::query::proof::{gather, nothing, report_against};
 use crate::store::evidence::{PROOF_BYTES_MAX, Proof, Shown, check};
 use crate::store::exported::{key_of as key_of_export, verify_export};
@@ -218,11 +218,7 @@ pub fn as_it_is(
             return Ok(Err(refusal));
         }
     }
-    // A reader that is gone does not keep the log from being checked.
-    let mut told = |done, total| {
-        let _ = sink.progress("events checked", done, total);
-    };
-    let verified = verify_against(data, &surroundings(), &outside.claims, &mut told)?;
+    let verified = verify_against(data, &surroundings(), &outside.claims, &mut telling(sink))?;
     let row = match claims.is_empty() && room.is_none() {
         true => report(&verified),
         false => report_against(&verified, &outside),

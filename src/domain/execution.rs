@@ -196,6 +196,8 @@ impl Execution {
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
             | Event::TreeHead(_)
+            | Event::BackupMade(_)
+            | Event::LogRestored(_)
             | Event::InviteDecided(_)
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)

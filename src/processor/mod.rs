@@ -40,6 +40,7 @@ mod sheet;
 mod stays;
 pub mod timer;
 pub mod tree_head;
+pub mod upkeep;
 
 use action::Actions;
 use scripts::Scripts;

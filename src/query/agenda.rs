@@ -185,6 +185,8 @@ impl Agenda {
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
             | Event::TreeHead(_)
+            | Event::BackupMade(_)
+            | Event::LogRestored(_)
             | Event::InviteDecided(_)
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)

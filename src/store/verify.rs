@@ -11,12 +11,14 @@ use std::sync::Arc;
 use super::blobs::Blobs;
 use super::disk::RealDisk;
 use super::history::{Claim, Heads, History};
+use super::index::Sum;
 use super::keys::{KEYS_FILE, KeyFile};
+use super::lines::Spot;
 use super::plan::Times;
 use super::proof::Key;
 use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
-use super::trees::{Trees, TreesError};
-use super::{OpenError, Surroundings, open, record};
+use super::trees::{FORMAT, Trees, TreesError};
+use super::{OpenError, Surroundings, Tell, open, record, silent};
 use crate::domain::event::{Event, Payload, Recorded};
 use crate::domain::id::{Position, Version};
 
@@ -116,19 +118,30 @@ fn open_keys(dir: &Path, surroundings: &Surroundings) -> Result<KeyFile, OpenErr
 /// # Errors
 /// [`OpenError`] if a process has it open, or if its files or keys cannot be read at all.
 pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenError> {
-    verify_against(dir, surroundings, &[], &mut |_, _| {})
+    verify_telling(dir, surroundings, &mut silent)
 }
 
-/// The same, and compares it with heads from outside; `told` hears how many events are checked, of a number that is not
-/// known.
+/// Checks a log as [`verify`] does, and says how far it is.
 ///
 /// # Errors
-/// As [`verify`].
+/// As [`verify`]; [`OpenError::Io`] if it was ended.
+pub fn verify_telling(
+    dir: &Path,
+    surroundings: &Surroundings,
+    tell: Tell,
+) -> Result<Verified, OpenError> {
+    verify_against(dir, surroundings, &[], tell)
+}
+
+/// The same, and compares the log with heads from outside.
+///
+/// # Errors
+/// As [`verify_telling`].
 pub fn verify_against(
     dir: &Path,
     surroundings: &Surroundings,
     claims: &[Claim],
-    told: &mut dyn FnMut(u64, u64),
+    tell: Tell,
 ) -> Result<Verified, OpenError> {
     let _lock = open::lock(dir)?;
     let (disk, entropy) = (Arc::new(RealDisk), surroundings.entropy.clone());
@@ -143,10 +156,12 @@ pub fn verify_against(
         Ok((applied, trees)) => (applied, Some(trees), None),
         Err(error) => (None, None, Some(error)),
     };
+    // One of another format is made anew at the next start: nothing of it counts.
+    let applied = applied.filter(|applied| applied.format == FORMAT);
     let next = applied.as_ref().map_or(Position::START, |applied| applied.next);
-    let trees = trees.as_ref().map(|trees| (trees, next));
+    let trees = trees.as_ref().filter(|_| applied.is_some()).map(|trees| (trees, next));
     let check = Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None };
-    let mut verified = check.run(claims, told)?;
+    let mut verified = check.run(claims, tell)?;
     if let Some(error) = refused {
         verified.find("store/".into(), error.0);
     }
@@ -172,23 +187,47 @@ pub(crate) struct Check<'a> {
 }
 
 /// How far a check is.
-struct Progress {
+struct Progress<'a> {
+    tell: Tell<'a>,
+    done_bytes: u64,
+    total_bytes: u64,
     verified: Verified,
     history: History,
     times: Times,
     compared: u64,
     keyed: u64,
+    marked: Sum,
+}
+
+impl Progress<'_> {
+    /// So many bytes more are checked.
+    fn step(&mut self, bytes: u64) -> std::io::Result<()> {
+        const MIB: u64 = 1024 * 1024;
+        self.done_bytes += bytes;
+        let told = (self.tell)("MiB verified", self.done_bytes / MIB, self.total_bytes / MIB);
+        told.map_err(|stopped| std::io::Error::new(std::io::ErrorKind::Interrupted, stopped))
+    }
 }
 
 impl Check<'_> {
     /// Checks everything, and compares it with heads from outside.
-    pub(crate) fn run(
-        &self,
-        claims: &[Claim],
-        told: &mut dyn FnMut(u64, u64),
-    ) -> Result<Verified, OpenError> {
-        let mut progress = self.begin(claims);
+    pub(crate) fn run(&self, claims: &[Claim], tell: Tell) -> Result<Verified, OpenError> {
+        let history = self.history(claims);
+        let (verified, times, marked) = (Verified::default(), Times::START, Sum::default());
         let segments = list(&self.log)?;
+        let bytes = |segment: &Segment| segment.path.metadata().map_or(0, |it| it.len());
+        let (done_bytes, total_bytes) = (0, segments.iter().map(bytes).sum::<u64>());
+        let mut progress = Progress {
+            tell,
+            done_bytes,
+            total_bytes,
+            verified,
+            history,
+            times,
+            compared: 0,
+            keyed: 0,
+            marked,
+        };
         let mut next = Position::START;
         progress.history.begin(segments.first().map_or(next, |segment| segment.first));
         for (nth, segment) in segments.iter().enumerate() {
@@ -201,7 +240,7 @@ impl Check<'_> {
             }
             let last = nth + 1 == segments.len();
             let io = |source| OpenError::Io { path: segment.path.clone(), source };
-            next = self.segment(segment, last, &mut progress, told).map_err(io)?;
+            next = self.segment(segment, last, &mut progress).map_err(io)?;
             progress.verified.segments += 1;
         }
         if let Some(end) = self.end.filter(|end| next < *end) {
@@ -215,15 +254,12 @@ impl Check<'_> {
         Ok(progress.verified.judged(progress.history))
     }
 
-    fn begin(&self, claims: &[Claim]) -> Progress {
-        let key = Key::parse(self.keys.signing().key()).ok();
-        let history = History::new(key, claims);
-        let history = match self.log.parent() {
+    fn history(&self, claims: &[Claim]) -> History {
+        let history = History::new(Key::parse(self.keys.signing().key()).ok(), claims);
+        match self.log.parent() {
             Some(dir) => history.beside(dir),
             None => history,
-        };
-        let verified = Verified::default();
-        Progress { verified, history, times: Times::START, compared: 0, keyed: 0 }
+        }
     }
 
     /// Reads the events once more for the heads that stand far behind what they sign.
@@ -246,11 +282,9 @@ impl Check<'_> {
         segment: &Segment,
         last: bool,
         progress: &mut Progress,
-        told: &mut dyn FnMut(u64, u64),
     ) -> std::io::Result<Position> {
         let mut groups = Groups::of(segment)?;
         while self.end.is_none_or(|end| groups.next_position() < end) {
-            told(progress.verified.events, self.end.map_or(0, |end| end.0));
             let begun = groups.offset();
             match groups.next()? {
                 Ok(Some(group)) => self.group(segment, &group, progress),
@@ -267,6 +301,7 @@ impl Check<'_> {
                     }
                 }
             }
+            progress.step(groups.offset() - begun)?;
         }
         Ok(groups.next_position())
     }
@@ -283,8 +318,7 @@ impl Check<'_> {
     }
 
     fn group(&self, segment: &Segment, group: &Group, progress: &mut Progress) {
-        let places = (group.first.0..).map(Position).zip(group.line..).zip(group.lines());
-        for ((position, number), line) in places {
+        for (position, number, offset, line) in group.places() {
             progress.verified.events += 1;
             progress.history.event(position, line);
             let event = match record::check(position, line, self.keys, true) {
@@ -299,7 +333,9 @@ impl Check<'_> {
             if let Some((trees, _)) = self.trees.filter(|(_, applied)| position < *applied) {
                 progress.compared += 1;
                 progress.keyed += u64::from(event.key.is_some());
-                if let Err(error) = compare(trees, &event, line, &place, &mut progress.verified) {
+                record::marks(&event).each().for_each(|it| progress.marked.add(&it, position.0));
+                let spot = Spot::of(segment.first, offset, line);
+                if let Err(error) = compare(trees, &event, spot, &place, &mut progress.verified) {
                     progress.verified.find(format!("store/ event {position}"), error.0);
                 }
             }
@@ -344,12 +380,25 @@ impl Check<'_> {
                     ["events", "streams", "keys"].iter().zip(wanted).zip(rows)
                 {
                     if rows != wanted {
-                        let what = format!("it has {rows} rows, the journal accounts for {wanted}");
+                        let what =
+                            format!("it names {rows} events, the journal accounts for {wanted}");
                         progress.verified.find(format!("store/{name}"), what);
                     }
                 }
             }
             Err(error) => progress.verified.find("store/".into(), error.0),
+        }
+        let wanted = progress.marked;
+        match trees.index_sum(applied.0) {
+            Ok(sum) if sum == wanted => {}
+            Ok(sum) => {
+                let (has, wanted) = (sum.count, wanted.count);
+                let what = format!(
+                    "its {has} positions are not the {wanted} that the journal accounts for"
+                );
+                progress.verified.find("store/index".into(), what);
+            }
+            Err(error) => progress.verified.find("store/index".into(), error.0),
         }
     }
 }
@@ -358,14 +407,17 @@ impl Check<'_> {
 fn compare(
     trees: &Trees,
     event: &Recorded,
-    line: &[u8],
+    spot: Spot,
     place: &dyn Fn() -> String,
     verified: &mut Verified,
 ) -> Result<(), TreesError> {
     let (position, id) = (event.position, &event.id);
-    match trees.line(position)? {
-        Some(stored) if *stored == *line => {}
-        Some(_) => verified.find(format!("store/events {position}"), "it is not the journal's"),
+    match trees.spot(position)? {
+        Some(stored) if stored == spot => {}
+        Some(_) => {
+            let what = "its place or its checksum is not that of the journal";
+            verified.find(format!("store/events {position}"), what);
+        }
         None => verified.find(format!("store/events {position}"), "it is missing"),
     }
     let found = trees.position(&id.stream, id.version)?;

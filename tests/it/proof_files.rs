@@ -39,6 +39,7 @@ impl Served {
             matrix: None,
             runtime: runtime.handle().clone(),
             audit_room: Box::new(|| None),
+            followers: Default::default(),
         };
         let guard = runtime.enter();
         control::serve(Arc::new(desk), dir.path(), stopping).expect("the socket is made");

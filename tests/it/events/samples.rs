@@ -2,7 +2,8 @@
 
 use beadle::domain::event::*;
 use beadle::domain::id::{
-    DedupeKey, EventId, ExecutionId, MessageId, PostId, RoomId, ScriptHash, Timestamp, UserId,
+    DedupeKey, EventId, ExecutionId, MessageId, Position, PostId, RoomId, ScriptHash, Timestamp,
+    UserId,
 };
 use beadle::domain::message::{Block, Doc, Span};
 use beadle::domain::trigger::{
@@ -47,6 +48,21 @@ fn of_the_log() -> Vec<Event> {
             root: "TszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=".into(),
             note: "beadle/65a64d0f371610e27d7686ca9ad896d0\n1234\nTszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=\n\n— beadle/65a64d0f371610e27d7686ca9ad896d0 DpHwc0n6\n".into(),
             key: "beadle/65a64d0f371610e27d7686ca9ad896d0+0e91f073+ARpc2QcUPDhMQegwxbzhKqiB".into(),
+        }
+        .into(),
+        BackupMade {
+            dir: "/srv/backup/beadle".into(),
+            keys: "/mnt/safe/beadle.keys".into(),
+            next: Position(40_000),
+            files: 3,
+            bytes: 80_000_000,
+        }
+        .into(),
+        LogRestored { next: Position(40_000), erased: 0, moved_to: None }.into(),
+        LogRestored {
+            next: Position(40_000),
+            erased: 2,
+            moved_to: Some("/var/lib/beadle.replaced-1772442000000".into()),
         }
         .into(),
         ScriptKept { file: "net/hello.rhai".into(), hash: script(), source: source.into() }.into(),
