@@ -14,7 +14,7 @@ use super::keys::{KEYS_FILE, KeyFile};
 use super::plan::Times;
 use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
 use super::trees::{Trees, TreesError};
-use super::{OpenError, Surroundings, open, record};
+use super::{OpenError, Surroundings, open, record, subjects};
 use crate::domain::event::{Event, Payload, Recorded};
 use crate::domain::id::{Position, Version};
 
@@ -162,6 +162,7 @@ impl Check<'_> {
             progress.verified.find("log/".into(), what);
         }
         self.rows(&mut progress);
+        self.keys(&mut progress.verified)?;
         Ok(progress.verified)
     }
 
@@ -250,6 +251,24 @@ impl Check<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the files of keys hold keys, also where no event names them.
+    fn keys(&self, verified: &mut Verified) -> Result<(), OpenError> {
+        let path = self.log.with_file_name(KEYS_FILE);
+        let spoiled = self.keys.spoiled(FINDINGS_MAX);
+        for slot in spoiled.map_err(|source| OpenError::Io { path, source })? {
+            let place = format!("{KEYS_FILE} slot {slot}");
+            let told = |finding: &Finding| finding.what.contains(&format!("{place}:"));
+            if !verified.findings.iter().any(told) {
+                verified.find(place, "its checksum is wrong");
+            }
+        }
+        match subjects::check(self.log.parent().unwrap_or(&self.log)) {
+            Err(OpenError::Damaged { place, what }) => verified.find(place, what),
+            other => other?,
+        }
+        Ok(())
     }
 
     /// Whether the event store has rows that no event of the journal accounts for.

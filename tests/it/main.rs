@@ -6,6 +6,7 @@ mod control;
 mod day;
 mod desk;
 mod events;
+mod faults;
 mod intake;
 mod lab;
 mod matrix;
