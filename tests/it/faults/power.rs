@@ -14,9 +14,9 @@ use super::{Rng, image, shim, times};
 /// After so many cuts a new log is begun.
 const CUTS_OF_A_LOG: usize = 5;
 /// A child is killed after at most so many acknowledged batches,
-const BATCHES_MAX: u64 = 160;
+const BATCHES_MAX: u64 = 60;
 /// or before one of so many syncs: the first belong to the opening.
-const SYNCS_MAX: u64 = 90;
+const SYNCS_MAX: u64 = 60;
 
 /// What a run of cuts came to.
 #[derive(Debug, Default)]
