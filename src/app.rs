@@ -242,6 +242,7 @@ pub async fn run(
         data: paths.data.clone(),
         matrix: Some(matrix.clone()),
         runtime: tokio::runtime::Handle::current(),
+        followers: Default::default(),
     };
     let socket = control::serve(Arc::new(desk), &paths.data, stopping.clone())
         .map_err(|source| RunError::Socket { path: control::path(&paths.data), source })?;

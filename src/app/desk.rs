@@ -3,14 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::adapter::matrix::Matrix;
 use crate::control::Answers;
+use crate::domain::event::BackupMade;
 use crate::domain::id::UserId;
+use crate::processor::upkeep;
 use crate::query::command::{self, Refusal, Request, Sink};
-use crate::store::Clock;
+use crate::query::follow::Followers;
+use crate::query::when::Here;
+use crate::query::{question, report, stats};
+use crate::store::backup::{self, Made, Target};
 use crate::store::sled::SledStore;
+use crate::store::{Clock, OpenError};
 
 /// Who answers, with all that an answer may need.
 pub struct Desk {
@@ -24,10 +31,57 @@ pub struct Desk {
     pub matrix: Option<Arc<Matrix>>,
     /// Where waiting is done: an answer itself runs on a thread that may block.
     pub runtime: Handle,
+    /// Who follows the log.
+    pub followers: Followers,
+}
+
+impl Desk {
+    /// Now, and the zone of this machine.
+    fn here(&self) -> Here {
+        Here { now: self.clock.now(), zone: jiff::tz::TimeZone::system() }
+    }
+
+    /// Makes a backup, records it, and says what it came to.
+    fn backup(&self, by: &UserId, target: &Target, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let made = self.store.backup(target, &mut command::telling(sink)).map_err(refusal)?;
+        let (dir, keys) = (target.dir.display().to_string(), target.keys.display().to_string());
+        let Made { next, files, bytes, new_files, new_bytes, verified } = made;
+        let row = json!({
+            "dir": dir, "keys": keys, "next": next, "files": files, "bytes": bytes,
+            "new_files": new_files, "new_bytes": new_bytes, "events": verified.events,
+            "erased": verified.erased,
+        });
+        let event = BackupMade { dir, keys, next, files, bytes };
+        let recorded = self.runtime.block_on(upkeep::record(&*self.store, by, event));
+        recorded.map_err(|error| Refusal::Unreadable(error.to_string()))?;
+        Ok(sink.row(row)?)
+    }
 }
 
 impl Answers for Desk {
-    fn answer(&self, _by: &UserId, request: &Request, sink: &mut dyn Sink) -> Result<(), Refusal> {
-        command::answer(&self.store, request, sink)
+    fn answer(&self, by: &UserId, request: &Request, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let store = self.store.as_ref();
+        match request {
+            Request::LogQuery(ask) => question::answer(store, ask, &self.followers, sink),
+            Request::LogReport(filter, per) => {
+                report::report(store, filter, *per, &self.here(), sink)
+            }
+            Request::LogBackup(target) => self.backup(by, target, sink),
+            Request::LogStats => stats::stats(store, &self.data, &self.here(), sink),
+            request => command::answer(store, request, sink),
+        }
+    }
+}
+
+/// Why a backup was not made.
+fn refusal(error: backup::Error) -> Refusal {
+    use backup::Error;
+    match error {
+        Error::Refused(what) => Refusal::Invalid(what),
+        Error::Stopped(_) => Refusal::Gone,
+        error @ (Error::Damaged { .. } | Error::Open(OpenError::Damaged { .. })) => {
+            Refusal::Damaged(error.to_string())
+        }
+        error @ Error::Open(_) => Refusal::Unreadable(error.to_string()),
     }
 }

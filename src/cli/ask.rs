@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::follow::without_waiting;
 use super::progress::Bar;
 use super::{Context, Failure};
 use crate::app::SystemClock;
 use crate::app::desk::Desk;
 use crate::control::{self, Answers};
-use crate::query::command::{Gone, Refusal, Request, Sink};
+use crate::query::command::{Gone, Refusal, Request, Sink, telling};
+use crate::query::question::Ask;
 use crate::store::OpenError;
+use crate::store::verify::verify_telling;
 
 /// Takes the rows of an answer as they come, and shows how far a long one is.
 struct Shown<'a> {
@@ -58,13 +61,40 @@ pub fn ask(
     if let Some(failure) = sink.failed {
         return Err(failure);
     }
-    answered.map_err(|refusal| match refusal {
+    answered.map_err(refused)
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    match refusal {
         Refusal::Damaged(what) => Failure::new(4, what),
         Refusal::NotFound(what) | Refusal::Unreadable(what) | Refusal::Invalid(what) => {
             Failure::new(1, what)
         }
         Refusal::Gone => Failure::new(1, "nobody reads the answer any more"),
-    })
+    }
+}
+
+/// Asks a running bot for events and for those to come, until it ends; without one, for what is there.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_live(
+    context: &Context,
+    question: Ask,
+    take: &mut dyn FnMut(Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let data = context.data()?;
+    let mut failed = None;
+    let mut sink = Shown { take, failed: None, bar: Bar::new(true) };
+    let answered = control::ask(&data, &Request::LogQuery(Box::new(question.clone())), &mut sink);
+    std::mem::swap(&mut failed, &mut sink.failed);
+    match (failed, answered) {
+        (Some(failure), _) => Err(failure),
+        // The bot has ended: it is waited for.
+        (None, Err(_)) => Ok(()),
+        (None, Ok(Some(answered))) => answered.map_err(refused),
+        (None, Ok(None)) => ask(context, &without_waiting(question), take),
+    }
 }
 
 /// Asks, and gives all rows of the answer. For answers that are short.
@@ -89,7 +119,8 @@ fn ask_log(
 ) -> Result<Result<(), Refusal>, Failure> {
     if matches!(request, Request::LogVerify) {
         // Read as it is: opening the log would already replay and cut.
-        let verified = crate::store::verify::verify(data, &crate::app::surroundings())?;
+        let surroundings = crate::app::surroundings();
+        let verified = verify_telling(data, &surroundings, &mut telling(sink))?;
         return Ok(sink.row(crate::query::command::report(&verified)).map_err(Refusal::from));
     }
     let (store, opened) = crate::app::open_log(data).map_err(|error| match error {
@@ -105,6 +136,7 @@ fn ask_log(
         data: data.to_owned(),
         matrix: None,
         runtime: runtime.handle().clone(),
+        followers: Default::default(),
     };
     let answered = desk.answer(&control::unix_user(nix::unistd::geteuid()), request, sink);
     desk.store.close();

@@ -5,28 +5,42 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::style::out;
 use super::{Context, Failure};
 use crate::app::surroundings;
 use crate::domain::alias::Format;
 use crate::domain::alias_index::{AliasId, AliasIndex, Found};
-use crate::store::bench::bench_append;
+use crate::store::bench::{AppendRow, SustainRow, bench_append, bench_sustain};
 
 mod accounts;
 mod child;
 mod meter;
 mod ping;
 
+/// How many events are appended where nothing else is said.
+const SUSTAIN_EVENTS: usize = 1_000_000;
+
 /// What to measure.
 #[derive(Debug, clap::Subcommand)]
 pub enum BenchCommand {
-    /// Appending events durably, against writing and syncing a bare file; one JSON object a line.
+    /// Appending events durably, against writing and syncing a bare file.
     #[command(after_help = "Example: beadle bench append --on /var/lib/beadle")]
     Append {
         /// A directory on the disk to measure; else a temporary one.
         #[arg(long, value_name = "DIR")]
         on: Option<PathBuf>,
+    },
+    /// Appending for as long as it takes until the event store has everything, against the event store alone.
+    #[command(after_help = "Example: beadle bench sustain --events 100000")]
+    Sustain {
+        /// A directory on the disk to measure; else a temporary one.
+        #[arg(long, value_name = "DIR")]
+        on: Option<PathBuf>,
+        /// How many events.
+        #[arg(long, value_name = "N", default_value_t = SUSTAIN_EVENTS)]
+        events: usize,
     },
     /// Finding the alias for a message, among 10 to 10,000; one JSON object a line.
     #[command(after_help = "Example: beadle bench match")]
@@ -38,33 +52,81 @@ pub enum BenchCommand {
 /// Measures.
 pub fn main(context: &Context, command: &BenchCommand) -> Result<u8, Failure> {
     match command {
-        BenchCommand::Append { on } => append(on.as_deref())?,
+        BenchCommand::Append { on } => append(context, on.as_deref())?,
+        BenchCommand::Sustain { on, events } => sustain(context, on.as_deref(), *events)?,
         BenchCommand::Match => lookup(),
         BenchCommand::Ping(args) => ping::main(context, args)?,
     }
     Ok(0)
 }
 
-fn append(on: Option<&Path>) -> Result<(), Failure> {
-    const EVENT_BYTES: usize = 300;
-    for (appenders, events) in [(1, 500), (8, 4_000), (64, 20_000), (512, 40_000)] {
-        let temporary = match on {
-            Some(dir) => tempfile::tempdir_in(dir)?,
-            None => tempfile::tempdir()?,
-        };
-        let figures =
-            bench_append(temporary.path(), appenders, events, EVENT_BYTES, surroundings());
-        let figures = figures.map_err(|why| Failure::new(1, why))?;
+/// A place to measure in: on the disk that is to be measured, and gone afterwards.
+fn place(on: Option<&Path>) -> Result<TempDir, Failure> {
+    Ok(match on {
+        Some(dir) => tempfile::tempdir_in(dir)?,
+        None => tempfile::tempdir()?,
+    })
+}
+
+fn append(context: &Context, on: Option<&Path>) -> Result<(), Failure> {
+    let (dir, json) = (place(on)?, context.json());
+    if !json {
         out!(
-            "{}",
-            json!({
-                "bench": "append", "appenders": appenders, "events": events, "event_bytes": EVENT_BYTES,
-                "events_per_s": figures.events_per_s, "p50_ms": figures.p50_ms, "p99_ms": figures.p99_ms,
-                "raw_events_per_s": figures.raw_events_per_s, "of_raw": figures.ratio,
-            })
+            "{:>9}  {:7}  {:>10}  {:>8}  {:>8}  {:>6}",
+            "appenders",
+            "",
+            "events/s",
+            "p50 ms",
+            "p99 ms",
+            "of raw"
         );
     }
-    Ok(())
+    let show = |row: AppendRow| match json {
+        true => out!("{}", json!(row)),
+        false => out!(
+            "{:>9}  {:7}  {:>10.0}  {:>8.3}  {:>8.3}  {:>6.2}",
+            row.appenders,
+            row.engine,
+            row.events_per_s,
+            row.p50_ms,
+            row.p99_ms,
+            row.ratio_to_raw
+        ),
+    };
+    bench_append(dir.path(), &surroundings(), show).map_err(|why| Failure::new(1, why))
+}
+
+fn sustain(context: &Context, on: Option<&Path>, events: usize) -> Result<(), Failure> {
+    let (dir, json) = (place(on)?, context.json());
+    if !json {
+        out!(
+            "{:7}  {:>9}  {:>10}  {:>7}  {:>10}  {:>9}  {:>11}  {:>7}",
+            "",
+            "events",
+            "events/s",
+            "of sled",
+            "lag events",
+            "lag MiB",
+            "disk B/event",
+            "rss MiB"
+        );
+    }
+    let show = |row: SustainRow| match json {
+        true => out!("{}", json!(row)),
+        false => out!(
+            "{:7}  {:>9}  {:>10.0}  {:>7.2}  {:>10}  {:>9.1}  {:>11.0}  {:>7.0}",
+            row.engine,
+            row.events,
+            row.events_per_s,
+            row.ratio_to_sled,
+            row.lag_events_max,
+            row.lag_bytes_max as f64 / (1024.0 * 1024.0),
+            row.disk_bytes_per_event,
+            row.rss_mib
+        ),
+    };
+    let done = bench_sustain(dir.path(), events, &surroundings(), show);
+    done.map_err(|why| Failure::new(1, why))
 }
 
 fn lookup() {

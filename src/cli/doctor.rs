@@ -12,10 +12,11 @@ use super::style::{out, plain, time};
 use super::{Context, Failure};
 use crate::adapter::matrix::{Finding, Level, MatrixSettings, check, private};
 use crate::control;
-use crate::domain::id::RoomId;
+use crate::domain::id::{RoomId, Timestamp};
 use crate::query::command::{Refusal, Request, Rows, answer, report};
 use crate::script::load::load_folder;
 use crate::script::problem::Problem;
+use crate::store::growth::{GROWTH_DAYS, Part, all_a_day, bytes_a_day, full_at, parts, samples};
 use crate::store::space::{DiskOf, FREE_BYTES_MIN, Room, Space};
 use crate::store::{OpenError, verify::verify};
 
@@ -24,7 +25,7 @@ pub const VERIFY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// With less free space than this it is time to make room.
 pub const FREE_BYTES_SOON: u64 = 1024 * 1024 * 1024;
 /// With a smaller part of the disk free than this it is time to make room.
-pub const FREE_PERCENT_SOON: u64 = 5;
+pub const FREE_PERCENT_SOON: u64 = 20;
 /// Messages that wait longer than this to be sent are told.
 pub const UNSENT_MS_MAX: i64 = 60 * 60 * 1000;
 /// How long a running bot may take for an answer.
@@ -40,7 +41,8 @@ pub fn main(context: &Context) -> Result<u8, Failure> {
     let mut found = scripts(context)?;
     found.extend(files(&data));
     found.extend(log(&data));
-    found.push(disk(DiskOf(data.clone()).room()));
+    let now = crate::app::surroundings().clock.now();
+    found.push(disk(DiskOf(data.clone()).room(), &Use::of(&data, now)));
     let settings = MatrixSettings {
         homeserver: context.config.homeserver.clone(),
         invites_allow: context.config.invites_allow.clone(),
@@ -225,8 +227,49 @@ fn outbox(row: &Value) -> Finding {
     }
 }
 
+/// What the data directory takes of its disk, and how it grows.
+struct Use {
+    parts: Vec<Part>,
+    bytes_a_day: Option<u64>,
+    now: Timestamp,
+}
+
+impl Use {
+    fn of(data: &Path, now: Timestamp) -> Self {
+        let parts = parts(data);
+        let samples = samples(&data.join("log")).unwrap_or_default();
+        let bytes_a_day = bytes_a_day(&samples, now).map(|journal| all_a_day(journal, &parts));
+        Self { parts, bytes_a_day, now }
+    }
+
+    /// In words, with the day on which the disk takes nothing new any more.
+    fn told(&self, room: Room) -> String {
+        let parts = self.parts.iter().filter(|part| part.bytes > 0);
+        let parts: Vec<String> =
+            parts.map(|part| format!("{} {}", part.name, megabytes(part.bytes))).collect();
+        let parts =
+            if parts.is_empty() { String::new() } else { format!("; {}", parts.join(", ")) };
+        let Some(a_day) = self.bytes_a_day else { return parts };
+        let left = room.free_bytes.saturating_sub(FREE_BYTES_MIN);
+        let growth = format!("{parts}; {} a day in the last {GROWTH_DAYS} days", megabytes(a_day));
+        match full_at(left, a_day, self.now) {
+            Some(day) => format!("{growth}: full on {}", time(day.0)),
+            None => format!("{growth}: not full for years"),
+        }
+    }
+}
+
+/// A size in MiB, with one decimal where it is small.
+fn megabytes(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    match bytes {
+        0..MIB => format!("{}.{} MiB", bytes / MIB, bytes * 10 / MIB % 10),
+        _ => format!("{} MiB", bytes / MIB),
+    }
+}
+
 /// That the disk has room.
-fn disk(room: std::io::Result<Room>) -> Finding {
+fn disk(room: std::io::Result<Room>, used: &Use) -> Finding {
     let name = "disk";
     let room = match room {
         Ok(room) => room,
@@ -236,9 +279,10 @@ fn disk(room: std::io::Result<Room>) -> Finding {
         }
     };
     let percent = room.free_bytes.saturating_mul(100) / room.total_bytes.max(1);
-    let detail = format!("{} MiB free, {percent} %", room.free_bytes / 1024 / 1024);
+    let (free, used) = (room.free_bytes / 1024 / 1024, used.told(room));
+    let detail = format!("{free} MiB free, {percent} %{used}");
     let remedy = format!(
-        "make room: with less than {} MiB the bot takes nothing new in",
+        "make room, or let old events go with `[log] keep`: with less than {} MiB the bot takes nothing new in",
         FREE_BYTES_MIN / 1024 / 1024
     );
     match room.free_bytes {
@@ -259,19 +303,41 @@ mod tests {
         const GIB: u64 = 1024 * 1024 * 1024;
         for (free_bytes, total_bytes, want) in [
             (100 * GIB, 200 * GIB, Level::Good),
-            (FREE_BYTES_SOON, 10 * GIB, Level::Good),
-            (FREE_BYTES_SOON - 1, 10 * GIB, Level::Warning),
-            (9 * GIB, 200 * GIB, Level::Warning),
-            (10 * GIB, 200 * GIB, Level::Good),
+            (FREE_BYTES_SOON, 5 * GIB, Level::Good),
+            (FREE_BYTES_SOON - 1, 5 * GIB - 1024, Level::Warning),
+            (39 * GIB, 200 * GIB, Level::Warning),
+            (40 * GIB, 200 * GIB, Level::Good),
             (FREE_BYTES_MIN, 10 * GIB, Level::Warning),
             (FREE_BYTES_MIN - 1, 10 * GIB, Level::Bad),
             (0, 0, Level::Bad),
         ] {
-            let finding = disk(Ok(Room { free_bytes, total_bytes }));
+            let finding = disk(Ok(Room { free_bytes, total_bytes }), &used(None));
             assert_eq!(finding.level, want, "{free_bytes} of {total_bytes}: {finding:?}");
             assert_eq!(finding.remedy.is_some(), want != Level::Good);
         }
-        assert_eq!(disk(Err(std::io::Error::other("no"))).level, Level::Bad);
+        assert_eq!(disk(Err(std::io::Error::other("no")), &used(None)).level, Level::Bad);
+    }
+
+    fn used(bytes_a_day: Option<u64>) -> Use {
+        let part = |name, bytes| Part { name, bytes };
+        let parts = vec![part("log", 3 * 1024 * 1024), part("blobs", 0), part("keys", 150_000)];
+        Use { parts, bytes_a_day, now: Timestamp(0) }
+    }
+
+    #[test]
+    fn the_disk_is_told_by_part_and_with_the_day_it_is_full() {
+        let room = Room { free_bytes: 10 * FREE_BYTES_MIN, total_bytes: 12 * FREE_BYTES_MIN };
+        for (bytes_a_day, want) in [
+            (None, "2560 MiB free, 83 %; log 3 MiB, keys 0.1 MiB"),
+            (
+                Some(FREE_BYTES_MIN),
+                "keys 0.1 MiB; 256 MiB a day in the last 7 days: full on 1970-01-10",
+            ),
+            (Some(1), "0.0 MiB a day in the last 7 days: not full for years"),
+        ] {
+            let told = disk(Ok(room), &used(bytes_a_day)).detail;
+            assert!(told.contains(want), "{told}, not {want}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::ask::{ask, rows};
+use super::backup::{self, BackupArgs, ExportArgs, RestoreArgs};
+use super::query;
 use super::style::{out, plain, time};
 use super::{Context, Failure};
 use crate::query::command::Request;
@@ -17,15 +19,32 @@ pub enum LogCommand {
         #[arg(short = 'n', long = "lines", default_value_t = 20)]
         count: usize,
     },
-    /// One event, by position or by `stream/version`.
-    #[command(after_help = "Example: beadle log show 42")]
+    /// One event, by position or by `stream/version`; or the whole story of an execution or a trigger.
+    #[command(after_help = "Example: beadle log show 4F7K2Q9A")]
     Show {
-        /// A position, or `stream/version`.
+        /// A position, `stream/version`, the beginning of an execution's id, or a trigger's stream.
         event: String,
     },
+    /// Finds events: all filters that are given have to hold.
+    #[command(
+        after_help = "Example: beadle log query --who ann --since yesterday --text 'disk full'"
+    )]
+    Query(query::QueryArgs),
+    /// Who ran what how often, what failed, what took longest, what was refused.
+    #[command(after_help = "Example: beadle log report --by alias --since 'last month'")]
+    Report(query::ReportArgs),
+    /// What the log is made of, and what it takes on the disk.
+    #[command(after_help = "Example: beadle log stats")]
+    Stats,
     /// Checks every event: checksums, versions without gaps, commitments, event store = journal.
     #[command(after_help = "Example: beadle log verify")]
     Verify,
+    /// Copies the log to another place while it is in use, and checks the copy.
+    Backup(BackupArgs),
+    /// Puts a backup into a data directory.
+    Restore(RestoreArgs),
+    /// Writes the whole log out.
+    Export(ExportArgs),
 }
 
 /// What to show of executions.
@@ -49,9 +68,15 @@ pub enum ExecutionCommand {
 /// Shows events.
 pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
     let request = match command {
+        LogCommand::Query(args) => return query::query(context, args),
+        LogCommand::Report(args) => return query::report(context, args),
+        LogCommand::Stats => return query::stats(context),
         LogCommand::Tail { count } => Request::LogTail(*count),
         LogCommand::Show { event } => Request::LogShow(event.clone()),
         LogCommand::Verify => Request::LogVerify,
+        LogCommand::Backup(args) => return backup::make(context, args),
+        LogCommand::Restore(args) => return backup::bring_back(context, args),
+        LogCommand::Export(args) => return backup::export(context, args),
     };
     let rows = rows(context, &request)?;
     match command {
@@ -64,12 +89,19 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
             rows.iter().for_each(|row| out!("{}", event_line(row)));
             Ok(0)
         }
-        LogCommand::Show { .. } => {
+        LogCommand::Show { event } => {
+            let one = event.contains('/') || event.bytes().all(|byte| byte.is_ascii_digit());
             for row in &rows {
-                out!("{}", serde_json::to_string_pretty(row).unwrap_or_default());
+                match one {
+                    true => out!("{}", serde_json::to_string_pretty(row).unwrap_or_default()),
+                    false => query::show(context, row, &query::here()),
+                }
             }
             Ok(0)
         }
+        // These have answered already.
+        LogCommand::Backup(_) | LogCommand::Restore(_) | LogCommand::Export(_) => Ok(0),
+        LogCommand::Query(_) | LogCommand::Report(_) | LogCommand::Stats => Ok(0),
     }
 }
 

@@ -12,13 +12,17 @@ use crate::store::OpenError;
 
 mod alias;
 mod ask;
+mod backup;
 mod bench;
 mod chat;
+mod checkpoint;
 mod doctor;
+mod follow;
 mod init;
 mod log;
 mod login;
 mod progress;
+mod query;
 mod run;
 mod script;
 mod style;

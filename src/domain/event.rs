@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::id::{EventId, ExecutionId, MessageId, PostId, ScriptHash, Timestamp, UserId};
+pub use super::log_event::{BackupMade, LogRestored};
 use super::message::Doc;
 pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
 pub use super::room_event::{
@@ -104,6 +105,8 @@ events! {
     ScriptKept "script_kept" 1 Open,
     IntakePaused "intake_paused" 1 Open,
     IntakeResumed "intake_resumed" 1 Open,
+    BackupMade "backup_made" 1 Sealed,
+    LogRestored "log_restored" 1 Sealed,
     InviteDecided "invite_decided" 1 Sealed,
     GapFilled "gap_filled" 1 Sealed,
     GapAbandoned "gap_abandoned" 1 Sealed,

@@ -195,6 +195,8 @@ impl Execution {
             | Event::ScriptKept(_)
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
+            | Event::BackupMade(_)
+            | Event::LogRestored(_)
             | Event::InviteDecided(_)
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)

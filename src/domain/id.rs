@@ -280,17 +280,19 @@ impl ExecutionId {
         self.0.get(..EXECUTION_ID_SHOWN).unwrap_or(&self.0)
     }
 
-    /// Whether people who typed `prefix` may have meant this one; case and look-alikes are forgiven.
+    /// What people meant who typed the beginning of an id: case and look-alikes are forgiven.
+    pub fn typed(prefix: &str) -> String {
+        let forgiven = |c: char| match c.to_ascii_uppercase() {
+            'O' => '0',
+            'I' | 'L' => '1',
+            c => c,
+        };
+        prefix.chars().map(forgiven).collect()
+    }
+
+    /// Whether people who typed `prefix` may have meant this one.
     pub fn starts_with(&self, prefix: &str) -> bool {
-        let typed: String = prefix
-            .chars()
-            .map(|c| match c.to_ascii_uppercase() {
-                'O' => '0',
-                'I' | 'L' => '1',
-                c => c,
-            })
-            .collect();
-        !typed.is_empty() && self.0.starts_with(&typed)
+        !prefix.is_empty() && self.0.starts_with(&Self::typed(prefix))
     }
 }
 

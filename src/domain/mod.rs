@@ -10,6 +10,7 @@ pub mod event;
 pub mod execution;
 pub mod help;
 pub mod id;
+pub mod log_event;
 pub mod lost_keys;
 pub mod message;
 pub mod recorded;

@@ -38,6 +38,7 @@ pub mod scripts;
 mod sheet;
 mod stays;
 pub mod timer;
+pub mod upkeep;
 
 use action::Actions;
 use scripts::Scripts;

@@ -184,6 +184,8 @@ impl Agenda {
             | Event::ScriptKept(_)
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
+            | Event::BackupMade(_)
+            | Event::LogRestored(_)
             | Event::InviteDecided(_)
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)

@@ -4,12 +4,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::agenda::Agenda;
-use super::executions;
+use super::export::export;
+use super::filter::Filter;
+use super::lookup::Lookup;
+use super::question::Ask;
+use super::report::Per;
+use super::{executions, story};
 use crate::domain::event::{Payload, Recorded};
 use crate::domain::id::{EventId, Position};
+use crate::store::backup::Target;
 use crate::store::sled::SledStore;
 use crate::store::verify::Verified;
-use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
+use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError, Stopped};
 
 /// One question.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,10 +23,23 @@ use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 pub enum Request {
     /// The last events.
     LogTail(usize),
-    /// One event, by its id or its position.
+    /// One event, by its id or its position; or all events of an execution or a trigger.
     LogShow(String),
+    /// The events that a filter lets through.
+    LogQuery(Box<Ask>),
+    /// What was run how often, by whom.
+    LogReport(Box<Filter>, Per),
+    /// What the log is made of.
+    LogStats,
     /// Whether the log is whole.
     LogVerify,
+    /// Every event; or every line of the journal as it is, without the commit lines.
+    LogExport {
+        /// The journal's lines.
+        sealed: bool,
+    },
+    /// A backup of the log.
+    LogBackup(Target),
     /// How many messages wait to be sent, and since when.
     Unsent,
     /// The newest executions.
@@ -106,8 +125,19 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
                 sink.row(shown(&recorded))?;
             }
         }
-        Request::LogShow(id) => sink.row(shown(&find(store, id)?))?,
-        Request::LogVerify => sink.row(verify(store)?)?,
+        Request::LogExport { sealed } => export(store, *sealed, sink)?,
+        Request::LogBackup(_) => {
+            return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
+        }
+        Request::LogShow(id) => match find(store, id)? {
+            Some(event) => sink.row(story::row(&event, &mut Lookup::new(store))?)?,
+            None => story::tell(store, &story::find(store, id)?, sink)?,
+        },
+        Request::LogQuery(_) | Request::LogReport(..) | Request::LogStats => {
+            let what = "only who knows the time and the files can answer this";
+            return Err(Refusal::Invalid(what.into()));
+        }
+        Request::LogVerify => verify(store, sink)?,
         Request::Unsent => sink.row(unsent(store)?)?,
         Request::ExecutionList(max) => {
             for execution in executions::list(store, *max)? {
@@ -134,21 +164,26 @@ fn tail(store: &SledStore, count: usize) -> Result<Vec<Recorded>, Refusal> {
     Ok(store.read_all(Position::END, Direction::Backward, count.clamp(1, READ_EVENTS_MAX))?)
 }
 
-fn find(store: &SledStore, id: &str) -> Result<Recorded, Refusal> {
-    let missing = || {
-        Refusal::NotFound(format!("there is no event `{id}`: write a position or `stream/version`"))
-    };
+/// An event by its position or its id; none: what is meant is no event.
+fn find(store: &SledStore, id: &str) -> Result<Option<Recorded>, Refusal> {
+    let missing = || Refusal::NotFound(format!("there is no event `{id}`"));
     if let Ok(position) = id.parse() {
         let found = store.read_all(Position(position), Direction::Forward, 1)?;
-        return found.into_iter().next().ok_or_else(missing);
+        return found.into_iter().next().ok_or_else(missing).map(Some);
     }
-    let id = EventId::parse(id).map_err(|_| missing())?;
-    store.event(&id)?.ok_or_else(missing)
+    let Ok(id) = EventId::parse(id) else { return Ok(None) };
+    store.event(&id)?.ok_or_else(missing).map(Some)
 }
 
-fn verify(store: &SledStore) -> Result<Value, Refusal> {
-    let verified = store.verify().map_err(|error| Refusal::Damaged(error.to_string()))?;
-    Ok(report(&verified))
+fn verify(store: &SledStore, sink: &mut dyn Sink) -> Result<(), Refusal> {
+    let verified = store.verify_telling(&mut telling(sink));
+    let verified = verified.map_err(|error| Refusal::Damaged(error.to_string()))?;
+    Ok(sink.row(report(&verified))?)
+}
+
+/// Tells a sink how far a piece of work is; it ends when nobody reads the answer any more.
+pub fn telling(sink: &mut dyn Sink) -> impl FnMut(&str, u64, u64) -> Result<(), Stopped> {
+    |what, done, total| sink.progress(what, done, total).map_err(|Gone| Stopped)
 }
 
 fn unsent(store: &SledStore) -> Result<Value, ReadError> {

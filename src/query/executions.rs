@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::domain::event::{EffectResult, Ending, Event};
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, Position, StreamName, Version};
-use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
+use crate::store::{By, Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 /// Most executions of one list.
 pub const LISTED_MAX: usize = 1_000;
@@ -61,6 +61,44 @@ pub fn list(store: &dyn EventStore, max: usize) -> Result<Vec<Execution>, ReadEr
 pub fn find(store: &dyn EventStore, prefix: &str) -> Result<Result<Execution, usize>, ReadError> {
     let mut found = list(store, LISTED_MAX)?;
     found.retain(|execution| execution.id.starts_with(prefix));
+    Ok(match found.len() {
+        1 => Ok(found.remove(0)),
+        count => Err(count),
+    })
+}
+
+/// The execution whose id begins like this, if there is exactly one in the log; else how many there are.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read.
+pub fn resolve(
+    store: &dyn EventStore,
+    prefix: &str,
+) -> Result<Result<ExecutionId, usize>, ReadError> {
+    let whole = ExecutionId(ExecutionId::typed(prefix));
+    let stream = StreamName::parse(&format!("execution-{whole}"));
+    if let Ok(stream) = stream
+        && store.version(&stream)?.is_some()
+    {
+        return Ok(Ok(whole));
+    }
+    let (mut found, mut from) = (vec![], Position::START);
+    loop {
+        let kind = By::Kind("execution_started".into());
+        let page = store.positions(&kind, from, Direction::Forward, READ_EVENTS_MAX)?;
+        for position in &page {
+            store.glance(*position, Direction::Forward, 1, &mut |glance| {
+                let id = glance.stream.split_once('-').map_or("", |(_, id)| id);
+                if id.starts_with(whole.as_str()) && !prefix.is_empty() {
+                    found.push(ExecutionId(id.to_owned()));
+                }
+            })?;
+        }
+        match page.last() {
+            Some(last) if page.len() >= READ_EVENTS_MAX => from = last.next(),
+            _ => break,
+        }
+    }
     Ok(match found.len() {
         1 => Ok(found.remove(0)),
         count => Err(count),

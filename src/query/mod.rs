@@ -1,6 +1,19 @@
-//! The read side: folds of the log that can be deleted and made again.
+//! The read side: folds of the log that can be deleted and made again, and the questions that people ask it.
 
 pub mod agenda;
 pub mod command;
 pub mod executions;
+pub mod export;
+pub mod filter;
+pub mod follow;
+pub mod fuzz;
+pub mod lookup;
+pub mod question;
+pub mod report;
+pub mod search;
+pub mod stats;
+pub mod story;
+pub mod subjects;
 pub mod unreadable;
+pub mod when;
+pub mod words;

@@ -3,20 +3,30 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use super::locked;
+use super::record::Entry;
 use super::segment::GROUP_EVENTS_MAX;
 use super::shared::Shared;
-use super::trees::{Applied, TreesError};
-use super::{locked, record::Entry};
+use super::trees::{APPLY_EVENTS_MAX, Applied, TreesError};
+
+/// How often in a row events are left to gather while more and more come: a burst has the processors for itself, for as
+/// long as it takes a second and there is room in memory.
+const GATHER_ROUNDS_MAX: usize = 20;
 
 /// The applier.
 pub(crate) struct Applier {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) applied: Applied,
-    pub(crate) synced: Instant,
-    pub(crate) dirty: bool,
+    shared: Arc<Shared>,
+    applied: Applied,
+    synced: Instant,
+    dirty: bool,
 }
 
 impl Applier {
+    /// Goes on from what is applied.
+    pub(crate) fn new(shared: Arc<Shared>, applied: Applied) -> Self {
+        Self { shared, applied, synced: Instant::now(), dirty: false }
+    }
+
     /// Works until the writer has ended and everything is applied and synced.
     pub(crate) fn run(mut self) {
         let mut done = self.work();
@@ -29,29 +39,29 @@ impl Applier {
     }
 
     fn work(&mut self) -> Result<(), TreesError> {
-        while let Some(entries) = self.wait() {
-            if !entries.is_empty() {
+        while self.wait() {
+            self.gather();
+            let until = self.shared.next();
+            while self.applied.next < until {
+                let entries = self.shared.tail().oldest(APPLY_EVENTS_MAX);
                 self.apply(&entries)?;
+                self.sync_if_due()?;
             }
-            if self.dirty && self.synced.elapsed() >= self.shared.options.sync_every {
-                self.shared.trees.sync()?;
-                self.dirty = false;
-                self.synced = Instant::now();
-            }
+            self.sync_if_due()?;
         }
         Ok(())
     }
 
-    /// The oldest events that wait, or none when it is time to sync; nothing at all at the end.
-    fn wait(&self) -> Option<Vec<Entry>> {
+    /// Returns when events wait or it is time to sync; false at the end.
+    fn wait(&self) -> bool {
         let mut progress = locked(&self.shared.progress);
         while progress.waiting.0 == 0 {
             if progress.written {
-                return None;
+                return false;
             }
             let due = self.shared.options.sync_every.saturating_sub(self.synced.elapsed());
             if self.dirty && due.is_zero() {
-                return Some(Vec::new());
+                return true;
             }
             let changed = &self.shared.changed;
             progress = match self.dirty {
@@ -61,21 +71,39 @@ impl Applier {
                 false => changed.wait(progress).unwrap_or_else(PoisonError::into_inner),
             };
         }
-        let few = progress.waiting.0 < self.few() && !progress.written;
-        drop(progress);
-        if few {
-            // Not woken by what comes meanwhile, for that is what is waited for.
-            std::thread::sleep(self.shared.options.gather_for);
+        true
+    }
+
+    /// Lets events gather: a transaction costs as much for many as for one. It is not woken by what comes meanwhile, for
+    /// that is what is waited for; and it does not wait when the writer may soon have no room.
+    fn gather(&self) {
+        let options = &self.shared.options;
+        for _ in 0..GATHER_ROUNDS_MAX {
+            let before = *locked(&self.shared.progress);
+            let (events, bytes) = before.waiting;
+            let pressed = events + GROUP_EVENTS_MAX > options.tail_events_max / 2
+                || bytes > options.tail_bytes_max / 2;
+            if events == 0 || pressed || before.written {
+                return;
+            }
+            std::thread::sleep(options.gather_for);
+            let more = locked(&self.shared.progress).waiting.0 - events;
+            if more < APPLY_EVENTS_MAX {
+                return;
+            }
         }
-        Some(self.shared.tail().oldest(GROUP_EVENTS_MAX))
     }
 
-    /// Fewer than this are worth waiting for more, if the writer has room meanwhile.
-    fn few(&self) -> usize {
-        GROUP_EVENTS_MAX.min(self.shared.options.tail_events_max / 2)
+    fn sync_if_due(&mut self) -> Result<(), TreesError> {
+        if self.dirty && self.synced.elapsed() >= self.shared.options.sync_every {
+            self.shared.trees.sync()?;
+            self.dirty = false;
+            self.synced = Instant::now();
+        }
+        Ok(())
     }
 
-    fn apply(&mut self, entries: &[Entry]) -> Result<(), TreesError> {
+    fn apply(&mut self, entries: &[Arc<Entry>]) -> Result<(), TreesError> {
         let mut applied = self.applied.clone();
         entries.iter().for_each(|entry| applied.over(entry));
         self.shared.trees.apply(entries, &applied)?;

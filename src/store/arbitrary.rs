@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::OpenError;
-use super::envelope::Envelope;
+use super::envelope::{Body, Envelope, line_of};
 use super::journal::{End, find_end, replay};
 use super::segment::{Group, Groups, Segment, commit_line, is_torn, list};
 use crate::domain::id::Position;
@@ -27,7 +27,10 @@ pub fn journal(dir: &Path, content: &[u8]) -> io::Result<()> {
     ends(dir, segment, content, &groups)?;
     for line in content.split(|byte| *byte == b'\n') {
         if let Ok(envelope) = Envelope::parse(line) {
-            assert_eq!(envelope.line(), line, "an envelope is written as it was read");
+            let (Body::Open(payload) | Body::Sealed(payload)) = &envelope.body;
+            let open = matches!(envelope.body, Body::Open(_));
+            let written = line_of(envelope.clear.bytes(), open, payload);
+            assert_eq!(written, line, "an envelope is written as it was read");
         }
     }
     Ok(())

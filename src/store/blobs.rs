@@ -50,9 +50,8 @@ impl Blobs {
     /// # Errors
     /// Whatever the disk says.
     pub(crate) fn put(&self, bytes: &[u8], keys: &KeyFile) -> io::Result<BlobRef> {
-        let slot = keys.allocate(1)?;
-        let key = keys.read(slot).map_err(io::Error::other)?;
-        let key = key.ok_or_else(|| io::Error::other(format!("key slot {slot} was erased")))?;
+        let slots = keys.allocate(1).map_err(io::Error::other)?;
+        let (slot, key) = slots.into_iter().next().expect("one was asked for");
         let (mut name, mut nonce) = ([0; 16], [0; NONCE_BYTES]);
         self.entropy.fill(&mut name);
         self.entropy.fill(&mut nonce);

@@ -16,6 +16,8 @@ use crate::domain::id::{EventId, Position, Pseudonym, StreamName, Tag, Timestamp
 pub(crate) const ENVELOPE_VERSION: u32 = 1;
 /// Longest line; a payload of 256 KiB grows by a third when it is sealed.
 pub(crate) const LINE_BYTES_MAX: usize = 512 * 1024;
+/// What most lines fit into.
+const LINE_BYTES_USUAL: usize = 1_024;
 /// Longest clear part: three stream names and the fields that have a size.
 const CLEAR_BYTES_MAX: usize = 2_048;
 /// Bytes of a nonce, which stands before what it sealed.
@@ -71,31 +73,22 @@ pub(crate) struct Envelope {
 impl Clear {
     /// The canonical bytes: everything except the payload.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an envelope has text keys and whole numbers only")
+        let mut bytes = Vec::with_capacity(LINE_BYTES_USUAL);
+        serde_json::to_writer(&mut bytes, self)
+            .expect("an envelope has text keys and whole numbers only");
+        bytes
     }
 }
 
 impl Envelope {
     /// The line, without its end.
+    #[cfg(test)]
     pub(crate) fn line(&self) -> Vec<u8> {
-        let mut line = self.clear.bytes();
-        line.pop();
-        match &self.body {
-            Body::Open(json) => {
-                line.extend_from_slice(br#","open":"#);
-                line.extend_from_slice(json);
-            }
-            Body::Sealed(bytes) => {
-                line.extend_from_slice(br#","sealed":""#);
-                line.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-                line.push(b'"');
-            }
-        }
-        line.push(b'}');
-        line
+        let (Body::Open(payload) | Body::Sealed(payload)) = &self.body;
+        line_of(self.clear.bytes(), matches!(self.body, Body::Open(_)), payload)
     }
 
-    /// Reads a line. It must be exactly what [`Self::line`] writes.
+    /// Reads a line. It must be exactly what [`line_of`] writes.
     ///
     /// # Errors
     /// What is wrong, in words.
@@ -121,6 +114,25 @@ impl Envelope {
         }
         Ok(Self { clear: parsed, body })
     }
+}
+
+/// The line of an event, without its end: its clear part, and its payload open or sealed.
+pub(crate) fn line_of(mut clear: Vec<u8>, open: bool, payload: &[u8]) -> Vec<u8> {
+    clear.pop();
+    if open {
+        clear.extend_from_slice(br#","open":"#);
+        clear.extend_from_slice(payload);
+    } else {
+        clear.extend_from_slice(br#","sealed":""#);
+        let start = clear.len();
+        let length = base64::encoded_len(payload.len(), true).expect("a payload fits in memory");
+        clear.resize(start + length, 0);
+        let encoded = STANDARD.encode_slice(payload, &mut clear[start..]);
+        encoded.expect("as much room as it takes was made for it");
+        clear.push(b'"');
+    }
+    clear.push(b'}');
+    clear
 }
 
 /// Where the payload begins, and whether it is open. No field before it can hold a quotation mark.

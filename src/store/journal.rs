@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::OpenError;
 use super::disk::{self, Disk};
-use super::segment::{Broken, Group, Groups, Segment, commit_line, is_torn, list};
+use super::segment::{Broken, Group, Groups, Segment, commit_line, file_name, is_torn, list};
 use crate::domain::id::Position;
 
 /// A journal file that has grown to this size is followed by a new one.
@@ -21,7 +21,14 @@ pub(crate) struct Journal {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
-    open: Option<(File, u64)>,
+    open: Option<Open>,
+}
+
+/// The file that is written to.
+struct Open {
+    first: Position,
+    file: File,
+    bytes: u64,
 }
 
 /// Where the journal ends.
@@ -154,7 +161,7 @@ impl Journal {
             let io = |source| OpenError::Io { path: segment.path.clone(), source };
             journal.refresh(segment, *whole, end).map_err(io)?;
             let file = disk::open_append(&segment.path).map_err(io)?;
-            journal.open = Some((file, *whole));
+            journal.open = Some(Open { first: segment.first, file, bytes: *whole });
         }
         Ok(journal)
     }
@@ -172,26 +179,27 @@ impl Journal {
         disk::sync_dir(&*self.disk, &self.dir)
     }
 
-    /// Writes a group, with its commit line, and returns when it is on disk. After an error nothing may be written.
+    /// Writes a group, with its commit line, and returns when it is on disk, saying in which file and where. After an
+    /// error nothing may be written.
     pub(crate) fn write(
         &mut self,
         first: Position,
         events: u64,
         mut lines: Vec<u8>,
-    ) -> io::Result<()> {
+    ) -> io::Result<(Position, u64)> {
         lines.extend(commit_line(first, events, &lines));
         let bytes = lines.len() as u64;
-        let full = |at: u64| at > 0 && at + bytes > self.segment_bytes;
-        if self.open.as_ref().is_none_or(|(_, at)| full(*at)) {
-            let path = self.dir.join(format!("{:020}.jsonl", first.0));
-            let file = disk::open_append(&path)?;
+        let full = |open: &Open| open.bytes > 0 && open.bytes + bytes > self.segment_bytes;
+        if self.open.as_ref().is_none_or(full) {
+            let file = disk::open_append(&self.dir.join(file_name(first)))?;
             disk::sync_dir(&*self.disk, &self.dir)?;
-            self.open = Some((file, 0));
+            self.open = Some(Open { first, file, bytes: 0 });
         }
-        let (file, at) = self.open.as_mut().expect("it was opened a moment ago");
-        self.disk.write(file, &lines)?;
-        self.disk.sync(file)?;
-        *at += bytes;
-        Ok(())
+        let open = self.open.as_mut().expect("it was opened a moment ago");
+        self.disk.write(&open.file, &lines)?;
+        self.disk.sync(&open.file)?;
+        let at = open.bytes;
+        open.bytes += bytes;
+        Ok((open.first, at))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Slot 0 is the log's own secret. Invariant: no event or blob names a slot that is not on disk.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -37,11 +38,12 @@ pub(crate) struct KeyFile {
     slots: Mutex<Slots>,
 }
 
-/// How far the slots reach.
-#[derive(Debug, Clone, Copy)]
+/// How far the slots reach, and the keys of those that nothing uses yet: none for one that was erased all the same.
+#[derive(Default)]
 struct Slots {
     made: u64,
     next: u64,
+    free: VecDeque<Option<SlotKey>>,
 }
 
 impl KeyFile {
@@ -69,10 +71,29 @@ impl KeyFile {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
         let path = dir.join(KEYS_FILE);
+        let file = disk::open_write(&path);
+        Self::of(path, file, disk, entropy)
+    }
+
+    /// Opens a copy of the file, for reading alone.
+    pub(crate) fn view(
+        path: &Path,
+        disk: Arc<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        Self::of(path.to_owned(), File::open(path), disk, entropy)
+    }
+
+    fn of(
+        path: PathBuf,
+        file: std::io::Result<File>,
+        disk: Arc<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
         let io = |source| OpenError::Io { path: path.clone(), source };
-        let file = disk::open_write(&path).map_err(io)?;
+        let file = file.map_err(io)?;
         let made = file.metadata().map_err(io)?.len() / SLOT_BYTES as u64;
-        let slots = Mutex::new(Slots { made, next: made });
+        let slots = Mutex::new(Slots { made, next: made, free: VecDeque::new() });
         let mut keys = Self { file, path, disk, entropy, secret: IdKey([0; 32]), slots };
         let damaged = |what: &str| OpenError::Damaged { place: place(0), what: what.into() };
         let secret = keys.read(0)?.ok_or_else(|| damaged("the log's secret was erased"))?;
@@ -97,21 +118,24 @@ impl KeyFile {
             let what = format!("the log uses slot {}, the file holds {made}", next - 1);
             return Err(OpenError::Damaged { place: KEYS_FILE.into(), what });
         }
-        let whole = (next..made).find(|slot| self.read(*slot).is_err()).unwrap_or(made);
+        let free: VecDeque<_> = (next..made).map_while(|slot| self.read(slot).ok()).collect();
+        let whole = next + free.len() as u64;
         let io = |source| OpenError::Io { path: self.path.clone(), source };
         self.file.set_len(whole * SLOT_BYTES as u64).map_err(io)?;
         let mut slots = locked(&self.slots);
-        *slots = Slots { made: whole, next };
+        *slots = Slots { made: whole, next, free };
         self.reserve(&mut slots, SLOTS_AHEAD / 2).map_err(io)
     }
 
-    /// Hands out the next `count` slots; they are on disk.
-    pub(crate) fn allocate(&self, count: u64) -> std::io::Result<u64> {
+    /// Hands out the next `count` slots, with their keys; they are on disk.
+    pub(crate) fn allocate(&self, count: usize) -> Result<Vec<(u64, SlotKey)>, ReadError> {
         let mut slots = locked(&self.slots);
-        self.reserve(&mut slots, count)?;
+        let failed = |error: std::io::Error| ReadError::Store(format!("{KEYS_FILE}: {error}"));
+        self.reserve(&mut slots, count as u64).map_err(failed)?;
         let first = slots.next;
-        slots.next += count;
-        Ok(first)
+        slots.next += count as u64;
+        let keys = (first..).zip(slots.free.drain(..count));
+        keys.map(|(slot, key)| Ok((slot, key.ok_or_else(|| erased(slot))?))).collect()
     }
 
     fn reserve(&self, slots: &mut Slots, count: u64) -> std::io::Result<()> {
@@ -120,6 +144,12 @@ impl KeyFile {
             self.file.write_all_at(&fresh, slots.made * SLOT_BYTES as u64)?;
             self.disk.sync(&self.file)?;
             slots.made += SLOTS_AHEAD;
+            let keys = fresh.chunks_exact(SLOT_BYTES).map(|slot| {
+                let mut key = SlotKey::default();
+                key.copy_from_slice(&slot[..32]);
+                Some(key)
+            });
+            slots.free.extend(keys);
         }
         Ok(())
     }
@@ -161,6 +191,41 @@ impl KeyFile {
         Ok(found)
     }
 
+    /// Reads every slot.
+    ///
+    /// # Errors
+    /// [`ReadError`] for the first one that is not what was written.
+    pub(crate) fn check(&self) -> Result<(), ReadError> {
+        (0..locked(&self.slots).made).try_for_each(|slot| self.read(slot).map(drop))
+    }
+
+    /// The slots below one that were erased.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a slot is not what was written.
+    pub(crate) fn erased_below(&self, end: u64) -> Result<Vec<u64>, ReadError> {
+        let mut erased = Vec::new();
+        for slot in 0..locked(&self.slots).made.min(end) {
+            if self.read(slot)?.is_none() {
+                erased.push(slot);
+            }
+        }
+        Ok(erased)
+    }
+
+    /// Drops the slots from one on, which nothing uses; others are made at the next opening.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the disk refuses.
+    pub(crate) fn drop_from(&self, end: u64) -> Result<(), ReadError> {
+        let mut slots = locked(&self.slots);
+        slots.made = slots.made.min(end);
+        slots.next = slots.made;
+        let kept = self.file.set_len(slots.made * SLOT_BYTES as u64);
+        let kept = kept.and_then(|()| self.disk.sync(&self.file));
+        kept.map_err(|error| ReadError::Store(format!("{}: {error}", self.path.display())))
+    }
+
     /// Overwrites a slot in place: what is sealed with it can never be read again.
     ///
     /// # Errors
@@ -183,15 +248,20 @@ fn spoiled(slot: &[u8]) -> bool {
     !sound && !torn
 }
 
+fn erased(slot: u64) -> ReadError {
+    let what = "a slot that is to be used was erased".into();
+    ReadError::Damaged { place: place(slot), what }
+}
+
 fn place(slot: u64) -> String {
     format!("{KEYS_FILE} slot {slot}")
 }
 
 fn fresh_slots(entropy: &dyn Entropy) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(vec![0; SLOTS_AHEAD as usize * SLOT_BYTES]);
+    entropy.fill(&mut bytes);
     for slot in bytes.chunks_exact_mut(SLOT_BYTES) {
         let (key, crc) = slot.split_at_mut(32);
-        entropy.fill(key);
         crc.copy_from_slice(&crc32fast::hash(key).to_be_bytes());
     }
     bytes
@@ -244,15 +314,20 @@ mod tests {
         file.settle(1).expect("settles");
         let length = || fs::metadata(dir.path().join(KEYS_FILE)).expect("is there").len();
         assert_eq!(length(), SLOTS_AHEAD * 36);
-        assert_eq!(file.allocate(SLOTS_AHEAD - 1).expect("fits"), 1);
+        let first = |file: &KeyFile, count: u64| {
+            file.allocate(count as usize).expect("fits").first().map(|(slot, _)| *slot)
+        };
+        assert_eq!(first(&file, SLOTS_AHEAD - 1), Some(1));
         assert_eq!(length(), SLOTS_AHEAD * 36, "all that was made is used first");
-        assert_eq!(file.allocate(2).expect("fits"), SLOTS_AHEAD);
-        assert_eq!(length(), 2 * SLOTS_AHEAD * 36);
+        let two = file.allocate(2).expect("fits");
+        assert_eq!((two[0].0, length()), (SLOTS_AHEAD, 2 * SLOTS_AHEAD * 36));
         let last = file.read(SLOTS_AHEAD + 1).expect("reads").expect("is a key");
         let again = keys(dir.path());
         again.settle(SLOTS_AHEAD + 2).expect("settles");
         assert_eq!(again.read(SLOTS_AHEAD + 1).expect("reads").expect("is a key"), last);
-        assert_eq!(again.allocate(1).expect("fits"), SLOTS_AHEAD + 2);
+        assert_eq!(two[1].1, last, "what is handed out is what is on disk");
+        let (slot, key) = again.allocate(1).expect("fits").remove(0);
+        assert_eq!((slot, Some(key)), (SLOTS_AHEAD + 2, again.read(slot).expect("reads")));
     }
 
     #[test]
@@ -285,7 +360,7 @@ mod tests {
         fs::write(&path, &bytes).expect("writes");
         let file = keys(dir.path());
         file.settle(9).expect("settles");
-        assert_eq!(file.allocate(SLOTS_AHEAD).expect("fits"), 9);
+        assert_eq!(file.allocate(SLOTS_AHEAD as usize).expect("fits")[0].0, 9);
         assert!(file.read(SLOTS_AHEAD).expect("reads").is_some());
         let error = keys(dir.path()).settle(1 << 20).expect_err("is too short").to_string();
         assert!(error.contains("the log uses slot 1048575"), "{error}");

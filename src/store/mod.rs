@@ -6,12 +6,18 @@
 
 mod applier;
 pub mod arbitrary;
+pub mod backup;
 pub mod bench;
 mod blobs;
 pub mod disk;
 mod envelope;
+pub mod figures;
+pub mod growth;
+mod index;
 mod journal;
 mod keys;
+mod lines;
+mod lookup;
 pub mod memory;
 mod open;
 mod plan;
@@ -19,6 +25,8 @@ mod projections;
 mod recent;
 mod record;
 mod recovery;
+mod rows;
+pub mod scan;
 mod segment;
 mod shared;
 pub mod sled;
@@ -276,6 +284,37 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(events)
     }
 
+    /// Looks at the clear parts of a page of the log, at most `max` (and at most 4,096) events from a position on; says
+    /// where to go on, none: it is at the end.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn glance(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        look: &mut dyn FnMut(&scan::Glance),
+    ) -> Result<Option<Position>, ReadError> {
+        let page = self.read_all(from, direction, max)?;
+        page.iter().for_each(|event| look(&scan::glance_of(event)));
+        Ok(scan::after(page.last().map(|event| event.position), direction))
+    }
+
+    /// The events of such a page that a sieve lets through.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    fn sift(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        sieve: &scan::Sieve,
+    ) -> Result<scan::Sifted, ReadError> {
+        Ok(scan::sifted(self.read_all(from, direction, max)?, direction, sieve))
+    }
+
     /// The last version of a stream.
     ///
     /// # Errors
@@ -386,6 +425,20 @@ pub trait Clock: Send + Sync + 'static {
 pub trait Entropy: Send + Sync + 'static {
     /// Fills a buffer with unpredictable bytes.
     fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Nobody waits for a long piece of work any more: it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nobody waits for it any more")]
+pub struct Stopped;
+
+/// Hears how far a long piece of work is, `done` of `total` things called `what`, and may end it. A total of 0 is not
+/// known.
+pub type Tell<'a> = &'a mut dyn FnMut(&str, u64, u64) -> Result<(), Stopped>;
+
+/// For work that nobody wants to hear of.
+pub fn silent(_: &str, _: u64, _: u64) -> Result<(), Stopped> {
+    Ok(())
 }
 
 /// Time and randomness for a store.

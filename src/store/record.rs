@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use super::ReadError;
-use super::envelope::{Body, Clear, ENVELOPE_VERSION, Envelope, NONCE_BYTES, seal, unseal};
-use super::keys::{KeyFile, commitment, digest};
+use super::envelope::{
+    Body, Clear, ENVELOPE_VERSION, Envelope, NONCE_BYTES, line_of, seal, unseal,
+};
+use super::index::Marks;
+use super::keys::{KeyFile, SlotKey, commitment, digest};
+use super::lines::Spot;
 use super::plan::{DraftEvent, Times};
-use crate::domain::event::{self, DecodeError, Event, Payload, Recorded, Secrecy};
+use crate::domain::event::{self, DecodeError, Event, Payload, Recorded};
 use crate::domain::id::{EventId, Position, Pseudonym, StreamName, Tag, Timestamp, Version};
 
 /// A stored event, with what its indexes need.
@@ -18,7 +22,10 @@ pub(crate) struct Entry {
     pub(crate) key: Option<Tag>,
     pub(crate) slot: Option<u64>,
     pub(crate) times: Times,
+    pub(crate) marks: Marks,
     pub(crate) line: Arc<[u8]>,
+    /// Where the line stands; the writer says so when it is written.
+    pub(crate) spot: Spot,
 }
 
 /// Where and when a new event is.
@@ -31,6 +38,13 @@ pub(crate) struct Place<'a> {
     pub(crate) wall: Timestamp,
 }
 
+/// What a new event is sealed with.
+pub(crate) struct Sealing {
+    pub(crate) slot: u64,
+    pub(crate) key: SlotKey,
+    pub(crate) nonce: [u8; NONCE_BYTES],
+}
+
 /// Who, where and on which network, as pseudonyms.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pseudonyms {
@@ -41,54 +55,45 @@ pub(crate) struct Pseudonyms {
 
 impl Entry {
     /// Writes a new event; a sealed one with the key in its slot.
-    ///
-    /// # Errors
-    /// [`ReadError`] if there is no key in the slot.
     pub(crate) fn new(
         draft: &DraftEvent,
         place: &Place,
         who: Pseudonyms,
-        slot: u64,
-        nonce: [u8; NONCE_BYTES],
-        keys: &KeyFile,
-    ) -> Result<Self, ReadError> {
-        let key = match draft.secrecy {
-            Secrecy::Open => None,
-            Secrecy::Sealed => Some(keys.read(slot)?.ok_or_else(|| erased(slot))?),
-        };
-        let commitment = match &key {
+        sealing: Option<Sealing>,
+    ) -> Self {
+        let commitment = match &sealing {
             None => digest(&draft.plaintext),
-            Some(key) => commitment(key, &draft.plaintext),
+            Some(sealing) => commitment(&sealing.key, &draft.plaintext),
         };
-        let slot = key.is_some().then_some(slot);
+        let slot = sealing.as_ref().map(|sealing| sealing.slot);
         let clear = clear(draft, place, who, slot, commitment);
-        let body = match &key {
-            None => Body::Open(draft.plaintext.clone()),
-            Some(key) => Body::Sealed(seal(key, nonce, &clear.bytes(), &draft.plaintext)),
+        let bytes = clear.bytes();
+        let sealed = sealing.map(|it| seal(&it.key, it.nonce, &bytes, &draft.plaintext));
+        let line = match &sealed {
+            None => line_of(bytes, true, &draft.plaintext),
+            Some(sealed) => line_of(bytes, false, sealed),
         };
-        Ok(Self::of(Envelope { clear, body }))
+        let spot = Spot::of(Position::START, 0, &line);
+        Self::of(clear, &line, spot)
     }
 
-    fn of(envelope: Envelope) -> Self {
-        let line = envelope.line().into();
-        let clear = envelope.clear;
+    fn of(clear: Clear, line: &[u8], spot: Spot) -> Self {
+        let who = [clear.actor.as_ref(), clear.room.as_ref(), clear.network.as_ref()];
+        let marks = Marks::of(who, clear.correlation.as_ref(), &clear.kind);
         let times = Times { ts: clear.ts, epoch: clear.epoch };
-        let (stream, version, key) = (clear.stream, clear.version, clear.key);
-        Self { position: clear.position, stream, version, key, slot: clear.slot, times, line }
+        let (position, stream, version, key) =
+            (clear.position, clear.stream, clear.version, clear.key);
+        let (slot, line) = (clear.slot, line.into());
+        Self { position, stream, version, key, slot, times, marks, line, spot }
     }
 
-    /// Reads a line that should be at a position.
+    /// Reads the line that should be at a position, and stands at a spot.
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub(crate) fn parse(position: Position, line: &[u8]) -> Result<Self, String> {
-        Ok(Self::of(parse(position, line)?))
+    pub(crate) fn parse(position: Position, line: &[u8], spot: Spot) -> Result<Self, String> {
+        Ok(Self::of(parse(position, line)?.clear, line, spot))
     }
-}
-
-fn erased(slot: u64) -> ReadError {
-    let what = "a slot that is to be used was erased".into();
-    ReadError::Damaged { place: format!("keys.bin slot {slot}"), what }
 }
 
 fn clear(
@@ -165,6 +170,20 @@ fn payload(envelope: &Envelope, plaintext: Option<Vec<u8>>) -> Result<Payload, S
         }
         Err(error @ DecodeError::Shape { .. }) => Err(error.to_string()),
     }
+}
+
+/// The slot of the event at a position, from its line.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn slot(position: Position, line: &[u8]) -> Result<Option<u64>, String> {
+    Ok(parse(position, line)?.clear.slot)
+}
+
+/// What the event is found by.
+pub(crate) fn marks(event: &Recorded) -> Marks {
+    let who = [event.actor.as_ref(), event.room.as_ref(), event.network.as_ref()];
+    Marks::of(who, event.correlation.as_ref(), &event.kind)
 }
 
 /// The log's name, from the line of its first event.

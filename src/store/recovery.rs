@@ -3,16 +3,18 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::journal::{End, replay};
 use super::keys::KeyFile;
+use super::lines::Spot;
 use super::open::{Opened, Options, suspect};
 use super::plan::Times;
 use super::record::Entry;
-use super::segment::{Group, list};
+use super::segment::{GROUP_EVENTS_MAX, Group, file_name, list};
 use super::shared::DAMAGED_FILE;
 use super::space::{DiskOf, Space};
-use super::trees::{Applied, Trees};
+use super::trees::{APPLY_EVENTS_MAX, Applied, FORMAT, Trees};
 use super::{OpenError, Surroundings};
 use crate::domain::id::{Position, Timestamp};
 
@@ -78,7 +80,8 @@ fn open_trees(
 /// An event store that holds nothing yet.
 fn nothing(keys: &KeyFile) -> Applied {
     let Times { ts, epoch } = Times::START;
-    Applied { log: keys.log(), next: Position::START, next_slot: 1, ts, epoch }
+    let (format, log) = (FORMAT, keys.log());
+    Applied { format, log, next: Position::START, next_slot: 1, ts, epoch }
 }
 
 /// Moves the event store aside and begins an empty one.
@@ -153,6 +156,10 @@ fn usable(
         Err(error) if first => return Err(OpenError::Store(error.0)),
         Err(error) => return Ok(Err(error.0)),
     };
+    if applied.format != FORMAT {
+        let version = if applied.format < FORMAT { "an earlier" } else { "a later" };
+        return Ok(Err(format!("it has the format of {version} version")));
+    }
     if applied.log != fresh.log {
         return Ok(Err("it belongs to another log".into()));
     }
@@ -178,15 +185,17 @@ fn same_history(
     end: &End,
 ) -> Result<Result<(), String>, OpenError> {
     let Some(last) = applied.next.0.checked_sub(1).map(Position) else { return Ok(Ok(())) };
-    let stored = match trees.line(last) {
-        Ok(line) => line,
+    let stored = match trees.spot(last) {
+        Ok(spot) => spot,
         Err(error) => return Ok(Err(error.0)),
     };
     let mut same = false;
     let trusting = |_: Position, _: &[u8]| Ok(());
     replay(log, last, end, &trusting, |group| {
-        let index = usize::try_from(last.0.wrapping_sub(group.first.0)).unwrap_or(usize::MAX);
-        same |= group.lines().nth(index).is_some_and(|line| stored.as_deref() == Some(line));
+        let mut places = group.places();
+        same |= places.any(|(position, _, offset, line)| {
+            position == last && stored == Some(Spot::of(group.segment, offset, line))
+        });
         Ok(())
     })?;
     Ok(same.then_some(()).ok_or_else(|| format!("its event {last} is not the journal's")))
@@ -205,12 +214,24 @@ fn catch_up(
     if from >= end.next {
         return Ok(());
     }
+    let mut waiting: Vec<Arc<Entry>> = Vec::new();
+    let mut take_in = |waiting: &mut Vec<Arc<Entry>>, applied: &mut Applied| {
+        opened.replayed += waiting.len() as u64;
+        waiting.iter().for_each(|entry| applied.over(entry));
+        trees.apply(waiting, applied)?;
+        waiting.clear();
+        Ok::<_, OpenError>(())
+    };
     replay(log, from, end, &suspect(keys), |group| {
-        let entries = entries(&group, applied.next)?;
-        opened.replayed += entries.len() as u64;
-        entries.iter().for_each(|entry| applied.over(entry));
-        Ok(trees.apply(&entries, applied)?)
+        if waiting.len() + GROUP_EVENTS_MAX > APPLY_EVENTS_MAX {
+            take_in(&mut waiting, applied)?;
+        }
+        waiting.extend(entries(&group, from)?);
+        Ok(())
     })?;
+    if !waiting.is_empty() {
+        take_in(&mut waiting, applied)?;
+    }
     if applied.next != end.next {
         let what = format!("the journal ends at {}, not at {}", applied.next, end.next);
         return Err(OpenError::Damaged { place: "log/".into(), what });
@@ -223,12 +244,13 @@ fn catch_up(
 }
 
 /// The events of a group from a position on.
-fn entries(group: &Group, from: Position) -> Result<Vec<Entry>, OpenError> {
-    let places = (group.first.0..).map(Position).zip(group.line..).zip(group.lines());
-    let wanted = places.filter(|((position, _), _)| *position >= from);
-    let entry = |((position, line), bytes): ((Position, u64), &[u8])| {
-        let damaged = |what| OpenError::Damaged { place: format!("log/ line {line}"), what };
-        Entry::parse(position, bytes).map_err(damaged)
+fn entries(group: &Group, from: Position) -> Result<Vec<Arc<Entry>>, OpenError> {
+    let wanted = group.places().filter(|(position, ..)| *position >= from);
+    let entry = |(position, number, offset, line): (Position, u64, u64, &[u8])| {
+        let place = || format!("log/{}:{number}", file_name(group.segment));
+        let damaged = |what| OpenError::Damaged { place: place(), what };
+        let spot = Spot::of(group.segment, offset, line);
+        Entry::parse(position, line, spot).map(Arc::new).map_err(damaged)
     };
     wanted.map(entry).collect()
 }

@@ -55,6 +55,11 @@ fn parse_commit(line: &[u8]) -> Option<CommitLine> {
     (serde_json::to_vec(&parsed).ok()? == line).then_some(parsed)
 }
 
+/// The name of the file that begins with a position.
+pub(crate) fn file_name(first: Position) -> String {
+    format!("{:020}.jsonl", first.0)
+}
+
 /// The files of a journal, in the order of the log.
 pub(crate) fn list(dir: &Path) -> Result<Vec<Segment>, OpenError> {
     let io = |source| OpenError::Io { path: dir.to_owned(), source };
@@ -84,6 +89,8 @@ impl Segment {
 /// Events that were written in one go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group {
+    /// The first position of its file.
+    pub(crate) segment: Position,
     /// The position of the first one.
     pub(crate) first: Position,
     /// The number of its line, counted from 1.
@@ -98,6 +105,18 @@ impl Group {
     /// The event lines, without their ends.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes.split_inclusive(|byte| *byte == b'\n').map(|line| &line[..line.len() - 1])
+    }
+
+    /// The event lines with their positions, the numbers of their lines and where they begin in the file.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Position, u64, u64, &[u8])> {
+        let mut offset = self.offset;
+        (self.first.0..).zip(self.line..).zip(self.lines()).map(
+            move |((position, number), line)| {
+                let begins = offset;
+                offset += line.len() as u64 + 1;
+                (Position(position), number, begins, line)
+            },
+        )
     }
 }
 
@@ -117,6 +136,7 @@ pub(crate) struct Broken {
 /// Reads one segment, group by group.
 pub(crate) struct Groups {
     reader: BufReader<File>,
+    segment: Position,
     next: Position,
     line: u64,
     offset: u64,
@@ -126,7 +146,7 @@ impl Groups {
     /// Begins at the first group of a segment.
     pub(crate) fn of(segment: &Segment) -> io::Result<Self> {
         let reader = BufReader::with_capacity(1 << 18, File::open(&segment.path)?);
-        Ok(Self { reader, next: segment.first, line: 0, offset: 0 })
+        Ok(Self { reader, segment: segment.first, next: segment.first, line: 0, offset: 0 })
     }
 
     /// The position behind what was read.
@@ -141,8 +161,8 @@ impl Groups {
 
     /// The next group; none at the end of the file. After a broken one, reading goes on behind its commit line.
     pub(crate) fn next(&mut self) -> io::Result<Result<Option<Group>, Broken>> {
-        let mut group =
-            Group { first: self.next, line: self.line + 1, offset: self.offset, bytes: vec![] };
+        let (segment, first, line, offset) = (self.segment, self.next, self.line + 1, self.offset);
+        let mut group = Group { segment, first, line, offset, bytes: vec![] };
         let mut events = 0;
         loop {
             let start = group.bytes.len();

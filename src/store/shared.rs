@@ -1,5 +1,6 @@
 //! What the handle, the writer and the applier of an open log share; reads merge the tail with the event store.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -8,14 +9,17 @@ use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWrit
 use tokio::sync::watch;
 
 use super::blobs::Blobs;
+use super::figures::Meters;
+use super::index::Mark;
 use super::keys::KeyFile;
+use super::lines::Lines;
 use super::open::Options;
 use super::plan::Known;
 use super::recent::Recent;
 use super::subjects::Subjects;
 use super::tail::{Line, Tail};
 use super::trees::{Trees, TreesError};
-use super::{AppendError, Direction, ReadError, Surroundings, locked, reading};
+use super::{AppendError, Direction, READ_EVENTS_MAX, ReadError, Surroundings, locked, reading};
 use crate::domain::id::{Position, StreamName, Tag, Version};
 
 /// The file that tells the next opening to make the event store anew.
@@ -25,6 +29,8 @@ pub(crate) const DAMAGED_FILE: &str = "store.damaged";
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     pub(crate) trees: Trees,
+    /// The journal, for reading what the event store has.
+    pub(crate) journal: Lines,
     pub(crate) tail: RwLock<Tail>,
     pub(crate) progress: Mutex<Progress>,
     pub(crate) changed: Condvar,
@@ -32,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) subjects: Subjects,
     pub(crate) blobs: Blobs,
     pub(crate) recent: Recent,
+    pub(crate) meters: Meters,
     pub(crate) surroundings: Surroundings,
     pub(crate) options: Options,
     pub(crate) head: watch::Sender<Position>,
@@ -113,8 +120,8 @@ impl Shared {
             (tail.first().0, tail.lines(wanted.clone()))
         };
         let older = wanted.start..wanted.end.min(first).max(wanted.start);
-        let older = self.trees.lines(older).map_err(|error| self.damaged(error))?;
-        let lines = older.iter().map(|line| Line::from(&**line)).chain(newer);
+        let older = self.trees.spots(older).map_err(|error| self.damaged(error))?;
+        let lines = self.journal.read(&older)?.into_iter().chain(newer);
         let mut lines: Vec<_> = (wanted.start..).map(Position).zip(lines).collect();
         if direction == Direction::Backward {
             lines.reverse();
@@ -139,7 +146,8 @@ impl Shared {
             (first, tail.stream(stream, wanted.clone()))
         };
         let older = wanted.start..wanted.end.min(first).max(wanted.start);
-        let mut lines = self.stored(stream, older).map_err(|error| self.damaged(error))?;
+        let older = self.trees.positions(stream, older).map_err(|error| self.damaged(error))?;
+        let mut lines = self.stored(older)?;
         lines.extend(newer);
         if direction == Direction::Backward {
             lines.reverse();
@@ -147,18 +155,71 @@ impl Shared {
         Ok(lines)
     }
 
-    fn stored(
+    /// The lines at positions, in their order; those that are not there are left out.
+    pub(crate) fn lines_at(
         &self,
-        stream: &StreamName,
-        versions: Range<u64>,
-    ) -> Result<Vec<(Position, Line)>, TreesError> {
-        let mut lines = Vec::new();
-        for position in self.trees.positions(stream, versions)? {
-            let line = self.trees.line(position)?;
-            let line = line.ok_or_else(|| TreesError(format!("event {position} is missing")))?;
-            lines.push((position, Line::from(&*line)));
+        positions: &[Position],
+    ) -> Result<Vec<(Position, Line)>, ReadError> {
+        let next = self.next();
+        let there = positions.iter().copied().filter(|position| *position < next);
+        let (newer, older): (Vec<_>, Vec<_>) = {
+            let tail = self.tail();
+            let line =
+                |it: Position| tail.lines(it.0..it.0 + 1).pop().filter(|_| it >= tail.first());
+            there.map(|position| (position, line(position))).partition(|(_, line)| line.is_some())
+        };
+        let older = self.stored(older.into_iter().map(|(position, _)| position).collect())?;
+        let mut newer = newer.into_iter().filter_map(|(position, line)| Some((position, line?)));
+        if older.is_empty() {
+            return Ok(newer.collect());
         }
-        Ok(lines)
+        let known: BTreeMap<Position, Line> = older.into_iter().chain(newer.by_ref()).collect();
+        let line = |position: &Position| Some((*position, known.get(position)?.clone()));
+        Ok(positions.iter().filter_map(line).collect())
+    }
+
+    /// The lines at positions that the event store has.
+    fn stored(&self, positions: Vec<Position>) -> Result<Vec<(Position, Line)>, ReadError> {
+        let spots = self.trees.spots_at(&positions).map_err(|error| self.damaged(error))?;
+        let there = positions.into_iter().zip(spots);
+        let there = there.filter_map(|(position, spot)| Some((position, spot?)));
+        let (positions, spots): (Vec<_>, Vec<_>) = there.unzip();
+        Ok(positions.into_iter().zip(self.journal.read(&spots)?).collect())
+    }
+
+    /// The positions of the events that have a mark, from a position on.
+    pub(crate) fn marked(
+        &self,
+        mark: &Mark,
+        from: Position,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Position>, ReadError> {
+        let max = max.min(READ_EVENTS_MAX);
+        let wanted = match direction {
+            Direction::Forward => from.0..self.next().0,
+            Direction::Backward => 0..from.0.saturating_add(1).min(self.next().0),
+        };
+        let (first, mut newer) = {
+            let tail = self.tail();
+            (tail.first().0, tail.marked(mark))
+        };
+        newer.retain(|position| wanted.contains(position));
+        let older = wanted.start..wanted.end.min(first);
+        let older = |max| {
+            let found = self.trees.marked(mark, older, direction, max);
+            found.map_err(|error| self.damaged(error))
+        };
+        let mut found = match direction {
+            Direction::Forward => [older(max)?, newer].concat(),
+            Direction::Backward => {
+                newer.reverse();
+                let more = older(max.saturating_sub(newer.len()))?;
+                [newer, more].concat()
+            }
+        };
+        found.truncate(max);
+        Ok(found.into_iter().map(Position).collect())
     }
 }
 

@@ -11,17 +11,20 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::applier::Applier;
+use super::figures::{Figures, Meters};
+use super::lines::Lines;
 use super::open::{self, Lock, OpenError, Opened, Options, Parts};
 use super::plan::{Draft, Known, Times};
 use super::recent::Recent;
-use super::record::{self, Entry};
+use super::record;
+use super::scan::{Glance, Sieve, Sifted};
 use super::shared::{DAMAGED_FILE, Progress, Shared};
 use super::tail::{Line, Tail};
 use super::verify::{Check, Verified};
 use super::writer::{Job, Message, QUEUE_BATCHES, Writer};
 use super::{
-    AppendError, Appended, BLOB_BYTES_MAX, Direction, EventStore, Projection, ProjectionChange,
-    ReadError, Subject, Surroundings, Write, locked,
+    AppendError, Appended, BLOB_BYTES_MAX, By, Direction, EventStore, Projection, ProjectionChange,
+    ReadError, Subject, Surroundings, Tell, Write, locked, silent,
 };
 use crate::domain::event::{BlobRef, LogCreated, NewEvent, Recorded, StoreRebuilt};
 use crate::domain::id::{DedupeKey, IdKey, Position, Pseudonym, StreamName, Version};
@@ -69,6 +72,7 @@ impl SledStore {
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             trees,
+            journal: Lines::of(dir.join("log")),
             tail: RwLock::new(Tail::at(next)),
             progress: Mutex::new(Progress::default()),
             changed: Condvar::new(),
@@ -76,6 +80,7 @@ impl SledStore {
             subjects,
             blobs,
             recent: Recent::default(),
+            meters: Meters::default(),
             surroundings,
             options,
             head: watch::Sender::new(next),
@@ -84,9 +89,9 @@ impl SledStore {
         });
         let (sender, jobs) = mpsc::channel(QUEUE_BATCHES);
         let times = Times { ts: applied.ts, epoch: applied.epoch };
-        let writer = Writer { shared: shared.clone(), jobs, journal, next, times, held: None };
-        let applier =
-            Applier { shared: shared.clone(), applied, synced: Instant::now(), dirty: false };
+        let (held, nonces) = (None, Vec::new());
+        let writer = Writer { shared: shared.clone(), jobs, journal, next, times, held, nonces };
+        let applier = Applier::new(shared.clone(), applied);
         let io = |source| OpenError::Io { path: dir.to_owned(), source };
         let threads = [
             spawn("log-writer", shared.clone(), move || writer.run()).map_err(io)?,
@@ -98,9 +103,10 @@ impl SledStore {
     /// Appends what the log says of itself, before anybody else has it.
     fn append_own(&self, event: NewEvent) -> Result<(), OpenError> {
         let store = |error: AppendError| OpenError::Store(error.to_string());
+        let since = Instant::now();
         let draft = Draft::own(StreamName::log(), event).map_err(store)?;
         let (reply, mut answer) = oneshot::channel();
-        let sent = self.jobs.try_send(Message::Append(Job { draft, reply }));
+        let sent = self.jobs.try_send(Message::Append(Job { draft, since, reply }));
         sent.map_err(|_| store(self.shared.failed()))?;
         let begun = self.shared.next();
         loop {
@@ -121,9 +127,10 @@ impl SledStore {
     }
 
     async fn append_queued(&self, batch: Vec<Write>) -> Result<Appended, AppendError> {
+        let since = Instant::now();
         let draft = Draft::new(batch, self.key())?;
         let (reply, answer) = oneshot::channel();
-        let sent = self.jobs.send(Message::Append(Job { draft, reply })).await;
+        let sent = self.jobs.send(Message::Append(Job { draft, since, reply })).await;
         sent.map_err(|_| self.shared.failed())?;
         answer.await.unwrap_or_else(|_| Err(self.shared.failed()))
     }
@@ -142,6 +149,18 @@ impl SledStore {
         }
     }
 
+    /// What the log can say of its own work, and what it takes on disk.
+    pub fn figures(&self) -> Figures {
+        let (lag_events, lag_bytes) = self.shared.tail().size();
+        let figures = Figures {
+            events: self.shared.next().0,
+            lag_events: lag_events as u64,
+            lag_bytes: lag_bytes as u64,
+            ..self.shared.meters.figures()
+        };
+        figures.on_disk(&self.shared.dir)
+    }
+
     /// Overwrites the keys of events: their payloads can never be read again. Recording that is the caller's part.
     ///
     /// # Errors
@@ -152,8 +171,8 @@ impl SledStore {
             for (position, line) in lines {
                 let damaged =
                     |what| ReadError::Damaged { place: format!("event {position}"), what };
-                let entry = Entry::parse(position, &line).map_err(damaged)?;
-                let erased = entry.slot.map_or(Ok(()), |slot| self.shared.keys.erase(slot));
+                let slot = record::slot(position, &line).map_err(damaged)?;
+                let erased = slot.map_or(Ok(()), |slot| self.shared.keys.erase(slot));
                 self.shared.recent.forget();
                 erased.map_err(|error| ReadError::Store(error.to_string()))?;
             }
@@ -166,6 +185,14 @@ impl SledStore {
     /// # Errors
     /// [`OpenError`] if the files cannot be read.
     pub fn verify(&self) -> Result<Verified, OpenError> {
+        self.verify_telling(&mut silent)
+    }
+
+    /// Checks the log as [`Self::verify`] does, and says how far it is.
+    ///
+    /// # Errors
+    /// As [`Self::verify`]; [`OpenError::Io`] if it was ended.
+    pub fn verify_telling(&self, tell: Tell) -> Result<Verified, OpenError> {
         let end = self.shared.next();
         let applied = self.shared.tail().first().min(end);
         let shared = &self.shared;
@@ -176,7 +203,20 @@ impl SledStore {
             trees: Some((&shared.trees, applied)),
             end: Some(end),
         };
-        check.run()
+        check.run(tell)
+    }
+
+    /// The journal's lines of events from a position on, at most `max`, and at most 4,096.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or is damaged.
+    pub fn raw_lines(
+        &self,
+        from: Position,
+        max: usize,
+    ) -> Result<Vec<(Position, Vec<u8>)>, ReadError> {
+        let lines = self.shared.lines(from, Direction::Forward, max)?;
+        Ok(lines.into_iter().map(|(position, line)| (position, line.to_vec())).collect())
     }
 
     fn recorded(&self, lines: Vec<(Position, Line)>) -> Result<Vec<Recorded>, ReadError> {
@@ -230,6 +270,41 @@ impl EventStore for SledStore {
         max: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
         self.recorded(self.shared.lines(from, direction, max)?)
+    }
+
+    fn glance(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        look: &mut dyn FnMut(&Glance),
+    ) -> Result<Option<Position>, ReadError> {
+        self.shared.glance(from, direction, max, look)
+    }
+
+    fn sift(
+        &self,
+        from: Position,
+        direction: Direction,
+        max: usize,
+        sieve: &Sieve,
+    ) -> Result<Sifted, ReadError> {
+        let (lines, next) = self.shared.sift(from, direction, max, sieve)?;
+        Ok(Sifted { events: self.recorded(lines)?, next })
+    }
+
+    fn positions(
+        &self,
+        by: &By,
+        from: Position,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Position>, ReadError> {
+        self.shared.marked(&by.into(), from, direction, max)
+    }
+
+    fn read_at(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
+        self.recorded(self.shared.lines_at(positions)?)
     }
 
     fn version(&self, stream: &StreamName) -> Result<Option<Version>, ReadError> {

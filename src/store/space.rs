@@ -25,7 +25,7 @@ const RESERVE_FILE: &str = "reserve";
 pub struct Room {
     /// What this user may still write.
     pub free_bytes: u64,
-    /// All of it.
+    /// What is used and what is free; what the system keeps for itself counts as neither.
     pub total_bytes: u64,
 }
 
@@ -46,7 +46,9 @@ impl Space for DiskOf {
     fn room(&self) -> io::Result<Room> {
         let found = statvfs(&self.0)?;
         let bytes = |blocks: u64| blocks.saturating_mul(found.fragment_size());
-        Ok(Room { free_bytes: bytes(found.blocks_available()), total_bytes: bytes(found.blocks()) })
+        let used = found.blocks().saturating_sub(found.blocks_free());
+        let free_bytes = bytes(found.blocks_available());
+        Ok(Room { free_bytes, total_bytes: bytes(used).saturating_add(free_bytes) })
     }
 }
 

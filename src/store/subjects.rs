@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -126,6 +127,31 @@ pub(crate) fn check(dir: &Path) -> Result<(), OpenError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(OpenError::Io { path, source }),
     }
+}
+
+/// The numbers of the records of a file that were erased.
+///
+/// # Errors
+/// Whatever the system says.
+pub(crate) fn erased_in(path: &Path) -> std::io::Result<Vec<u64>> {
+    let bytes = Zeroizing::new(std::fs::read(path)?);
+    let records = (0..).zip(bytes.chunks(RECORD_BYTES));
+    Ok(records.filter(|(_, it)| matches!(parse(it), Record::Erased)).map(|(nth, _)| nth).collect())
+}
+
+/// Overwrites records of a file in place; those that it does not have are left out.
+///
+/// # Errors
+/// Whatever the system says.
+pub(crate) fn erase_again(path: &Path, records: &[u64], disk: &dyn Disk) -> std::io::Result<()> {
+    let file = disk::open_write(path)?;
+    let whole = file.metadata()?.len() / RECORD_BYTES as u64;
+    let mut gone = [0; RECORD_BYTES];
+    gone[RECORD_BYTES - ERASED.len()..].copy_from_slice(&ERASED);
+    for record in records.iter().filter(|record| **record < whole) {
+        file.write_all_at(&gone, record * RECORD_BYTES as u64)?;
+    }
+    disk.sync(&file)
 }
 
 /// Reads all records; also says where the whole ones end. What a torn write left at the end is not counted: of its pages

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::index::Mark;
 use super::record::Entry;
 use crate::domain::id::{Position, StreamName, Tag, Version};
 
@@ -19,7 +20,7 @@ pub(crate) type Line = Arc<[u8]>;
 #[derive(Debug)]
 pub(crate) struct Tail {
     first: Position,
-    events: VecDeque<Entry>,
+    events: VecDeque<Arc<Entry>>,
     groups: VecDeque<usize>,
     bytes: usize,
     streams: HashMap<StreamName, VecDeque<(Version, Position)>>,
@@ -54,15 +55,18 @@ impl Tail {
         self.groups.push_back(group.len());
         for entry in group {
             self.bytes += entry.line.len();
-            let versions = self.streams.entry(entry.stream.clone()).or_default();
-            versions.push_back((entry.version, entry.position));
+            let place = (entry.version, entry.position);
+            match self.streams.get_mut(&entry.stream) {
+                Some(versions) => versions.push_back(place),
+                None => drop(self.streams.insert(entry.stream.clone(), VecDeque::from([place]))),
+            }
             self.keys.extend(entry.key.map(|key| (key, entry.position)));
-            self.events.push_back(entry);
+            self.events.push_back(Arc::new(entry));
         }
     }
 
     /// The oldest groups that have at most `max` events together, and at least one of them.
-    pub(crate) fn oldest(&self, max: usize) -> Vec<Entry> {
+    pub(crate) fn oldest(&self, max: usize) -> Vec<Arc<Entry>> {
         let mut count = 0;
         for group in &self.groups {
             if count > 0 && count + group > max {
@@ -98,6 +102,12 @@ impl Tail {
         let end = index(positions.end).min(self.events.len());
         let start = index(positions.start).min(end);
         self.events.range(start..end).map(|entry| entry.line.clone()).collect()
+    }
+
+    /// The positions of the events that have a mark.
+    pub(crate) fn marked(&self, mark: &Mark) -> Vec<u64> {
+        let marked = self.events.iter().filter(|entry| entry.marks.has(mark));
+        marked.map(|entry| entry.position.0).collect()
     }
 
     /// The last version of a stream.
@@ -136,6 +146,9 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use super::super::By;
+    use super::super::index::Marks;
+    use super::super::lines::Spot;
     use super::super::plan::Times;
     use super::*;
 
@@ -147,7 +160,9 @@ mod tests {
             key: (version == 0).then_some(Tag([position as u8; 16])),
             slot: None,
             times: Times::START,
+            marks: Marks::of([None; 3], None, if position % 2 == 0 { "even" } else { "odd" }),
             line: format!("{position}").into_bytes().into(),
+            spot: Spot::of(Position(10), position, b"x"),
         }
     }
 
@@ -171,6 +186,7 @@ mod tests {
         assert_eq!(of_a(&tail, 4, 6), [12, 13]);
         assert_eq!((tail.oldest(1).len(), tail.oldest(3).len(), tail.oldest(4).len()), (2, 3, 3));
         assert_eq!(tail.size(), (5, 10));
+        assert_eq!(tail.marked(&Mark::from(&By::Kind("odd".into()))), [11, 13]);
         tail.forget(3);
         assert_eq!((tail.first(), tail.size()), (Position(13), (2, 4)));
         assert_eq!(

@@ -1,23 +1,26 @@
-//! The event store in sled: events by position, and the indexes and projections that reads need.
+//! The event store in sled: where each event's line stands in the journal, and the indexes and projections that reads
+//! need.
 //!
 //! It is made from the journal and may be lost. sled's own flush is not durable on Linux, so its file is synced by us;
 //! one flipped bit can make it refuse or panic, so every call is guarded and an error here means: make it anew.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use ::sled::transaction::ConflictableTransactionError;
-use ::sled::{Db, IVec, Transactional, Tree};
+use ::sled::{Db, Transactional, Tree};
 use serde::{Deserialize, Serialize};
 
 use super::disk::{self, Disk};
-use super::locked;
+use super::lines::Spot;
 use super::record::Entry;
-use crate::domain::id::{Position, StreamName, Tag, Timestamp, Version};
+use super::rows::{encode_run, encode_spots};
+use super::{index, locked};
+use crate::domain::id::{Position, StreamName, Tag, Timestamp};
 
 /// Memory for sled's cache.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
@@ -28,6 +31,11 @@ const FLUSH_EVERY_MS: u64 = 60_000;
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// The key in `meta` of what is applied.
 const APPLIED: &str = "applied";
+/// Most events that are taken in at once. A transaction costs as much for many as for few, and the larger ones of sled
+/// take memory without end.
+pub(crate) const APPLY_EVENTS_MAX: usize = 256;
+/// How the rows are written. An event store of another format is made anew.
+pub(crate) const FORMAT: u32 = 2;
 
 /// What is wrong with the event store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +51,9 @@ impl From<::sled::Error> for TreesError {
 /// How far the event store is, written in one transaction with what brought it there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Applied {
+    /// How its rows are written; the first stores did not say.
+    #[serde(default)]
+    pub(crate) format: u32,
     /// The log that it belongs to.
     pub(crate) log: String,
     /// Everything before this position is in it.
@@ -67,9 +78,10 @@ impl Applied {
 /// sled, open.
 pub(crate) struct Trees {
     db: Db,
-    events: Tree,
-    streams: Tree,
-    keys: Tree,
+    pub(crate) events: Tree,
+    pub(crate) streams: Tree,
+    pub(crate) keys: Tree,
+    pub(crate) index: Tree,
     pub(crate) projections: Tree,
     meta: Tree,
     path: PathBuf,
@@ -94,8 +106,42 @@ pub(crate) fn number(bytes: &[u8]) -> Result<u64, TreesError> {
     Ok(u64::from_be_bytes(bytes))
 }
 
-fn stream_key(stream: &StreamName, version: u64) -> Vec<u8> {
+/// The key of a stream's events from a version on.
+pub(crate) fn stream_key(stream: &StreamName, version: u64) -> Vec<u8> {
     [stream.as_str().as_bytes(), &[0], &version.to_be_bytes()].concat()
+}
+
+/// What a batch of events adds to the trees.
+struct Rows {
+    events: Vec<([u8; 8], Vec<u8>)>,
+    streams: Vec<(Vec<u8>, Vec<u8>)>,
+    keys: Vec<(Tag, [u8; 8])>,
+    index: Vec<([u8; 25], Vec<u8>)>,
+}
+
+impl Rows {
+    fn of(entries: &[Arc<Entry>]) -> Self {
+        let of_a_file = entries.chunk_by(|before, next| before.spot.segment == next.spot.segment);
+        let events = of_a_file.map(|entries| {
+            let spots: Vec<Spot> = entries.iter().map(|entry| entry.spot).collect();
+            (entries[0].position.0.to_be_bytes(), encode_spots(&spots))
+        });
+        let mut streams: BTreeMap<&StreamName, (u64, Vec<u64>)> = BTreeMap::new();
+        for entry in entries {
+            let run = streams.entry(&entry.stream).or_insert((entry.version.0, Vec::new()));
+            run.1.push(entry.position.0);
+        }
+        let stream = |(stream, (version, run)): (&StreamName, (u64, Vec<u64>))| {
+            (stream_key(stream, version), encode_run(0, &run))
+        };
+        let keys = entries.iter().filter_map(|entry| Some((entry.key?, entry.position)));
+        Self {
+            events: events.collect(),
+            streams: streams.into_iter().map(stream).collect(),
+            keys: keys.map(|(key, position)| (key, position.0.to_be_bytes())).collect(),
+            index: index::rows(entries.iter().map(|entry| (entry.position.0, &entry.marks))),
+        }
+    }
 }
 
 fn open_db(path: &Path) -> Result<Db, TreesError> {
@@ -128,23 +174,21 @@ impl Trees {
             let db = open_db(path)?;
             let tree = |name: &str| db.open_tree(name);
             let (events, streams, keys) = (tree("events")?, tree("streams")?, tree("keys")?);
-            let (projections, meta) = (tree("projections")?, tree("meta")?);
-            let (writing, projecting) = (Mutex::new(()), RwLock::new(()));
-            let (path, disk) = (path.to_owned(), disk);
+            let (index, projections, meta) = (tree("index")?, tree("projections")?, tree("meta")?);
             if fresh {
                 db.flush()?;
-                disk::sync_tree(&*disk, &path).map_err(io)?;
+                disk::sync_tree(&*disk, path).map_err(io)?;
             }
-            let trees = (events, streams, keys, projections, meta);
-            let (events, streams, keys, projections, meta) = trees;
+            let (writing, projecting) = (Mutex::new(()), RwLock::new(()));
             Ok(Self {
                 db,
                 events,
                 streams,
                 keys,
+                index,
                 projections,
                 meta,
-                path,
+                path: path.to_owned(),
                 disk,
                 writing,
                 projecting,
@@ -173,19 +217,28 @@ impl Trees {
     }
 
     /// Takes events in, all or nothing, and says how far it is then. Not durable before [`Self::sync`].
-    pub(crate) fn apply(&self, entries: &[Entry], applied: &Applied) -> Result<(), TreesError> {
+    pub(crate) fn apply(
+        &self,
+        entries: &[Arc<Entry>],
+        applied: &Applied,
+    ) -> Result<(), TreesError> {
         let _alone = locked(&self.writing);
         let state = serde_json::to_vec(applied).map_err(|error| TreesError(error.to_string()))?;
+        let rows = Rows::of(entries);
         guarded(|| {
-            let trees = (&self.events, &self.streams, &self.keys, &self.meta);
-            let done = trees.transaction(|(events, streams, keys, meta)| {
-                for entry in entries {
-                    let position = entry.position.0.to_be_bytes();
-                    events.insert(&position, &*entry.line)?;
-                    streams.insert(stream_key(&entry.stream, entry.version.0), &position)?;
-                    if let Some(key) = &entry.key {
-                        keys.insert(&key.0, &position)?;
-                    }
+            let trees = (&self.events, &self.streams, &self.keys, &self.index, &self.meta);
+            let done = trees.transaction(|(events, streams, keys, index, meta)| {
+                for (key, row) in &rows.events {
+                    events.insert(key, row.as_slice())?;
+                }
+                for (key, row) in &rows.streams {
+                    streams.insert(key.as_slice(), row.as_slice())?;
+                }
+                for (key, row) in &rows.keys {
+                    keys.insert(&key.0, row)?;
+                }
+                for (key, row) in &rows.index {
+                    index.insert(key, row.as_slice())?;
                 }
                 meta.insert(APPLIED, state.as_slice())?;
                 Ok::<_, ConflictableTransactionError<()>>(())
@@ -200,102 +253,6 @@ impl Trees {
             self.db.flush()?;
             let synced = File::open(self.path.join("db")).and_then(|file| self.disk.sync(&file));
             synced.map_err(|error| TreesError(format!("store/db: {error}")))
-        })
-    }
-
-    /// The line of one event.
-    pub(crate) fn line(&self, position: Position) -> Result<Option<IVec>, TreesError> {
-        guarded(|| Ok(self.events.get(position.0.to_be_bytes())?))
-    }
-
-    /// The lines of all events at these positions, in the order of the log; all of them must be there.
-    pub(crate) fn lines(&self, positions: Range<u64>) -> Result<Vec<IVec>, TreesError> {
-        guarded(|| {
-            let range = positions.start.to_be_bytes()..positions.end.to_be_bytes();
-            let mut lines = Vec::new();
-            for (row, expected) in self.events.range(range).zip(positions.clone()) {
-                let (position, line) = row?;
-                if number(&position)? != expected {
-                    return Err(TreesError(format!("event {expected} is missing")));
-                }
-                lines.push(line);
-            }
-            let found = positions.start + lines.len() as u64;
-            match found < positions.end {
-                true => Err(TreesError(format!("event {found} is missing"))),
-                false => Ok(lines),
-            }
-        })
-    }
-
-    /// The positions of all events of a stream at these versions, in order; all of them must be there.
-    pub(crate) fn positions(
-        &self,
-        stream: &StreamName,
-        versions: Range<u64>,
-    ) -> Result<Vec<Position>, TreesError> {
-        guarded(|| {
-            let range = stream_key(stream, versions.start)..stream_key(stream, versions.end);
-            let mut positions = Vec::new();
-            for (row, version) in self.streams.range(range).zip(versions.clone()) {
-                let (key, position) = row?;
-                if *key != *stream_key(stream, version) {
-                    return Err(TreesError(format!("`{stream}/{version}` is missing")));
-                }
-                positions.push(Position(number(&position)?));
-            }
-            let found = versions.start + positions.len() as u64;
-            match found < versions.end {
-                true => Err(TreesError(format!("`{stream}/{found}` is missing"))),
-                false => Ok(positions),
-            }
-        })
-    }
-
-    /// The position of one event of a stream.
-    pub(crate) fn position(
-        &self,
-        stream: &StreamName,
-        version: Version,
-    ) -> Result<Option<Position>, TreesError> {
-        guarded(|| {
-            let position = self.streams.get(stream_key(stream, version.0))?;
-            position.map(|position| number(&position).map(Position)).transpose()
-        })
-    }
-
-    /// The last version of a stream.
-    pub(crate) fn head(&self, stream: &StreamName) -> Result<Option<Version>, TreesError> {
-        guarded(|| {
-            let range = stream_key(stream, 0)..=stream_key(stream, u64::MAX);
-            let Some(row) = self.streams.range(range).next_back() else { return Ok(None) };
-            let (key, _) = row?;
-            number(&key[key.len() - 8..]).map(|version| Some(Version(version)))
-        })
-    }
-
-    /// The first event that came with a dedupe key.
-    pub(crate) fn keyed(&self, key: &Tag) -> Result<Option<Position>, TreesError> {
-        guarded(|| {
-            let position = self.keys.get(key.0)?;
-            position.map(|position| number(&position).map(Position)).transpose()
-        })
-    }
-
-    /// How many rows `events`, `streams` and `keys` have for events before a position.
-    pub(crate) fn rows(&self, before: Position) -> Result<[u64; 3], TreesError> {
-        guarded(|| {
-            let mut rows = [0; 3];
-            for row in self.events.range(..before.0.to_be_bytes()) {
-                row?;
-                rows[0] += 1;
-            }
-            for (tree, count) in [(&self.streams, 1), (&self.keys, 2)] {
-                for row in tree.iter() {
-                    rows[count] += u64::from(number(&row?.1)? < before.0);
-                }
-            }
-            Ok(rows)
         })
     }
 }

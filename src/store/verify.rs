@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use super::blobs::Blobs;
 use super::disk::RealDisk;
+use super::index::Sum;
 use super::keys::{KEYS_FILE, KeyFile};
+use super::lines::Spot;
 use super::plan::Times;
 use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
-use super::trees::{Trees, TreesError};
-use super::{OpenError, Surroundings, open, record, subjects};
+use super::trees::{FORMAT, Trees, TreesError};
+use super::{OpenError, Surroundings, Tell, open, record, silent, subjects};
 use crate::domain::event::{Event, Payload, Recorded};
 use crate::domain::id::{Position, Version};
 
@@ -84,6 +86,18 @@ impl Verified {
 /// # Errors
 /// [`OpenError`] if a process has it open, or if its files or keys cannot be read at all.
 pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenError> {
+    verify_telling(dir, surroundings, &mut silent)
+}
+
+/// Checks a log as [`verify`] does, and says how far it is.
+///
+/// # Errors
+/// As [`verify`]; [`OpenError::Io`] if it was ended.
+pub fn verify_telling(
+    dir: &Path,
+    surroundings: &Surroundings,
+    tell: Tell,
+) -> Result<Verified, OpenError> {
     let _lock = open::lock(dir)?;
     let (disk, entropy) = (Arc::new(RealDisk), surroundings.entropy.clone());
     if !dir.join(KEYS_FILE).exists() {
@@ -101,10 +115,12 @@ pub fn verify(dir: &Path, surroundings: &Surroundings) -> Result<Verified, OpenE
         Ok((applied, trees)) => (applied, Some(trees), None),
         Err(error) => (None, None, Some(error)),
     };
+    // One of another format is made anew at the next start: nothing of it counts.
+    let applied = applied.filter(|applied| applied.format == FORMAT);
     let next = applied.as_ref().map_or(Position::START, |applied| applied.next);
-    let trees = trees.as_ref().map(|trees| (trees, next));
+    let trees = trees.as_ref().filter(|_| applied.is_some()).map(|trees| (trees, next));
     let mut verified =
-        Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run()?;
+        Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run(tell)?;
     if let Some(error) = refused {
         verified.find("store/".into(), error.0);
     }
@@ -130,19 +146,44 @@ pub(crate) struct Check<'a> {
 }
 
 /// How far a check is.
-struct Progress {
+struct Progress<'a> {
+    tell: Tell<'a>,
+    done_bytes: u64,
+    total_bytes: u64,
     verified: Verified,
     times: Times,
     compared: u64,
     keyed: u64,
+    marked: Sum,
+}
+
+impl Progress<'_> {
+    /// So many bytes more are checked.
+    fn step(&mut self, bytes: u64) -> std::io::Result<()> {
+        const MIB: u64 = 1024 * 1024;
+        self.done_bytes += bytes;
+        let told = (self.tell)("MiB verified", self.done_bytes / MIB, self.total_bytes / MIB);
+        told.map_err(|stopped| std::io::Error::new(std::io::ErrorKind::Interrupted, stopped))
+    }
 }
 
 impl Check<'_> {
     /// Checks everything.
-    pub(crate) fn run(&self) -> Result<Verified, OpenError> {
-        let verified = Verified::default();
-        let mut progress = Progress { verified, times: Times::START, compared: 0, keyed: 0 };
+    pub(crate) fn run(&self, tell: Tell) -> Result<Verified, OpenError> {
+        let (verified, times, marked) = (Verified::default(), Times::START, Sum::default());
         let segments = list(&self.log)?;
+        let bytes = |segment: &Segment| segment.path.metadata().map_or(0, |it| it.len());
+        let (done_bytes, total_bytes) = (0, segments.iter().map(bytes).sum::<u64>());
+        let mut progress = Progress {
+            tell,
+            done_bytes,
+            total_bytes,
+            verified,
+            times,
+            compared: 0,
+            keyed: 0,
+            marked,
+        };
         let mut next = Position::START;
         for (nth, segment) in segments.iter().enumerate() {
             if self.end.is_some_and(|end| segment.first >= end) {
@@ -190,6 +231,7 @@ impl Check<'_> {
                     }
                 }
             }
+            progress.step(groups.offset() - begun)?;
         }
         Ok(groups.next_position())
     }
@@ -206,8 +248,7 @@ impl Check<'_> {
     }
 
     fn group(&self, segment: &Segment, group: &Group, progress: &mut Progress) {
-        let places = (group.first.0..).map(Position).zip(group.line..).zip(group.lines());
-        for ((position, number), line) in places {
+        for (position, number, offset, line) in group.places() {
             progress.verified.events += 1;
             let event = match record::check(position, line, self.keys, true) {
                 Ok(event) => event,
@@ -221,7 +262,9 @@ impl Check<'_> {
             if let Some((trees, _)) = self.trees.filter(|(_, applied)| position < *applied) {
                 progress.compared += 1;
                 progress.keyed += u64::from(event.key.is_some());
-                if let Err(error) = compare(trees, &event, line, &place, &mut progress.verified) {
+                record::marks(&event).each().for_each(|it| progress.marked.add(&it, position.0));
+                let spot = Spot::of(segment.first, offset, line);
+                if let Err(error) = compare(trees, &event, spot, &place, &mut progress.verified) {
                     progress.verified.find(format!("store/ event {position}"), error.0);
                 }
             }
@@ -281,12 +324,25 @@ impl Check<'_> {
                     ["events", "streams", "keys"].iter().zip(wanted).zip(rows)
                 {
                     if rows != wanted {
-                        let what = format!("it has {rows} rows, the journal accounts for {wanted}");
+                        let what =
+                            format!("it names {rows} events, the journal accounts for {wanted}");
                         progress.verified.find(format!("store/{name}"), what);
                     }
                 }
             }
             Err(error) => progress.verified.find("store/".into(), error.0),
+        }
+        let wanted = progress.marked;
+        match trees.index_sum(applied.0) {
+            Ok(sum) if sum == wanted => {}
+            Ok(sum) => {
+                let (has, wanted) = (sum.count, wanted.count);
+                let what = format!(
+                    "its {has} positions are not the {wanted} that the journal accounts for"
+                );
+                progress.verified.find("store/index".into(), what);
+            }
+            Err(error) => progress.verified.find("store/index".into(), error.0),
         }
     }
 }
@@ -295,14 +351,17 @@ impl Check<'_> {
 fn compare(
     trees: &Trees,
     event: &Recorded,
-    line: &[u8],
+    spot: Spot,
     place: &dyn Fn() -> String,
     verified: &mut Verified,
 ) -> Result<(), TreesError> {
     let (position, id) = (event.position, &event.id);
-    match trees.line(position)? {
-        Some(stored) if *stored == *line => {}
-        Some(_) => verified.find(format!("store/events {position}"), "it is not the journal's"),
+    match trees.spot(position)? {
+        Some(stored) if stored == spot => {}
+        Some(_) => {
+            let what = "its place or its checksum is not that of the journal";
+            verified.find(format!("store/events {position}"), what);
+        }
         None => verified.find(format!("store/events {position}"), "it is missing"),
     }
     let found = trees.position(&id.stream, id.version)?;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::envelope::NONCE_BYTES;
 use super::journal::Journal;
 use super::plan::{Draft, DraftEvent, DraftWrite, Plan, PlanError, Times};
-use super::record::{Entry, Place, Pseudonyms};
+use super::record::{Entry, Place, Pseudonyms, Sealing};
 use super::segment::GROUP_EVENTS_MAX;
 use super::shared::Shared;
 use super::{AppendError, Appended, BATCH_EVENTS_MAX, Subject, Written, locked};
@@ -17,6 +18,13 @@ use crate::domain::id::{Position, StreamName, Timestamp};
 
 /// How many batches may wait for the writer before `append` waits.
 pub const QUEUE_BATCHES: usize = 256;
+
+/// How long the writer looks for the next batch before it sleeps: to be woken takes as long.
+const LOOK_FOR: Duration = Duration::from_micros(50);
+/// What a commit line fits into.
+const COMMIT_BYTES_USUAL: usize = 128;
+/// How many nonces are drawn at a time.
+const NONCES_AHEAD: usize = 64;
 
 /// What is sent to the writer.
 pub(crate) enum Message {
@@ -29,8 +37,12 @@ pub(crate) enum Message {
 /// A batch and who waits for it.
 pub(crate) struct Job {
     pub(crate) draft: Draft,
-    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    pub(crate) since: Instant,
+    pub(crate) reply: Reply,
 }
+
+/// Whoever waits for a batch.
+type Reply = oneshot::Sender<Result<Appended, AppendError>>;
 
 /// The writer.
 pub(crate) struct Writer {
@@ -40,13 +52,14 @@ pub(crate) struct Writer {
     pub(crate) next: Position,
     pub(crate) times: Times,
     pub(crate) held: Option<Job>,
+    pub(crate) nonces: Vec<[u8; NONCE_BYTES]>,
 }
 
 /// Batches that are written together.
 struct Group {
     plan: Plan,
     entries: Vec<Entry>,
-    replies: Vec<(oneshot::Sender<Result<Appended, AppendError>>, Answer)>,
+    replies: Vec<(Reply, Instant, Answer)>,
 }
 
 type Answer = Result<Vec<Written>, AppendError>;
@@ -63,18 +76,25 @@ impl Writer {
             if let Err(reason) = done {
                 self.shared.fail(reason);
             }
-            let failed = self.shared.has_failed();
-            for (reply, answer) in group.replies {
-                let answer = if failed { Err(self.shared.failed()) } else { answer };
-                let next = self.next;
-                let _ = reply.send(answer.map(|writes| Appended { writes, next }));
-            }
-            if failed {
+            if !self.answer(group) {
                 break;
             }
         }
         self.jobs.close();
         while self.jobs.try_recv().is_ok() {}
+    }
+
+    /// Tells everybody who waits for a group what came of it; says whether the log goes on.
+    fn answer(&self, group: Group) -> bool {
+        let (failed, next, now) = (self.shared.has_failed(), self.next, Instant::now());
+        for (reply, since, answer) in group.replies {
+            let answer = if failed { Err(self.shared.failed()) } else { answer };
+            if answer.is_ok() {
+                self.shared.meters.appended(now.saturating_duration_since(since));
+            }
+            let _ = reply.send(answer.map(|writes| Appended { writes, next }));
+        }
+        !failed
     }
 
     fn next_job(&mut self) -> Option<Job> {
@@ -86,11 +106,25 @@ impl Writer {
                 self.jobs.close();
                 self.jobs.try_recv().ok()
             } else {
-                self.jobs.blocking_recv()
+                self.look().or_else(|| self.jobs.blocking_recv())
             };
             if let Message::Append(job) = message? {
                 return Some(job);
             }
+        }
+    }
+
+    /// Looks for the next batch for a moment, without sleeping.
+    fn look(&mut self) -> Option<Message> {
+        let begun = Instant::now();
+        loop {
+            if let Ok(message) = self.jobs.try_recv() {
+                return Some(message);
+            }
+            if begun.elapsed() >= LOOK_FOR {
+                return None;
+            }
+            std::hint::spin_loop();
         }
     }
 
@@ -118,17 +152,17 @@ impl Writer {
         self.advance(group, wall).map_err(|error| error.to_string())?;
         let mut events = 0;
         let mut job = Some(first);
-        while let Some(Job { draft, reply }) = job.take() {
+        while let Some(Job { draft, since, reply }) = job.take() {
             if events > 0 && events + draft.events() > BATCH_EVENTS_MAX {
-                self.held = Some(Job { draft, reply });
+                self.held = Some(Job { draft, since, reply });
                 return Ok(());
             }
             events += draft.events();
             match self.record(group, &draft, wall) {
-                Ok(written) => group.replies.push((reply, Ok(written))),
-                Err(PlanError::Batch(error)) => group.replies.push((reply, Err(error))),
+                Ok(written) => group.replies.push((reply, since, Ok(written))),
+                Err(PlanError::Batch(error)) => group.replies.push((reply, since, Err(error))),
                 Err(PlanError::Store(error)) => {
-                    group.replies.push((reply, Ok(Vec::new())));
+                    group.replies.push((reply, since, Ok(Vec::new())));
                     return Err(error.to_string());
                 }
             }
@@ -151,7 +185,7 @@ impl Writer {
 
     /// Takes one batch into a group. One bad batch fails alone.
     fn record(
-        &self,
+        &mut self,
         group: &mut Group,
         draft: &Draft,
         wall: Timestamp,
@@ -177,25 +211,36 @@ impl Writer {
     }
 
     fn seal(
-        &self,
+        &mut self,
         group: &mut Group,
         write: &DraftWrite,
         mut place: Place<'_>,
         who: Vec<Pseudonyms>,
     ) -> Result<(), super::ReadError> {
         let sealed = write.events.iter().filter(|event| event.secrecy == Secrecy::Sealed).count();
-        let slots = self.shared.keys.allocate(sealed as u64);
-        let mut slot = slots.map_err(|error| super::ReadError::Store(error.to_string()))?;
+        let mut slots = self.shared.keys.allocate(sealed)?.into_iter();
         for (draft, who) in write.events.iter().zip(who) {
-            let mut nonce = [0; NONCE_BYTES];
-            self.shared.surroundings.entropy.fill(&mut nonce);
-            let entry = Entry::new(draft, &place, who, slot, nonce, &self.shared.keys)?;
-            slot += u64::from(entry.slot.is_some());
+            let sealing = (draft.secrecy == Secrecy::Sealed).then(|| {
+                let (slot, key) = slots.next().expect("one was taken for each sealed event");
+                Sealing { slot, key, nonce: self.nonce() }
+            });
+            let entry = Entry::new(draft, &place, who, sealing);
             (place.position, place.version) = (place.position.next(), place.version.next());
             place.key = None;
             group.entries.push(entry);
         }
         Ok(())
+    }
+
+    /// A nonce that was never used. The system is asked for many at a time.
+    fn nonce(&mut self) -> [u8; NONCE_BYTES] {
+        if self.nonces.is_empty() {
+            let mut bytes = [0; NONCE_BYTES * NONCES_AHEAD];
+            self.shared.surroundings.entropy.fill(&mut bytes);
+            let (nonces, _) = bytes.as_chunks();
+            self.nonces.extend(nonces);
+        }
+        self.nonces.pop().expect("some were drawn a moment ago")
     }
 
     fn pseudonyms(&self, draft: &Draft) -> Result<Vec<Pseudonyms>, AppendError> {
@@ -222,14 +267,20 @@ impl Writer {
         self.shared.subjects.sync().map_err(|error| error.to_string())?;
         let Some(last) = group.entries.last() else { return Ok(()) };
         let next = last.position.next();
-        let mut lines = Vec::new();
+        let bytes: usize = group.entries.iter().map(|entry| entry.line.len() + 1).sum();
+        let mut lines = Vec::with_capacity(bytes + COMMIT_BYTES_USUAL);
         for entry in &group.entries {
             lines.extend_from_slice(&entry.line);
             lines.push(b'\n');
         }
         let events = group.entries.len() as u64;
         let written = self.journal.write(self.next, events, lines);
-        written.map_err(|error| format!("cannot write the journal: {error}"))?;
+        let (segment, mut offset) =
+            written.map_err(|error| format!("cannot write the journal: {error}"))?;
+        for entry in &mut group.entries {
+            (entry.spot.segment, entry.spot.offset) = (segment, offset);
+            offset = entry.spot.end() + 1;
+        }
         if self.shared.has_failed() {
             return Err("it failed meanwhile".into());
         }
@@ -238,6 +289,7 @@ impl Writer {
         let mut tail = self.shared.tail_mut();
         tail.push(std::mem::take(&mut group.entries));
         progress.waiting = tail.size();
+        self.shared.meters.written(events as usize, progress.waiting);
         drop((tail, progress));
         self.shared.head.send_replace(next);
         self.shared.changed.notify_all();

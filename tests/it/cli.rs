@@ -17,12 +17,12 @@ const WITHIN: Duration = Duration::from_secs(120);
 const PING: &str = "(room #ops)\n> ann: !ping\n< bot: pong\n";
 
 /// A directory with a home of its own and nothing else around.
-struct Place {
+pub struct Place {
     dir: TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::create_dir_all(dir.path().join("home")).expect("the directory is ours");
         Self { dir }
@@ -35,7 +35,7 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -77,12 +77,12 @@ impl Place {
         }
     }
 
-    fn run(&self, args: &[&str]) -> Ran {
+    pub fn run(&self, args: &[&str]) -> Ran {
         self.feed(args, "")
     }
 
     /// Runs it; it must end well. Gives what it printed.
-    fn ok(&self, args: &[&str]) -> String {
+    pub fn ok(&self, args: &[&str]) -> String {
         self.run(args).expect(0).out
     }
 
@@ -93,11 +93,11 @@ impl Place {
 }
 
 /// What a call came to.
-struct Ran {
+pub struct Ran {
     args: String,
-    status: Option<i32>,
-    out: String,
-    err: String,
+    pub status: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl Ran {
@@ -107,7 +107,7 @@ impl Ran {
         Self { args: args.join(" "), status: output.status.code(), out, err }
     }
 
-    fn expect(self, status: i32) -> Self {
+    pub fn expect(self, status: i32) -> Self {
         let Self { args, out, err, .. } = &self;
         assert_eq!(self.status, Some(status), "beadle {args}\n--- stdout\n{out}--- stderr\n{err}");
         self

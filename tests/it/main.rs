@@ -1,5 +1,7 @@
 //! The one integration binary.
 
+mod backup;
+mod both_states;
 mod bounds;
 mod cli;
 mod control;
@@ -18,6 +20,8 @@ mod stays;
 mod store_contract;
 mod store_ends;
 mod store_faults;
+mod store_index;
+mod store_verify;
 mod store_world;
 mod tidy;
 mod transcripts;

@@ -11,25 +11,8 @@ use beadle::store::{
 };
 
 use crate::store_world::{
-    World, all_of, event, everything, keyed, put, shown, stream, write, written,
+    World, all_of, contract, event, everything, keyed, put, shown, stream, write, written,
 };
-
-macro_rules! contract {
-    ($($name:ident,)*) => {
-        mod memory {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::World::memory()).await;
-            })*
-        }
-        mod sled {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::World::sled()).await;
-            })*
-        }
-    };
-}
 
 contract! {
     expected_versions,

@@ -15,6 +15,25 @@ use beadle::store::{
 use serde_json::json;
 use tempfile::TempDir;
 
+/// Runs each of these tests on every store.
+macro_rules! contract {
+    ($($name:ident,)*) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::store_world::World::memory()).await;
+            })*
+        }
+        mod sled {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::store_world::World::sled()).await;
+            })*
+        }
+    };
+}
+pub(crate) use contract;
+
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
 pub struct HandClock(AtomicI64);
@@ -43,6 +62,18 @@ impl Entropy for Dice {
             x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
             chunk.copy_from_slice(&(x ^ (x >> 31)).to_le_bytes()[..chunk.len()]);
         }
+    }
+}
+
+/// Numbers that are the same in every run.
+pub struct StdDice(pub u64);
+
+impl StdDice {
+    /// A number below a bound.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
     }
 }
 

@@ -2,7 +2,8 @@
 
 use beadle::domain::event::*;
 use beadle::domain::id::{
-    DedupeKey, EventId, ExecutionId, MessageId, PostId, RoomId, ScriptHash, Timestamp, UserId,
+    DedupeKey, EventId, ExecutionId, MessageId, Position, PostId, RoomId, ScriptHash, Timestamp,
+    UserId,
 };
 use beadle::domain::message::{Block, Doc, Span};
 use beadle::domain::trigger::{
@@ -42,6 +43,21 @@ fn of_the_log() -> Vec<Event> {
         SyncAdvanced { token: "1772442000000|s72594_4483_1934".into() }.into(),
         IntakePaused { free_bytes: 200_000_000 }.into(),
         IntakeResumed { free_bytes: 400_000_000 }.into(),
+        BackupMade {
+            dir: "/srv/backup/beadle".into(),
+            keys: "/mnt/safe/beadle.keys".into(),
+            next: Position(40_000),
+            files: 3,
+            bytes: 80_000_000,
+        }
+        .into(),
+        LogRestored { next: Position(40_000), erased: 0, moved_to: None }.into(),
+        LogRestored {
+            next: Position(40_000),
+            erased: 2,
+            moved_to: Some("/var/lib/beadle.replaced-1772442000000".into()),
+        }
+        .into(),
         ScriptKept { file: "net/hello.rhai".into(), hash: script(), source: source.into() }.into(),
         InviteDecided {
             room: room(),

@@ -1,0 +1,207 @@
+//! Who ran what how often, what failed, what took longest, what people were asked and what was refused.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::command::{Refusal, Sink};
+use super::executions;
+use super::filter::{Filter, Standing};
+use super::lookup::{Lookup, standing};
+use super::search::{Flow, Search};
+use super::when::Here;
+use crate::domain::event::{Event, Recorded, Verdict};
+use crate::domain::execution::Execution;
+use crate::domain::id::{ExecutionId, Position};
+use crate::store::{Direction, EventStore, ReadError};
+
+/// Most groups that are told apart; what is beyond is told as one.
+pub const GROUPS_MAX: usize = 10_000;
+
+/// What a report has a row for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Per {
+    /// Each day.
+    Day,
+    /// Each person.
+    Person,
+    /// Each alias.
+    Alias,
+    /// Each room.
+    Room,
+    /// Each person with each alias.
+    PersonAndAlias,
+}
+
+/// What is counted for one group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Counts {
+    runs: u64,
+    succeeded: u64,
+    failed: u64,
+    open: u64,
+    in_doubt: u64,
+    asked: u64,
+    answered: u64,
+    refused: u64,
+    took_ms: u64,
+    slowest: Option<(u64, ExecutionId)>,
+}
+
+/// What stands for everything that is in no group of its own.
+const OTHERS: &str = "(others)";
+
+/// Reports on what was begun and refused between the bounds of a filter, the busiest first; days in their order.
+///
+/// # Errors
+/// [`Refusal`] if the filter names nobody or the log cannot be read.
+pub fn report(
+    store: &dyn EventStore,
+    filter: &Filter,
+    per: Per,
+    here: &Here,
+    sink: &mut dyn Sink,
+) -> Result<(), Refusal> {
+    if !filter.types.is_empty() {
+        return Err(Refusal::Invalid("a report is about executions: it takes no `type`".into()));
+    }
+    let types = vec!["execution_started".to_owned(), "trigger_routed".to_owned()];
+    let narrowed = Filter { types, ..filter.clone() };
+    let all = Range { start: Position::START, end: Position::END };
+    let search = Search::new(store, &narrowed, all, sink)?;
+    let mut lookup = Lookup::new(store);
+    let mut groups: BTreeMap<(String, String), Counts> = BTreeMap::new();
+    search.each(Direction::Forward, &mut lookup, sink, &mut |event, lookup, _| {
+        let one = match event.event() {
+            Some(Event::ExecutionStarted(_)) => execution(store, event)?,
+            Some(Event::TriggerRouted(routed)) => {
+                let refused = |verdict: &Verdict| matches!(verdict, Verdict::Refused(_));
+                let outcome = routed.outcomes.iter().find(|outcome| refused(&outcome.verdict));
+                outcome.map(|outcome| {
+                    let counts = Counts { refused: 1, ..Counts::default() };
+                    (alias_of(&outcome.considered), counts)
+                })
+            }
+            _ => None,
+        };
+        let Some((alias, counts)) = one else { return Ok(Flow::On) };
+        let key = key(per, event, alias, lookup, here)?;
+        let full = groups.len() >= GROUPS_MAX && !groups.contains_key(&key);
+        let key = if full { (OTHERS.to_owned(), OTHERS.to_owned()) } else { key };
+        groups.entry(key).or_default().add(counts);
+        Ok(Flow::On)
+    })?;
+    let mut rows: Vec<_> = groups.into_iter().collect();
+    if per != Per::Day {
+        rows.sort_by_key(|(_, counts)| std::cmp::Reverse((counts.runs, counts.refused)));
+    }
+    for (key, counts) in rows {
+        sink.row(counts.row(per, key))?;
+    }
+    Ok(())
+}
+
+/// An execution by its start: its alias and what there is to count.
+fn execution(
+    store: &dyn EventStore,
+    event: &Recorded,
+) -> Result<Option<(String, Counts)>, ReadError> {
+    let id = ExecutionId(event.id.stream.id().to_owned());
+    Ok(executions::load(store, &id)?.map(|execution| {
+        let alias = execution.started.handler.alias.clone();
+        (alias, Counts::of(&execution))
+    }))
+}
+
+/// `alias deploy` is about the alias `deploy`.
+fn alias_of(considered: &str) -> String {
+    let about = considered.strip_prefix("alias ").or(considered.strip_prefix("command "));
+    about.unwrap_or(considered).to_owned()
+}
+
+fn key(
+    per: Per,
+    event: &Recorded,
+    alias: String,
+    lookup: &mut Lookup,
+    here: &Here,
+) -> Result<(String, String), ReadError> {
+    let nobody = || "(nobody)".to_owned();
+    let person = |lookup: &mut Lookup| -> Result<String, ReadError> {
+        Ok(lookup.speaker(event)?.map_or_else(nobody, |speaker| speaker.id.0))
+    };
+    Ok(match per {
+        Per::Day => (here.day(event.ts), String::new()),
+        Per::Alias => (alias, String::new()),
+        Per::Person => (person(lookup)?, String::new()),
+        Per::PersonAndAlias => (person(lookup)?, alias),
+        Per::Room => {
+            let room = lookup.room(event)?;
+            let nowhere = || ("(nowhere)".to_owned(), String::new());
+            room.map_or_else(nowhere, |(id, name)| (id.0, name))
+        }
+    })
+}
+
+impl Counts {
+    fn of(execution: &Execution) -> Self {
+        let ended = execution.ending.is_some();
+        let took = execution.touched.0.saturating_sub(execution.began.0);
+        let took_ms = if ended { u64::try_from(took).unwrap_or(0) } else { 0 };
+        let questions = || execution.steps.values().filter(|step| step.question.is_some());
+        let is = |wanted: Standing| u64::from(standing(execution) == wanted);
+        Self {
+            runs: 1,
+            succeeded: is(Standing::Succeeded),
+            failed: is(Standing::Failed) + is(Standing::Diverged),
+            open: u64::from(!ended),
+            in_doubt: is(Standing::InDoubt),
+            asked: questions().count() as u64,
+            answered: questions().filter(|step| !step.asks()).count() as u64,
+            refused: 0,
+            took_ms,
+            slowest: ended.then(|| (took_ms, execution.id.clone())),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.open += other.open;
+        self.in_doubt += other.in_doubt;
+        self.asked += other.asked;
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.took_ms += other.took_ms;
+        if other.slowest.as_ref().map(|(ms, _)| *ms) > self.slowest.as_ref().map(|(ms, _)| *ms) {
+            self.slowest = other.slowest;
+        }
+    }
+
+    fn row(self, per: Per, (first, second): (String, String)) -> Value {
+        let ended = self.succeeded + self.failed;
+        let mut row = json!({
+            "runs": self.runs, "succeeded": self.succeeded, "failed": self.failed,
+            "open": self.open, "in_doubt": self.in_doubt, "questions": self.asked,
+            "answered": self.answered, "refused": self.refused,
+            "mean_ms": self.took_ms.checked_div(ended),
+            "slowest_ms": self.slowest.as_ref().map(|(ms, _)| ms),
+            "slowest": self.slowest.as_ref().map(|(_, id)| id),
+        });
+        let names: &[&str] = match per {
+            Per::Day => &["day"],
+            Per::Person => &["person"],
+            Per::Alias => &["alias"],
+            Per::Room => &["room", "room_name"],
+            Per::PersonAndAlias => &["person", "alias"],
+        };
+        for (name, value) in names.iter().zip([first, second]) {
+            row[*name] = json!(value);
+        }
+        row
+    }
+}

@@ -1,0 +1,199 @@
+//! Who and what stands behind a pseudonym: where each person and room was last heard of, and how people call them.
+//!
+//! It keeps pseudonyms and positions only. Names are read from the events themselves, so that an erased one is gone.
+
+use std::collections::BTreeMap;
+
+use super::command::{Refusal, Sink};
+use crate::domain::alias_index::damerau;
+use crate::domain::event::{Event, Recorded};
+use crate::domain::id::{Position, Pseudonym, RoomId};
+use crate::domain::trigger::Speaker;
+use crate::store::{Direction, EventStore, ProjectionChange, READ_EVENTS_MAX, ReadError, Subject};
+
+/// The projection that keeps it.
+pub const PROJECTION: &str = "subjects-1";
+/// Most subjects that are named when several fit.
+pub const NAMED_MAX: usize = 10;
+/// It is kept again after so many events.
+const KEPT_EVERY: u64 = 1_000;
+
+/// The persons and rooms that the log knows, each with the event that last named it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subjects {
+    checkpoint: Position,
+    people: BTreeMap<Pseudonym, Position>,
+    rooms: BTreeMap<Pseudonym, Position>,
+}
+
+/// The types whose payload names the person and the room.
+const OF_BOTH: &str = "trigger_recorded";
+/// The types whose payload names the room.
+const OF_ROOM: &[&str] = &["room_joined", "room_followed", "room_left"];
+
+impl Subjects {
+    /// As the log stands now.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the log cannot be read, or nobody waits any more.
+    pub fn current(store: &dyn EventStore, sink: &mut dyn Sink) -> Result<Self, Refusal> {
+        let kept = store.projection(PROJECTION, "")?;
+        let mut subjects = Self::of(&kept.rows, kept.checkpoint);
+        if subjects.checkpoint > store.next_position() {
+            subjects = Self::default();
+        }
+        let kept = subjects.checkpoint;
+        let mut rows = BTreeMap::new();
+        let mut next = Some(kept);
+        while let Some(from) = next {
+            let total = store.next_position().0;
+            sink.progress("events for their names", from.0, total)?;
+            next = store.glance(from, Direction::Forward, READ_EVENTS_MAX, &mut |glance| {
+                let both = glance.kind == OF_BOTH;
+                let room = both || OF_ROOM.contains(&glance.kind);
+                let at = glance.position;
+                if let Some(actor) = glance.actor.filter(|_| both) {
+                    subjects.people.insert(Pseudonym(actor.to_owned()), at);
+                    rows.insert(format!("p{actor}"), at);
+                }
+                if let Some(place) = glance.room.filter(|_| room) {
+                    subjects.rooms.insert(Pseudonym(place.to_owned()), at);
+                    rows.insert(format!("r{place}"), at);
+                }
+            })?;
+            subjects.checkpoint = next.unwrap_or(subjects.checkpoint);
+        }
+        if subjects.checkpoint.0 >= kept.0 + KEPT_EVERY {
+            let row = |(key, at): (String, Position)| (key, Some(at.0.to_be_bytes().to_vec()));
+            let rows = rows.into_iter().map(row).collect();
+            let checkpoint = subjects.checkpoint;
+            let replace = kept == Position::START;
+            store.project(PROJECTION, ProjectionChange { rows, checkpoint, replace })?;
+        }
+        Ok(subjects)
+    }
+
+    fn of(rows: &[(String, Vec<u8>)], checkpoint: Position) -> Self {
+        let mut subjects = Self { checkpoint, ..Self::default() };
+        for (key, value) in rows {
+            let Ok(at) = <[u8; 8]>::try_from(value.as_slice()) else { return Self::default() };
+            let at = Position(u64::from_be_bytes(at));
+            let into = match key.as_bytes().first() {
+                Some(b'p') => &mut subjects.people,
+                _ => &mut subjects.rooms,
+            };
+            into.insert(Pseudonym(key.chars().skip(1).collect()), at);
+        }
+        subjects
+    }
+
+    /// The person that somebody means by an id or by a name.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] if nobody is called so, or several people are.
+    pub fn person(&self, store: &dyn EventStore, text: &str) -> Result<Pseudonym, Refusal> {
+        if let Some(known) = store.pseudonym(&Subject::Person(text.to_owned())) {
+            return Ok(known);
+        }
+        let mut called = vec![];
+        for (pseudonym, at) in &self.people {
+            if let Some(speaker) = speaker_at(store, *at)? {
+                let names = names_of(&speaker);
+                let shown = format!("{} ({})", speaker.id, speaker.name);
+                called.push(Called { pseudonym: pseudonym.clone(), names, shown });
+            }
+        }
+        choose(text, called, "nobody", "person's id")
+    }
+
+    /// The room that somebody means by an id or by a name.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] if no room is called so, or several are.
+    pub fn room(&self, store: &dyn EventStore, text: &str) -> Result<Pseudonym, Refusal> {
+        if let Some(known) = store.pseudonym(&Subject::Room(text.to_owned())) {
+            return Ok(known);
+        }
+        let mut called = vec![];
+        for (pseudonym, at) in &self.rooms {
+            let event = store.read_at(&[*at])?.into_iter().next();
+            if let Some((id, name)) = event.as_ref().and_then(room_of) {
+                let bare = name.trim_start_matches('#').to_owned();
+                let short = bare.split(':').next().unwrap_or_default().to_owned();
+                let shown = format!("{id} ({name})");
+                let names = vec![id.0, name, bare, short];
+                called.push(Called { pseudonym: pseudonym.clone(), names, shown });
+            }
+        }
+        choose(text, called, "no room", "room's id")
+    }
+
+    /// How many persons and rooms there are.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.people.len(), self.rooms.len())
+    }
+}
+
+/// Somebody or something with all that people may call it.
+struct Called {
+    pseudonym: Pseudonym,
+    names: Vec<String>,
+    shown: String,
+}
+
+fn choose(text: &str, called: Vec<Called>, none: &str, id: &str) -> Result<Pseudonym, Refusal> {
+    let wanted = text.to_lowercase();
+    let same = |one: &&Called| one.names.iter().any(|name| name.to_lowercase() == wanted);
+    let found: Vec<&Called> = called.iter().filter(same).collect();
+    match found.as_slice() {
+        [one] => Ok(one.pseudonym.clone()),
+        [] => {
+            let all = called.iter().flat_map(|one| &one.names);
+            let near = all.min_by_key(|name| damerau(&wanted, &name.to_lowercase()));
+            let near = near.filter(|name| damerau(&wanted, &name.to_lowercase()) <= 2);
+            let hint = near.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+            Err(Refusal::NotFound(format!("{none} in the log is called `{text}`{hint}")))
+        }
+        several => {
+            let names: Vec<&str> =
+                several.iter().take(NAMED_MAX).map(|one| one.shown.as_str()).collect();
+            let more = several.len().saturating_sub(NAMED_MAX);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            Err(Refusal::NotFound(format!(
+                "`{text}` is the name of {}{more}: write the {id}",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// What people call a speaker: their id, its first part, their name, their account on their own network.
+fn names_of(speaker: &Speaker) -> Vec<String> {
+    let local = speaker.id.as_str().trim_start_matches('@').split(':').next().unwrap_or_default();
+    let names = [speaker.id.0.clone(), local.to_owned(), speaker.name.clone()];
+    names.into_iter().chain(speaker.account.clone()).filter(|name| !name.is_empty()).collect()
+}
+
+fn speaker_at(store: &dyn EventStore, at: Position) -> Result<Option<Speaker>, ReadError> {
+    let event = store.read_at(&[at])?.into_iter().next();
+    Ok(event.as_ref().and_then(Recorded::event).and_then(|event| match event {
+        Event::TriggerRecorded(e) => e.trigger.speaker().cloned(),
+        _ => None,
+    }))
+}
+
+/// The room that an event names, with what it is called.
+pub(super) fn room_of(event: &Recorded) -> Option<(RoomId, String)> {
+    match event.event()? {
+        Event::TriggerRecorded(e) => {
+            let place = e.trigger.place()?;
+            Some((place.room.clone(), place.name.clone()))
+        }
+        Event::ExecutionStarted(e) => Some((e.place.room.clone(), e.place.name.clone())),
+        Event::MessageQueued(e) => Some((e.place.room.clone(), e.place.name.clone())),
+        Event::RoomJoined(e) => Some((e.room.clone(), e.name.clone())),
+        Event::RoomFollowed(e) => Some((e.room.clone(), e.name.clone())),
+        Event::RoomLeft(e) => Some((e.room.clone(), e.name.clone())),
+        _ => None,
+    }
+}

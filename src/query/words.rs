@@ -1,0 +1,330 @@
+//! Events in words, for people; and the text in them that people search.
+
+use regex::bytes::{Regex as BytesRegex, RegexBuilder as BytesBuilder};
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+
+use crate::domain::event::{
+    EffectResult, Ending, Event, MessageQueued, Payload, Recorded, Resolution, Verdict,
+};
+use crate::domain::message::{Block, Doc, Span};
+use crate::domain::trigger::{Trigger, What};
+
+/// Longest piece of somebody's text in one line, in characters.
+pub const QUOTED_CHARS_MAX: usize = 200;
+/// Deepest value that is searched.
+pub const DEPTH_MAX: usize = 32;
+/// Most words of a search.
+pub const WORDS_MAX: usize = 32;
+
+/// What stands for something that cannot be read any more.
+pub const ERASED: &str = "erased";
+
+/// An event in words.
+pub fn words(recorded: &Recorded) -> String {
+    match &recorded.payload {
+        Payload::Erased => format!("{} ({ERASED})", plain_kind(&recorded.kind)),
+        Payload::Unknown(_) => format!("{} (of a type that I do not know)", recorded.kind),
+        Payload::Event(event) => of_event(event),
+    }
+}
+
+fn plain_kind(kind: &str) -> String {
+    kind.replace('_', " ")
+}
+
+fn of_event(event: &Event) -> String {
+    match event {
+        Event::TriggerRecorded(e) => of_trigger(&e.trigger),
+        Event::TriggerRouted(e) => {
+            let one = |outcome: &crate::domain::event::Outcome| {
+                let verdict = match &outcome.verdict {
+                    Verdict::Started(id) => format!("started {}", id.short()),
+                    Verdict::Continued(id) => format!("went on with {}", id.short()),
+                    Verdict::Said(_) => "answered".into(),
+                    Verdict::Refused(_) => "refused".into(),
+                    Verdict::Ignored => "ignored".into(),
+                };
+                format!("{}: {verdict}, {}", outcome.considered, quoted(&outcome.reason))
+            };
+            e.outcomes.iter().map(one).collect::<Vec<_>>().join("; ")
+        }
+        Event::ExecutionStarted(e) => {
+            format!("began {} for “{}”", e.handler.alias, quoted(&e.command))
+        }
+        Event::ExecutionFinished(e) => match &e.ending {
+            Ending::Succeeded(Value::Null) => "succeeded".into(),
+            Ending::Succeeded(value) => format!("succeeded: {}", value_words(value)),
+            Ending::Failed(failure) => format!("failed: {}", quoted(&failure.message)),
+            Ending::Diverged(how) => format!("diverged: {}", quoted(how)),
+        },
+        Event::EffectRecorded(e) => {
+            format!("{} {}: {}", e.op, value_words(&e.args), result(&e.result))
+        }
+        Event::EffectRequested(e) => format!("asked for {} {}", e.op, value_words(&e.args)),
+        Event::EffectStarted(e) => format!("attempt {} of step {} began", e.attempt, e.path),
+        Event::EffectCompleted(e) => {
+            format!("step {} took {} ms: {}", e.path, e.took_ms, result(&e.result))
+        }
+        Event::EffectInDoubt(e) => format!("nobody knows whether step {} was done", e.path),
+        Event::EffectResolved(e) => {
+            let said = match e.resolution {
+                Resolution::Done => "it was done",
+                Resolution::Repeat => "it was not done",
+                Resolution::GiveUp => "give it up",
+            };
+            format!("{} said of step {}: {said}", e.by, e.path)
+        }
+        Event::QuestionAsked(e) => format!("asked “{}”", quoted(&e.text)),
+        Event::QuestionAnswered(e) => format!("{} answered {}", e.by, value_words(&e.answer)),
+        Event::TimerFired(e) => format!("the time of step {} came", e.path),
+        Event::MemoryWritten(e) => {
+            format!("remembered {} = {}", quoted(&e.key), value_words(&e.value))
+        }
+        Event::MessageQueued(e) => of_message(e),
+        Event::MessageFailed(e) => format!("could not say it: {}", quoted(&e.reason)),
+        Event::RoomJoined(e) => format!("came into {} as {} asked", e.name, e.by),
+        Event::RoomLeft(e) => format!("left {}", e.name),
+        Event::RoomFollowed(e) => format!("followed {} to its new room", e.name),
+        Event::InviteDecided(e) => {
+            let done = if e.accepted { "accepted" } else { "declined" };
+            format!("{done} the invitation of {}: {}", e.inviter, quoted(&e.reason))
+        }
+        Event::ClockStepped(_) => "the clock went back".into(),
+        Event::ScriptKept(e) => format!("kept the script {}", e.file),
+        other => plain_kind(other.kind()),
+    }
+}
+
+fn of_trigger(trigger: &Trigger) -> String {
+    match &trigger.what {
+        What::Message(message) if message.edits.is_some() => {
+            format!("edited: “{}”", quoted(&message.text))
+        }
+        What::Message(message) => format!("said “{}”", quoted(&message.text)),
+        What::Reaction(reaction) => format!("reacted {}", quoted(&reaction.key)),
+        What::Timer(timer) => format!("a time of {} came", timer.execution.short()),
+        What::Undecryptable(_) => "said something that could not be read".into(),
+    }
+}
+
+fn of_message(queued: &MessageQueued) -> String {
+    let verb = if queued.edits.is_some() { "changed it to" } else { "said" };
+    format!("{verb} “{}”", quoted(&doc_text(&queued.doc)))
+}
+
+/// The text of a document, a line for each of its lines.
+pub fn doc_text(doc: &Doc) -> String {
+    let spans = |spans: &[Span]| -> String {
+        spans
+            .iter()
+            .map(|span| match span {
+                Span::Text(text) | Span::Bold(text) | Span::Code(text) => text.as_str(),
+                Span::Link { text, .. } => text,
+                Span::Mention { name, .. } => name,
+            })
+            .collect()
+    };
+    let block = |block: &Block| match block {
+        Block::Line(line) => spans(line),
+        Block::Code { text, .. } => text.clone(),
+        Block::List(points) => {
+            points.iter().map(|point| spans(point)).collect::<Vec<_>>().join("\n")
+        }
+    };
+    doc.blocks.iter().map(block).collect::<Vec<_>>().join("\n")
+}
+
+fn result(result: &EffectResult) -> String {
+    match result {
+        EffectResult::Ok(value) => value_words(value),
+        EffectResult::Err(value) => {
+            let message =
+                value["message"].as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("failed: {}", quoted(&message))
+        }
+    }
+}
+
+fn value_words(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        Value::String(text) => format!("“{}”", quoted(text)),
+        other => quoted(&other.to_string()),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    crate::script::run::shortened(text, QUOTED_CHARS_MAX)
+}
+
+/// What looks for a text: the words of it in their order, whatever stands for the spaces between them, in any case.
+#[derive(Debug, Clone)]
+pub struct Needle {
+    phrase: Regex,
+    words: Vec<BytesRegex>,
+}
+
+impl Needle {
+    /// For a text; none if there is nothing in it to look for, or too much.
+    pub fn new(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if words.is_empty() || words.len() > WORDS_MAX {
+            return None;
+        }
+        let phrase = words.iter().map(|word| regex::escape(word)).collect::<Vec<_>>().join(r"\s+");
+        let phrase = RegexBuilder::new(&phrase).case_insensitive(true).build().ok()?;
+        let stored = |word: &&str| {
+            let json = Value::from(*word).to_string();
+            let word = regex::escape(json.get(1..json.len() - 1)?);
+            BytesBuilder::new(&word).case_insensitive(true).build().ok()
+        };
+        let words = words.iter().map(stored).collect::<Option<_>>()?;
+        Some(Self { phrase, words })
+    }
+
+    /// Whether a payload as it is stored may hold it: quick, and never no for one that does.
+    pub fn may_be_in(&self, json: &[u8]) -> bool {
+        self.words.iter().all(|word| word.is_match(json))
+    }
+
+    /// Whether an event holds it in what was asked, done or answered.
+    pub fn is_in(&self, recorded: &Recorded) -> bool {
+        let value = match &recorded.payload {
+            Payload::Event(event) => event.encode(),
+            Payload::Unknown(value) => value.clone(),
+            Payload::Erased => return false,
+        };
+        self.phrase.is_match(&text_of(&value))
+    }
+}
+
+/// The fields whose values are names for the program, not words of people.
+const NO_WORDS: &[&str] = &[
+    "id",
+    "kind",
+    "class",
+    "trust",
+    "post",
+    "room",
+    "origin",
+    "script",
+    "hash",
+    "source",
+    "path",
+    "network",
+    "thread",
+    "rhai",
+    "wants",
+    "commitment",
+    "target",
+    "person",
+    "execution",
+];
+
+/// All that people wrote or read in a payload.
+pub fn text_of(value: &Value) -> String {
+    let mut text = String::new();
+    gather(value, 0, &mut text);
+    text
+}
+
+fn gather(value: &Value, depth: usize, into: &mut String) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    match value {
+        Value::String(text) => {
+            into.push_str(text);
+            into.push('\n');
+        }
+        Value::Number(number) => {
+            into.push_str(&number.to_string());
+            into.push('\n');
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather(item, depth + 1, into)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if !NO_WORDS.contains(&name.as_str()) || value.is_object() || value.is_array() {
+                    gather(value, depth + 1, into);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// The types of event that hold no words of people: a search for a text passes them over unread.
+pub const WORDLESS: &[&str] = &[
+    "clock_stepped",
+    "sync_advanced",
+    "intake_paused",
+    "intake_resumed",
+    "effect_started",
+    "effect_in_doubt",
+    "effect_resolved",
+    "execution_yielded",
+    "execution_suspended",
+    "message_sent",
+    "message_superseded",
+    "event_decrypted",
+    "script_kept",
+    "tree_head",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_found_in_any_case_and_over_line_ends() {
+        let found = |needle: &str, value: &Value| {
+            let needle = Needle::new(needle).expect("there is something to look for");
+            let exact = needle.phrase.is_match(&text_of(value));
+            let json = value.to_string();
+            assert!(!exact || needle.may_be_in(json.as_bytes()), "the quick look misses {json}");
+            exact
+        };
+        for (needle, value, want) in [
+            ("disk full", json!({ "text": "The Disk  FULL again" }), true),
+            ("disk full", json!({ "text": "the disk\nfull" }), true),
+            ("disk full", json!({ "text": "full disk" }), false),
+            ("disk full", json!({ "blocks": [{ "value": ["disk ", "full"] }] }), true),
+            ("straße", json!({ "text": "STRASSE Straße" }), true),
+            ("ÄRGER", json!({ "text": "ärger" }), true),
+            ("a\"b", json!({ "text": "x a\"B y" }), true),
+            (r"c:\x", json!({ "text": r"C:\X" }), true),
+            (".*", json!({ "text": "anything" }), false),
+            ("ops", json!({ "room": "!ops:hs", "id": "ops" }), false),
+            ("line", json!({ "kind": "line", "value": "x" }), false),
+            ("42", json!({ "args": { "n": 42 } }), true),
+        ] {
+            assert_eq!(found(needle, &value), want, "{needle} in {value}");
+        }
+    }
+
+    #[test]
+    fn a_search_has_bounds() {
+        let most = "x ".repeat(WORDS_MAX);
+        assert!(Needle::new(&most).is_some() && Needle::new(&format!("{most} x")).is_none());
+        assert!(Needle::new("  ").is_none());
+        let nested = |depth: usize| (0..depth).fold(json!("deep"), |value, _| json!([value]));
+        for (depth, want) in [(DEPTH_MAX, "deep\n"), (DEPTH_MAX + 1, "")] {
+            assert_eq!(text_of(&nested(depth)), want, "{depth}");
+        }
+        let long = quoted(&"x".repeat(QUOTED_CHARS_MAX + 1));
+        assert_eq!(long.chars().count(), QUOTED_CHARS_MAX + 1, "cut, and an ellipsis");
+    }
+
+    #[test]
+    fn wordless_types_exist() {
+        // A type that no program writes any more is no harm here, but a misspelt one would be.
+        for kind in WORDLESS.iter().filter(|kind| **kind != "tree_head") {
+            assert!(Event::KINDS.iter().any(|(known, _)| known == kind), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Bringing a backup back: checked before anything is touched, erased again, put in place in one step.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+use super::super::blobs::Blobs;
+use super::super::disk::{self, Disk, RealDisk};
+use super::super::keys::{KEYS_FILE, KeyFile};
+use super::super::open::{Lock, lock};
+use super::super::subjects::{SUBJECTS_FILE, erase_again, erased_in};
+use super::super::{OpenError, Surroundings, Tell};
+use super::files::{Broken, Meter, copy, hash, wipe};
+use super::make::sound;
+use super::manifest::{Manifest, Part};
+use super::{Error, io, scan, shown};
+use crate::domain::id::Position;
+
+/// What is no part of the log and stays in the data directory.
+const KEPT: &[&str] = &["matrix", "scripts", "terminal"];
+
+/// What is brought back, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    /// The folder of the journal and the blobs.
+    pub dir: PathBuf,
+    /// The folder of the keys.
+    pub keys: PathBuf,
+    /// The data directory.
+    pub to: PathBuf,
+    /// Whether a log that is there is moved aside.
+    pub replace: bool,
+}
+
+/// What was brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The position behind the last event.
+    pub next: Position,
+    /// How many files were copied.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many keys were erased again because the log that was replaced had erased them.
+    pub erased: u64,
+    /// Where the log that was there is now.
+    pub moved_to: Option<PathBuf>,
+}
+
+/// Brings a backup back into a data directory. It is checked as a whole first; what was erased in the log that it
+/// replaces is erased in it too. The event store is made anew when the log is opened.
+///
+/// # Errors
+/// [`Error`] if the backup is damaged, or if the data directory has a log that is not to be replaced or is in use.
+pub fn restore(
+    restore: &Restore,
+    surroundings: &Surroundings,
+    tell: Tell,
+) -> Result<Restored, Error> {
+    let work = Work::begin(restore, surroundings)?;
+    let _lock = work.refuse_log()?;
+    work.check(&mut *tell)?;
+    let result = work.stage(&mut *tell).and_then(|erased| work.settle(erased));
+    if result.is_err() {
+        // What was staged holds keys.
+        work.drop_stage();
+    }
+    result
+}
+
+struct Work<'a> {
+    restore: &'a Restore,
+    surroundings: &'a Surroundings,
+    disk: Arc<dyn Disk>,
+    log: Manifest,
+    keys: Manifest,
+    stage: PathBuf,
+}
+
+impl<'a> Work<'a> {
+    fn begin(restore: &'a Restore, surroundings: &'a Surroundings) -> Result<Self, Error> {
+        let log = manifest(&restore.dir, Part::Log)?;
+        let keys = manifest(&restore.keys, Part::Keys)?;
+        if log.head.log != keys.head.log {
+            let (dir, keys) = (restore.dir.display(), restore.keys.display());
+            let what =
+                format!("the keys in `{keys}` are those of another log than that in `{dir}`");
+            return Err(Error::Refused(what));
+        }
+        let disk = Arc::new(RealDisk);
+        Ok(Self { restore, surroundings, disk, log, keys, stage: beside(&restore.to, "restoring") })
+    }
+
+    fn has_log(&self) -> bool {
+        fs::read_dir(self.restore.to.join("log")).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// Holds the data directory, if it is there; a log in it must be one that is to be replaced.
+    fn refuse_log(&self) -> Result<Option<Lock>, Error> {
+        let to = &self.restore.to;
+        if !to.exists() {
+            return Ok(None);
+        }
+        let lock = lock(to)?;
+        if self.has_log() && !self.restore.replace {
+            let what = format!("there is a log in `{}`: --replace moves it aside", to.display());
+            return Err(Error::Refused(what));
+        }
+        Ok(Some(lock))
+    }
+
+    /// Every file, and then every event as `verify` does.
+    fn check(&self, tell: Tell) -> Result<(), Error> {
+        let parts = [(&self.restore.dir, &self.log), (&self.restore.keys, &self.keys)];
+        let total = parts.iter().map(|(_, manifest)| manifest.bytes()).sum();
+        let mut meter = Meter::new(&mut *tell, "MiB checked", total);
+        for (dir, manifest) in parts {
+            for (name, note) in &manifest.files {
+                let path = dir.join(name);
+                let damaged = |what: String| Error::Damaged { place: shown(&path), what };
+                match hash(&path, note.bytes, &mut meter) {
+                    Ok(found) if found == *note => {}
+                    Ok(_) => return Err(damaged("it is not what was backed up".into())),
+                    Err(Broken::Io(error)) => {
+                        return Err(damaged(format!("it cannot be read: {error}")));
+                    }
+                    Err(Broken::Stopped(stopped)) => return Err(stopped.into()),
+                }
+            }
+        }
+        let keys = self.restore.keys.join(self.key_file("keys")?);
+        let keys = KeyFile::view(&keys, self.disk.clone(), self.surroundings.entropy.clone());
+        let keys = keys.map_err(of_backup)?;
+        if keys.log() != self.log.head.log {
+            let (place, what) = (shown(&self.restore.keys), "its keys are another log's".into());
+            return Err(Error::Damaged { place, what });
+        }
+        self.sound(&self.restore.dir, &keys, tell)
+    }
+
+    fn sound(&self, dir: &Path, keys: &KeyFile, tell: Tell) -> Result<(), Error> {
+        let entropy = self.surroundings.entropy.clone();
+        let blobs = Blobs::new(dir.join("blobs"), self.disk.clone(), entropy);
+        let verified = sound(&dir.join("log"), self.log.head.next, keys, &blobs, tell);
+        verified.map(drop).map_err(|error| match error {
+            Error::Open(error) => of_backup(error),
+            error => error,
+        })
+    }
+
+    /// The name of the key file of one kind.
+    fn key_file(&self, kind: &str) -> Result<&str, Error> {
+        let mut names = self.keys.files.keys().filter(|name| name.starts_with(kind));
+        let missing = || {
+            let what = format!("no file of {kind} is named in it");
+            Error::Damaged { place: shown(&self.restore.keys), what }
+        };
+        names.next().map(String::as_str).ok_or_else(missing)
+    }
+
+    /// Puts everything together beside the data directory, erases again, and checks it once more; says how many keys
+    /// were erased.
+    fn stage(&self, tell: Tell) -> Result<u64, Error> {
+        self.drop_stage();
+        for dir in [&self.stage, &self.stage.join("log"), &self.stage.join("blobs")] {
+            disk::make_dir(dir).map_err(io(dir))?;
+        }
+        let total = self.log.bytes() + self.keys.bytes();
+        let mut meter = Meter::new(&mut *tell, "MiB copied", total);
+        let log = self
+            .log
+            .files
+            .iter()
+            .map(|(name, note)| (self.restore.dir.join(name), self.stage.join(name), note));
+        let mut files: Vec<_> = log.collect();
+        for (kind, name) in [("keys", KEYS_FILE), ("subjects", SUBJECTS_FILE)] {
+            let from = self.key_file(kind)?;
+            files.push((
+                self.restore.keys.join(from),
+                self.stage.join(name),
+                &self.keys.files[from],
+            ));
+        }
+        for (from, to, note) in files {
+            let copied = copy(&from, note.bytes, &to, &*self.disk, &mut meter);
+            if copied.map_err(|broken| broken.of(&from))? != *note {
+                let what = "it changed while it was read".into();
+                return Err(Error::Damaged { place: shown(&from), what });
+            }
+        }
+        let erased = self.erase_again()?;
+        let keys = self.staged_keys()?;
+        self.sound(&self.stage, &keys, tell)?;
+        disk::sync_tree(&*self.disk, &self.stage).map_err(io(&self.stage))?;
+        Ok(erased)
+    }
+
+    fn staged_keys(&self) -> Result<KeyFile, Error> {
+        let (disk, entropy) = (self.disk.clone(), self.surroundings.entropy.clone());
+        Ok(KeyFile::open(&self.stage, disk, entropy)?)
+    }
+
+    /// Erases what the log that is replaced had erased. Keys that no event of the backup has used yet are dropped: the
+    /// replaced log may have used them since, and erased some.
+    fn erase_again(&self) -> Result<u64, Error> {
+        let keys = self.staged_keys()?;
+        let blobs = Blobs::new(
+            self.stage.join("blobs"),
+            self.disk.clone(),
+            self.surroundings.entropy.clone(),
+        );
+        let used = scan::next_slot(&self.stage.join("log"), self.log.head.next)?;
+        let used = used.max(blobs.next_slot()?);
+        keys.drop_from(used).map_err(OpenError::from)?;
+        let replaced = self.restore.to.join(KEYS_FILE);
+        if !replaced.exists() {
+            return Ok(0);
+        }
+        let (disk, entropy) = (self.disk.clone(), self.surroundings.entropy.clone());
+        let replaced = KeyFile::view(&replaced, disk, entropy)?;
+        if replaced.log() != keys.log() {
+            return Ok(0);
+        }
+        let mut erased = 0;
+        for slot in replaced.erased_below(used).map_err(OpenError::from)? {
+            if keys.read(slot).map_err(OpenError::from)?.is_some() {
+                keys.erase(slot).map_err(io(&self.stage.join(KEYS_FILE)))?;
+                erased += 1;
+            }
+        }
+        let subjects = self.restore.to.join(SUBJECTS_FILE);
+        let gone = erased_in(&subjects).map_err(io(&subjects))?;
+        let path = self.stage.join(SUBJECTS_FILE);
+        erase_again(&path, &gone, &*self.disk).map_err(io(&path))?;
+        Ok(erased)
+    }
+
+    /// Puts it in place. What else is in the data directory, such as the Matrix session, stays in it.
+    fn settle(&self, erased: u64) -> Result<Restored, Error> {
+        let (to, stage) = (&self.restore.to, &self.stage);
+        let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        let mut moved_to = None;
+        if to.exists() {
+            let had_log = self.has_log();
+            exchange(stage, to).map_err(io(to))?;
+            disk::sync_dir(&*self.disk, parent).map_err(io(parent))?;
+            // From here on the stage is what was replaced.
+            self.carry_over()?;
+            let now = self.surroundings.clock.now().0;
+            let aside = beside(to, &format!("replaced-{now}"));
+            fs::rename(stage, &aside).map_err(io(&aside))?;
+            match had_log {
+                true => moved_to = Some(aside),
+                // Nothing of worth was there: only what opening it once may have made.
+                false => drop(fs::remove_dir_all(&aside)),
+            }
+        } else {
+            fs::rename(stage, to).map_err(io(to))?;
+        }
+        disk::sync_dir(&*self.disk, parent).map_err(io(parent))?;
+        let files = (self.log.files.len() + self.keys.files.len()) as u64;
+        let bytes = self.log.bytes() + self.keys.bytes();
+        Ok(Restored { next: self.log.head.next, files, bytes, erased, moved_to })
+    }
+
+    /// Takes what is not the log from the replaced directory.
+    fn carry_over(&self) -> Result<(), Error> {
+        for entry in fs::read_dir(&self.stage).map_err(io(&self.stage))? {
+            let entry = entry.map_err(io(&self.stage))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if KEPT.contains(&name.as_str()) {
+                let to = self.restore.to.join(&name);
+                fs::rename(entry.path(), &to).map_err(io(&to))?;
+            }
+        }
+        disk::sync_dir(&*self.disk, &self.restore.to).map_err(io(&self.restore.to))
+    }
+
+    /// Removes what an earlier try left, its keys wiped.
+    fn drop_stage(&self) {
+        for name in [KEYS_FILE, SUBJECTS_FILE] {
+            if let Err(error) = wipe(&self.stage.join(name), &*self.disk) {
+                tracing::warn!(%error, "keys of a restore that was given up cannot be wiped");
+            }
+        }
+        let _ = fs::remove_dir_all(&self.stage);
+    }
+}
+
+/// A name beside a directory.
+fn beside(dir: &Path, what: &str) -> PathBuf {
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{what}"));
+    dir.with_file_name(name)
+}
+
+/// What is damaged is the backup, not the log.
+fn of_backup(error: OpenError) -> Error {
+    match error {
+        OpenError::Damaged { place, what } => Error::Damaged { place, what },
+        error => error.into(),
+    }
+}
+
+fn manifest(dir: &Path, part: Part) -> Result<Manifest, Error> {
+    let manifest = Manifest::read(dir)?;
+    let missing = || Error::Refused(format!("there is no backup in `{}`", dir.display()));
+    let manifest = manifest.ok_or_else(missing)?;
+    if manifest.head.part != part {
+        let what = match part {
+            Part::Log => "holds keys: it is the folder for --keys",
+            Part::Keys => "holds no keys: name the folder that they were backed up to with --keys",
+        };
+        return Err(Error::Refused(format!("`{}` {what}", dir.display())));
+    }
+    Ok(manifest)
+}
+
+/// Two directories change names in one step; where the file system cannot, in three.
+fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
+    let done = renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE);
+    match done {
+        Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOSYS) => {
+            let between = beside(other, "exchanged");
+            fs::rename(other, &between)?;
+            fs::rename(one, other)?;
+            fs::rename(&between, one)
+        }
+        done => Ok(done?),
+    }
+}

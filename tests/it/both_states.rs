@@ -1,0 +1,156 @@
+//! Every subcommand of `beadle log` and `beadle execution` works on a log that no bot has open, and through the socket of
+//! one that a bot has open. One row each; a subcommand without a row fails.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use beadle::app::desk::Desk;
+use beadle::app::{SystemClock, open_log};
+use beadle::control::serve;
+use beadle::domain::event::{self, NewEvent};
+use beadle::store::{EventStore, Expected, Write};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::cli::{Place, Ran};
+use crate::store_world::{put, stream};
+
+/// One subcommand with what it is called with, and what must be the same in both states.
+struct Row {
+    command: &'static str,
+    args: &'static [&'static str],
+    /// Whether it says the same in both states; what is told of files may differ.
+    same: bool,
+    /// A file that it must have written.
+    writes: Option<&'static str>,
+}
+
+const fn row(command: &'static str, args: &'static [&'static str]) -> Row {
+    Row { command, args, same: true, writes: None }
+}
+
+const ROWS: &[Row] = &[
+    row("log tail", &["-n", "3"]),
+    row("log show", &["execution-ABC1/0"]),
+    row("log verify", &[]),
+    Row { writes: Some("backup/manifest.jsonl"), ..row("log backup", &["backup"]) },
+    Row { writes: Some("data2/keys.bin"), ..row("log restore", &["before", "--to", "data2"]) },
+    row("log export", &[]),
+    row("log export", &["--sealed"]),
+    Row { writes: Some("log.jsonl"), ..row("log export", &["--out", "log.jsonl"]) },
+    row("log query", &["--type", "execution_started"]),
+    row("log report", &["--by", "alias"]),
+    Row { same: false, ..row("log stats", &[]) },
+    row("execution list", &[]),
+    row("execution show", &["ABC"]),
+];
+
+/// Makes a small log with an execution in it, and a backup of it.
+async fn make(place: &Place) {
+    let (store, _) = open_log(&place.path("made")).expect("is made");
+    put(&store, "a-1", Expected::Any, &["x", "y"]).await.expect("appends");
+    let fixture = include_str!("../fixtures/events/execution_started.v1.json");
+    let list: Vec<Value> = serde_json::from_str(fixture).expect("a fixture is JSON");
+    let started = event::decode("execution_started", 1, list[0].clone()).expect("decodes");
+    let events = vec![NewEvent::bare(started)];
+    let (stream, expected) = (stream("execution-ABC1"), Expected::NoStream);
+    store.append(vec![Write { stream, expected, key: None, events }]).await.expect("appends");
+    store.close();
+    drop(store);
+    place.ok(&["--data", "made", "log", "backup", "before"]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("makes");
+    for entry in fs::read_dir(from).expect("lists") {
+        let entry = entry.expect("lists");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("has a type").is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).expect("copies")),
+        }
+    }
+}
+
+/// Every subcommand below `log` and `execution`.
+fn leaves() -> BTreeSet<String> {
+    let command = beadle::cli::command();
+    let mut found = BTreeSet::new();
+    for group in ["log", "execution"] {
+        let group = command.find_subcommand(group).expect("there is such a group");
+        let inner = group.get_subcommands().filter(|inner| inner.get_name() != "help");
+        found.extend(inner.map(|inner| format!("{} {}", group.get_name(), inner.get_name())));
+    }
+    found
+}
+
+fn run(place: &Place, row: &Row) -> Ran {
+    let command: Vec<&str> = row.command.split(' ').collect();
+    place.run(&[&["--data", "data", "--json"], &command[..], row.args].concat()).expect(0)
+}
+
+/// Runs it while this process has the log open and answers at its socket, as a running bot does.
+async fn run_beside_bot(place: &Place, row: &Row) -> Ran {
+    let data = place.path("data");
+    let (store, _) = open_log(&data).expect("opens");
+    let store = Arc::new(store);
+    let (stop, stopping) = watch::channel(false);
+    let desk = Desk {
+        store: store.clone(),
+        clock: Arc::new(SystemClock),
+        data: data.clone(),
+        matrix: None,
+        runtime: tokio::runtime::Handle::current(),
+        followers: Default::default(),
+    };
+    let served = serve(Arc::new(desk), &data, stopping).expect("the socket is made");
+    let ran = run(place, row);
+    stop.send_replace(true);
+    served.await.expect("it ends well");
+    store.close();
+    ran
+}
+
+/// What it printed.
+fn told(ran: &Ran, row: &Row) -> Vec<Value> {
+    let json = |line| {
+        serde_json::from_str(line).unwrap_or_else(|why| panic!("{}: {why}: {line}", row.command))
+    };
+    ran.out.lines().map(json).collect()
+}
+
+#[test]
+fn every_subcommand_has_a_row() {
+    let rows: BTreeSet<String> = ROWS.iter().map(|row| row.command.to_owned()).collect();
+    assert_eq!(rows, leaves(), "each has a row in ROWS, and each row a subcommand");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_subcommand_works_with_and_without_a_running_bot() {
+    let made = Place::new();
+    make(&made).await;
+    for row in ROWS {
+        let mut said = vec![];
+        for beside_bot in [false, true] {
+            let place = Place::new();
+            copy(&made.path("made"), &place.path("data"));
+            copy(&made.path("before"), &place.path("before"));
+            copy(&made.path("before.keys"), &place.path("before.keys"));
+            let ran = match beside_bot {
+                true => run_beside_bot(&place, row).await,
+                false => run(&place, row),
+            };
+            if let Some(file) = row.writes {
+                assert!(place.path(file).is_file(), "{}: {file} is missing", row.command);
+                continue;
+            }
+            said.push(told(&ran, row));
+        }
+        if row.same && row.writes.is_none() {
+            assert!(!said[0].is_empty(), "{} says something", row.command);
+            assert_eq!(said[0], said[1], "{} {:?}", row.command, row.args);
+        }
+    }
+}
