@@ -80,6 +80,8 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         prefix: config.prefix.clone(),
         exec_rooms: ExecRooms::Listed(config.rooms_exec.clone()),
         management_room: management_room.clone(),
+        audit_room: None,
+        zone: jiff::tz::TimeZone::system(),
         run_within_ms: config.catchup_run_within_ms,
         intro: config.intro.clone(),
     };

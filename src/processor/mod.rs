@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 
+use jiff::tz::TimeZone;
+
 use crate::adapter::Chat;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::conversation::OpenQuestion;
@@ -72,6 +74,10 @@ pub struct Settings {
     pub exec_rooms: ExecRooms,
     /// Where the bot tells its owner what they must know.
     pub management_room: Option<RoomId>,
+    /// Where the log may be asked about, if that is not the management room.
+    pub audit_room: Option<RoomId>,
+    /// What clocks on the wall show where the bot is.
+    pub zone: TimeZone,
     /// A command that comes later than this after it was said is asked about instead of run.
     pub run_within_ms: i64,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
@@ -94,6 +100,8 @@ impl Settings {
             prefix: prefix.to_owned(),
             exec_rooms: ExecRooms::All,
             management_room: None,
+            audit_room: None,
+            zone: TimeZone::UTC,
             run_within_ms: RUN_WITHIN_MS,
             intro: String::new(),
         }

@@ -1,5 +1,7 @@
 //! The one integration binary.
 
+mod audit;
+mod audit_bounds;
 mod backup;
 mod both_states;
 mod bounds;
@@ -14,6 +16,7 @@ mod lab;
 mod matrix;
 mod outbox;
 mod reread;
+mod retention;
 mod rooms;
 mod scripts;
 mod stays;
