@@ -5,6 +5,7 @@
 //! "already there" and is left out; the first content wins. One contract test-suite runs on every store.
 
 mod applier;
+pub mod arbitrary;
 pub mod backup;
 pub mod bench;
 mod blobs;

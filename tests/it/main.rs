@@ -10,6 +10,7 @@ mod control;
 mod day;
 mod desk;
 mod events;
+mod faults;
 mod intake;
 mod lab;
 mod matrix;
