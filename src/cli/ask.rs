@@ -1,7 +1,7 @@
 //! Asking about the log: of the running bot through its socket, or of the log itself when no bot runs.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -13,8 +13,9 @@ use crate::app::desk::Desk;
 use crate::control::{self, Answers};
 use crate::query::command::{Gone, Refusal, Request, Sink, telling};
 use crate::query::question::Ask;
-use crate::store::OpenError;
+use crate::store::sled::SledStore;
 use crate::store::verify::verify_telling;
+use crate::store::{OpenError, Opened};
 
 /// Takes the rows of an answer as they come, and shows how far a long one is.
 struct Shown<'a> {
@@ -113,6 +114,24 @@ pub fn rows(context: &Context, request: &Request) -> Result<Vec<Value>, Failure>
     Ok(rows)
 }
 
+/// Opens a log, with a bar if its event store is made anew.
+///
+/// # Errors
+/// [`OpenError`] if it cannot be opened.
+pub fn open_log(context: &Context, data: &Path) -> Result<(SledStore, Opened), OpenError> {
+    let bar = Arc::new(Mutex::new(Bar::new(context.global.quiet)));
+    let shown = bar.clone();
+    let locked = |bar: &Mutex<Bar>, act: &dyn Fn(&mut Bar)| {
+        act(&mut bar.lock().unwrap_or_else(PoisonError::into_inner));
+    };
+    let step = move |done, total| {
+        locked(&shown, &|bar| bar.step("events taken into the event store", done, total));
+    };
+    let opened = crate::app::open_log_telling(data, Arc::new(step));
+    locked(&bar, &Bar::end);
+    opened
+}
+
 /// No bot runs: the log is opened for this one question.
 fn ask_log(
     context: &Context,
@@ -126,7 +145,7 @@ fn ask_log(
         let verified = verify_telling(data, &surroundings, &mut telling(sink))?;
         return Ok(sink.row(crate::query::command::report(&verified)).map_err(Refusal::from));
     }
-    let (store, opened) = crate::app::open_log(data).map_err(|error| match error {
+    let (store, opened) = open_log(context, data).map_err(|error| match error {
         OpenError::Locked { .. } => Failure::new(1, &error)
             .hint("the process that has it does not answer: `beadle chat` has no socket"),
         error => error.into(),

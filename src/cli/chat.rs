@@ -7,11 +7,12 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
+use super::ask::open_log;
 use super::style::out;
 use super::{Context, Failure};
 use crate::adapter::terminal::Terminal;
 use crate::adapter::{Incoming, Intake};
-use crate::app::{SystemEntropy, kernel, open_log, surroundings, told};
+use crate::app::{SystemEntropy, kernel, surroundings, told};
 use crate::domain::event::Event;
 use crate::domain::id::{MessageId, Position, RoomId};
 use crate::play::bot::BotError;
@@ -186,7 +187,7 @@ fn data_of_rooms(context: &Context) -> Result<PathBuf, Failure> {
 fn rooms(context: &Context) -> Result<u8, Failure> {
     let data = data_of_rooms(context)?;
     crate::store::disk::make_dir(&data)?;
-    let (store, opened) = open_log(&data)?;
+    let (store, opened) = open_log(context, &data)?;
     told(&opened);
     let store = Arc::new(store);
     let mut editor = rustyline::DefaultEditor::new().map_err(|why| Failure::new(1, why))?;

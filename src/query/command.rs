@@ -9,9 +9,9 @@ use super::filter::Filter;
 use super::lookup::Lookup;
 use super::question::Ask;
 use super::report::Per;
-use super::{executions, story};
+use super::{executions, retention, story};
 use crate::domain::event::{Payload, Recorded};
-use crate::domain::id::{EventId, Position};
+use crate::domain::id::{EventId, Position, Timestamp};
 use crate::store::backup::Target;
 use crate::store::sled::SledStore;
 use crate::store::verify::Verified;
@@ -37,6 +37,11 @@ pub enum Request {
     LogExport {
         /// The journal's lines.
         sealed: bool,
+    },
+    /// Which of the journal's files hold only what is over, if all before this time may go.
+    LogTrim {
+        /// What is older may go.
+        before: Timestamp,
     },
     /// A backup of the log.
     LogBackup(Target),
@@ -126,6 +131,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
             }
         }
         Request::LogExport { sealed } => export(store, *sealed, sink)?,
+        Request::LogTrim { before } => retention::told(store, *before, sink)?,
         Request::LogBackup(_) => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
         }

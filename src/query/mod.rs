@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod lookup;
 pub mod question;
 pub mod report;
+pub mod retention;
 pub mod search;
 pub mod stats;
 pub mod story;

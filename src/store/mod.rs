@@ -47,7 +47,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 pub(crate) use open::lock;
-pub use open::{OpenError, Opened, Options};
+pub use open::{OpenError, Opened, Opening, Options};
 pub use writer::QUEUE_BATCHES;
 
 use crate::domain::event::{BlobRef, NewEvent, Recorded};

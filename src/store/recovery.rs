@@ -34,14 +34,14 @@ pub(crate) fn recover(
 ) -> Result<Recovered, OpenError> {
     let (trees, mut applied, moved_to) = open_trees(dir, surroundings, options, keys, end, opened)?;
     let log = dir.join("log");
-    match catch_up(&log, &trees, &mut applied, keys, end, opened) {
+    match catch_up(&log, &trees, &mut applied, keys, end, (options, opened)) {
         Ok(()) => Ok((trees, applied, moved_to)),
         Err(OpenError::Store(reason)) if opened.rebuilt.is_none() => {
             trees.discard();
             opened.replayed = 0;
             let (trees, mut applied, moved_to) =
                 make_anew(dir, surroundings, options, keys, reason, opened)?;
-            catch_up(&log, &trees, &mut applied, keys, end, opened)?;
+            catch_up(&log, &trees, &mut applied, keys, end, (options, opened))?;
             Ok((trees, applied, moved_to))
         }
         Err(error) => Err(error),
@@ -180,7 +180,7 @@ fn catch_up(
     applied: &mut Applied,
     keys: &KeyFile,
     end: &End,
-    opened: &mut Opened,
+    (options, opened): (&Options, &mut Opened),
 ) -> Result<(), OpenError> {
     let from = applied.next;
     if from >= end.next {
@@ -191,6 +191,7 @@ fn catch_up(
         opened.replayed += waiting.len() as u64;
         waiting.iter().for_each(|entry| applied.over(entry));
         trees.apply(waiting, applied)?;
+        (options.opening)(opened.replayed, end.next.0.saturating_sub(from.0));
         waiting.clear();
         Ok::<_, OpenError>(())
     };
@@ -225,7 +226,42 @@ fn entries(group: &Group, from: Position) -> Result<Vec<Arc<Entry>>, OpenError> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use super::super::sled::SledStore;
+    use super::super::testing::surroundings;
+    use super::super::{EventStore, Expected, Write, locked};
     use super::*;
+    use crate::domain::event::{NewEvent, SyncAdvanced};
+    use crate::domain::id::StreamName;
+
+    #[tokio::test]
+    async fn whoever_watches_is_told_how_far_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, _) =
+            SledStore::open(dir.path(), surroundings(), Options::default()).expect("opens");
+        for _ in 0..2 * APPLY_EVENTS_MAX / 64 {
+            let event = || NewEvent::bare(SyncAdvanced { token: "t".into() });
+            let (stream, events) = (StreamName::sync(), (0..64).map(|_| event()).collect());
+            let write = Write { stream, expected: Expected::Any, key: None, events };
+            store.append(vec![write]).await.expect("appends");
+        }
+        drop(store);
+        fs::remove_dir_all(dir.path().join("store")).expect("deletes");
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let (tell, all) = (told.clone(), 2 * APPLY_EVENTS_MAX as u64 + 1);
+        let opening = move |done, total| locked(&tell).push((done, total));
+        let options = Options { opening: Arc::new(opening), ..Options::default() };
+        let (_, opened) =
+            SledStore::open(dir.path(), surroundings(), options).expect("opens again");
+        assert_eq!(opened.replayed, all);
+        let told = locked(&told);
+        let steps: Vec<u64> = told.iter().map(|(done, _)| *done).collect();
+        assert!(told.iter().all(|(_, total)| *total == all), "{told:?}");
+        assert!(steps.len() > 2 && steps.is_sorted() && steps.last() == Some(&all), "{steps:?}");
+        let largest = steps.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(largest.is_some_and(|it| it <= APPLY_EVENTS_MAX as u64), "{steps:?}");
+    }
 
     #[test]
     fn stores_are_moved_aside_up_to_a_bound() {

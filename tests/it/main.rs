@@ -15,6 +15,7 @@ mod lab;
 mod matrix;
 mod outbox;
 mod reread;
+mod retention;
 mod rooms;
 mod scripts;
 mod stays;
