@@ -1,8 +1,8 @@
 //! Wires the parts, starts them, and stops them in order.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,14 +22,15 @@ use crate::processor::action::Processes;
 use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, Kernel, Settings, schedule};
+use crate::processor::{self, Kernel, Settings, schedule, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
 use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
-use crate::store::{OpenError, Opened, Options, Watcher};
+use crate::store::{OpenError, Opened, Opening, Options};
 
 pub mod desk;
+mod proofs;
 mod reload;
 mod tend;
 
@@ -46,6 +47,9 @@ pub const SHIPPED: &[(&str, &str)] = &[
 
 /// How long the connection may take to end.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
+
+/// How often it is said how far a long opening is.
+const OPENING_TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The system's clock.
 pub struct SystemClock;
@@ -85,16 +89,15 @@ pub struct Paths {
 /// # Errors
 /// [`OpenError`] if it is open elsewhere, damaged, or the system refuses.
 pub fn open_log(data: &Path) -> Result<(SledStore, Opened), OpenError> {
-    SledStore::open(data, surroundings(), Options::default())
+    open_log_telling(data, Options::default().opening)
 }
 
-/// The same; somebody is told how far it is, if its event store has to be brought up with the journal.
+/// Opens the log of a data directory, and says how far it is.
 ///
 /// # Errors
 /// As [`open_log`].
-pub fn open_log_watched(data: &Path, watcher: Watcher) -> Result<(SledStore, Opened), OpenError> {
-    let options = Options { watcher: Some(watcher), ..Options::default() };
-    SledStore::open(data, surroundings(), options)
+pub fn open_log_telling(data: &Path, opening: Opening) -> Result<(SledStore, Opened), OpenError> {
+    SledStore::open(data, surroundings(), Options { opening, ..Options::default() })
 }
 
 /// Writes the shipped scripts into a folder that is not there yet.
@@ -210,7 +213,7 @@ pub async fn run(
     load: Load<'_>,
     mut ready: impl FnMut(&str, &[Problem]),
 ) -> Result<(), RunError> {
-    let manager = ServiceManager::of_environment();
+    let manager = Arc::new(ServiceManager::of_environment());
     let (stop, stopping) = watch::channel(false);
     // From here on no signal ends the process by itself.
     let signals = signals(stop.clone()).map_err(RunError::Signals)?;
@@ -220,7 +223,7 @@ pub async fn run(
         // A full disk must not keep the bot from saying so.
         let _ = Reserve::of(&paths.data).tend(room);
     }
-    let (store, opened) = open_log(&paths.data)?;
+    let (store, opened) = open_log_telling(&paths.data, opening(manager.clone()))?;
     told(&opened);
     let store = Arc::new(store);
     let line = Arc::new(Line::default());
@@ -251,6 +254,10 @@ pub async fn run(
         data: paths.data.clone(),
         matrix: Some(matrix.clone()),
         runtime: tokio::runtime::Handle::current(),
+        audit_room: {
+            let kernel = kernel.clone();
+            Box::new(move || kernel.settings().audit_room.clone())
+        },
         followers: Default::default(),
     };
     let socket = control::serve(Arc::new(desk), &paths.data, stopping.clone())
@@ -259,6 +266,7 @@ pub async fn run(
     let mut first_sync = matrix.ready();
     let mut failure = store.failure();
     let mut work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
+    let mut heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
     let asked_to_stop = stop.subscribe();
@@ -282,6 +290,7 @@ pub async fn run(
             Err(RunError::Log(reason.unwrap_or_default()))
         }
         done = &mut work => flat(done).map_err(RunError::from),
+        done = &mut heads => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
         () = async {
             if first_sync.wait_for(|ready| *ready).await.is_ok() {
@@ -301,18 +310,43 @@ pub async fn run(
         if !work.is_finished() {
             flat((&mut work).await)?;
         }
+        if !heads.is_finished() {
+            flat((&mut heads).await)?;
+        }
         Ok::<(), RunError>(())
     };
     let rest = tokio::time::timeout(STOP_WITHIN, rest).await.unwrap_or(Ok(()));
     let kept = match store.failure().borrow().is_some() {
         true => Ok(()),
-        false => ear.flush().await.and_then(|()| Ok(kernel.keep_agenda()?)),
+        false => wind_up(&ear, &kernel).await,
     };
     control::remove(&paths.data);
     store.close();
     // Until here a second signal ends the process at once.
     signals.abort();
     ended.and(rest).and(kept.map_err(RunError::from))
+}
+
+/// Says how far a long opening is, and asks the service manager for the time that it takes.
+fn opening(manager: Arc<ServiceManager>) -> Opening {
+    let told = Mutex::new(Instant::now());
+    Arc::new(move |done, total| {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() < OPENING_TOLD_EVERY {
+            return;
+        }
+        *told = Instant::now();
+        tracing::info!(done, total, "the event store takes the journal in");
+        let status = format!("The event store takes the journal in: {done} of {total} events");
+        manager.starting(&status, OPENING_TOLD_EVERY * 10);
+    })
+}
+
+/// What is recorded when everything has stopped.
+async fn wind_up(ear: &Ear, kernel: &Arc<Kernel>) -> Result<(), processor::Error> {
+    ear.flush().await?;
+    tree_head::finish(kernel).await?;
+    Ok(kernel.keep_agenda()?)
 }
 
 /// The result of a task, or its panic.

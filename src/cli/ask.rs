@@ -3,18 +3,19 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::follow::without_waiting;
 use super::progress::Bar;
+use super::proof::as_it_is;
 use super::{Context, Failure};
 use crate::app::SystemClock;
 use crate::app::desk::Desk;
 use crate::control::{self, Answers};
-use crate::query::command::{Gone, Refusal, Request, Sink, telling};
+use crate::domain::id::RoomId;
+use crate::query::command::{Gone, Refusal, Request, Sink};
 use crate::query::question::Ask;
 use crate::store::sled::SledStore;
-use crate::store::verify::verify_telling;
 use crate::store::{OpenError, Opened};
 
 /// Takes the rows of an answer as they come, and shows how far a long one is.
@@ -75,13 +76,15 @@ fn refused(refusal: Refusal) -> Failure {
     }
 }
 
-/// Asks a running bot for events and for those to come, until it ends; without one, for what is there.
+/// Asks a running bot for events and for those to come, until it ends; without one, and only if `alone`, for what is
+/// there.
 ///
 /// # Errors
 /// As [`ask`].
 pub fn ask_live(
     context: &Context,
     question: Ask,
+    alone: bool,
     take: &mut dyn FnMut(Value) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let data = context.data()?;
@@ -94,6 +97,7 @@ pub fn ask_live(
         // The bot has ended: it is waited for.
         (None, Err(_)) => Ok(()),
         (None, Ok(Some(answered))) => answered.map_err(refused),
+        (None, Ok(None)) if !alone => Ok(()),
         (None, Ok(None)) => ask(context, &without_waiting(question), take),
     }
 }
@@ -111,16 +115,21 @@ pub fn rows(context: &Context, request: &Request) -> Result<Vec<Value>, Failure>
     Ok(rows)
 }
 
-/// Opens the log; a bar shows how far that is, should its event store have to be brought up with the journal.
-fn open_watched(context: &Context, data: &Path) -> Result<(SledStore, Opened), OpenError> {
+/// Opens a log, with a bar if its event store is made anew.
+///
+/// # Errors
+/// [`OpenError`] if it cannot be opened.
+pub fn open_log(context: &Context, data: &Path) -> Result<(SledStore, Opened), OpenError> {
     let bar = Arc::new(Mutex::new(Bar::new(context.global.quiet)));
     let shown = bar.clone();
-    let step = move |done, total| {
-        let mut bar = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        bar.step("events of the journal", done, total);
+    let locked = |bar: &Mutex<Bar>, act: &dyn Fn(&mut Bar)| {
+        act(&mut bar.lock().unwrap_or_else(PoisonError::into_inner));
     };
-    let opened = crate::app::open_log_watched(data, Arc::new(step));
-    bar.lock().unwrap_or_else(PoisonError::into_inner).end();
+    let step = move |done, total| {
+        locked(&shown, &|bar| bar.step("events taken into the event store", done, total));
+    };
+    let opened = crate::app::open_log_telling(data, Arc::new(step));
+    locked(&bar, &Bar::end);
     opened
 }
 
@@ -131,13 +140,18 @@ fn ask_log(
     request: &Request,
     sink: &mut dyn Sink,
 ) -> Result<Result<(), Refusal>, Failure> {
-    if matches!(request, Request::LogVerify) {
-        // Read as it is: opening the log would already replay and cut.
-        let surroundings = crate::app::surroundings();
-        let verified = verify_telling(data, &surroundings, &mut telling(sink))?;
-        return Ok(sink.row(crate::query::command::report(&verified)).map_err(Refusal::from));
+    match request {
+        Request::LogVerify => return as_it_is(context, data, &[], None, sink),
+        Request::LogVerifyAgainst { claims, room } => {
+            return as_it_is(context, data, claims, room.as_deref(), sink);
+        }
+        Request::LogKey => {
+            let key = crate::store::verify::key_of(data, &crate::app::surroundings())?;
+            return Ok(sink.row(json!({ "key": key.as_str() })).map_err(Refusal::from));
+        }
+        _ => {}
     }
-    let (store, opened) = open_watched(context, data).map_err(|error| match error {
+    let (store, opened) = open_log(context, data).map_err(|error| match error {
         OpenError::Locked { .. } => Failure::new(1, &error)
             .hint("the process that has it does not answer: `beadle chat` has no socket"),
         error => error.into(),
@@ -150,6 +164,10 @@ fn ask_log(
         data: data.to_owned(),
         matrix: None,
         runtime: runtime.handle().clone(),
+        audit_room: {
+            let room = context.config.audit_room.clone().map(RoomId);
+            Box::new(move || room.clone())
+        },
         followers: Default::default(),
     };
     let answered = desk.answer(&control::unix_user(nix::unistd::geteuid()), request, sink);

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use super::style::{out, plain, time};
 use super::{Context, Failure};
 use crate::adapter::matrix::{Finding, Level, MatrixSettings, check, private};
+use crate::config::Config;
 use crate::control;
 use crate::domain::id::{RoomId, Timestamp};
+use crate::processor::tree_head::HEAD_EVERY_EVENTS;
 use crate::query::command::{Refusal, Request, Rows, answer, report};
 use crate::script::load::load_folder;
 use crate::script::problem::Problem;
@@ -41,6 +43,7 @@ pub fn main(context: &Context) -> Result<u8, Failure> {
     let mut found = scripts(context)?;
     found.extend(files(&data));
     found.extend(log(&data));
+    found.push(heads(&context.config));
     let now = crate::app::surroundings().clock.now();
     found.push(disk(DiskOf(data.clone()).room(), &Use::of(&data, now)));
     let settings = MatrixSettings {
@@ -129,6 +132,21 @@ fn log(data: &Path) -> Vec<Finding> {
     found
 }
 
+/// That the history is signed, and where. Nothing of it is a failure.
+fn heads(config: &Config) -> Finding {
+    let every = match config.head_every {
+        Some(every) => format!("at the latest {} s after an event", every.as_secs()),
+        None => format!("every {HEAD_EVERY_EVENTS} events"),
+    };
+    let told = match &config.audit_room {
+        Some(room) => format!("signed {every}, published in {room}"),
+        None => format!(
+            "signed {every}, kept in the log only: a rewritten tail cannot be found; `audit_room` under [log] names a room to publish them in"
+        ),
+    };
+    Finding::good("heads of the log", told)
+}
+
 /// The size of the files of a folder.
 fn folder_bytes(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -192,7 +210,7 @@ fn refused(error: OpenError) -> Finding {
 }
 
 fn damaged(what: String) -> Finding {
-    let remedy = "stop the bot, keep a copy of the data directory, and restore a backup of `log`, `keys.bin`, `subjects.bin` and `blobs`";
+    let remedy = "stop the bot, keep a copy of the data directory, and bring a backup back: `beadle log restore DIR --replace`";
     Finding::bad("log", what, remedy)
 }
 
@@ -282,7 +300,7 @@ fn disk(room: std::io::Result<Room>, used: &Use) -> Finding {
     let (free, used) = (room.free_bytes / 1024 / 1024, used.told(room));
     let detail = format!("{free} MiB free, {percent} %{used}");
     let remedy = format!(
-        "make room, or let old events go with `[log] keep`: with less than {} MiB the bot takes nothing new in",
+        "make room: with less than {} MiB the bot takes nothing new in",
         FREE_BYTES_MIN / 1024 / 1024
     );
     match room.free_bytes {

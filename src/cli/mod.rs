@@ -22,10 +22,12 @@ mod init;
 mod log;
 mod login;
 mod progress;
+mod proof;
 mod query;
 mod run;
 mod script;
 mod style;
+mod trim;
 
 use style::out;
 

@@ -43,6 +43,7 @@ const ROWS: &[Row] = &[
     row("log query", &["--type", "execution_started"]),
     row("log report", &["--by", "alias"]),
     Row { same: false, ..row("log stats", &[]) },
+    row("log trim", &["--dry-run", "--keep", "365 days"]),
     row("execution list", &[]),
     row("execution show", &["ABC"]),
 ];
@@ -104,6 +105,7 @@ async fn run_beside_bot(place: &Place, row: &Row) -> Ran {
         matrix: None,
         runtime: tokio::runtime::Handle::current(),
         followers: Default::default(),
+        audit_room: Box::new(|| None),
     };
     let served = serve(Arc::new(desk), &data, stopping).expect("the socket is made");
     let ran = run(place, row);
