@@ -39,7 +39,7 @@ pub(crate) struct KeyFile {
     slots: Mutex<Slots>,
 }
 
-/// How far the slots reach, and the keys of those that nothing uses yet: none for one that was erased all the same.
+/// How far the slots reach, and the keys of the next ones, which nothing uses yet: none for one that was erased all the same.
 #[derive(Default)]
 struct Slots {
     made: u64,
@@ -125,39 +125,54 @@ impl KeyFile {
             let what = format!("the log uses slot {}, the file holds {made}", next - 1);
             return Err(OpenError::Damaged { place: KEYS_FILE.into(), what });
         }
-        let free: VecDeque<_> = (next..made).map_while(|slot| self.read(slot).ok()).collect();
-        let whole = next + free.len() as u64;
+        let whole = (next..made).find(|slot| self.read(*slot).is_err()).unwrap_or(made);
         let io = |source| OpenError::Io { path: self.path.clone(), source };
         self.file.set_len(whole * SLOT_BYTES as u64).map_err(io)?;
         let mut slots = locked(&self.slots);
-        *slots = Slots { made: whole, next, free };
-        self.reserve(&mut slots, SLOTS_AHEAD / 2).map_err(io)
+        *slots = Slots { made: whole, next, free: VecDeque::new() };
+        self.reserve(&mut slots, SLOTS_AHEAD as usize / 2).map_err(|error| match error {
+            ReadError::Store(what) => io(std::io::Error::other(what)),
+            damaged @ ReadError::Damaged { .. } => damaged.into(),
+        })
     }
 
     /// Hands out the next `count` slots, with their keys; they are on disk.
     pub(crate) fn allocate(&self, count: usize) -> Result<Vec<(u64, SlotKey)>, ReadError> {
         let mut slots = locked(&self.slots);
-        let failed = |error: std::io::Error| ReadError::Store(format!("{KEYS_FILE}: {error}"));
-        self.reserve(&mut slots, count as u64).map_err(failed)?;
+        self.reserve(&mut slots, count)?;
         let first = slots.next;
         slots.next += count as u64;
         let keys = (first..).zip(slots.free.drain(..count));
         keys.map(|(slot, key)| Ok((slot, key.ok_or_else(|| erased(slot))?))).collect()
     }
 
-    fn reserve(&self, slots: &mut Slots, count: u64) -> std::io::Result<()> {
-        while slots.made - slots.next < count {
-            let fresh = fresh_slots(&*self.entropy);
-            self.file.write_all_at(&fresh, slots.made * SLOT_BYTES as u64)?;
-            self.disk.sync(&self.file)?;
-            slots.made += SLOTS_AHEAD;
-            let keys = fresh.chunks_exact(SLOT_BYTES).map(|slot| {
-                let mut key = SlotKey::default();
-                key.copy_from_slice(&slot[..32]);
-                Some(key)
-            });
-            slots.free.extend(keys);
+    /// Has the keys of at least the next `count` slots in memory: those that were made before, then new ones.
+    fn reserve(&self, slots: &mut Slots, count: usize) -> Result<(), ReadError> {
+        while slots.free.len() < count {
+            let known = slots.next + slots.free.len() as u64;
+            if known < slots.made {
+                for slot in known..slots.made.min(known + SLOTS_AHEAD) {
+                    slots.free.push_back(self.read(slot)?);
+                }
+            } else {
+                self.make(slots)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Makes more slots, durably.
+    fn make(&self, slots: &mut Slots) -> Result<(), ReadError> {
+        let fresh = fresh_slots(&*self.entropy);
+        let written = self.file.write_all_at(&fresh, slots.made * SLOT_BYTES as u64);
+        let synced = written.and_then(|()| self.disk.sync(&self.file));
+        synced.map_err(|error| ReadError::Store(format!("{KEYS_FILE}: {error}")))?;
+        slots.made += SLOTS_AHEAD;
+        slots.free.extend(fresh.chunks_exact(SLOT_BYTES).map(|slot| {
+            let mut key = SlotKey::default();
+            key.copy_from_slice(&slot[..32]);
+            Some(key)
+        }));
         Ok(())
     }
 
@@ -379,6 +394,10 @@ mod tests {
         file.settle(9).expect("settles");
         assert_eq!(file.allocate(SLOTS_AHEAD as usize).expect("fits")[0].0, 9);
         assert!(file.read(SLOTS_AHEAD).expect("reads").is_some());
+        let long = keys(dir.path());
+        long.settle(1).expect("settles");
+        let held = locked(&long.slots).free.len() as u64;
+        assert!(held <= SLOTS_AHEAD, "{held} of many unused slots are in memory");
         let error = keys(dir.path()).settle(1 << 20).expect_err("is too short").to_string();
         assert!(error.contains("the log uses slot 1048575"), "{error}");
     }
