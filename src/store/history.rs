@@ -376,6 +376,8 @@ impl History {
 /// The stored hashes, read along with the events.
 struct Beside {
     reader: BufReader<File>,
+    /// The file ended: what is written behind it meanwhile is not read.
+    ended: bool,
     /// The first event whose hashes are not those in the file.
     differs: Option<u64>,
 }
@@ -383,13 +385,15 @@ struct Beside {
 impl Beside {
     fn open(dir: &Path) -> Option<Self> {
         let file = File::open(dir.join(TREE_FILE)).ok()?;
-        Some(Self { reader: BufReader::with_capacity(1 << 16, file), differs: None })
+        let reader = BufReader::with_capacity(1 << 16, file);
+        Some(Self { reader, ended: false, differs: None })
     }
 
     /// The hash of the next event, as it is stored.
     fn leaf(&mut self) -> Option<Hash> {
         let mut hash = Hash::default();
-        self.reader.read_exact(&mut hash.0).ok().map(|()| hash)
+        self.ended |= self.reader.read_exact(&mut hash.0).is_err();
+        (!self.ended).then_some(hash)
     }
 
     /// Compares the next hashes, which belong to the tree of `size` events. A file that ends early is only behind.
