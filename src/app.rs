@@ -1,8 +1,8 @@
 //! Wires the parts, starts them, and stops them in order.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,7 +27,7 @@ use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
 use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
-use crate::store::{OpenError, Opened, Options};
+use crate::store::{OpenError, Opened, Opening, Options};
 
 pub mod desk;
 mod proofs;
@@ -47,6 +47,9 @@ pub const SHIPPED: &[(&str, &str)] = &[
 
 /// How long the connection may take to end.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
+
+/// How often it is said how far a long opening is.
+const OPENING_TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The system's clock.
 pub struct SystemClock;
@@ -86,7 +89,15 @@ pub struct Paths {
 /// # Errors
 /// [`OpenError`] if it is open elsewhere, damaged, or the system refuses.
 pub fn open_log(data: &Path) -> Result<(SledStore, Opened), OpenError> {
-    SledStore::open(data, surroundings(), Options::default())
+    open_log_telling(data, Options::default().opening)
+}
+
+/// Opens the log of a data directory, and says how far it is.
+///
+/// # Errors
+/// As [`open_log`].
+pub fn open_log_telling(data: &Path, opening: Opening) -> Result<(SledStore, Opened), OpenError> {
+    SledStore::open(data, surroundings(), Options { opening, ..Options::default() })
 }
 
 /// Writes the shipped scripts into a folder that is not there yet.
@@ -202,7 +213,7 @@ pub async fn run(
     load: Load<'_>,
     mut ready: impl FnMut(&str, &[Problem]),
 ) -> Result<(), RunError> {
-    let manager = ServiceManager::of_environment();
+    let manager = Arc::new(ServiceManager::of_environment());
     let (stop, stopping) = watch::channel(false);
     // From here on no signal ends the process by itself.
     let signals = signals(stop.clone()).map_err(RunError::Signals)?;
@@ -212,7 +223,7 @@ pub async fn run(
         // A full disk must not keep the bot from saying so.
         let _ = Reserve::of(&paths.data).tend(room);
     }
-    let (store, opened) = open_log(&paths.data)?;
+    let (store, opened) = open_log_telling(&paths.data, opening(manager.clone()))?;
     told(&opened);
     let store = Arc::new(store);
     let line = Arc::new(Line::default());
@@ -314,6 +325,21 @@ pub async fn run(
     // Until here a second signal ends the process at once.
     signals.abort();
     ended.and(rest).and(kept.map_err(RunError::from))
+}
+
+/// Says how far a long opening is, and asks the service manager for the time that it takes.
+fn opening(manager: Arc<ServiceManager>) -> Opening {
+    let told = Mutex::new(Instant::now());
+    Arc::new(move |done, total| {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() < OPENING_TOLD_EVERY {
+            return;
+        }
+        *told = Instant::now();
+        tracing::info!(done, total, "the event store takes the journal in");
+        let status = format!("The event store takes the journal in: {done} of {total} events");
+        manager.starting(&status, OPENING_TOLD_EVERY * 10);
+    })
 }
 
 /// What is recorded when everything has stopped.

@@ -60,6 +60,12 @@ impl ServiceManager {
         self.send(&format!("RELOADING=1\nMONOTONIC_USEC={usec}\nSTATUS=Reloading"));
     }
 
+    /// The start goes on, and may take so much longer.
+    pub fn starting(&self, status: &str, longer: Duration) {
+        let usec = longer.as_micros();
+        self.send(&format!("EXTEND_TIMEOUT_USEC={usec}\nSTATUS={}", line(status)));
+    }
+
     /// The bot ends.
     pub fn stopping(&self) {
         self.send("STOPPING=1\nSTATUS=Stopping");

@@ -69,7 +69,10 @@ impl Answers for Desk {
                 report::report(store, filter, *per, &self.here(), sink)
             }
             Request::LogBackup(target) => self.backup(by, target, sink),
-            Request::LogStats => stats::stats(store, &self.data, &self.here(), sink),
+            Request::LogStats => {
+                let figures = store.figures();
+                stats::stats(store, &self.data, &self.here(), &figures, sink)
+            }
             Request::LogHead => self.head(sink),
             Request::LogKey => Ok(sink.row(json!({ "key": store.verifier_key() }))?),
             Request::LogProve { event, without_payload } => {

@@ -1,7 +1,7 @@
 //! Asking about the log: of the running bot through its socket, or of the log itself when no bot runs.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ use crate::control::{self, Answers};
 use crate::domain::id::RoomId;
 use crate::query::command::{Gone, Refusal, Request, Sink};
 use crate::query::question::Ask;
-use crate::store::OpenError;
+use crate::store::sled::SledStore;
+use crate::store::{OpenError, Opened};
 
 /// Takes the rows of an answer as they come, and shows how far a long one is.
 struct Shown<'a> {
@@ -75,13 +76,15 @@ fn refused(refusal: Refusal) -> Failure {
     }
 }
 
-/// Asks a running bot for events and for those to come, until it ends; without one, for what is there.
+/// Asks a running bot for events and for those to come, until it ends; without one, and only if `alone`, for what is
+/// there.
 ///
 /// # Errors
 /// As [`ask`].
 pub fn ask_live(
     context: &Context,
     question: Ask,
+    alone: bool,
     take: &mut dyn FnMut(Value) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let data = context.data()?;
@@ -94,6 +97,7 @@ pub fn ask_live(
         // The bot has ended: it is waited for.
         (None, Err(_)) => Ok(()),
         (None, Ok(Some(answered))) => answered.map_err(refused),
+        (None, Ok(None)) if !alone => Ok(()),
         (None, Ok(None)) => ask(context, &without_waiting(question), take),
     }
 }
@@ -109,6 +113,24 @@ pub fn rows(context: &Context, request: &Request) -> Result<Vec<Value>, Failure>
         Ok(())
     })?;
     Ok(rows)
+}
+
+/// Opens a log, with a bar if its event store is made anew.
+///
+/// # Errors
+/// [`OpenError`] if it cannot be opened.
+pub fn open_log(context: &Context, data: &Path) -> Result<(SledStore, Opened), OpenError> {
+    let bar = Arc::new(Mutex::new(Bar::new(context.global.quiet)));
+    let shown = bar.clone();
+    let locked = |bar: &Mutex<Bar>, act: &dyn Fn(&mut Bar)| {
+        act(&mut bar.lock().unwrap_or_else(PoisonError::into_inner));
+    };
+    let step = move |done, total| {
+        locked(&shown, &|bar| bar.step("events taken into the event store", done, total));
+    };
+    let opened = crate::app::open_log_telling(data, Arc::new(step));
+    locked(&bar, &Bar::end);
+    opened
 }
 
 /// No bot runs: the log is opened for this one question.
@@ -129,7 +151,7 @@ fn ask_log(
         }
         _ => {}
     }
-    let (store, opened) = crate::app::open_log(data).map_err(|error| match error {
+    let (store, opened) = open_log(context, data).map_err(|error| match error {
         OpenError::Locked { .. } => Failure::new(1, &error)
             .hint("the process that has it does not answer: `beadle chat` has no socket"),
         error => error.into(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::ask::{ask, rows};
+use super::ask::{ask, open_log, rows};
 use super::progress::Bar;
 use super::style::out;
 use super::{Context, Failure};
@@ -151,7 +151,7 @@ pub fn bring_back(context: &Context, args: &RestoreArgs) -> Result<u8, Failure> 
 
 /// The event store is made anew on the way.
 fn record(context: &Context, to: &Path, restored: &Restored) -> Result<(), Failure> {
-    let (store, _) = crate::app::open_log(to)?;
+    let (store, _) = open_log(context, to)?;
     let store = Arc::new(store);
     let event = LogRestored {
         next: restored.next,

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
+use super::ask::open_log;
 use super::style::out;
 use super::{Context, Failure};
 use crate::adapter::terminal::Terminal;
 use crate::adapter::{Incoming, Intake};
-use crate::app::{SystemEntropy, kernel, open_log, surroundings, told};
+use crate::app::{SystemEntropy, kernel, surroundings, told};
 use crate::domain::event::Event;
-use crate::domain::id::{MessageId, Position};
+use crate::domain::id::{MessageId, Position, RoomId};
 use crate::play::bot::BotError;
 use crate::play::child::{ChildBot, serve};
 use crate::play::parse::{Transcript, parse};
@@ -28,6 +29,9 @@ use crate::store::{OpenError, Options};
 
 /// The demonstration that is played where there is no terminal.
 const DEMO: &str = include_str!("../../scripts/demo.txt");
+
+/// The room in which the terminal begins.
+const FIRST_ROOM: &str = "#ops";
 
 /// What to open or play.
 #[derive(Debug, Default, clap::Args)]
@@ -183,7 +187,7 @@ fn data_of_rooms(context: &Context) -> Result<PathBuf, Failure> {
 fn rooms(context: &Context) -> Result<u8, Failure> {
     let data = data_of_rooms(context)?;
     crate::store::disk::make_dir(&data)?;
-    let (store, opened) = open_log(&data)?;
+    let (store, opened) = open_log(context, &data)?;
     told(&opened);
     let store = Arc::new(store);
     let mut editor = rustyline::DefaultEditor::new().map_err(|why| Failure::new(1, why))?;
@@ -195,7 +199,9 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     };
     let terminal = Arc::new(Terminal::new(Box::new(print)));
     remember_posts(store.as_ref(), &terminal)?;
-    let settings = Settings::simulated(&context.config.prefix);
+    // Everything here is one person's own; the log is asked about where the prompt begins.
+    let asking_room = Some(RoomId(FIRST_ROOM.to_owned()));
+    let settings = Settings { asking_room, ..Settings::simulated(&context.config.prefix) };
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
@@ -229,7 +235,7 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
 
 /// Reads what is typed until the end of the input or `/quit`; the prompt says who speaks where.
 fn read_lines(editor: &mut rustyline::DefaultEditor, lines: &mpsc::Sender<Typed>) {
-    let (mut who, mut room) = ("ann".to_owned(), "#ops".to_owned());
+    let (mut who, mut room) = ("ann".to_owned(), FIRST_ROOM.to_owned());
     while let Ok(line) = editor.readline(&format!("{room} {who}: ")) {
         // A history that cannot take a line loses that line only.
         let _ = editor.add_history_entry(&line);

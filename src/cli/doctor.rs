@@ -210,7 +210,7 @@ fn refused(error: OpenError) -> Finding {
 }
 
 fn damaged(what: String) -> Finding {
-    let remedy = "stop the bot, keep a copy of the data directory, and restore a backup of `log`, `keys.bin`, `subjects.bin` and `blobs`";
+    let remedy = "stop the bot, keep a copy of the data directory, and bring a backup back: `beadle log restore DIR --replace`";
     Finding::bad("log", what, remedy)
 }
 
@@ -300,7 +300,7 @@ fn disk(room: std::io::Result<Room>, used: &Use) -> Finding {
     let (free, used) = (room.free_bytes / 1024 / 1024, used.told(room));
     let detail = format!("{free} MiB free, {percent} %{used}");
     let remedy = format!(
-        "make room, or let old events go with `[log] keep`: with less than {} MiB the bot takes nothing new in",
+        "make room: with less than {} MiB the bot takes nothing new in",
         FREE_BYTES_MIN / 1024 / 1024
     );
     match room.free_bytes {

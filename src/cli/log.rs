@@ -7,6 +7,7 @@ use super::backup::{self, BackupArgs, ExportArgs, RestoreArgs};
 use super::proof::{self, ProveArgs, VerifyArgs};
 use super::query;
 use super::style::{out, plain, time};
+use super::trim::{self, TrimArgs};
 use super::{Context, Failure};
 use crate::query::command::Request;
 
@@ -54,6 +55,8 @@ pub enum LogCommand {
     Restore(RestoreArgs),
     /// Writes the whole log out.
     Export(ExportArgs),
+    /// Says which files of the journal hold only what is over, and what holds the next one back.
+    Trim(TrimArgs),
 }
 
 /// What to show of executions.
@@ -88,6 +91,7 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
         LogCommand::Backup(args) => return backup::make(context, args),
         LogCommand::Restore(args) => return backup::bring_back(context, args),
         LogCommand::Export(args) => return backup::export(context, args),
+        LogCommand::Trim(args) => return trim::main(context, args),
     };
     let rows = rows(context, &request)?;
     match command {
@@ -111,6 +115,7 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
         }
         // These have answered already.
         LogCommand::Backup(_) | LogCommand::Restore(_) | LogCommand::Export(_) => Ok(0),
+        LogCommand::Trim(_) => Ok(0),
         LogCommand::Query(_) | LogCommand::Report(_) | LogCommand::Stats => Ok(0),
         LogCommand::Verify(_) | LogCommand::Head | LogCommand::Prove(_) => Ok(0),
     }

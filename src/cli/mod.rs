@@ -27,6 +27,7 @@ mod query;
 mod run;
 mod script;
 mod style;
+mod trim;
 
 use style::out;
 

@@ -2,6 +2,7 @@
 
 pub mod alias;
 pub mod alias_index;
+pub mod audit_command;
 pub mod builtin;
 pub mod catalog;
 pub mod catch_up;
@@ -13,6 +14,7 @@ pub mod id;
 pub mod log_event;
 pub mod lost_keys;
 pub mod message;
+pub mod own_command;
 pub mod recorded;
 pub mod room_command;
 pub mod room_event;

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::adapter::Chat;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::conversation::OpenQuestion;
@@ -74,6 +76,10 @@ pub struct Settings {
     pub exec_rooms: ExecRooms,
     /// Where the bot tells its owner what they must know.
     pub management_room: Option<RoomId>,
+    /// Where the log may be asked about, if that is not the management room.
+    pub asking_room: Option<RoomId>,
+    /// What clocks on the wall show where the bot is.
+    pub zone: TimeZone,
     /// A command that comes later than this after it was said is asked about instead of run.
     pub run_within_ms: i64,
     /// How long an event is without a signed head; none: heads are made for many events only, and when they are asked for.
@@ -100,6 +106,8 @@ impl Settings {
             prefix: prefix.to_owned(),
             exec_rooms: ExecRooms::All,
             management_room: None,
+            asking_room: None,
+            zone: TimeZone::UTC,
             run_within_ms: RUN_WITHIN_MS,
             head_every: Some(tree_head::HEAD_EVERY),
             audit_room: None,

@@ -453,6 +453,17 @@ impl Agenda {
         !self.asked.is_empty()
     }
 
+    /// The executions that are open.
+    pub fn open_ids(&self) -> impl Iterator<Item = &ExecutionId> {
+        self.open.keys()
+    }
+
+    /// The triggers about which nothing was decided, and those that are still worth a try to read.
+    pub fn undecided_streams(&self) -> impl Iterator<Item = &StreamName> {
+        let undecided = self.undecided.values().flat_map(BTreeMap::values);
+        undecided.chain(self.unreadable.streams())
+    }
+
     /// How many executions are open.
     pub fn open_executions(&self) -> usize {
         self.open.len()

@@ -9,9 +9,9 @@ use super::filter::Filter;
 use super::lookup::Lookup;
 use super::question::Ask;
 use super::report::Per;
-use super::{executions, story};
+use super::{executions, retention, story};
 use crate::domain::event::{Payload, Recorded};
-use crate::domain::id::{EventId, Position};
+use crate::domain::id::{EventId, Position, Timestamp};
 use crate::store::backup::Target;
 use crate::store::history::Claim;
 use crate::store::sled::SledStore;
@@ -56,6 +56,11 @@ pub enum Request {
     LogExport {
         /// The journal's lines.
         sealed: bool,
+    },
+    /// Which of the journal's files hold only what is over, if all before this time may go.
+    LogTrim {
+        /// What is older may go.
+        before: Timestamp,
     },
     /// A backup of the log.
     LogBackup(Target),
@@ -145,6 +150,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
             }
         }
         Request::LogExport { sealed } => export(store, *sealed, sink)?,
+        Request::LogTrim { before } => retention::told(store, *before, sink)?,
         Request::LogHead
         | Request::LogKey
         | Request::LogProve { .. }
@@ -195,7 +201,9 @@ fn tail(store: &SledStore, count: usize) -> Result<Vec<Recorded>, Refusal> {
 /// # Errors
 /// [`Refusal`] if there is none.
 pub fn find(store: &SledStore, id: &str) -> Result<Option<Recorded>, Refusal> {
-    let missing = || Refusal::NotFound(format!("there is no event `{id}`"));
+    let missing = || {
+        Refusal::NotFound(format!("there is no event `{id}`: write a position or `stream/version`"))
+    };
     if let Ok(position) = id.parse() {
         let found = store.read_all(Position(position), Direction::Forward, 1)?;
         return found.into_iter().next().ok_or_else(missing).map(Some);

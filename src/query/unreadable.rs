@@ -49,6 +49,11 @@ impl Unreadable {
         self.0.remove(stream);
     }
 
+    /// All of them.
+    pub fn streams(&self) -> impl Iterator<Item = &StreamName> {
+        self.0.keys()
+    }
+
     /// Those that are worth a try, the oldest first.
     pub fn waiting(&self, now: Timestamp) -> Vec<(StreamName, Timestamp)> {
         let mut found: Vec<_> = self.0.iter().filter(|(_, since)| young(**since, now)).collect();

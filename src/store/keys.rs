@@ -180,6 +180,24 @@ impl KeyFile {
         Ok(Some(whole))
     }
 
+    /// The slots that hold neither a key nor an erasure, nor what a write leaves that was cut off: at most `max`.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub(crate) fn spoiled(&self, max: usize) -> std::io::Result<Vec<u64>> {
+        let made = locked(&self.slots).made;
+        let mut found = Vec::new();
+        let mut bytes = Zeroizing::new(vec![0; SLOTS_AHEAD as usize * SLOT_BYTES]);
+        for first in (0..made).step_by(SLOTS_AHEAD as usize) {
+            let slots = (made - first).min(SLOTS_AHEAD);
+            let bytes = &mut bytes[..slots as usize * SLOT_BYTES];
+            self.file.read_exact_at(bytes, first * SLOT_BYTES as u64)?;
+            let wrong = (first..).zip(bytes.chunks_exact(SLOT_BYTES)).filter(|(_, it)| spoiled(it));
+            found.extend(wrong.map(|(slot, _)| slot).take(max - found.len()));
+        }
+        Ok(found)
+    }
+
     /// Reads every slot.
     ///
     /// # Errors
@@ -225,6 +243,16 @@ impl KeyFile {
         self.file.write_all_at(&bytes, slot * SLOT_BYTES as u64)?;
         self.disk.sync(&self.file)
     }
+}
+
+/// Whether a slot was changed by something else than a write that was cut off: of that, an end would be zero.
+fn spoiled(slot: &[u8]) -> bool {
+    let (key, crc) = slot.split_at(32);
+    let zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    let sound = crc32fast::hash(key).to_be_bytes() == crc || (zero(key) && crc == ERASED);
+    let torn =
+        (zero(&slot[..4]) && crc != ERASED && slot[4..32].iter().any(|it| *it != 0)) || zero(crc);
+    !sound && !torn
 }
 
 fn erased(slot: u64) -> ReadError {
@@ -334,6 +362,8 @@ mod tests {
             let error = keys(dir.path()).read(slot).expect_err("is damaged").to_string();
             assert_eq!(error, format!("the log is damaged at keys.bin slot {slot}: {want}"));
         }
+        let spoiled = keys(dir.path()).spoiled(9).expect("reads");
+        assert_eq!(spoiled, [6], "a page that never came is not spoiled");
         assert!(keys(dir.path()).read(5).expect("reads").is_none());
     }
 

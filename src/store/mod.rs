@@ -5,6 +5,7 @@
 //! "already there" and is left out; the first content wins. One contract test-suite runs on every store.
 
 mod applier;
+pub mod arbitrary;
 pub mod backup;
 pub mod bench;
 mod blobs;
@@ -53,7 +54,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 pub(crate) use open::lock;
-pub use open::{OpenError, Opened, Options};
+pub use open::{OpenError, Opened, Opening, Options};
 pub use writer::QUEUE_BATCHES;
 
 use crate::domain::event::{BlobRef, NewEvent, Recorded, TreeHead};

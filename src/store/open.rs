@@ -28,7 +28,7 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How long events are gathered before the event store takes them: one transaction of it costs as much for many.
 const GATHER_FOR: Duration = Duration::from_millis(50);
 
-/// How a log is kept on disk. Only tests change it.
+/// How a log is kept on disk. Only tests change it, but for who hears how far the opening is.
 #[derive(Clone)]
 pub struct Options {
     /// The disk.
@@ -43,7 +43,12 @@ pub struct Options {
     pub sync_every: Duration,
     /// How long events are gathered for the event store; they are read from memory until then.
     pub gather_for: Duration,
+    /// Hears how far a long opening is: so many of so many events are taken into the event store.
+    pub opening: Opening,
 }
+
+/// Who hears how far an opening is.
+pub type Opening = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 impl Default for Options {
     fn default() -> Self {
@@ -54,6 +59,7 @@ impl Default for Options {
             tail_bytes_max: TAIL_BYTES_MAX,
             sync_every: SYNC_EVERY,
             gather_for: GATHER_FOR,
+            opening: Arc::new(|_, _| {}),
         }
     }
 }

@@ -20,6 +20,7 @@ use super::plan::{Draft, Known, Times};
 use super::recent::Recent;
 use super::record;
 use super::scan::{Glance, Sieve, Sifted};
+use super::segment::list;
 use super::shared::{DAMAGED_FILE, Progress, Shared};
 use super::tail::{Line, Tail};
 use super::verify::{Check, Verified};
@@ -218,6 +219,22 @@ impl SledStore {
         check.run(claims, tell)
     }
 
+    /// The journal's files that are never written to again, oldest first: the position of the first event, that behind
+    /// the last one, and the size.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the folder cannot be read.
+    pub fn sealed_files(&self) -> Result<Vec<(Position, Position, u64)>, ReadError> {
+        let read = |error: OpenError| ReadError::Store(error.to_string());
+        let segments = list(&self.shared.dir.join("log")).map_err(read)?;
+        let pairs = segments.iter().zip(segments.iter().skip(1));
+        let size = |path: &Path| {
+            let found = path.metadata();
+            found.map(|it| it.len()).map_err(|error| ReadError::Store(error.to_string()))
+        };
+        pairs.map(|(it, next)| Ok((it.first, next.first, size(&it.path)?))).collect()
+    }
+
     /// The journal's lines of events from a position on, at most `max`, and at most 4,096.
     ///
     /// # Errors
@@ -284,6 +301,20 @@ impl EventStore for SledStore {
         self.recorded(self.shared.lines(from, direction, max)?)
     }
 
+    fn positions(
+        &self,
+        by: &By,
+        from: Position,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Position>, ReadError> {
+        self.shared.marked(&by.into(), from, direction, max)
+    }
+
+    fn read_at(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
+        self.recorded(self.shared.lines_at(positions)?)
+    }
+
     fn glance(
         &self,
         from: Position,
@@ -303,20 +334,6 @@ impl EventStore for SledStore {
     ) -> Result<Sifted, ReadError> {
         let (lines, next) = self.shared.sift(from, direction, max, sieve)?;
         Ok(Sifted { events: self.recorded(lines)?, next })
-    }
-
-    fn positions(
-        &self,
-        by: &By,
-        from: Position,
-        direction: Direction,
-        max: usize,
-    ) -> Result<Vec<Position>, ReadError> {
-        self.shared.marked(&by.into(), from, direction, max)
-    }
-
-    fn read_at(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
-        self.recorded(self.shared.lines_at(positions)?)
     }
 
     fn version(&self, stream: &StreamName) -> Result<Option<Version>, ReadError> {

@@ -18,7 +18,7 @@ use super::plan::Times;
 use super::proof::Key;
 use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
 use super::trees::{FORMAT, Trees, TreesError};
-use super::{OpenError, Surroundings, Tell, open, record, silent};
+use super::{OpenError, Surroundings, Tell, open, record, silent, subjects};
 use crate::domain::event::{Event, Payload, Recorded};
 use crate::domain::id::{Position, Version};
 
@@ -248,6 +248,7 @@ impl Check<'_> {
             progress.verified.find("log/".into(), what);
         }
         self.rows(&mut progress);
+        self.keys(&mut progress.verified)?;
         while progress.history.again() {
             self.leaves(&segments, &mut progress.history)?;
         }
@@ -368,6 +369,24 @@ impl Check<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the files of keys hold keys, also where no event names them.
+    fn keys(&self, verified: &mut Verified) -> Result<(), OpenError> {
+        let path = self.log.with_file_name(KEYS_FILE);
+        let spoiled = self.keys.spoiled(FINDINGS_MAX);
+        for slot in spoiled.map_err(|source| OpenError::Io { path, source })? {
+            let place = format!("{KEYS_FILE} slot {slot}");
+            let told = |finding: &Finding| finding.what.contains(&format!("{place}:"));
+            if !verified.findings.iter().any(told) {
+                verified.find(place, "its checksum is wrong");
+            }
+        }
+        match subjects::check(self.log.parent().unwrap_or(&self.log)) {
+            Err(OpenError::Damaged { place, what }) => verified.find(place, what),
+            other => other?,
+        }
+        Ok(())
     }
 
     /// Whether the event store has rows that no event of the journal accounts for.

@@ -285,7 +285,7 @@ async fn a_backup_that_is_cut_off_leaves_the_one_before_it() {
         scene.failing.0.store(i64::MAX, Ordering::SeqCst);
         let (back, events) = scene.brought_back(&format!("back-{syncs}"));
         let whole = made.is_ok();
-        assert!(events.len() == before.len() || events.len() as u64 > before.len() as u64);
+        assert!(events.len() >= before.len(), "cut off after {syncs} syncs");
         for (event, was) in events.iter().zip(&before) {
             let kept = event == was || (event.position.0 == 2 && event.payload == Payload::Erased);
             assert!(kept, "cut off after {syncs} syncs: {event:?}");
@@ -345,6 +345,43 @@ async fn a_damaged_backup_is_refused_and_nothing_is_touched() {
     assert_eq!(content(&scene.path("data")), before, "nothing was touched");
     assert!(!scene.path("data.restoring").exists());
     scene.restore("data", true).expect("a whole one comes back");
+}
+
+#[tokio::test]
+async fn a_restore_that_was_cut_off_is_done_again_and_never_drops_a_log() {
+    let mut scene = Scene::new();
+    scene.fill(0, 6).await;
+    scene.backup().expect("is made");
+    scene.fill(6, 9).await;
+    drop(scene.store.take());
+    // Cut off while it was put together: that is dropped.
+    fs::create_dir(scene.path("data.restoring")).expect("makes");
+    fs::write(scene.path("data.restoring/not-whole-yet"), "").expect("writes");
+    fs::write(scene.path("data.restoring/keys.bin"), "half").expect("writes");
+    let mut tell = |what: &str, _, _| if what == "MiB copied" { Err(Stopped) } else { Ok(()) };
+    let wanted = Restore {
+        dir: scene.path("backup"),
+        keys: scene.path("keys"),
+        to: scene.path("data"),
+        replace: true,
+    };
+    let before = content(&scene.path("data"));
+    let ended = restore(&wanted, &scene.surroundings, &mut tell);
+    assert!(matches!(ended, Err(Error::Stopped(_))), "{ended:?}");
+    assert!(!scene.path("data.restoring").exists(), "its keys are wiped");
+    assert_eq!(content(&scene.path("data")), before);
+    // Cut off after the directories changed places: the log that was replaced is there now.
+    fs::rename(scene.path("data"), scene.path("data.restoring")).expect("moves");
+    let refused = scene.restore("data", true);
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    let names = |(path, bytes): &(PathBuf, Vec<u8>)| {
+        (path.file_name().map(ToOwned::to_owned), bytes.clone())
+    };
+    let kept: Vec<_> = content(&scene.path("data.restoring")).iter().map(names).collect();
+    assert_eq!(kept, before.iter().map(names).collect::<Vec<_>>(), "nothing of it was touched");
+    fs::rename(scene.path("data.restoring"), scene.path("data")).expect("moves");
+    scene.restore("data", true).expect("comes back");
+    assert!(!scene.path("data/not-whole-yet").exists());
 }
 
 #[tokio::test]

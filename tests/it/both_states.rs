@@ -45,6 +45,7 @@ const ROWS: &[Row] = &[
     row("log query", &["--type", "execution_started"]),
     row("log report", &["--by", "alias"]),
     Row { same: false, ..row("log stats", &[]) },
+    row("log trim", &["--dry-run", "--keep", "365 days"]),
     row("execution list", &[]),
     row("execution show", &["ABC"]),
 ];

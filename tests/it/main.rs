@@ -1,5 +1,7 @@
 //! The one integration binary.
 
+mod audit;
+mod audit_bounds;
 mod backup;
 mod both_states;
 mod bounds;
@@ -8,6 +10,7 @@ mod control;
 mod day;
 mod desk;
 mod events;
+mod faults;
 mod intake;
 mod lab;
 mod matrix;
@@ -16,6 +19,7 @@ mod proof;
 mod proof_files;
 mod proof_world;
 mod reread;
+mod retention;
 mod rooms;
 mod scripts;
 mod stays;

@@ -11,11 +11,10 @@ use super::super::keys::{KEYS_FILE, KeyFile};
 use super::super::open::{Lock, lock};
 use super::super::shared::Shared;
 use super::super::sled::SledStore;
-use super::super::subjects::SUBJECTS_FILE;
 use super::super::verify::{Check, Verified};
 use super::super::{EventStore, OpenError, Tell};
 use super::files::{Broken, Meter, copy, hash, wipe};
-use super::manifest::{MANIFEST_FILE, Manifest, Note, Part};
+use super::manifest::{KEY_FILES, MANIFEST_FILE, Manifest, Note, Part};
 use super::scan::{self, Source};
 use super::{Error, io, shown};
 use crate::domain::id::{Position, Timestamp};
@@ -67,7 +66,7 @@ impl SledStore {
         for dir in [&to.dir, &to.keys, &to.dir.join("log"), &to.dir.join("blobs")] {
             disk::make_dir(dir).map_err(io(dir))?;
         }
-        let _lock = lock_target(&to.dir)?;
+        let _locks = [lock_target(&to.dir)?, lock_target(&to.keys)?];
         let made = shared.surroundings.clock.now();
         let mut backup = Backup::begin(shared, to, self.next_position(), made)?;
         backup.copy_all(&mut *tell)?;
@@ -246,8 +245,12 @@ impl<'a> Backup<'a> {
             let file = self.view(&path)?;
             match file.check() {
                 Ok(()) => {
-                    let name = format!("subjects-{series}.bin");
-                    self.copy_key_file(SUBJECTS_FILE, name, &mut manifest, &mut *tell)?;
+                    for (kind, from) in &KEY_FILES[1..] {
+                        if self.shared.dir.join(from).exists() {
+                            let name = format!("{kind}-{series}.bin");
+                            self.copy_key_file(from, name, &mut manifest, &mut *tell)?;
+                        }
+                    }
                     return Ok(Keys { manifest, file });
                 }
                 Err(_) if tries < KEYS_TRIES_MAX => {}
@@ -331,7 +334,8 @@ fn key_files(dir: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(io(dir))? {
         let name = entry.map_err(io(dir))?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".bin") && (name.starts_with("keys-") || name.starts_with("subjects-")) {
+        let of_kind = |(kind, _): &(&str, &str)| name.starts_with(&format!("{kind}-"));
+        if name.ends_with(".bin") && KEY_FILES.iter().any(of_kind) {
             names.push(name);
         }
     }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::super::disk::{self, Disk};
+use super::super::keys::KEYS_FILE;
+use super::super::subjects::SUBJECTS_FILE;
 use super::{Error, io, shown};
 use crate::domain::id::{Position, Tag, Timestamp};
 
@@ -22,6 +24,11 @@ pub(crate) const MANIFEST_FILE: &str = "manifest.jsonl";
 const NEW_MANIFEST_FILE: &str = "manifest.jsonl.new";
 /// The version of its shape.
 const FORMAT: u32 = 1;
+
+/// The files of the folder of keys, and what they are in the data directory. The last one need not be there: it names
+/// what was erased.
+pub(super) const KEY_FILES: &[(&str, &str)] =
+    &[("keys", KEYS_FILE), ("subjects", SUBJECTS_FILE), ("erasures", "erasures.bin")];
 
 /// Which of the two folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,7 +220,10 @@ fn is_name(name: &str) -> bool {
         }
         Some(("blobs", file)) => Tag::try_from(file.to_owned()).is_ok(),
         Some(_) => false,
-        None => name == super::scan::TREE_FILE || numbered("keys-") || numbered("subjects-"),
+        None => {
+            let kinds = KEY_FILES.iter().any(|(kind, _)| numbered(&format!("{kind}-")));
+            kinds || name == super::scan::TREE_FILE
+        }
     }
 }
 
@@ -294,6 +304,7 @@ mod tests {
             ("tree.bin", true),
             ("keys-12.bin", true),
             ("subjects-1.bin", true),
+            ("erasures-3.bin", true),
             ("keys-/../../x.bin", false),
             ("keys.bin", false),
             ("/etc/passwd", false),

@@ -14,12 +14,15 @@ use super::super::subjects::{SUBJECTS_FILE, erase_again, erased_in};
 use super::super::{OpenError, Surroundings, Tell};
 use super::files::{Broken, Meter, copy, hash, wipe};
 use super::make::sound;
-use super::manifest::{Manifest, Part};
+use super::manifest::{KEY_FILES, Manifest, Part};
 use super::{Error, io, scan, shown};
 use crate::domain::id::Position;
 
 /// What is no part of the log and stays in the data directory.
 const KEPT: &[&str] = &["matrix", "scripts", "terminal"];
+
+/// Stands in a directory that is being put together.
+const MARK_FILE: &str = "not-whole-yet";
 
 /// What is brought back, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +65,14 @@ pub fn restore(
     let work = Work::begin(restore, surroundings)?;
     let _lock = work.refuse_log()?;
     work.check(&mut *tell)?;
-    let result = work.stage(&mut *tell).and_then(|erased| work.settle(erased));
-    if result.is_err() {
-        // What was staged holds keys.
-        work.drop_stage();
+    match work.stage(&mut *tell) {
+        Ok(erased) => work.settle(erased),
+        Err(error) => {
+            // What was staged holds keys.
+            work.drop_stage()?;
+            Err(error)
+        }
     }
-    result
 }
 
 struct Work<'a> {
@@ -163,9 +168,11 @@ impl<'a> Work<'a> {
     /// Puts everything together beside the data directory, erases again, and checks it once more; says how many keys
     /// were erased.
     fn stage(&self, tell: Tell) -> Result<u64, Error> {
-        self.drop_stage();
-        for dir in [&self.stage, &self.stage.join("log"), &self.stage.join("blobs")] {
-            disk::make_dir(dir).map_err(io(dir))?;
+        self.drop_stage()?;
+        disk::make_dir(&self.stage).map_err(io(&self.stage))?;
+        self.mark()?;
+        for dir in [self.stage.join("log"), self.stage.join("blobs")] {
+            disk::make_dir(&dir).map_err(io(&dir))?;
         }
         let total = self.log.bytes() + self.keys.bytes();
         let mut meter = Meter::new(&mut *tell, "MiB copied", total);
@@ -175,8 +182,13 @@ impl<'a> Work<'a> {
             .iter()
             .map(|(name, note)| (self.restore.dir.join(name), self.stage.join(name), note));
         let mut files: Vec<_> = log.collect();
-        for (kind, name) in [("keys", KEYS_FILE), ("subjects", SUBJECTS_FILE)] {
-            let from = self.key_file(kind)?;
+        for (kind, name) in KEY_FILES {
+            let from = match self.key_file(kind) {
+                Ok(from) => from,
+                // A log in which nothing was ever erased names nothing.
+                Err(_) if *kind == "erasures" => continue,
+                Err(error) => return Err(error),
+            };
             files.push((
                 self.restore.keys.join(from),
                 self.stage.join(name),
@@ -242,11 +254,13 @@ impl<'a> Work<'a> {
         let (to, stage) = (&self.restore.to, &self.stage);
         let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
+        // Nobody opens it before everything is in its place.
+        let _lock = lock(stage)?;
         let mut moved_to = None;
-        if to.exists() {
-            let had_log = self.has_log();
-            exchange(stage, to).map_err(io(to))?;
-            disk::sync_dir(&*self.disk, parent).map_err(io(parent))?;
+        let (had_log, replaces) = (self.has_log(), to.exists());
+        self.put_in_place(replaces)?;
+        disk::sync_dir(&*self.disk, parent).map_err(io(parent))?;
+        if replaces {
             // From here on the stage is what was replaced.
             self.carry_over()?;
             let now = self.surroundings.clock.now().0;
@@ -257,13 +271,35 @@ impl<'a> Work<'a> {
                 // Nothing of worth was there: only what opening it once may have made.
                 false => drop(fs::remove_dir_all(&aside)),
             }
-        } else {
-            fs::rename(stage, to).map_err(io(to))?;
         }
         disk::sync_dir(&*self.disk, parent).map_err(io(parent))?;
         let files = (self.log.files.len() + self.keys.files.len()) as u64;
         let bytes = self.log.bytes() + self.keys.bytes();
         Ok(Restored { next: self.log.head.next, files, bytes, erased, moved_to })
+    }
+
+    /// The directories change places. What stands in the stage's place without a mark is never removed by a later try:
+    /// it may be what was replaced.
+    fn put_in_place(&self, replaces: bool) -> Result<(), Error> {
+        let (to, stage) = (&self.restore.to, &self.stage);
+        let mark = stage.join(MARK_FILE);
+        fs::remove_file(&mark).map_err(io(&mark))?;
+        disk::sync_dir(&*self.disk, stage).map_err(io(stage))?;
+        let placed = match replaces {
+            true => exchange(stage, to),
+            false => fs::rename(stage, to),
+        };
+        placed.map_err(|error| {
+            let dropped = self.mark().and_then(|()| self.drop_stage());
+            dropped.err().unwrap_or_else(|| io(to)(error))
+        })
+    }
+
+    /// Says that the stage is no log yet.
+    fn mark(&self) -> Result<(), Error> {
+        let path = self.stage.join(MARK_FILE);
+        let made = disk::create_new(&path).and_then(|file| self.disk.sync(&file));
+        made.and_then(|()| disk::sync_dir(&*self.disk, &self.stage)).map_err(io(&path))
     }
 
     /// Takes what is not the log from the replaced directory.
@@ -280,13 +316,20 @@ impl<'a> Work<'a> {
     }
 
     /// Removes what an earlier try left, its keys wiped.
-    fn drop_stage(&self) {
-        for name in [KEYS_FILE, SUBJECTS_FILE] {
-            if let Err(error) = wipe(&self.stage.join(name), &*self.disk) {
-                tracing::warn!(%error, "keys of a restore that was given up cannot be wiped");
-            }
+    fn drop_stage(&self) -> Result<(), Error> {
+        let stage = &self.stage;
+        if !stage.exists() {
+            return Ok(());
         }
-        let _ = fs::remove_dir_all(&self.stage);
+        if !stage.join(MARK_FILE).exists() {
+            let what = "may be the log that a restore replaced before it was cut off";
+            let what = format!("`{}` {what}: look at it, and move it away", stage.display());
+            return Err(Error::Refused(what));
+        }
+        for name in [KEYS_FILE, SUBJECTS_FILE] {
+            wipe(&stage.join(name), &*self.disk).map_err(io(stage))?;
+        }
+        fs::remove_dir_all(stage).map_err(io(stage))
     }
 }
 
