@@ -95,6 +95,7 @@ pub fn prove(context: &Context, args: &ProveArgs) -> Result<u8, Failure> {
     let row = rows.first().cloned().unwrap_or_default();
     let proof = serde_json::to_string_pretty(&row).unwrap_or_default();
     match &args.out {
+        None if context.json() => out!("{row}"),
         None => out!("{proof}"),
         Some(file) => {
             let written = std::fs::write(file, proof + "\n");

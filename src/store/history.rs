@@ -96,7 +96,7 @@ pub struct Heads {
 
 /// Where a head is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum From {
+enum Side {
     Log,
     Outside,
 }
@@ -106,7 +106,7 @@ enum From {
 struct Asked {
     head: Head,
     place: String,
-    from: From,
+    from: Side,
 }
 
 /// What was seen of the heads from one side.
@@ -126,7 +126,7 @@ pub(crate) struct History {
     recent: VecDeque<Peaks>,
     wanted: BTreeMap<u64, Vec<Asked>>,
     late: Vec<Asked>,
-    seen: BTreeMap<From, Seen>,
+    seen: BTreeMap<Side, Seen>,
     /// The first events that are missing, and where it goes on.
     gap: Option<(u64, u64)>,
     dir: Option<PathBuf>,
@@ -159,7 +159,7 @@ impl History {
                 continue;
             };
             let head = Head { size: claim.size, root };
-            history.want(Asked { head, place: claim.place.clone(), from: From::Outside });
+            history.want(Asked { head, place: claim.place.clone(), from: Side::Outside });
         }
         history
     }
@@ -241,7 +241,7 @@ impl History {
         if signed.size != head.size || signed.root.to_string() != head.root {
             return self.find(place, "its head says something else than its note");
         }
-        let asked = Asked { head: signed, place, from: From::Log };
+        let asked = Asked { head: signed, place, from: Side::Log };
         match self.edge(asked.head.size) {
             Ok(peaks) => {
                 let root = peaks.root();
@@ -254,7 +254,7 @@ impl History {
             Err(false) if self.late.len() < LATE_HEADS_MAX && self.gap.is_none() => {
                 self.late.push(asked);
             }
-            Err(false) => self.seen.entry(From::Log).or_default().unjudged += 1,
+            Err(false) => self.seen.entry(Side::Log).or_default().unjudged += 1,
         }
     }
 
@@ -272,7 +272,7 @@ impl History {
     }
 
     fn judge(&mut self, asked: &Asked, root: Hash) {
-        let outside = self.seen.get(&From::Outside).map_or(0, |seen| seen.fits);
+        let outside = self.seen.get(&Side::Outside).map_or(0, |seen| seen.fits);
         let seen = self.seen.entry(asked.from).or_default();
         if asked.head.root == root {
             seen.fits = seen.fits.max(asked.head.size);
@@ -284,8 +284,8 @@ impl History {
         }
         // Whoever has the keys can sign what they rewrote: only a head from outside vouches for one from outside.
         let from = match asked.from {
-            From::Log => seen.fits.max(outside),
-            From::Outside => seen.fits,
+            Side::Log => seen.fits.max(outside),
+            Side::Outside => seen.fits,
         };
         let last = asked.head.size.saturating_sub(1);
         let what = format!(
@@ -345,8 +345,8 @@ impl History {
         let gap = self.gap;
         for (from, seen) in std::mem::take(&mut self.seen) {
             let place = match from {
-                From::Log => "heads in the log",
-                From::Outside => "heads from outside",
+                Side::Log => "heads in the log",
+                Side::Outside => "heads from outside",
             };
             let more = seen.wrong.saturating_sub(1) + seen.ahead.saturating_sub(1);
             if more > 0 {
@@ -376,6 +376,8 @@ impl History {
 /// The stored hashes, read along with the events.
 struct Beside {
     reader: BufReader<File>,
+    /// The file ended: what is written behind it meanwhile is not read.
+    ended: bool,
     /// The first event whose hashes are not those in the file.
     differs: Option<u64>,
 }
@@ -383,13 +385,15 @@ struct Beside {
 impl Beside {
     fn open(dir: &Path) -> Option<Self> {
         let file = File::open(dir.join(TREE_FILE)).ok()?;
-        Some(Self { reader: BufReader::with_capacity(1 << 16, file), differs: None })
+        let reader = BufReader::with_capacity(1 << 16, file);
+        Some(Self { reader, ended: false, differs: None })
     }
 
     /// The hash of the next event, as it is stored.
     fn leaf(&mut self) -> Option<Hash> {
         let mut hash = Hash::default();
-        self.reader.read_exact(&mut hash.0).ok().map(|()| hash)
+        self.ended |= self.reader.read_exact(&mut hash.0).is_err();
+        (!self.ended).then_some(hash)
     }
 
     /// Compares the next hashes, which belong to the tree of `size` events. A file that ends early is only behind.
@@ -467,6 +471,19 @@ mod tests {
         assert_eq!(history.late.len(), LATE_HEADS_MAX);
         let want = "heads in the log: 1 of them cannot be compared: they stand more than 4096 events behind what they sign";
         assert_eq!(told(history), [want]);
+    }
+
+    #[test]
+    fn heads_from_outside_are_taken_up_to_a_bound() {
+        let head = head(3);
+        let key = Key::parse(&head.key).expect("is a key");
+        let claim = Claim { size: 1, root: head.root.clone(), place: "there".into() };
+        let mut outside = Outside { claims: vec![claim; CLAIMS_MAX - 1], ..Outside::default() };
+        for (taken, left_out) in [(CLAIMS_MAX, 0), (CLAIMS_MAX, 1)] {
+            outside.add(&head.note, &key, "here");
+            assert_eq!((outside.claims.len(), outside.left_out), (taken, left_out));
+        }
+        assert_eq!(outside.told(), ["1 heads were too many and are not compared"]);
     }
 
     #[test]

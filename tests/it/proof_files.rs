@@ -6,6 +6,7 @@ use std::sync::Arc;
 use beadle::app::desk::Desk;
 use beadle::control;
 use beadle::domain::id::Position;
+use beadle::store::evidence::INCLUSION_HASHES_MAX;
 use beadle::store::sled::SledStore;
 use beadle::store::{Options, ReadError};
 use serde_json::Value;
@@ -145,6 +146,9 @@ fn a_proof_needs_nothing_but_itself_and_nothing_of_it_can_be_changed() {
         changed["inclusion"][field] = 6.into();
         changed
     };
+    let mut too_long = whole.clone();
+    let hashes = vec![made.heads[0].root.clone(); INCLUSION_HASHES_MAX + 1];
+    too_long["inclusion"]["hashes"] = hashes.into();
     let hash = whole["inclusion"]["hashes"][0].as_str().expect("a text").to_owned();
     for (changed, want) in [
         (
@@ -171,6 +175,7 @@ fn a_proof_needs_nothing_but_itself_and_nothing_of_it_can_be_changed() {
         (replaced("/inclusion/hashes/0", &hash, "x"), "one of its hashes is none"),
         (other_size("position"), "do not belong together"),
         (other_size("size"), "do not belong together"),
+        (too_long, "hashes are too many"),
         (replaced("/head", "\n\n", "0\n\n"), "its head does not count"),
         (replaced("/key", "+", "+0"), "is no verifier key"),
     ] {
