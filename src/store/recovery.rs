@@ -11,12 +11,15 @@ use super::lines::Spot;
 use super::open::{Opened, Options, suspect};
 use super::plan::Times;
 use super::record::Entry;
-use super::segment::{GROUP_EVENTS_MAX, Group, file_name};
+use super::segment::{GROUP_EVENTS_MAX, Group, file_name, list};
 use super::shared::DAMAGED_FILE;
+use super::space::{DiskOf, Space};
 use super::trees::{APPLY_EVENTS_MAX, Applied, FORMAT, Trees};
 use super::{OpenError, Surroundings};
 use crate::domain::id::{Position, Timestamp};
 
+/// Room that an event store takes beside what the journal takes.
+const ROOM_BYTES_MIN: u64 = 2 * 1024 * 1024;
 /// How often an event store may be moved aside within one millisecond.
 const MOVED_ASIDE_MAX: u32 = 1_000;
 
@@ -90,11 +93,33 @@ fn make_anew(
     reason: String,
     opened: &mut Opened,
 ) -> Result<Recovered, OpenError> {
+    has_room(dir, &reason)?;
     tracing::warn!(%reason, "the event store is made anew from the journal");
     let moved_to = move_aside(dir, surroundings.clock.now())?;
     let trees = Trees::open(&dir.join("store"), options.disk.clone())?;
     opened.rebuilt = Some(reason);
     Ok((trees, nothing(keys), Some(moved_to)))
+}
+
+/// On a full disk nothing can be made anew, and the event store may be sound: it only could not write. Moving it aside at
+/// each start would fill the disk with more of them.
+fn has_room(dir: &Path, reason: &str) -> Result<(), OpenError> {
+    let path = dir.join("store");
+    let io = |source| OpenError::Io { path: path.clone(), source };
+    let journal: u64 = list(&dir.join("log"))?
+        .iter()
+        .map(|segment| segment.path.metadata().map(|it| it.len()))
+        .sum::<io::Result<u64>>()
+        .map_err(io)?;
+    let (needed, room) = (journal + ROOM_BYTES_MIN, DiskOf(dir.to_owned()).room().map_err(io)?);
+    if room.free_bytes >= needed {
+        return Ok(());
+    }
+    let free = room.free_bytes;
+    let full = format!(
+        "No space left on device: {free} bytes are free, to make it anew from the journal needs {needed} ({reason})"
+    );
+    Err(io(io::Error::new(io::ErrorKind::StorageFull, full)))
 }
 
 /// Moves the event store to `store.bad-<ms>`; says under which name it is now.
@@ -119,6 +144,7 @@ fn usable(
     fresh: &Applied,
     end: &End,
 ) -> Result<Result<(Trees, Applied), String>, OpenError> {
+    let first = !path.exists();
     let opened = Trees::open(path, options.disk.clone()).and_then(|trees| {
         let applied = trees.applied()?;
         Ok((trees, applied))
@@ -126,6 +152,8 @@ fn usable(
     let (trees, applied) = match opened {
         Ok((trees, Some(applied))) => (trees, applied),
         Ok((trees, None)) => return Ok(Ok((trees, fresh.clone()))),
+        // There was none to be damaged: the disk refuses.
+        Err(error) if first => return Err(OpenError::Store(error.0)),
         Err(error) => return Ok(Err(error.0)),
     };
     if applied.format != FORMAT {
@@ -209,7 +237,11 @@ fn catch_up(
         let what = format!("the journal ends at {}, not at {}", applied.next, end.next);
         return Err(OpenError::Damaged { place: "log/".into(), what });
     }
-    Ok(trees.sync()?)
+    // A sync that fails is the disk's doing: it is not tried again with another event store.
+    trees.sync().map_err(|error| OpenError::Io {
+        path: log.with_file_name("store"),
+        source: io::Error::other(error.0),
+    })
 }
 
 /// The events of a group from a position on.
