@@ -60,10 +60,11 @@ pub fn find(
     before: Position,
     here: &Here,
 ) -> Result<Found, Refusal> {
-    let filter = match builtin {
-        Builtin::Find => Filter { text: Some(text.to_owned()), ..Filter::default() },
-        _ => Filter::parse(text, here).map_err(|why| Refusal::Invalid(why.to_string()))?,
+    let read = match builtin {
+        Builtin::Find => Filter::of("text", text, here),
+        _ => Filter::parse(text, here),
     };
+    let filter = read.map_err(|why| Refusal::Invalid(why.to_string()))?;
     let mut found = Found { command: command(&filter), ..Found::default() };
     let story = filter.execution.is_some();
     let most = if story { STORY_LINES_MAX } else { LINES_MAX };

@@ -137,6 +137,16 @@ fn meant(written: &str, words: &[&str]) -> String {
 }
 
 impl Filter {
+    /// One filter alone.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub fn of(name: &str, value: &str, here: &Here) -> Result<Self, Error> {
+        let mut filter = Self::default();
+        filter.set(name, value, here)?;
+        Ok(filter)
+    }
+
     /// Adds one filter by its name.
     ///
     /// # Errors

@@ -84,7 +84,11 @@ fn of_outcome(outcome: &Outcome) -> String {
 fn of_effect(event: &Event) -> String {
     match event {
         Event::EffectRecorded(e) => {
-            format!("{} {}: {}", e.op, value_words(&e.args), result(&e.result))
+            // What a script says has a text; its result is only the name of the message.
+            match e.args["text"].as_str() {
+                Some(text) => format!("{} “{}”", e.op, quoted(text)),
+                None => format!("{} {}: {}", e.op, value_words(&e.args), result(&e.result)),
+            }
         }
         Event::EffectRequested(e) => format!("asked for {} {}", e.op, value_words(&e.args)),
         Event::EffectStarted(e) => format!("attempt {} of step {} began", e.attempt, e.path),

@@ -62,7 +62,8 @@ async fn an_answer_in_chat_has_so_many_lines_and_says_how_many_more() {
     assert!(told.iter().all(|line| line.contains("ben in #ops: said “!ping” → succeeded")));
     let told = lines(says(&desk, "ann", "#boss", "!find PONG").await);
     assert!(told.last().is_some_and(|line| line.starts_with("… and ")), "{told:?}");
-    assert_eq!(told.iter().filter(|line| line.contains("find")).count(), 1, "{told:?}");
+    let again = lines(says(&desk, "ann", "#boss", "!find PONG").await);
+    assert_eq!(again, told, "questions to the log are not found themselves");
 }
 
 #[tokio::test]
@@ -71,7 +72,7 @@ async fn a_long_story_is_cut_and_a_short_one_is_whole() {
     says(&desk, "ann", "#ops", "!chat").await;
     says(&desk, "ann", "#ops", "!ping").await;
     for (command, lines, told) in
-        [("chat", STORY_LINES_MAX + 1, "said “line 0”"), ("ping", 6, "said “pong”")]
+        [("chat", STORY_LINES_MAX + 1, "said “line 0”"), ("ping", 5, "reply “pong”")]
     {
         let text = format!("!audit type execution_started text \"{command}\"");
         let found = says(&desk, "ann", "#boss", &text).await.join("\n");
@@ -137,7 +138,7 @@ fn rows_of(store: &dyn EventStore, filter: Filter) -> Vec<Value> {
 #[tokio::test]
 async fn times_are_found_however_often_the_clock_went_back() {
     const BEGINNING: i64 = 1_700_000_000_000;
-    for steps in [3, CLOCK_STEPS_MAX - 1, CLOCK_STEPS_MAX + 5] {
+    for steps in [3, CLOCK_STEPS_MAX + 5] {
         let world = World::memory();
         let store = world.store();
         for n in 0..=steps {
