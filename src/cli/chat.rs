@@ -22,7 +22,7 @@ use crate::play::runner::{self, Setup};
 use crate::play::stops;
 use crate::play::world::{HandClock, World};
 use crate::processor::intake::Ear;
-use crate::processor::{Settings, schedule};
+use crate::processor::{Settings, schedule, tree_head};
 use crate::store::sled::SledStore;
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
@@ -200,8 +200,8 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let terminal = Arc::new(Terminal::new(Box::new(print)));
     remember_posts(store.as_ref(), &terminal)?;
     // Everything here is one person's own; the log is asked about where the prompt begins.
-    let audit_room = Some(RoomId(FIRST_ROOM.to_owned()));
-    let settings = Settings { audit_room, ..Settings::simulated(&context.config.prefix) };
+    let asking_room = Some(RoomId(FIRST_ROOM.to_owned()));
+    let settings = Settings { asking_room, ..Settings::simulated(&context.config.prefix) };
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
@@ -216,12 +216,16 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let (lines, typed) = mpsc::channel(16);
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
-        let work = tokio::spawn(schedule::run(kernel.clone(), stopping));
+        let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
+        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping));
         let talked = talk(&Ear::new(kernel.clone()), &store, &terminal, typed).await;
         stop.send_replace(true);
         let worked =
             work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        talked.and(worked.map_err(|why| Failure::new(1, why)))
+        let signed =
+            heads.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let last = tree_head::finish(&kernel).await;
+        talked.and(worked.and(signed).and(last).map_err(|why| Failure::new(1, why)))
     });
     kernel.keep_agenda().map_err(|why| Failure::new(1, why))?;
     store.close();

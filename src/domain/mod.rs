@@ -19,5 +19,6 @@ pub mod recorded;
 pub mod room_command;
 pub mod room_event;
 pub mod route;
+pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;

@@ -157,7 +157,7 @@ impl Kernel {
             listed: &|list, room| self.listed(list, room),
             places: Where {
                 management: management.as_ref(),
-                audited: settings.audit_room.as_ref().or(management.as_ref()),
+                audited: settings.asking_room.as_ref().or(management.as_ref()),
             },
         };
         let Decision { considered, act, reason } = decide(&view);

@@ -69,10 +69,7 @@ pub fn find(
     let most = if story { STORY_LINES_MAX } else { LINES_MAX };
     let most = filter.limit.filter(|limit| *limit > 0).map_or(most, |limit| limit.min(most));
     let by_type = !filter.types.is_empty();
-    let filter = match story || by_type || filter.text.is_some() {
-        true => filter,
-        false => Filter { types: vec!["trigger_recorded".into()], ..filter },
-    };
+    let filter = narrowed(filter);
     let search = Search::new(store, &filter, Position::START..before, &mut Rows::default())?;
     let direction = if story { Direction::Forward } else { Direction::Backward };
     let (mut lookup, mut seen) = (Lookup::new(store), BTreeSet::new());
@@ -94,6 +91,15 @@ pub fn find(
         Ok(if found.uncounted { Flow::Enough } else { Flow::On })
     })?;
     Ok(found)
+}
+
+/// Who asked what is told by what they said, where nothing else is wanted.
+fn narrowed(filter: Filter) -> Filter {
+    let wider = filter.execution.is_some() || filter.text.is_some() || !filter.types.is_empty();
+    match wider {
+        true => filter,
+        false => Filter { types: vec!["trigger_recorded".into()], ..filter },
+    }
 }
 
 /// What an event is about, the same for all events of one thing that somebody asked; none: it is not worth a line, as

@@ -9,6 +9,7 @@ pub mod filter;
 pub mod follow;
 pub mod fuzz;
 pub mod lookup;
+pub mod proof;
 pub mod question;
 pub mod report;
 pub mod retention;

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::disk::{self, Disk};
+use super::proof::Signing;
 use super::{Entropy, OpenError, ReadError, Subject, locked};
 use crate::domain::id::{IdKey, Pseudonym, Tag};
 
@@ -109,6 +110,12 @@ impl KeyFile {
     /// The random name of the log that these keys belong to.
     pub(crate) fn log(&self) -> String {
         self.secret.tag("log", &[]).to_string()
+    }
+
+    /// What signs heads of this log; its key derives from the log's secret.
+    pub(crate) fn signing(&self) -> Signing {
+        let seed = Zeroizing::new(self.secret.hash("sign tree heads", &[]));
+        Signing::new(&self.log(), &seed)
     }
 
     /// Says which slot is the next free one, drops what a torn write left behind it, and makes slots ahead.
@@ -274,9 +281,19 @@ pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+/// The key under which a sealed payload is committed to. It derives from the slot's, and opens nothing.
+pub(crate) fn commitment_key(slot_key: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(hmac(slot_key, b"commit"))
+}
+
+/// What is committed to under a key of [`commitment_key`].
+pub(crate) fn committed(commitment_key: &[u8], plaintext: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&hmac(commitment_key, plaintext))
+}
+
 /// The keyed hash of a sealed payload: it tells nothing once the key is gone.
 pub(crate) fn commitment(slot_key: &[u8; 32], plaintext: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(&hmac(&hmac(slot_key, b"commit"), plaintext))
+    committed(&*commitment_key(slot_key), plaintext)
 }
 
 /// The hash of an open payload.

@@ -132,6 +132,7 @@ impl Answering {
             clock: Arc::new(SystemClock),
             data: data.clone(),
             matrix: None,
+            audit_room: Box::new(|| None),
             runtime: runtime.handle().clone(),
             followers: followers.clone(),
         };

@@ -69,6 +69,11 @@ pub fn asker(n: u64) -> String {
     Asked::of(n).speaker.id.0
 }
 
+/// What people call who asked the n-th thing.
+pub fn name(n: u64) -> String {
+    Asked::of(n).speaker.name
+}
+
 /// A text that few results have.
 pub fn rare_text(round: u64) -> String {
     let texts = [RARE, "no space LEFT", "left on device"];

@@ -80,7 +80,11 @@ fn measure(dir: &Path) -> Result<(), Failure> {
     let bench = Bench { events: store.next_position().0, store: store.as_ref() };
     bench.row("open", opened);
     let first = bench.asked(|_| Filter { who: Some(history::asker(1)), ..newest(50) }, 1)?;
-    bench.row("first question for a person", first);
+    bench.row("a person by id, first", first);
+    for what in ["a person by name, first", "a person by name, again"] {
+        let named = |_| Filter { who: Some(history::name(1)), ..newest(50) };
+        bench.row(what, bench.asked(named, 1)?);
+    }
     let people = |n: usize| Filter { who: Some(history::asker(n as u64)), ..newest(50) };
     bench.row("last 50 of a person", bench.asked(people, ROUNDS)?);
     let ids = bench.executions()?;

@@ -18,13 +18,11 @@ use super::super::plan::Times;
 use super::super::record::Entry;
 use super::super::trees::{APPLY_EVENTS_MAX, Applied, FORMAT, Trees, TreesError};
 use super::super::{OpenError, Surroundings};
-use super::{BenchError, EVENT_BYTES, Log, STREAMS, drive};
+use super::{BenchError, EVENT_BYTES, LINE_BYTES, Log, STREAMS, drive};
 use crate::domain::id::{Position, StreamName, Version};
 
 /// Who appends at the same time.
 const APPENDERS: usize = 64;
-/// How long the line of a sealed event is.
-const LINE_BYTES: usize = 780;
 /// How often the event store alone is synced, as in the log.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
