@@ -25,6 +25,8 @@ use crate::store_world::{stream, surroundings};
 const APPENDERS: u64 = 6;
 /// Most events in one batch.
 const BATCH_EVENTS: u64 = 12;
+/// A task whose child nothing has ended after so many batches ends by itself: the test says then what did not happen.
+const ROUNDS_MAX: u64 = 1_500;
 /// Journal files are small, so that there are several.
 const SEGMENT_BYTES: u64 = 64 * 1024;
 /// Exit status of a child whose log has failed.
@@ -91,7 +93,7 @@ fn fail(error: &str) -> ! {
 }
 
 async fn appender(store: Arc<SledStore>, seed: u64, nth: u64) -> Result<(), AppendError> {
-    for round in 0_u64.. {
+    for round in 0..ROUNDS_MAX {
         let id = format!("{seed}:{nth}:{round}");
         let count = 1 + (round * 7 + nth * 3) % BATCH_EVENTS;
         let blob = match (round + nth).is_multiple_of(9) {
