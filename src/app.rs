@@ -22,7 +22,7 @@ use crate::processor::action::Processes;
 use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, Kernel, Settings, schedule};
+use crate::processor::{self, Kernel, Settings, schedule, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
@@ -30,6 +30,7 @@ use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Opening, Options};
 
 pub mod desk;
+mod proofs;
 mod reload;
 mod tend;
 
@@ -253,6 +254,10 @@ pub async fn run(
         data: paths.data.clone(),
         matrix: Some(matrix.clone()),
         runtime: tokio::runtime::Handle::current(),
+        audit_room: {
+            let kernel = kernel.clone();
+            Box::new(move || kernel.settings().audit_room.clone())
+        },
         followers: Default::default(),
     };
     let socket = control::serve(Arc::new(desk), &paths.data, stopping.clone())
@@ -261,6 +266,7 @@ pub async fn run(
     let mut first_sync = matrix.ready();
     let mut failure = store.failure();
     let mut work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
+    let mut heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
     let asked_to_stop = stop.subscribe();
@@ -284,6 +290,7 @@ pub async fn run(
             Err(RunError::Log(reason.unwrap_or_default()))
         }
         done = &mut work => flat(done).map_err(RunError::from),
+        done = &mut heads => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
         () = async {
             if first_sync.wait_for(|ready| *ready).await.is_ok() {
@@ -303,12 +310,15 @@ pub async fn run(
         if !work.is_finished() {
             flat((&mut work).await)?;
         }
+        if !heads.is_finished() {
+            flat((&mut heads).await)?;
+        }
         Ok::<(), RunError>(())
     };
     let rest = tokio::time::timeout(STOP_WITHIN, rest).await.unwrap_or(Ok(()));
     let kept = match store.failure().borrow().is_some() {
         true => Ok(()),
-        false => ear.flush().await.and_then(|()| Ok(kernel.keep_agenda()?)),
+        false => wind_up(&ear, &kernel).await,
     };
     control::remove(&paths.data);
     store.close();
@@ -330,6 +340,13 @@ fn opening(manager: Arc<ServiceManager>) -> Opening {
         let status = format!("The event store takes the journal in: {done} of {total} events");
         manager.starting(&status, OPENING_TOLD_EVERY * 10);
     })
+}
+
+/// What is recorded when everything has stopped.
+async fn wind_up(ear: &Ear, kernel: &Arc<Kernel>) -> Result<(), processor::Error> {
+    ear.flush().await?;
+    tree_head::finish(kernel).await?;
+    Ok(kernel.keep_agenda()?)
 }
 
 /// The result of a task, or its panic.

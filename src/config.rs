@@ -123,6 +123,20 @@ pub const KEYS: &[Key] = &[
         default: "\"1h\"",
         help: "How long the bot stays in a room where nobody else is: `30m`, `1 day`, `never`. It never leaves the management room.",
     },
+    Key {
+        table: "log",
+        name: "head_every",
+        kind: Kind::DurationOrNever,
+        default: "\"10m\"",
+        help: "How long an event may be without a signed head of the log; a thousand events are never without. `never`: only for a thousand events, at the end, and by `beadle log head`.",
+    },
+    Key {
+        table: "log",
+        name: "audit_room",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "Where the signed heads are published, by id or name: `!abc`, `#audit:example.org`; best on another homeserver. Invite the bot into it.",
+    },
 ];
 
 /// The keys whose change takes effect at the next start; SIGHUP reloads all others.
@@ -154,6 +168,10 @@ pub struct Config {
     pub intro: String,
     /// How long the bot stays in a room where nobody else is; none: for ever.
     pub leave_alone_after: Option<Duration>,
+    /// How long an event may be without a signed head; none: for ever.
+    pub head_every: Option<Duration>,
+    /// Where signed heads are published, if that is configured.
+    pub audit_room: Option<String>,
 }
 
 /// What is wrong with the configuration.
@@ -239,6 +257,8 @@ impl Config {
             rooms_exec: list("rooms", "exec"),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
+            head_every: or_never(&given("log", "head_every")).ok().flatten(),
+            audit_room: text("log", "audit_room"),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::id::UserId;
 use crate::query::command::{Gone, Refusal, Request, Sink};
 
 /// Longest request in bytes.
-pub const REQUEST_BYTES_MAX: u64 = 64 * 1024;
+pub const REQUEST_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// How long a request may take to arrive.
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// How long nobody is accepted after the system refused a connection.

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::adapter::matrix::Matrix;
 use crate::control::Answers;
 use crate::domain::event::BackupMade;
-use crate::domain::id::UserId;
+use crate::domain::id::{RoomId, UserId};
 use crate::processor::upkeep;
 use crate::query::command::{self, Refusal, Request, Sink};
 use crate::query::follow::Followers;
@@ -33,6 +33,8 @@ pub struct Desk {
     pub runtime: Handle,
     /// Who follows the log.
     pub followers: Followers,
+    /// Where signed heads are published now.
+    pub audit_room: Box<dyn Fn() -> Option<RoomId> + Send + Sync>,
 }
 
 impl Desk {
@@ -67,7 +69,18 @@ impl Answers for Desk {
                 report::report(store, filter, *per, &self.here(), sink)
             }
             Request::LogBackup(target) => self.backup(by, target, sink),
-            Request::LogStats => stats::stats(store, &self.data, &self.here(), sink),
+            Request::LogStats => {
+                let figures = store.figures();
+                stats::stats(store, &self.data, &self.here(), &figures, sink)
+            }
+            Request::LogHead => self.head(sink),
+            Request::LogKey => Ok(sink.row(json!({ "key": store.verifier_key() }))?),
+            Request::LogProve { event, without_payload } => {
+                self.prove(event, !without_payload, sink)
+            }
+            Request::LogVerifyAgainst { claims, room } => {
+                self.compare(claims, room.as_deref(), sink)
+            }
             request => command::answer(store, request, sink),
         }
     }

@@ -80,14 +80,19 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         prefix: config.prefix.clone(),
         exec_rooms: ExecRooms::Listed(config.rooms_exec.clone()),
         management_room: management_room.clone(),
+        asking_room: None,
+        zone: jiff::tz::TimeZone::system(),
         run_within_ms: config.catchup_run_within_ms,
         intro: config.intro.clone(),
+        head_every: config.head_every,
+        audit_room: config.audit_room.clone().map(RoomId),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),
         invites_allow: config.invites_allow.clone(),
         management_room,
         leave_alone_after: config.leave_alone_after,
+        audit_room: config.audit_room.clone().map(RoomId),
         ..MatrixSettings::default()
     };
     (settings, of_matrix)

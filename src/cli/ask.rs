@@ -3,18 +3,19 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::follow::without_waiting;
 use super::progress::Bar;
+use super::proof::as_it_is;
 use super::{Context, Failure};
 use crate::app::SystemClock;
 use crate::app::desk::Desk;
 use crate::control::{self, Answers};
-use crate::query::command::{Gone, Refusal, Request, Sink, telling};
+use crate::domain::id::RoomId;
+use crate::query::command::{Gone, Refusal, Request, Sink};
 use crate::query::question::Ask;
 use crate::store::sled::SledStore;
-use crate::store::verify::verify_telling;
 use crate::store::{OpenError, Opened};
 
 /// Takes the rows of an answer as they come, and shows how far a long one is.
@@ -75,13 +76,15 @@ fn refused(refusal: Refusal) -> Failure {
     }
 }
 
-/// Asks a running bot for events and for those to come, until it ends; without one, for what is there.
+/// Asks a running bot for events and for those to come, until it ends; without one, and only if `alone`, for what is
+/// there.
 ///
 /// # Errors
 /// As [`ask`].
 pub fn ask_live(
     context: &Context,
     question: Ask,
+    alone: bool,
     take: &mut dyn FnMut(Value) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let data = context.data()?;
@@ -94,6 +97,7 @@ pub fn ask_live(
         // The bot has ended: it is waited for.
         (None, Err(_)) => Ok(()),
         (None, Ok(Some(answered))) => answered.map_err(refused),
+        (None, Ok(None)) if !alone => Ok(()),
         (None, Ok(None)) => ask(context, &without_waiting(question), take),
     }
 }
@@ -136,11 +140,16 @@ fn ask_log(
     request: &Request,
     sink: &mut dyn Sink,
 ) -> Result<Result<(), Refusal>, Failure> {
-    if matches!(request, Request::LogVerify) {
-        // Read as it is: opening the log would already replay and cut.
-        let surroundings = crate::app::surroundings();
-        let verified = verify_telling(data, &surroundings, &mut telling(sink))?;
-        return Ok(sink.row(crate::query::command::report(&verified)).map_err(Refusal::from));
+    match request {
+        Request::LogVerify => return as_it_is(context, data, &[], None, sink),
+        Request::LogVerifyAgainst { claims, room } => {
+            return as_it_is(context, data, claims, room.as_deref(), sink);
+        }
+        Request::LogKey => {
+            let key = crate::store::verify::key_of(data, &crate::app::surroundings())?;
+            return Ok(sink.row(json!({ "key": key.as_str() })).map_err(Refusal::from));
+        }
+        _ => {}
     }
     let (store, opened) = open_log(context, data).map_err(|error| match error {
         OpenError::Locked { .. } => Failure::new(1, &error)
@@ -155,6 +164,10 @@ fn ask_log(
         data: data.to_owned(),
         matrix: None,
         runtime: runtime.handle().clone(),
+        audit_room: {
+            let room = context.config.audit_room.clone().map(RoomId);
+            Box::new(move || room.clone())
+        },
         followers: Default::default(),
     };
     let answered = desk.answer(&control::unix_user(nix::unistd::geteuid()), request, sink);

@@ -16,8 +16,10 @@ use crate::store::bench::{AppendRow, SustainRow, bench_append, bench_sustain};
 
 mod accounts;
 mod child;
+mod history;
 mod meter;
 mod ping;
+mod query;
 
 /// How many events are appended where nothing else is said.
 const SUSTAIN_EVENTS: usize = 1_000_000;
@@ -47,6 +49,8 @@ pub enum BenchCommand {
     Match,
     /// Answering a person on a homeserver, against two plain clients that do nothing else.
     Ping(ping::PingArgs),
+    /// Asking a log of a million events: a person, a story, a text; one JSON object a line.
+    Query(query::QueryBenchArgs),
 }
 
 /// Measures.
@@ -56,6 +60,7 @@ pub fn main(context: &Context, command: &BenchCommand) -> Result<u8, Failure> {
         BenchCommand::Sustain { on, events } => sustain(context, on.as_deref(), *events)?,
         BenchCommand::Match => lookup(),
         BenchCommand::Ping(args) => ping::main(context, args)?,
+        BenchCommand::Query(args) => query::main(context, args)?,
     }
     Ok(0)
 }

@@ -14,7 +14,7 @@ use crate::adapter::terminal::Terminal;
 use crate::adapter::{Incoming, Intake};
 use crate::app::{SystemEntropy, kernel, surroundings, told};
 use crate::domain::event::Event;
-use crate::domain::id::{MessageId, Position};
+use crate::domain::id::{MessageId, Position, RoomId};
 use crate::play::bot::BotError;
 use crate::play::child::{ChildBot, serve};
 use crate::play::parse::{Transcript, parse};
@@ -22,13 +22,16 @@ use crate::play::runner::{self, Setup};
 use crate::play::stops;
 use crate::play::world::{HandClock, World};
 use crate::processor::intake::Ear;
-use crate::processor::{Settings, schedule};
+use crate::processor::{Settings, schedule, tree_head};
 use crate::store::sled::SledStore;
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
 
 /// The demonstration that is played where there is no terminal.
 const DEMO: &str = include_str!("../../scripts/demo.txt");
+
+/// The room in which the terminal begins.
+const FIRST_ROOM: &str = "#ops";
 
 /// What to open or play.
 #[derive(Debug, Default, clap::Args)]
@@ -196,7 +199,9 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     };
     let terminal = Arc::new(Terminal::new(Box::new(print)));
     remember_posts(store.as_ref(), &terminal)?;
-    let settings = Settings::simulated(&context.config.prefix);
+    // Everything here is one person's own; the log is asked about where the prompt begins.
+    let asking_room = Some(RoomId(FIRST_ROOM.to_owned()));
+    let settings = Settings { asking_room, ..Settings::simulated(&context.config.prefix) };
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
@@ -211,12 +216,16 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let (lines, typed) = mpsc::channel(16);
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
-        let work = tokio::spawn(schedule::run(kernel.clone(), stopping));
+        let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
+        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping));
         let talked = talk(&Ear::new(kernel.clone()), &store, &terminal, typed).await;
         stop.send_replace(true);
         let worked =
             work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        talked.and(worked.map_err(|why| Failure::new(1, why)))
+        let signed =
+            heads.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let last = tree_head::finish(&kernel).await;
+        talked.and(worked.and(signed).and(last).map_err(|why| Failure::new(1, why)))
     });
     kernel.keep_agenda().map_err(|why| Failure::new(1, why))?;
     store.close();
@@ -226,7 +235,7 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
 
 /// Reads what is typed until the end of the input or `/quit`; the prompt says who speaks where.
 fn read_lines(editor: &mut rustyline::DefaultEditor, lines: &mpsc::Sender<Typed>) {
-    let (mut who, mut room) = ("ann".to_owned(), "#ops".to_owned());
+    let (mut who, mut room) = ("ann".to_owned(), FIRST_ROOM.to_owned());
     while let Ok(line) = editor.readline(&format!("{room} {who}: ")) {
         // A history that cannot take a line loses that line only.
         let _ = editor.add_history_entry(&line);

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use super::style::{out, plain, time};
 use super::{Context, Failure};
 use crate::adapter::matrix::{Finding, Level, MatrixSettings, check, private};
+use crate::config::Config;
 use crate::control;
 use crate::domain::id::{RoomId, Timestamp};
+use crate::processor::tree_head::HEAD_EVERY_EVENTS;
 use crate::query::command::{Refusal, Request, Rows, answer, report};
 use crate::script::load::load_folder;
 use crate::script::problem::Problem;
@@ -41,6 +43,7 @@ pub fn main(context: &Context) -> Result<u8, Failure> {
     let mut found = scripts(context)?;
     found.extend(files(&data));
     found.extend(log(&data));
+    found.push(heads(&context.config));
     let now = crate::app::surroundings().clock.now();
     found.push(disk(DiskOf(data.clone()).room(), &Use::of(&data, now)));
     let settings = MatrixSettings {
@@ -127,6 +130,21 @@ fn log(data: &Path) -> Vec<Finding> {
         found.push(ask(data, Request::Unsent, outbox));
     }
     found
+}
+
+/// That the history is signed, and where. Nothing of it is a failure.
+fn heads(config: &Config) -> Finding {
+    let every = match config.head_every {
+        Some(every) => format!("at the latest {} s after an event", every.as_secs()),
+        None => format!("every {HEAD_EVERY_EVENTS} events"),
+    };
+    let told = match &config.audit_room {
+        Some(room) => format!("signed {every}, published in {room}"),
+        None => format!(
+            "signed {every}, kept in the log only: a rewritten tail cannot be found; `audit_room` under [log] names a room to publish them in"
+        ),
+    };
+    Finding::good("heads of the log", told)
 }
 
 /// The size of the files of a folder.

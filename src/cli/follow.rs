@@ -35,7 +35,7 @@ pub fn main(context: &Context, filter: Filter) -> Result<u8, Failure> {
                 }
                 Ok(())
             };
-            ask_live(context, question, &mut take)?;
+            ask_live(context, question, first, &mut take)?;
             first = false;
         }
         std::thread::sleep(LOOKED_EVERY);

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::ask::{ask, rows};
 use super::backup::{self, BackupArgs, ExportArgs, RestoreArgs};
+use super::proof::{self, ProveArgs, VerifyArgs};
 use super::query;
 use super::style::{out, plain, time};
 use super::trim::{self, TrimArgs};
@@ -26,6 +27,17 @@ pub enum LogCommand {
         /// A position, `stream/version`, the beginning of an execution's id, or a trigger's stream.
         event: String,
     },
+    /// Checks every event: checksums, versions without gaps, commitments, event store = journal, and the signed history.
+    #[command(
+        after_help = "Example: beadle log verify --against '#audit:example.org'\n         beadle log verify --export log.jsonl --against room.txt\n         beadle log verify --proof event.json --key beadle/65a6…"
+    )]
+    Verify(VerifyArgs),
+    /// The signed head of the log as it is, and the key that verifies it.
+    #[command(after_help = "Example: beadle log head")]
+    Head,
+    /// Makes a file that proves one event to whoever has the key or a head.
+    #[command(after_help = "Example: beadle log prove 42 --out event.json")]
+    Prove(ProveArgs),
     /// Finds events: all filters that are given have to hold.
     #[command(
         after_help = "Example: beadle log query --who ann --since yesterday --text 'disk full'"
@@ -37,9 +49,6 @@ pub enum LogCommand {
     /// What the log is made of, and what it takes on the disk.
     #[command(after_help = "Example: beadle log stats")]
     Stats,
-    /// Checks every event: checksums, versions without gaps, commitments, event store = journal.
-    #[command(after_help = "Example: beadle log verify")]
-    Verify,
     /// Copies the log to another place while it is in use, and checks the copy.
     Backup(BackupArgs),
     /// Puts a backup into a data directory.
@@ -76,7 +85,9 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
         LogCommand::Stats => return query::stats(context),
         LogCommand::Tail { count } => Request::LogTail(*count),
         LogCommand::Show { event } => Request::LogShow(event.clone()),
-        LogCommand::Verify => Request::LogVerify,
+        LogCommand::Verify(args) => return proof::verify(context, args),
+        LogCommand::Head => return proof::head(context),
+        LogCommand::Prove(args) => return proof::prove(context, args),
         LogCommand::Backup(args) => return backup::make(context, args),
         LogCommand::Restore(args) => return backup::bring_back(context, args),
         LogCommand::Export(args) => return backup::export(context, args),
@@ -84,7 +95,6 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
     };
     let rows = rows(context, &request)?;
     match command {
-        LogCommand::Verify => verified(context, &rows),
         _ if context.json() => {
             rows.iter().for_each(|row| out!("{row}"));
             Ok(0)
@@ -107,6 +117,7 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
         LogCommand::Backup(_) | LogCommand::Restore(_) | LogCommand::Export(_) => Ok(0),
         LogCommand::Trim(_) => Ok(0),
         LogCommand::Query(_) | LogCommand::Report(_) | LogCommand::Stats => Ok(0),
+        LogCommand::Verify(_) | LogCommand::Head | LogCommand::Prove(_) => Ok(0),
     }
 }
 
@@ -119,33 +130,6 @@ fn event_line(row: &Value) -> String {
     let when = time(row["ts_ms"].as_i64().unwrap_or(0));
     let (kind, id) = (row["type"].as_str().unwrap_or(""), row["id"].as_str().unwrap_or(""));
     format!("{:>8} {when} {kind:<20} {id}\n         {payload}", row["position"].to_string())
-}
-
-fn verified(context: &Context, rows: &[Value]) -> Result<u8, Failure> {
-    let row = rows.first().cloned().unwrap_or_default();
-    let findings = row["findings"].as_array().cloned().unwrap_or_default();
-    if context.json() {
-        out!("{row}");
-    } else {
-        for finding in &findings {
-            out!(
-                "{}: {}",
-                finding["place"].as_str().unwrap_or(""),
-                finding["what"].as_str().unwrap_or("")
-            );
-        }
-        out!(
-            "{} events in {} segments, {} findings",
-            row["events"],
-            row["segments"],
-            findings.len()
-        );
-    }
-    match findings.len() {
-        0 => Ok(0),
-        count => Err(Failure::new(4, format!("the log is damaged: {count} findings"))
-            .hint("nothing was changed; keep a copy of the data directory and restore a backup")),
-    }
 }
 
 /// Most characters of one column.

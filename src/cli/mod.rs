@@ -22,6 +22,7 @@ mod init;
 mod log;
 mod login;
 mod progress;
+mod proof;
 mod query;
 mod run;
 mod script;

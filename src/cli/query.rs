@@ -265,6 +265,19 @@ pub fn stats(context: &Context) -> Result<u8, Failure> {
                     out!("{:>12} {part}", size(bytes));
                 }
             }
+            (false, Some("store")) => {
+                let ms = |name: &str| row[name].as_f64().unwrap_or(0.0);
+                let (half, most) = (ms("append_p50_ms"), ms("append_p99_ms"));
+                out!(
+                    "{} appends since it was opened, half within {half:.2} ms, 99 of 100 within {most:.2} ms",
+                    row["appends"]
+                );
+                out!(
+                    "{} events wait for the event store, at most {} did",
+                    row["lag_events"],
+                    row["lag_events_max"]
+                );
+            }
             (false, stat) => {
                 let name = plain(row["name"].as_str().unwrap_or(""), NAME_CHARS);
                 let bytes = size(row["bytes"].as_u64().unwrap_or(0));

@@ -21,6 +21,10 @@ pub enum Builtin {
     Join,
     /// Leaves a room.
     Leave,
+    /// Tells what was asked and done.
+    Audit,
+    /// Finds words in what was asked and done.
+    Find,
 }
 
 /// Every built-in handler with its stored name.
@@ -30,6 +34,8 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Rooms, "rooms"),
     (Builtin::Join, "join"),
     (Builtin::Leave, "leave"),
+    (Builtin::Audit, "audit"),
+    (Builtin::Find, "find"),
 ];
 
 impl Builtin {
@@ -62,7 +68,7 @@ impl Builtin {
     pub fn gathers(self) -> bool {
         match self {
             Self::CatchUp | Self::Unreadable => true,
-            Self::Rooms | Self::Join | Self::Leave => false,
+            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find => false,
         }
     }
 
@@ -71,7 +77,7 @@ impl Builtin {
         match self {
             Self::CatchUp => true,
             Self::Unreadable => false,
-            Self::Rooms | Self::Join | Self::Leave => false,
+            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find => false,
         }
     }
 }

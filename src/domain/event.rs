@@ -13,6 +13,7 @@ pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
     RoomLeft, RoomUpgraded,
 };
+pub use super::tree_head::TreeHead;
 use super::trigger::{Place, Speaker, Trigger};
 
 /// Whether a payload is stored in the clear or sealed with a key of its own.
@@ -105,6 +106,7 @@ events! {
     ScriptKept "script_kept" 1 Open,
     IntakePaused "intake_paused" 1 Open,
     IntakeResumed "intake_resumed" 1 Open,
+    TreeHead "tree_head" 1 Open,
     BackupMade "backup_made" 1 Sealed,
     LogRestored "log_restored" 1 Sealed,
     InviteDecided "invite_decided" 1 Sealed,

@@ -195,6 +195,7 @@ impl Execution {
             | Event::ScriptKept(_)
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
+            | Event::TreeHead(_)
             | Event::BackupMade(_)
             | Event::LogRestored(_)
             | Event::InviteDecided(_)

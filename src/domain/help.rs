@@ -2,7 +2,7 @@
 
 use super::catalog::Alias;
 use super::message::Doc;
-use super::room_command;
+use super::own_command;
 use super::route::View;
 
 /// Most lines of a help text.
@@ -21,11 +21,9 @@ pub(super) fn help_word(text: &str) -> Option<&str> {
 pub fn help(view: &View, word: &str) -> Doc {
     let (catalog, prefix) = (view.catalog, view.prefix);
     let word = word.to_lowercase();
-    let own = room_command::COMMANDS.iter().filter(|_| view.management.is_some());
-    let own =
-        own.filter(|(_, usage, help)| format!("{usage} {help}").to_lowercase().contains(&word));
-    let own: Vec<String> =
-        own.map(|(_, usage, help)| format!("• {prefix}{usage} – {help}")).collect();
+    let own = own_command::offered(view.places);
+    let own = own.filter(|(usage, help)| format!("{usage} {help}").to_lowercase().contains(&word));
+    let own: Vec<String> = own.map(|(usage, help)| format!("• {prefix}{usage} – {help}")).collect();
     let about = |alias: &&Alias| {
         let usage = alias.usages.iter().any(|usage| usage.to_lowercase().contains(&word));
         usage

@@ -109,6 +109,11 @@ impl StreamName {
         Self("log-main".into())
     }
 
+    /// The stream of the signed heads of the log.
+    pub fn heads() -> Self {
+        Self("heads-main".into())
+    }
+
     /// The part before the first `-`.
     pub fn category(&self) -> &str {
         self.0.split_once('-').map_or("", |(category, _)| category)

@@ -2,6 +2,7 @@
 
 pub mod alias;
 pub mod alias_index;
+pub mod audit_command;
 pub mod builtin;
 pub mod catalog;
 pub mod catch_up;
@@ -13,9 +14,11 @@ pub mod id;
 pub mod log_event;
 pub mod lost_keys;
 pub mod message;
+pub mod own_command;
 pub mod recorded;
 pub mod room_command;
 pub mod room_event;
 pub mod route;
+pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;

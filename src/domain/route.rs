@@ -9,7 +9,7 @@ use super::conversation::{self, OpenQuestion, Reading, Said, how_to_answer};
 use super::help::{help, help_word};
 use super::id::{RoomId, Timestamp};
 use super::message::Doc;
-use super::room_command::{self, RoomCommand};
+use super::own_command::{self, OwnCommand, Where};
 use super::trigger::{Address, Message, Reaction, Speaker, Trust};
 
 /// Longest command in bytes.
@@ -31,8 +31,8 @@ pub struct View<'a> {
     pub at: Timestamp,
     /// Whether a list of room ids and names has this room.
     pub listed: &'a (dyn Fn(&[String], &RoomId) -> bool + Sync),
-    /// The management room, if there is one.
-    pub management: Option<&'a RoomId>,
+    /// Where the bot's own commands may be said.
+    pub places: Where<'a>,
 }
 
 /// A decision with what it is about and why.
@@ -112,7 +112,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
     let replies = to.is_some()
         && matches!(&reading, Reading::Answers(q, _) if to == q.post.as_ref() || to == Some(&q.origin));
     let chosen = matches!(&reading, Reading::Answers(q, _) if conversation::plain_word(q));
-    let command_of_ours = room_command::parse(text).is_some() && !chosen;
+    let command_of_ours = own_command::parse(text).is_some() && !chosen;
     let commands = command_of_ours || matches_alias(view, text);
     if reading != Reading::Nothing && (replies || !commands) {
         return answered(&reading, view, &said);
@@ -201,12 +201,11 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
             decision("command", Act::Say(doc), "several aliases match equally well")
         }
         Found::None { mut suggestions, problem } => {
-            if let Some(command) = room_command::parse(text) {
-                return about_rooms(&command, message, view);
+            if let Some(command) = own_command::parse(text) {
+                return own(&command, message, view);
             }
             let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
-            let built_in = ["help", "rooms", "join", "leave"].iter();
-            let near = built_in.filter(|word| damerau(&first, word) == 1);
+            let near = own_command::WORDS.iter().filter(|word| damerau(&first, word) == 1);
             suggestions.splice(0..0, near.map(|word| (*word).to_owned()));
             if text.trim().is_empty() {
                 let doc = help(view, "");
@@ -274,16 +273,16 @@ fn refusal(alias: &Alias, who: &Speaker, message: &Message, view: &View) -> Opti
         .then(|| format!("{EXECUTIONS_OPEN_MAX} executions are open, which is my limit; `{name}` was not started."))
 }
 
-/// A command about rooms: refused here, or begun.
-fn about_rooms(command: &RoomCommand, message: &Message, view: &View) -> Decision {
-    let name = format!("command {}", command.builtin.name());
-    match command.refusal(&message.place.room, view.management) {
+/// A command of the bot itself: refused here, or begun.
+fn own(command: &OwnCommand, message: &Message, view: &View) -> Decision {
+    let name = format!("command {}", command.builtin().name());
+    match command.refusal(&message.place.room, view.places) {
         Some(why) => {
             let told = Doc::text(&format!("{}: {why}", message.speaker.name));
             decision(name, Act::Refuse(told), why)
         }
         None => {
-            let act = Act::BuiltIn { builtin: command.builtin, args: command.args() };
+            let act = Act::BuiltIn { builtin: command.builtin(), args: command.args() };
             decision(name, act, "it is a command of the bot itself")
         }
     }
@@ -411,8 +410,9 @@ mod tests {
     fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) -> View<'a> {
         let listed = &|list: &[String], room: &RoomId| list.iter().any(|id| id == room.as_str());
         let at = Timestamp(0);
-        let (prefix, open_executions, management) = ("!", open, None);
-        View { catalog, questions, prefix, open_executions, at, listed, management }
+        let (prefix, open_executions) = ("!", open);
+        let places = Where { management: None, audited: None };
+        View { catalog, questions, prefix, open_executions, at, listed, places }
     }
 
     #[test]

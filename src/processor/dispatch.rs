@@ -14,6 +14,7 @@ use crate::domain::event::{
 use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
+use crate::domain::own_command::Where;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
 use crate::script::host::HOST_VERSION;
@@ -154,7 +155,10 @@ impl Kernel {
             open_executions: self.agenda(|agenda| agenda.open_executions()),
             at: trigger.at,
             listed: &|list, room| self.listed(list, room),
-            management: management.as_ref(),
+            places: Where {
+                management: management.as_ref(),
+                audited: settings.asking_room.as_ref().or(management.as_ref()),
+            },
         };
         let Decision { considered, act, reason } = decide(&view);
         let stream = &recorded.id.stream;

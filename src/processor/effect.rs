@@ -93,6 +93,9 @@ impl Kernel {
         let Some(step) = execution.steps.get(path) else { return Ok(()) };
         let busy = self.show_busy(execution.started.place.room.clone());
         let done = match Builtin::of(&execution.started.handler) {
+            Some(builtin @ (Builtin::Audit | Builtin::Find)) => {
+                self.audit_effect(builtin, &execution, step).await?
+            }
             Some(_) => self.room_effect(&execution, step).await?,
             None => match self.action(&execution, step)? {
                 Some(def) => self.actions.run(self.call(&execution, path, step, def)).await,

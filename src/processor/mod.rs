@@ -4,6 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
 
 use crate::adapter::Chat;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
@@ -38,6 +41,7 @@ pub mod scripts;
 mod sheet;
 mod stays;
 pub mod timer;
+pub mod tree_head;
 pub mod upkeep;
 
 use action::Actions;
@@ -72,8 +76,16 @@ pub struct Settings {
     pub exec_rooms: ExecRooms,
     /// Where the bot tells its owner what they must know.
     pub management_room: Option<RoomId>,
+    /// Where the log may be asked about, if that is not the management room.
+    pub asking_room: Option<RoomId>,
+    /// What clocks on the wall show where the bot is.
+    pub zone: TimeZone,
     /// A command that comes later than this after it was said is asked about instead of run.
     pub run_within_ms: i64,
+    /// How long an event is without a signed head; none: heads are made for many events only, and when they are asked for.
+    pub head_every: Option<Duration>,
+    /// Where signed heads are published.
+    pub audit_room: Option<RoomId>,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
     pub intro: String,
 }
@@ -94,7 +106,11 @@ impl Settings {
             prefix: prefix.to_owned(),
             exec_rooms: ExecRooms::All,
             management_room: None,
+            asking_room: None,
+            zone: TimeZone::UTC,
             run_within_ms: RUN_WITHIN_MS,
+            head_every: Some(tree_head::HEAD_EVERY),
+            audit_room: None,
             intro: String::new(),
         }
     }

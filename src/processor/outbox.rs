@@ -1,6 +1,7 @@
 //! Speaks: sends what the log says is to be said, in order for each room, and records what became of it.
 
 use super::held::Wait;
+use super::tree_head::is_about_heads;
 use super::{Error, Kernel, write};
 use crate::adapter::render::{Show, render};
 use crate::adapter::{Outgoing, Relation, SendError};
@@ -77,6 +78,9 @@ impl Kernel {
         if self.management_room()?.as_ref() == Some(&queued.place.room) {
             return Ok(());
         }
+        if self.is_of_a_head(queued)? {
+            return self.tell_of_heads(reason).await;
+        }
         let text = format!(
             "I cannot speak in {} now: {reason}. I go on trying; what is to be said there waits.",
             queued.place.name
@@ -89,6 +93,9 @@ impl Kernel {
         if self.management_room()?.as_ref() == Some(&queued.place.room) {
             return Ok(());
         }
+        if self.is_of_a_head(queued)? {
+            return self.tell_of_heads(reason).await;
+        }
         let execution = queued.execution.as_ref().map(|id| format!(", execution {}", id.short()));
         let text = format!(
             "I could not say something in {}: {reason} (message {}{})",
@@ -97,6 +104,12 @@ impl Kernel {
             execution.unwrap_or_default()
         );
         self.notify(&text).await
+    }
+
+    /// Whether it publishes a signed head.
+    fn is_of_a_head(&self, queued: &MessageQueued) -> Result<bool, Error> {
+        let id = EventId { stream: StreamName::message(&queued.message), version: Version::START };
+        Ok(self.store.event(&id)?.is_some_and(|event| is_about_heads(&event)))
     }
 
     /// Where the message stands; none: it changes a message that is in no room.

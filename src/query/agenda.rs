@@ -168,7 +168,7 @@ impl Agenda {
             }
             Event::TriggerRouted(_) => self.decided(&recorded.id.stream),
             Event::MessageQueued(e) => {
-                let lane = format!("out {}", pseudonym(recorded.room.as_ref()));
+                let lane = lane_to(recorded.room.as_ref());
                 let unsent = Unsent { message: e.message.clone(), edits: e.edits.clone() };
                 self.queued.insert(e.message.clone(), (lane.clone(), recorded.position));
                 self.unsent.entry(lane).or_default().insert(recorded.position, unsent);
@@ -184,6 +184,7 @@ impl Agenda {
             | Event::ScriptKept(_)
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
+            | Event::TreeHead(_)
             | Event::BackupMade(_)
             | Event::LogRestored(_)
             | Event::InviteDecided(_)
@@ -482,6 +483,11 @@ impl Agenda {
 /// What a built-in execution gathers, as one key.
 fn gathered(builtin: Builtin, room: Option<&Pseudonym>, actor: Option<&Pseudonym>) -> String {
     format!("{} {} {}", builtin.name(), pseudonym(room), pseudonym(actor))
+}
+
+/// The lane in which messages to a room wait.
+pub fn lane_to(room: Option<&Pseudonym>) -> String {
+    format!("out {}", pseudonym(room))
 }
 
 fn pseudonym(room: Option<&Pseudonym>) -> &str {

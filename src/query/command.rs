@@ -13,6 +13,7 @@ use super::{executions, retention, story};
 use crate::domain::event::{Payload, Recorded};
 use crate::domain::id::{EventId, Position, Timestamp};
 use crate::store::backup::Target;
+use crate::store::history::Claim;
 use crate::store::sled::SledStore;
 use crate::store::verify::Verified;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError, Stopped};
@@ -33,6 +34,24 @@ pub enum Request {
     LogStats,
     /// Whether the log is whole.
     LogVerify,
+    /// The signed head of the log as it is; it is made if there is none.
+    LogHead,
+    /// The key that verifies the heads of the log.
+    LogKey,
+    /// The proof that an event is in the log, by its id or its position.
+    LogProve {
+        /// Which.
+        event: String,
+        /// Only that it is there, not what it says.
+        without_payload: bool,
+    },
+    /// Whether the log is whole, and what was signed of it.
+    LogVerifyAgainst {
+        /// Heads from outside, their signatures verified.
+        claims: Vec<Claim>,
+        /// A room in which the bot published more.
+        room: Option<String>,
+    },
     /// Every event; or every line of the journal as it is, without the commit lines.
     LogExport {
         /// The journal's lines.
@@ -132,6 +151,13 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         }
         Request::LogExport { sealed } => export(store, *sealed, sink)?,
         Request::LogTrim { before } => retention::told(store, *before, sink)?,
+        Request::LogHead
+        | Request::LogKey
+        | Request::LogProve { .. }
+        | Request::LogVerifyAgainst { .. } => {
+            let what = "this is answered where there is more than the log";
+            return Err(Refusal::Invalid(what.into()));
+        }
         Request::LogBackup(_) => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
         }
@@ -171,8 +197,13 @@ fn tail(store: &SledStore, count: usize) -> Result<Vec<Recorded>, Refusal> {
 }
 
 /// An event by its position or its id; none: what is meant is no event.
-fn find(store: &SledStore, id: &str) -> Result<Option<Recorded>, Refusal> {
-    let missing = || Refusal::NotFound(format!("there is no event `{id}`"));
+///
+/// # Errors
+/// [`Refusal`] if there is none.
+pub fn find(store: &SledStore, id: &str) -> Result<Option<Recorded>, Refusal> {
+    let missing = || {
+        Refusal::NotFound(format!("there is no event `{id}`: write a position or `stream/version`"))
+    };
     if let Ok(position) = id.parse() {
         let found = store.read_all(Position(position), Direction::Forward, 1)?;
         return found.into_iter().next().ok_or_else(missing).map(Some);
@@ -204,11 +235,16 @@ fn unsent(store: &SledStore) -> Result<Value, ReadError> {
 
 /// What a verification found, as JSON.
 pub fn report(verified: &Verified) -> Value {
-    let findings = verified.findings.iter();
+    let (findings, heads) = (verified.findings.iter(), &verified.heads);
     let findings: Vec<Value> =
         findings.map(|finding| json!({ "place": finding.place, "what": finding.what })).collect();
     json!({
         "events": verified.events, "segments": verified.segments, "erased": verified.erased,
+        "heads": {
+            "recorded": heads.recorded, "newest": heads.newest,
+            "outside": heads.outside, "newest_outside": heads.newest_outside,
+        },
+        "key": verified.key,
         "findings": findings,
     })
 }

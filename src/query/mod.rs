@@ -1,6 +1,7 @@
 //! The read side: folds of the log that can be deleted and made again, and the questions that people ask it.
 
 pub mod agenda;
+pub mod audit;
 pub mod command;
 pub mod executions;
 pub mod export;
@@ -8,6 +9,7 @@ pub mod filter;
 pub mod follow;
 pub mod fuzz;
 pub mod lookup;
+pub mod proof;
 pub mod question;
 pub mod report;
 pub mod retention;

@@ -12,7 +12,7 @@ use super::filter::{Filter, Standing};
 use super::lookup::{Lookup, standing};
 use super::search::{Flow, Search};
 use super::when::Here;
-use crate::domain::event::{Event, Recorded, Verdict};
+use crate::domain::event::{Event, Outcome, Recorded, TriggerRouted, Verdict};
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, Position};
 use crate::store::{Direction, EventStore, ReadError};
@@ -77,14 +77,7 @@ pub fn report(
     search.each(Direction::Forward, &mut lookup, sink, &mut |event, lookup, _| {
         let one = match event.event() {
             Some(Event::ExecutionStarted(_)) => execution(store, event)?,
-            Some(Event::TriggerRouted(routed)) => {
-                let refused = |verdict: &Verdict| matches!(verdict, Verdict::Refused(_));
-                let outcome = routed.outcomes.iter().find(|outcome| refused(&outcome.verdict));
-                outcome.map(|outcome| {
-                    let counts = Counts { refused: 1, ..Counts::default() };
-                    (alias_of(&outcome.considered), counts)
-                })
-            }
+            Some(Event::TriggerRouted(routed)) => refusal(routed),
             _ => None,
         };
         let Some((alias, counts)) = one else { return Ok(Flow::On) };
@@ -114,6 +107,13 @@ fn execution(
         let alias = execution.started.handler.alias.clone();
         (alias, Counts::of(&execution))
     }))
+}
+
+/// A decision, if it is a refusal: the alias and one to count.
+fn refusal(routed: &TriggerRouted) -> Option<(String, Counts)> {
+    let refused = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Refused(_));
+    let outcome = routed.outcomes.iter().find(refused)?;
+    Some((alias_of(&outcome.considered), Counts { refused: 1, ..Counts::default() }))
 }
 
 /// `alias deploy` is about the alias `deploy`.

@@ -61,8 +61,13 @@ impl<'a> Search<'a> {
         bounds: Range<Position>,
         sink: &mut dyn Sink,
     ) -> Result<Self, Refusal> {
-        let named = filter.who.is_some() || filter.room.is_some();
-        let subjects = if named { Subjects::current(store, sink)? } else { Subjects::default() };
+        // An id is known at once; for a name the log is looked over.
+        let id = |subject: Option<Subject>| {
+            subject.is_none_or(|subject| store.pseudonym(&subject).is_some())
+        };
+        let ids = id(filter.who.clone().map(Subject::Person))
+            && id(filter.room.clone().map(Subject::Room));
+        let subjects = if ids { Subjects::default() } else { Subjects::current(store, sink)? };
         let person = |text: &String| subjects.person(store, text);
         let room = |text: &String| subjects.room(store, text);
         let network = |text: &String| {

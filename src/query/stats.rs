@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::command::{Refusal, Sink};
 use super::when::Here;
 use crate::domain::id::{Position, Timestamp};
+use crate::store::figures::Figures;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX};
 
 /// Most days that are told apart, ten years of them; what is beyond is told as one.
@@ -54,7 +55,7 @@ impl Sums {
     }
 }
 
-/// Looks over the whole log, and at its files below the data directory.
+/// Looks over the whole log, at its files below the data directory, and at the work of the open store.
 ///
 /// # Errors
 /// [`Refusal`] if the log cannot be read, or nobody waits any more.
@@ -62,6 +63,7 @@ pub fn stats(
     store: &dyn EventStore,
     data: &Path,
     here: &Here,
+    figures: &Figures,
     sink: &mut dyn Sink,
 ) -> Result<(), Refusal> {
     let (mut kinds, mut categories) = (Sums::of(KINDS_MAX), Sums::of(KINDS_MAX));
@@ -88,6 +90,9 @@ pub fn stats(
     kinds.rows("type", sink)?;
     categories.rows("category", sink)?;
     days.rows("day", sink)?;
+    let mut work = serde_json::to_value(figures).unwrap_or_default();
+    work["stat"] = json!("store");
+    sink.row(work)?;
     sink.row(of_log(all, ends, data))?;
     Ok(())
 }

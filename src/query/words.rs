@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::domain::event::{
-    EffectResult, Ending, Event, MessageQueued, Payload, Recorded, Resolution, Verdict,
+    EffectResult, Ending, Event, MessageQueued, Outcome, Payload, Recorded, Resolution, Verdict,
 };
 use crate::domain::message::{Block, Doc, Span};
 use crate::domain::trigger::{Trigger, What};
@@ -36,19 +36,7 @@ fn plain_kind(kind: &str) -> String {
 fn of_event(event: &Event) -> String {
     match event {
         Event::TriggerRecorded(e) => of_trigger(&e.trigger),
-        Event::TriggerRouted(e) => {
-            let one = |outcome: &crate::domain::event::Outcome| {
-                let verdict = match &outcome.verdict {
-                    Verdict::Started(id) => format!("started {}", id.short()),
-                    Verdict::Continued(id) => format!("went on with {}", id.short()),
-                    Verdict::Said(_) => "answered".into(),
-                    Verdict::Refused(_) => "refused".into(),
-                    Verdict::Ignored => "ignored".into(),
-                };
-                format!("{}: {verdict}, {}", outcome.considered, quoted(&outcome.reason))
-            };
-            e.outcomes.iter().map(one).collect::<Vec<_>>().join("; ")
-        }
+        Event::TriggerRouted(e) => e.outcomes.iter().map(of_outcome).collect::<Vec<_>>().join("; "),
         Event::ExecutionStarted(e) => {
             format!("began {} for “{}”", e.handler.alias, quoted(&e.command))
         }
@@ -58,6 +46,43 @@ fn of_event(event: &Event) -> String {
             Ending::Failed(failure) => format!("failed: {}", quoted(&failure.message)),
             Ending::Diverged(how) => format!("diverged: {}", quoted(how)),
         },
+        Event::EffectRecorded(_)
+        | Event::EffectRequested(_)
+        | Event::EffectStarted(_)
+        | Event::EffectCompleted(_)
+        | Event::EffectInDoubt(_)
+        | Event::EffectResolved(_) => of_effect(event),
+        Event::QuestionAsked(e) => format!("asked “{}”", quoted(&e.text)),
+        Event::QuestionAnswered(e) => format!("{} answered {}", e.by, value_words(&e.answer)),
+        Event::TimerFired(e) => format!("the time of step {} came", e.path),
+        Event::MemoryWritten(e) => {
+            format!("remembered {} = {}", quoted(&e.key), value_words(&e.value))
+        }
+        Event::MessageQueued(e) => of_message(e),
+        Event::MessageFailed(e) => format!("could not say it: {}", quoted(&e.reason)),
+        Event::RoomJoined(_)
+        | Event::RoomLeft(_)
+        | Event::RoomFollowed(_)
+        | Event::InviteDecided(_) => of_room(event),
+        Event::ClockStepped(_) => "the clock went back".into(),
+        Event::ScriptKept(e) => format!("kept the script {}", e.file),
+        other => plain_kind(other.kind()),
+    }
+}
+
+fn of_outcome(outcome: &Outcome) -> String {
+    let verdict = match &outcome.verdict {
+        Verdict::Started(id) => format!("started {}", id.short()),
+        Verdict::Continued(id) => format!("went on with {}", id.short()),
+        Verdict::Said(_) => "answered".into(),
+        Verdict::Refused(_) => "refused".into(),
+        Verdict::Ignored => "ignored".into(),
+    };
+    format!("{}: {verdict}, {}", outcome.considered, quoted(&outcome.reason))
+}
+
+fn of_effect(event: &Event) -> String {
+    match event {
         Event::EffectRecorded(e) => {
             format!("{} {}: {}", e.op, value_words(&e.args), result(&e.result))
         }
@@ -75,14 +100,12 @@ fn of_event(event: &Event) -> String {
             };
             format!("{} said of step {}: {said}", e.by, e.path)
         }
-        Event::QuestionAsked(e) => format!("asked “{}”", quoted(&e.text)),
-        Event::QuestionAnswered(e) => format!("{} answered {}", e.by, value_words(&e.answer)),
-        Event::TimerFired(e) => format!("the time of step {} came", e.path),
-        Event::MemoryWritten(e) => {
-            format!("remembered {} = {}", quoted(&e.key), value_words(&e.value))
-        }
-        Event::MessageQueued(e) => of_message(e),
-        Event::MessageFailed(e) => format!("could not say it: {}", quoted(&e.reason)),
+        other => plain_kind(other.kind()),
+    }
+}
+
+fn of_room(event: &Event) -> String {
+    match event {
         Event::RoomJoined(e) => format!("came into {} as {} asked", e.name, e.by),
         Event::RoomLeft(e) => format!("left {}", e.name),
         Event::RoomFollowed(e) => format!("followed {} to its new room", e.name),
@@ -90,8 +113,6 @@ fn of_event(event: &Event) -> String {
             let done = if e.accepted { "accepted" } else { "declined" };
             format!("{done} the invitation of {}: {}", e.inviter, quoted(&e.reason))
         }
-        Event::ClockStepped(_) => "the clock went back".into(),
-        Event::ScriptKept(e) => format!("kept the script {}", e.file),
         other => plain_kind(other.kind()),
     }
 }

@@ -4,9 +4,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::locked;
+use super::open::Options;
 use super::record::Entry;
 use super::segment::GROUP_EVENTS_MAX;
-use super::shared::Shared;
+use super::shared::{Progress, Shared};
 use super::trees::{APPLY_EVENTS_MAX, Applied, TreesError};
 
 /// How often in a row events are left to gather while more and more come: a burst has the processors for itself, for as
@@ -78,19 +79,14 @@ impl Applier {
     /// that is what is waited for; and it does not wait when the writer may soon have no room.
     fn gather(&self) {
         let options = &self.shared.options;
-        for _ in 0..GATHER_ROUNDS_MAX {
-            let before = *locked(&self.shared.progress);
-            let (events, bytes) = before.waiting;
-            let pressed = events + GROUP_EVENTS_MAX > options.tail_events_max / 2
-                || bytes > options.tail_bytes_max / 2;
-            if events == 0 || pressed || before.written {
+        let mut more = usize::MAX;
+        for round in 0.. {
+            let Progress { waiting, written } = *locked(&self.shared.progress);
+            if written || !worth_waiting(round, waiting, more, options) {
                 return;
             }
             std::thread::sleep(options.gather_for);
-            let more = locked(&self.shared.progress).waiting.0 - events;
-            if more < APPLY_EVENTS_MAX {
-                return;
-            }
+            more = locked(&self.shared.progress).waiting.0 - waiting.0;
         }
     }
 
@@ -115,5 +111,42 @@ impl Applier {
         drop((tail, progress));
         self.shared.changed.notify_all();
         Ok(())
+    }
+}
+
+/// Whether to let events gather for another round; so many wait, and so many `more` came in the round before.
+fn worth_waiting(
+    round: usize,
+    (events, bytes): (usize, usize),
+    more: usize,
+    options: &Options,
+) -> bool {
+    let room = events + GROUP_EVENTS_MAX <= options.tail_events_max / 4 * 3
+        && bytes <= options.tail_bytes_max / 4 * 3;
+    events > 0 && room && more >= APPLY_EVENTS_MAX && round < GATHER_ROUNDS_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_left_alone_while_there_is_room_and_not_for_ever() {
+        let options = Options::default();
+        let (most, bytes) = (options.tail_events_max / 4 * 3, options.tail_bytes_max / 4 * 3);
+        let (first, last) = (usize::MAX, GATHER_ROUNDS_MAX - 1);
+        for (what, round, waiting, more, want) in [
+            ("one event", 0, (1, 900), first, true),
+            ("nothing", 0, (0, 0), first, false),
+            ("no burst", 1, (9, 900), APPLY_EVENTS_MAX - 1, false),
+            ("a burst", 1, (900, 900), APPLY_EVENTS_MAX, true),
+            ("as full as may be", 1, (most - GROUP_EVENTS_MAX, bytes), 999, true),
+            ("fuller", 1, (most - GROUP_EVENTS_MAX + 1, bytes), 999, false),
+            ("of large ones", 1, (9, bytes + 1), 999, false),
+            ("long", last, (900, 900), 999, true),
+            ("too long", GATHER_ROUNDS_MAX, (900, 900), 999, false),
+        ] {
+            assert_eq!(worth_waiting(round, waiting, more, &options), want, "{what}");
+        }
     }
 }

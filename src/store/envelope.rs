@@ -144,6 +144,12 @@ fn split(line: &[u8]) -> Option<(usize, bool)> {
     open.into_iter().chain(sealed).min()
 }
 
+/// The canonical clear bytes of a line, as they stand there; none if it has no payload.
+pub(crate) fn clear_bytes(line: &[u8]) -> Option<Vec<u8>> {
+    let (at, _) = split(line)?;
+    Some([&line[..at], b"}"].concat())
+}
+
 fn sealed(quoted: &[u8]) -> Result<Vec<u8>, String> {
     let text = quoted.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
     let text = text.ok_or("its sealed payload is no text")?;
@@ -207,6 +213,9 @@ mod tests {
         }
         let want = OPEN.replace(r#","open":{"token":"s72594_4483"}"#, "");
         assert_eq!(String::from_utf8(clear(OPEN).bytes()).expect("is text"), want);
+        for line in [OPEN, SEALED] {
+            assert_eq!(clear_bytes(line.as_bytes()), Some(clear(line).bytes()), "{line}");
+        }
     }
 
     #[test]

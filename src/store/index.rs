@@ -27,25 +27,41 @@ pub(crate) struct Mark(u8, Tag);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marks([Option<Tag>; MARK_KINDS]);
 
-/// 16 bytes of a text: a hash is as good as the text itself, and has a size.
+/// A text in 16 bytes: itself if it is short, else a hash that is as good.
 fn short(text: &str) -> Tag {
     let mut short = [0; 16];
-    short.copy_from_slice(&Sha256::digest(text.as_bytes())[..16]);
+    match short.get_mut(..text.len()) {
+        Some(room) => room.copy_from_slice(text.as_bytes()),
+        None => short.copy_from_slice(&Sha256::digest(text.as_bytes())[..16]),
+    }
     Tag(short)
 }
 
-/// A pseudonym is 16 bytes in hexadecimal digits already.
-fn pseudonym(name: &Pseudonym) -> Tag {
-    Tag::try_from(name.0.clone()).unwrap_or_else(|_| short(&name.0))
+/// 16 bytes that a text spells in hexadecimal digits, as pseudonyms do; else the text in 16 bytes.
+fn spelt(text: &str) -> Tag {
+    let mut bytes = [0; 16];
+    let digits = text.as_bytes();
+    let decoded = (digits.len() == 32)
+        .then(|| data_encoding::HEXLOWER.decode_mut(digits, &mut bytes).ok())
+        .flatten();
+    decoded.map_or_else(|| short(text), |_| Tag(bytes))
+}
+
+/// The streams of triggers are named by 16 bytes, too; nothing else correlates.
+fn trigger(stream: &StreamName) -> Tag {
+    match stream.category() {
+        "trigger" => spelt(stream.id()),
+        _ => short(stream.as_str()),
+    }
 }
 
 impl From<&By> for Mark {
     fn from(by: &By) -> Self {
         match by {
-            By::Actor(actor) => Self(0, pseudonym(actor)),
-            By::Room(room) => Self(1, pseudonym(room)),
-            By::Network(network) => Self(2, pseudonym(network)),
-            By::Correlation(stream) => Self(3, short(stream.as_str())),
+            By::Actor(actor) => Self(0, spelt(&actor.0)),
+            By::Room(room) => Self(1, spelt(&room.0)),
+            By::Network(network) => Self(2, spelt(&network.0)),
+            By::Correlation(stream) => Self(3, trigger(stream)),
             By::Kind(kind) => Self(4, short(kind)),
         }
     }
@@ -73,8 +89,8 @@ impl Marks {
         correlation: Option<&StreamName>,
         kind: &str,
     ) -> Self {
-        let [actor, room, network] = who.map(|name| name.map(pseudonym));
-        let correlation = correlation.map(|stream| short(stream.as_str()));
+        let [actor, room, network] = who.map(|name| name.map(|name| spelt(&name.0)));
+        let correlation = correlation.map(trigger);
         Self([actor, room, network, correlation, Some(short(kind))])
     }
 
@@ -215,6 +231,26 @@ mod tests {
         assert!(said.has(&actor) && said.has(&Mark::from(&By::Kind("said".into()))));
         assert!(!said.has(&Mark::from(&By::Kind("asked".into()))));
         assert!(!said.has(&Mark::from(&By::Room(name))), "a room is no person");
+    }
+
+    #[test]
+    fn a_value_takes_16_bytes() {
+        let digits = "0f".repeat(16);
+        let name = |text: &str| StreamName::parse(text).expect("is a name");
+        let long = "a-name-of-more-than-16-bytes";
+        let hash = Tag(Sha256::digest(long)[..16].try_into().expect("16 bytes"));
+        for (what, value, want) in [
+            ("short", short("memory_written"), Tag(*b"memory_written\0\0")),
+            ("as long as it may be", short("0123456789abcdef"), Tag(*b"0123456789abcdef")),
+            ("longer", short(long), hash),
+            ("digits", spelt(&digits), Tag([15; 16])),
+            ("no digits", spelt(long), hash),
+            ("a trigger", trigger(&name(&format!("trigger-{digits}"))), Tag([15; 16])),
+            ("a trigger of a test", trigger(&name("trigger-7")), short("7")),
+            ("something else", trigger(&name(long)), hash),
+        ] {
+            assert_eq!(value, want, "{what}");
+        }
     }
 
     #[test]

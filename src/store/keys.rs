@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::disk::{self, Disk};
+use super::proof::Signing;
 use super::{Entropy, OpenError, ReadError, Subject, locked};
 use crate::domain::id::{IdKey, Pseudonym, Tag};
 
@@ -111,6 +112,12 @@ impl KeyFile {
         self.secret.tag("log", &[]).to_string()
     }
 
+    /// What signs heads of this log; its key derives from the log's secret.
+    pub(crate) fn signing(&self) -> Signing {
+        let seed = Zeroizing::new(self.secret.hash("sign tree heads", &[]));
+        Signing::new(&self.log(), &seed)
+    }
+
     /// Says which slot is the next free one, drops what a torn write left behind it, and makes slots ahead.
     pub(crate) fn settle(&self, next: u64) -> Result<(), OpenError> {
         let made = locked(&self.slots).made;
@@ -173,6 +180,24 @@ impl KeyFile {
         Ok(Some(whole))
     }
 
+    /// The slots that hold neither a key nor an erasure, nor what a write leaves that was cut off: at most `max`.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub(crate) fn spoiled(&self, max: usize) -> std::io::Result<Vec<u64>> {
+        let made = locked(&self.slots).made;
+        let mut found = Vec::new();
+        let mut bytes = Zeroizing::new(vec![0; SLOTS_AHEAD as usize * SLOT_BYTES]);
+        for first in (0..made).step_by(SLOTS_AHEAD as usize) {
+            let slots = (made - first).min(SLOTS_AHEAD);
+            let bytes = &mut bytes[..slots as usize * SLOT_BYTES];
+            self.file.read_exact_at(bytes, first * SLOT_BYTES as u64)?;
+            let wrong = (first..).zip(bytes.chunks_exact(SLOT_BYTES)).filter(|(_, it)| spoiled(it));
+            found.extend(wrong.map(|(slot, _)| slot).take(max - found.len()));
+        }
+        Ok(found)
+    }
+
     /// Reads every slot.
     ///
     /// # Errors
@@ -220,6 +245,16 @@ impl KeyFile {
     }
 }
 
+/// Whether a slot was changed by something else than a write that was cut off: of that, an end would be zero.
+fn spoiled(slot: &[u8]) -> bool {
+    let (key, crc) = slot.split_at(32);
+    let zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    let sound = crc32fast::hash(key).to_be_bytes() == crc || (zero(key) && crc == ERASED);
+    let torn =
+        (zero(&slot[..4]) && crc != ERASED && slot[4..32].iter().any(|it| *it != 0)) || zero(crc);
+    !sound && !torn
+}
+
 fn erased(slot: u64) -> ReadError {
     let what = "a slot that is to be used was erased".into();
     ReadError::Damaged { place: place(slot), what }
@@ -246,9 +281,19 @@ pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+/// The key under which a sealed payload is committed to. It derives from the slot's, and opens nothing.
+pub(crate) fn commitment_key(slot_key: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(hmac(slot_key, b"commit"))
+}
+
+/// What is committed to under a key of [`commitment_key`].
+pub(crate) fn committed(commitment_key: &[u8], plaintext: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&hmac(commitment_key, plaintext))
+}
+
 /// The keyed hash of a sealed payload: it tells nothing once the key is gone.
 pub(crate) fn commitment(slot_key: &[u8; 32], plaintext: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(&hmac(&hmac(slot_key, b"commit"), plaintext))
+    committed(&*commitment_key(slot_key), plaintext)
 }
 
 /// The hash of an open payload.
@@ -317,6 +362,8 @@ mod tests {
             let error = keys(dir.path()).read(slot).expect_err("is damaged").to_string();
             assert_eq!(error, format!("the log is damaged at keys.bin slot {slot}: {want}"));
         }
+        let spoiled = keys(dir.path()).spoiled(9).expect("reads");
+        assert_eq!(spoiled, [6], "a page that never came is not spoiled");
         assert!(keys(dir.path()).read(5).expect("reads").is_none());
     }
 

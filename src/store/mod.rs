@@ -5,13 +5,18 @@
 //! "already there" and is left out; the first content wins. One contract test-suite runs on every store.
 
 mod applier;
+pub mod arbitrary;
 pub mod backup;
 pub mod bench;
 mod blobs;
 pub mod disk;
 mod envelope;
+pub mod evidence;
+pub mod exported;
 pub mod figures;
 pub mod growth;
+mod heads;
+pub mod history;
 mod index;
 mod journal;
 mod keys;
@@ -21,6 +26,7 @@ pub mod memory;
 mod open;
 mod plan;
 mod projections;
+pub mod proof;
 mod recent;
 mod record;
 mod recovery;
@@ -36,6 +42,7 @@ pub mod subscription;
 mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tree;
 mod trees;
 pub mod verify;
 mod writer;
@@ -50,7 +57,7 @@ pub(crate) use open::lock;
 pub use open::{OpenError, Opened, Opening, Options};
 pub use writer::QUEUE_BATCHES;
 
-use crate::domain::event::{BlobRef, NewEvent, Recorded};
+use crate::domain::event::{BlobRef, NewEvent, Recorded, TreeHead};
 use crate::domain::id::{
     DedupeKey, EventId, IdKey, Position, Pseudonym, StreamName, Timestamp, Version,
 };
@@ -337,6 +344,16 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// The log's own secret, for ids that derive from their cause.
     fn key(&self) -> &IdKey;
+
+    /// Signs the head of the log as it is now; `told` hears how many events are hashed, of how many. None: this store keeps
+    /// no proof of its history.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read, or is not what was signed before.
+    fn sign_head(&self, told: &mut dyn FnMut(u64, u64)) -> Result<Option<TreeHead>, ReadError> {
+        let _ = told;
+        Ok(None)
+    }
 
     /// The pseudonym of a person, room or network that the log knows.
     fn pseudonym(&self, subject: &Subject) -> Option<Pseudonym>;

@@ -28,7 +28,7 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How long events are gathered before the event store takes them: one transaction of it costs as much for many.
 const GATHER_FOR: Duration = Duration::from_millis(50);
 
-/// How a log is kept on disk. Only tests change it.
+/// How a log is kept on disk. Only tests change it, but for who hears how far the opening is.
 #[derive(Clone)]
 pub struct Options {
     /// The disk.

@@ -11,12 +11,15 @@ use super::lines::Spot;
 use super::open::{Opened, Options, suspect};
 use super::plan::Times;
 use super::record::Entry;
-use super::segment::{GROUP_EVENTS_MAX, Group, file_name};
+use super::segment::{GROUP_EVENTS_MAX, Group, file_name, list};
 use super::shared::DAMAGED_FILE;
+use super::space::{DiskOf, Space};
 use super::trees::{APPLY_EVENTS_MAX, Applied, FORMAT, Trees};
 use super::{OpenError, Surroundings};
 use crate::domain::id::{Position, Timestamp};
 
+/// Room that an event store takes beside what the journal takes.
+const ROOM_BYTES_MIN: u64 = 2 * 1024 * 1024;
 /// How often an event store may be moved aside within one millisecond.
 const MOVED_ASIDE_MAX: u32 = 1_000;
 
@@ -90,11 +93,33 @@ fn make_anew(
     reason: String,
     opened: &mut Opened,
 ) -> Result<Recovered, OpenError> {
+    has_room(dir, &reason)?;
     tracing::warn!(%reason, "the event store is made anew from the journal");
     let moved_to = move_aside(dir, surroundings.clock.now())?;
     let trees = Trees::open(&dir.join("store"), options.disk.clone())?;
     opened.rebuilt = Some(reason);
     Ok((trees, nothing(keys), Some(moved_to)))
+}
+
+/// On a full disk nothing can be made anew, and the event store may be sound: it only could not write. Moving it aside at
+/// each start would fill the disk with more of them.
+fn has_room(dir: &Path, reason: &str) -> Result<(), OpenError> {
+    let path = dir.join("store");
+    let io = |source| OpenError::Io { path: path.clone(), source };
+    let journal: u64 = list(&dir.join("log"))?
+        .iter()
+        .map(|segment| segment.path.metadata().map(|it| it.len()))
+        .sum::<io::Result<u64>>()
+        .map_err(io)?;
+    let (needed, room) = (journal + ROOM_BYTES_MIN, DiskOf(dir.to_owned()).room().map_err(io)?);
+    if room.free_bytes >= needed {
+        return Ok(());
+    }
+    let free = room.free_bytes;
+    let full = format!(
+        "No space left on device: {free} bytes are free, to make it anew from the journal needs {needed} ({reason})"
+    );
+    Err(io(io::Error::new(io::ErrorKind::StorageFull, full)))
 }
 
 /// Moves the event store to `store.bad-<ms>`; says under which name it is now.
@@ -119,6 +144,7 @@ fn usable(
     fresh: &Applied,
     end: &End,
 ) -> Result<Result<(Trees, Applied), String>, OpenError> {
+    let first = !path.exists();
     let opened = Trees::open(path, options.disk.clone()).and_then(|trees| {
         let applied = trees.applied()?;
         Ok((trees, applied))
@@ -126,6 +152,8 @@ fn usable(
     let (trees, applied) = match opened {
         Ok((trees, Some(applied))) => (trees, applied),
         Ok((trees, None)) => return Ok(Ok((trees, fresh.clone()))),
+        // There was none to be damaged: the disk refuses.
+        Err(error) if first => return Err(OpenError::Store(error.0)),
         Err(error) => return Ok(Err(error.0)),
     };
     if applied.format != FORMAT {
@@ -209,7 +237,11 @@ fn catch_up(
         let what = format!("the journal ends at {}, not at {}", applied.next, end.next);
         return Err(OpenError::Damaged { place: "log/".into(), what });
     }
-    Ok(trees.sync()?)
+    // A sync that fails is the disk's doing: it is not tried again with another event store.
+    trees.sync().map_err(|error| OpenError::Io {
+        path: log.with_file_name("store"),
+        source: io::Error::other(error.0),
+    })
 }
 
 /// The events of a group from a position on.
@@ -226,7 +258,42 @@ fn entries(group: &Group, from: Position) -> Result<Vec<Arc<Entry>>, OpenError> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use super::super::sled::SledStore;
+    use super::super::testing::surroundings;
+    use super::super::{EventStore, Expected, Write, locked};
     use super::*;
+    use crate::domain::event::{NewEvent, SyncAdvanced};
+    use crate::domain::id::StreamName;
+
+    #[tokio::test]
+    async fn whoever_watches_is_told_how_far_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, _) =
+            SledStore::open(dir.path(), surroundings(), Options::default()).expect("opens");
+        for _ in 0..2 * APPLY_EVENTS_MAX / 64 {
+            let event = || NewEvent::bare(SyncAdvanced { token: "t".into() });
+            let (stream, events) = (StreamName::sync(), (0..64).map(|_| event()).collect());
+            let write = Write { stream, expected: Expected::Any, key: None, events };
+            store.append(vec![write]).await.expect("appends");
+        }
+        drop(store);
+        fs::remove_dir_all(dir.path().join("store")).expect("deletes");
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let (tell, all) = (told.clone(), 2 * APPLY_EVENTS_MAX as u64 + 1);
+        let opening = move |done, total| locked(&tell).push((done, total));
+        let options = Options { opening: Arc::new(opening), ..Options::default() };
+        let (_, opened) =
+            SledStore::open(dir.path(), surroundings(), options).expect("opens again");
+        assert_eq!(opened.replayed, all);
+        let told = locked(&told);
+        let steps: Vec<u64> = told.iter().map(|(done, _)| *done).collect();
+        assert!(told.iter().all(|(_, total)| *total == all), "{told:?}");
+        assert!(steps.len() > 2 && steps.is_sorted() && steps.last() == Some(&all), "{steps:?}");
+        let largest = steps.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(largest.is_some_and(|it| it <= APPLY_EVENTS_MAX as u64), "{steps:?}");
+    }
 
     #[test]
     fn stores_are_moved_aside_up_to_a_bound() {

@@ -79,11 +79,9 @@ struct Split<'a> {
     payload: &'a [u8],
 }
 
-impl<'a> Split<'a> {
-    /// Reads a line's fields in their order; no value before the payload holds a quotation mark.
-    fn of(position: Position, line: &'a [u8]) -> Option<Self> {
-        let (bytes, line_of) = (line.len(), line);
-        let mut glance = Glance {
+impl<'a> Glance<'a> {
+    fn empty(position: Position, bytes: usize) -> Self {
+        Self {
             position,
             stream: "",
             kind: "",
@@ -93,18 +91,40 @@ impl<'a> Split<'a> {
             room: None,
             network: None,
             bytes,
-        };
+        }
+    }
+
+    /// Takes one field of a line.
+    fn take(&mut self, name: &[u8], text: &'a str) -> Option<()> {
+        match name {
+            b"stream" => self.stream = text,
+            b"type" => self.kind = text,
+            b"ts" => self.ts = text.parse().ok()?,
+            b"correlation" => self.correlation = Some(text),
+            b"actor" => self.actor = Some(text),
+            b"room" => self.room = Some(text),
+            b"network" => self.network = Some(text),
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+impl<'a> Split<'a> {
+    /// Reads a line's fields in their order; no value before the payload holds a quotation mark.
+    fn of(position: Position, line: &'a [u8]) -> Option<Self> {
+        let mut glance = Glance::empty(position, line.len());
         let (mut slot, mut at) = (None, 0);
         loop {
             let comma = at;
-            let rest = line_of.get(at + 2..)?;
+            let rest = line.get(at + 2..)?;
             let name = &rest[..position_of(rest, b'"')?];
             at += 2 + name.len() + 2;
             if matches!(name, b"open" | b"sealed") {
-                let payload = line_of.get(at..)?.strip_suffix(b"}")?;
+                let payload = line.get(at..)?.strip_suffix(b"}")?;
                 return Some(Self { glance, slot, clear: comma, payload });
             }
-            let value = line_of.get(at..)?;
+            let value = line.get(at..)?;
             let (value, length) = match value.first()? {
                 b'"' => {
                     let end = position_of(&value[1..], b'"')?;
@@ -118,15 +138,8 @@ impl<'a> Split<'a> {
             let text = std::str::from_utf8(value).ok()?;
             at += length;
             match name {
-                b"stream" => glance.stream = text,
-                b"type" => glance.kind = text,
-                b"ts" => glance.ts = text.parse().ok()?,
-                b"correlation" => glance.correlation = Some(text),
-                b"actor" => glance.actor = Some(text),
-                b"room" => glance.room = Some(text),
-                b"network" => glance.network = Some(text),
                 b"slot" => slot = Some(text.parse().ok()?),
-                _ => {}
+                name => glance.take(name, text)?,
             }
         }
     }
@@ -259,4 +272,102 @@ pub(super) fn sifted(page: Vec<Recorded>, direction: Direction, sieve: &Sieve) -
     };
     let lets = |event: &Recorded| (sieve.wanted)(&glance_of(event)) && holds(event);
     Sifted { events: page.into_iter().filter(lets).collect(), next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::open::Options;
+    use super::super::sled::SledStore;
+    use super::super::testing::surroundings;
+    use super::super::{EventStore, Expected, Write};
+    use super::*;
+    use crate::domain::event::{MemoryWritten, Meta, NewEvent, SyncAdvanced};
+    use crate::domain::id::{StreamName, UserId};
+
+    /// A log of a few pages: sealed and open events of two people, one of them erased.
+    async fn log(dir: &std::path::Path) -> SledStore {
+        let opened = SledStore::open(dir, surroundings(), Options::default());
+        let (store, _) = opened.expect("the log opens");
+        for nth in 0..12 {
+            let stream = StreamName::parse(&format!("test-{nth}")).expect("is a name");
+            let event = |n: usize| {
+                let actor = Some(UserId(if n % 3 == 0 { "@ann:hs" } else { "@ben:hs" }.into()));
+                let meta = Meta { actor, correlation: Some(stream.clone()), ..Meta::default() };
+                let (scope, key, value) = ("s".into(), "k".into(), format!("word{}", n % 7).into());
+                match n % 5 {
+                    0 => NewEvent::with(&meta, SyncAdvanced { token: format!("word{n}") }),
+                    _ => NewEvent::with(&meta, MemoryWritten { scope, key, value, expires: None }),
+                }
+            };
+            let events = (0..60).map(event).collect();
+            let write =
+                Write { stream: stream.clone(), expected: Expected::Any, key: None, events };
+            store.append(vec![write]).await.expect("it appends");
+        }
+        store.erase(&[Position(7)]).expect("it is erased");
+        store
+    }
+
+    #[tokio::test]
+    async fn the_quick_way_finds_what_the_plain_way_finds() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = log(dir.path()).await;
+        let ann = store.pseudonym(&super::super::Subject::Person("@ann:hs".into()));
+        let ann = ann.expect("she is known");
+        let by_ann = |glance: &Glance| glance.actor == Some(ann.as_str());
+        let holds = |json: &[u8]| json.windows(5).any(|window| window == b"word3");
+        let every = |_: &Glance| true;
+        for (from, direction, max) in [
+            (Position::START, Direction::Forward, 4_096),
+            (Position::END, Direction::Backward, 4_096),
+            (Position(5), Direction::Forward, 300),
+            (Position(300), Direction::Backward, 10),
+            (Position::END, Direction::Forward, 10),
+        ] {
+            for (sieve, what) in [
+                (Sieve { wanted: &every, holds: None }, "everything"),
+                (Sieve { wanted: &by_ann, holds: None }, "ann"),
+                (Sieve { wanted: &every, holds: Some(&holds) }, "word3"),
+                (Sieve { wanted: &by_ann, holds: Some(&holds) }, "word3 of ann"),
+            ] {
+                let quick = store.sift(from, direction, max, &sieve).expect("it reads");
+                let page = store.read_all(from, direction, max).expect("it reads");
+                assert_eq!(quick, sifted(page, direction, &sieve), "{what} from {from}");
+            }
+        }
+        let sieve = Sieve { wanted: &every, holds: Some(&holds) };
+        let all = store.sift(Position::START, Direction::Forward, 4_096, &sieve);
+        let all = all.expect("it reads").events.len();
+        assert!(
+            all > WORTH_A_THREAD / SIFTING_THREADS_MAX / 2 && all < 720,
+            "{all} of two threads"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_glance_is_the_clear_part() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = log(dir.path()).await;
+        let page = store.read_all(Position::START, Direction::Forward, 4_096).expect("it reads");
+        let mut seen = 0;
+        let looked = store.glance(Position::START, Direction::Forward, 4_096, &mut |glance| {
+            let want = glance_of(&page[seen]);
+            assert_eq!(Glance { bytes: 0, ..*glance }, Glance { bytes: 0, ..want });
+            assert!(glance.bytes > 100, "{glance:?}");
+            seen += 1;
+        });
+        assert_eq!(looked.expect("it reads"), Some(Position(page.len() as u64)));
+        assert_eq!(seen, page.len());
+    }
+
+    #[test]
+    fn what_is_no_line_is_no_glance() {
+        let line = br#"{"v":1,"position":7,"type":"x","ts":5,"epoch":0,"open":{"a":1}}"#;
+        assert!(Split::of(Position(7), line).is_some());
+        for end in 0..line.len() {
+            let cut = Split::of(Position(7), &line[..end]);
+            assert!(cut.is_none(), "cut at {end}");
+        }
+        assert!(Split::of(Position(7), br#"{"ts":"x","open":{}}"#).is_none());
+    }
 }

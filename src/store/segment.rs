@@ -49,6 +49,12 @@ pub(crate) fn commit_line(first: Position, events: u64, lines: &[u8]) -> Vec<u8>
     line
 }
 
+/// A commit line as this program writes it, without its end; in any other words it is none.
+fn parse_commit(line: &[u8]) -> Option<CommitLine> {
+    let parsed: CommitLine = serde_json::from_slice(line).ok()?;
+    (serde_json::to_vec(&parsed).ok()? == line).then_some(parsed)
+}
+
 /// The name of the file that begins with a position.
 pub(crate) fn file_name(first: Position) -> String {
     format!("{:020}.jsonl", first.0)
@@ -188,7 +194,7 @@ impl Groups {
 
     /// Checks a commit line against its group.
     fn close(&mut self, group: Group, events: u64, line: &[u8]) -> Result<Option<Group>, Broken> {
-        let Ok(CommitLine { commit }) = serde_json::from_slice(line) else {
+        let Some(CommitLine { commit }) = parse_commit(line) else {
             return self.broken("it is no commit line", true);
         };
         let first = self.next;
@@ -225,8 +231,8 @@ impl Groups {
             }
             self.line += 1;
             self.offset += length as u64;
-            let commit = line.strip_suffix(b"\n").map(serde_json::from_slice::<CommitLine>);
-            if let Some(Ok(CommitLine { commit })) = commit {
+            let commit = line.strip_suffix(b"\n").and_then(parse_commit);
+            if let Some(CommitLine { commit }) = commit {
                 self.next = Position(commit.first.0.saturating_add(commit.events));
                 return Ok(true);
             }

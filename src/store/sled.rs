@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::applier::Applier;
 use super::figures::{Figures, Meters};
+use super::heads::Proofs;
+use super::history::Claim;
 use super::lines::Lines;
 use super::open::{self, Lock, OpenError, Opened, Options, Parts};
 use super::plan::{Draft, Known, Times};
@@ -27,7 +29,7 @@ use super::{
     AppendError, Appended, BLOB_BYTES_MAX, By, Direction, EventStore, Projection, ProjectionChange,
     ReadError, Subject, Surroundings, Tell, Write, locked, silent,
 };
-use crate::domain::event::{BlobRef, LogCreated, NewEvent, Recorded, StoreRebuilt};
+use crate::domain::event::{BlobRef, LogCreated, NewEvent, Recorded, StoreRebuilt, TreeHead};
 use crate::domain::id::{DedupeKey, IdKey, Position, Pseudonym, StreamName, Version};
 
 /// A log on disk, open in this process alone.
@@ -35,6 +37,7 @@ pub struct SledStore {
     pub(crate) shared: Arc<Shared>,
     jobs: mpsc::Sender<Message>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) proofs: Proofs,
     _lock: Lock,
 }
 
@@ -98,7 +101,8 @@ impl SledStore {
             spawn("log-writer", shared.clone(), move || writer.run()).map_err(io)?,
             spawn("log-applier", shared.clone(), move || applier.run()).map_err(io)?,
         ];
-        Ok(Self { shared, jobs: sender, threads: Mutex::new(threads.into()), _lock: lock })
+        let (threads, proofs) = (Mutex::new(threads.into()), Proofs::default());
+        Ok(Self { shared, jobs: sender, threads, proofs, _lock: lock })
     }
 
     /// Appends what the log says of itself, before anybody else has it.
@@ -194,6 +198,14 @@ impl SledStore {
     /// # Errors
     /// As [`Self::verify`]; [`OpenError::Io`] if it was ended.
     pub fn verify_telling(&self, tell: Tell) -> Result<Verified, OpenError> {
+        self.verify_against(&[], tell)
+    }
+
+    /// The same, and compares the log with heads from outside.
+    ///
+    /// # Errors
+    /// As [`Self::verify_telling`].
+    pub fn verify_against(&self, claims: &[Claim], tell: Tell) -> Result<Verified, OpenError> {
         let end = self.shared.next();
         let applied = self.shared.tail().first().min(end);
         let shared = &self.shared;
@@ -204,7 +216,7 @@ impl SledStore {
             trees: Some((&shared.trees, applied)),
             end: Some(end),
         };
-        check.run(tell)
+        check.run(claims, tell)
     }
 
     /// The journal's files that are never written to again, oldest first: the position of the first event, that behind
@@ -289,6 +301,20 @@ impl EventStore for SledStore {
         self.recorded(self.shared.lines(from, direction, max)?)
     }
 
+    fn positions(
+        &self,
+        by: &By,
+        from: Position,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Position>, ReadError> {
+        self.shared.marked(&by.into(), from, direction, max)
+    }
+
+    fn read_at(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
+        self.recorded(self.shared.lines_at(positions)?)
+    }
+
     fn glance(
         &self,
         from: Position,
@@ -308,20 +334,6 @@ impl EventStore for SledStore {
     ) -> Result<Sifted, ReadError> {
         let (lines, next) = self.shared.sift(from, direction, max, sieve)?;
         Ok(Sifted { events: self.recorded(lines)?, next })
-    }
-
-    fn positions(
-        &self,
-        by: &By,
-        from: Position,
-        direction: Direction,
-        max: usize,
-    ) -> Result<Vec<Position>, ReadError> {
-        self.shared.marked(&by.into(), from, direction, max)
-    }
-
-    fn read_at(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
-        self.recorded(self.shared.lines_at(positions)?)
     }
 
     fn version(&self, stream: &StreamName) -> Result<Option<Version>, ReadError> {
@@ -346,6 +358,10 @@ impl EventStore for SledStore {
 
     fn key(&self) -> &IdKey {
         self.shared.keys.secret()
+    }
+
+    fn sign_head(&self, told: &mut dyn FnMut(u64, u64)) -> Result<Option<TreeHead>, ReadError> {
+        self.signed_head(told).map(Some)
     }
 
     fn pseudonym(&self, subject: &Subject) -> Option<Pseudonym> {

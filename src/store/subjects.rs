@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::disk::{self, Disk};
 use super::keys::{SlotKey, pseudonym};
+use super::segment::GROUP_EVENTS_MAX;
 use super::{Entropy, OpenError, Subject, locked};
 use crate::domain::id::{IdKey, Pseudonym, Tag};
 
@@ -23,6 +24,8 @@ pub const SUBJECTS_MAX: usize = 1 << 20;
 pub(crate) const SUBJECTS_FILE: &str = "subjects.bin";
 /// A key, the subject's tag and their CRC-32.
 const RECORD_BYTES: usize = 52;
+/// Most bytes that are written in one go: a person, a room and a network for each event of a group.
+const WRITE_BYTES_MAX: usize = 3 * GROUP_EVENTS_MAX * RECORD_BYTES;
 /// What stands in place of the CRC-32 of an erased record.
 const ERASED: [u8; 4] = *b"gone";
 
@@ -116,6 +119,16 @@ impl Subjects {
     }
 }
 
+/// What is wrong with the file, if it is there.
+pub(crate) fn check(dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join(SUBJECTS_FILE);
+    match std::fs::read(&path).map(Zeroizing::new) {
+        Ok(bytes) => load(&bytes).map(drop),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(OpenError::Io { path, source }),
+    }
+}
+
 /// The numbers of the records of a file that were erased.
 ///
 /// # Errors
@@ -141,7 +154,9 @@ pub(crate) fn erase_again(path: &Path, records: &[u64], disk: &dyn Disk) -> std:
     disk.sync(&file)
 }
 
-/// Reads all records; also says where the whole ones end. What a torn write left at the end is not counted.
+/// Reads all records; also says where the whole ones end. What a torn write left at the end is not counted: of its pages
+/// later ones may have reached the disk and earlier ones not, so whole records may follow torn ones, but no more than one
+/// write can hold.
 fn load(bytes: &[u8]) -> Result<(HashMap<Tag, SlotKey>, usize), OpenError> {
     let mut known = HashMap::new();
     let mut torn_from = None;
@@ -150,6 +165,8 @@ fn load(bytes: &[u8]) -> Result<(HashMap<Tag, SlotKey>, usize), OpenError> {
         let place = || format!("{SUBJECTS_FILE} record {nth}");
         match parse(record) {
             Record::Torn => torn_from = torn_from.or(Some(at)),
+            Record::Subject(..)
+                if torn_from.is_some_and(|from| bytes.len() - from <= WRITE_BYTES_MAX) => {}
             Record::Subject(..) | Record::Erased if torn_from.is_some() => {
                 let what = "a record before it is torn".into();
                 return Err(OpenError::Damaged { place: place(), what });
@@ -227,6 +244,7 @@ mod tests {
         };
         let flipped = || whole(3).into_iter().enumerate().map(|(n, b)| b ^ u8::from(n == 9));
         let erased: Vec<u8> = [0; 48].into_iter().chain(ERASED).collect();
+        let many = whole(4).repeat(3 * GROUP_EVENTS_MAX);
         let half: Vec<u8> = whole(3)[..30].iter().copied().chain([0; 22]).collect();
         for (what, tail, want) in [
             ("nothing", vec![], Ok(104)),
@@ -235,7 +253,12 @@ mod tests {
             ("half a page", half.clone(), Ok(104)),
             ("erased", erased, Ok(156)),
             ("flipped", flipped().collect(), Err("record 2: its checksum is wrong")),
-            ("torn then whole", [half, whole(4)].concat(), Err("record 3: a record before")),
+            ("torn then whole, in one write", [half.clone(), whole(4)].concat(), Ok(104)),
+            (
+                "torn, then more than WRITE_BYTES_MAX",
+                [half, many].concat(),
+                Err("record 3: a record"),
+            ),
         ] {
             let dir = tempfile::tempdir().expect("a directory");
             let path = dir.path().join(SUBJECTS_FILE);

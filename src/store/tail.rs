@@ -160,7 +160,11 @@ mod tests {
             key: (version == 0).then_some(Tag([position as u8; 16])),
             slot: None,
             times: Times::START,
-            marks: Marks::of([None; 3], None, if position % 2 == 0 { "even" } else { "odd" }),
+            marks: Marks::of(
+                [None; 3],
+                None,
+                if position.is_multiple_of(2) { "even" } else { "odd" },
+            ),
             line: format!("{position}").into_bytes().into(),
             spot: Spot::of(Position(10), position, b"x"),
         }

@@ -222,9 +222,23 @@ impl Trees {
         entries: &[Arc<Entry>],
         applied: &Applied,
     ) -> Result<(), TreesError> {
+        self.take_in(&Rows::of(entries), applied)
+    }
+
+    /// The same for a store without a journal, which has to hold the lines themselves: what the log is compared with.
+    pub(crate) fn apply_whole(
+        &self,
+        entries: &[Arc<Entry>],
+        applied: &Applied,
+    ) -> Result<(), TreesError> {
+        let lines =
+            entries.iter().map(|entry| (entry.position.0.to_be_bytes(), entry.line.to_vec()));
+        self.take_in(&Rows { events: lines.collect(), ..Rows::of(entries) }, applied)
+    }
+
+    fn take_in(&self, rows: &Rows, applied: &Applied) -> Result<(), TreesError> {
         let _alone = locked(&self.writing);
         let state = serde_json::to_vec(applied).map_err(|error| TreesError(error.to_string()))?;
-        let rows = Rows::of(entries);
         guarded(|| {
             let trees = (&self.events, &self.streams, &self.keys, &self.index, &self.meta);
             let done = trees.transaction(|(events, streams, keys, index, meta)| {

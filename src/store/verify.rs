@@ -10,13 +10,15 @@ use std::sync::Arc;
 
 use super::blobs::Blobs;
 use super::disk::RealDisk;
+use super::history::{Claim, Heads, History};
 use super::index::Sum;
 use super::keys::{KEYS_FILE, KeyFile};
 use super::lines::Spot;
 use super::plan::Times;
+use super::proof::Key;
 use super::segment::{Broken, Group, Groups, Segment, is_torn, list};
 use super::trees::{FORMAT, Trees, TreesError};
-use super::{OpenError, Surroundings, Tell, open, record, silent};
+use super::{OpenError, Surroundings, Tell, open, record, silent, subjects};
 use crate::domain::event::{Event, Payload, Recorded};
 use crate::domain::id::{Position, Version};
 
@@ -40,6 +42,10 @@ pub struct Verified {
     pub torn_bytes: u64,
     /// How many events the event store has yet to take in: it does so at the next start.
     pub behind: u64,
+    /// The heads that the history was compared with.
+    pub heads: Heads,
+    /// The key that verified them.
+    pub key: Option<String>,
     /// What is wrong.
     pub findings: Vec<Finding>,
     /// How many findings are not listed.
@@ -67,18 +73,44 @@ impl Verified {
         self.findings.is_empty()
     }
 
-    fn find(&mut self, place: String, what: impl Into<String>) {
+    pub(crate) fn find(&mut self, place: String, what: impl Into<String>) {
         match self.findings.len() < FINDINGS_MAX {
             true => self.findings.push(Finding { place, what: what.into() }),
             false => self.unlisted += 1,
         }
     }
 
-    fn count_unknown(&mut self, name: String) {
+    /// With what the comparison of the history came to.
+    pub(crate) fn judged(mut self, history: History) -> Self {
+        self.key = history.key().map(|key| key.as_str().to_owned());
+        let (heads, findings) = history.end();
+        self.heads = heads;
+        findings.into_iter().for_each(|finding| self.find(finding.place, finding.what));
+        self
+    }
+
+    pub(crate) fn count_unknown(&mut self, name: String) {
         if self.unknown.len() < UNKNOWN_KINDS_MAX || self.unknown.contains_key(&name) {
             *self.unknown.entry(name).or_default() += 1;
         }
     }
+}
+
+/// The key that verifies the heads of a log, which a process may have open.
+///
+/// # Errors
+/// [`OpenError`] if its keys cannot be read.
+pub fn key_of(dir: &Path, surroundings: &Surroundings) -> Result<Key, OpenError> {
+    let keys = open_keys(dir, surroundings)?;
+    Ok(Key::parse(keys.signing().key()).expect("it is written as a verifier key is"))
+}
+
+fn open_keys(dir: &Path, surroundings: &Surroundings) -> Result<KeyFile, OpenError> {
+    if !dir.join(KEYS_FILE).exists() {
+        let what = "it is missing, and what the log holds is sealed with it".into();
+        return Err(OpenError::Damaged { place: KEYS_FILE.into(), what });
+    }
+    KeyFile::open(dir, Arc::new(RealDisk), surroundings.entropy.clone())
 }
 
 /// Checks a log that no process has open. Nothing of it is changed but the lock, and what sled does when it opens.
@@ -98,13 +130,22 @@ pub fn verify_telling(
     surroundings: &Surroundings,
     tell: Tell,
 ) -> Result<Verified, OpenError> {
+    verify_against(dir, surroundings, &[], tell)
+}
+
+/// The same, and compares the log with heads from outside.
+///
+/// # Errors
+/// As [`verify_telling`].
+pub fn verify_against(
+    dir: &Path,
+    surroundings: &Surroundings,
+    claims: &[Claim],
+    tell: Tell,
+) -> Result<Verified, OpenError> {
     let _lock = open::lock(dir)?;
     let (disk, entropy) = (Arc::new(RealDisk), surroundings.entropy.clone());
-    if !dir.join(KEYS_FILE).exists() {
-        let what = "it is missing, and what the log holds is sealed with it".into();
-        return Err(OpenError::Damaged { place: KEYS_FILE.into(), what });
-    }
-    let keys = KeyFile::open(dir, disk.clone(), entropy.clone())?;
+    let keys = open_keys(dir, surroundings)?;
     let blobs = Blobs::new(dir.join("blobs"), disk.clone(), entropy);
     let store = dir.join("store");
     let trees = match store.exists() {
@@ -119,8 +160,8 @@ pub fn verify_telling(
     let applied = applied.filter(|applied| applied.format == FORMAT);
     let next = applied.as_ref().map_or(Position::START, |applied| applied.next);
     let trees = trees.as_ref().filter(|_| applied.is_some()).map(|trees| (trees, next));
-    let mut verified =
-        Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None }.run(tell)?;
+    let check = Check { log: dir.join("log"), keys: &keys, blobs: &blobs, trees, end: None };
+    let mut verified = check.run(claims, tell)?;
     if let Some(error) = refused {
         verified.find("store/".into(), error.0);
     }
@@ -151,6 +192,7 @@ struct Progress<'a> {
     done_bytes: u64,
     total_bytes: u64,
     verified: Verified,
+    history: History,
     times: Times,
     compared: u64,
     keyed: u64,
@@ -168,8 +210,9 @@ impl Progress<'_> {
 }
 
 impl Check<'_> {
-    /// Checks everything.
-    pub(crate) fn run(&self, tell: Tell) -> Result<Verified, OpenError> {
+    /// Checks everything, and compares it with heads from outside.
+    pub(crate) fn run(&self, claims: &[Claim], tell: Tell) -> Result<Verified, OpenError> {
+        let history = self.history(claims);
         let (verified, times, marked) = (Verified::default(), Times::START, Sum::default());
         let segments = list(&self.log)?;
         let bytes = |segment: &Segment| segment.path.metadata().map_or(0, |it| it.len());
@@ -179,12 +222,14 @@ impl Check<'_> {
             done_bytes,
             total_bytes,
             verified,
+            history,
             times,
             compared: 0,
             keyed: 0,
             marked,
         };
         let mut next = Position::START;
+        progress.history.begin(segments.first().map_or(next, |segment| segment.first));
         for (nth, segment) in segments.iter().enumerate() {
             if self.end.is_some_and(|end| segment.first >= end) {
                 break;
@@ -203,7 +248,34 @@ impl Check<'_> {
             progress.verified.find("log/".into(), what);
         }
         self.rows(&mut progress);
-        Ok(progress.verified)
+        self.keys(&mut progress.verified)?;
+        while progress.history.again() {
+            self.leaves(&segments, &mut progress.history)?;
+        }
+        Ok(progress.verified.judged(progress.history))
+    }
+
+    fn history(&self, claims: &[Claim]) -> History {
+        let history = History::new(Key::parse(self.keys.signing().key()).ok(), claims);
+        match self.log.parent() {
+            Some(dir) => history.beside(dir),
+            None => history,
+        }
+    }
+
+    /// Reads the events once more for the heads that stand far behind what they sign.
+    fn leaves(&self, segments: &[Segment], history: &mut History) -> Result<(), OpenError> {
+        history.begin(segments.first().map_or(Position::START, |segment| segment.first));
+        for segment in segments {
+            let io = |source| OpenError::Io { path: segment.path.clone(), source };
+            let mut groups = Groups::of(segment).map_err(io)?;
+            while self.end.is_none_or(|end| groups.next_position() < end) {
+                let Ok(Some(group)) = groups.next().map_err(io)? else { break };
+                let events = (group.first.0..).map(Position).zip(group.lines());
+                events.for_each(|(position, line)| history.event(position, line));
+            }
+        }
+        Ok(())
     }
 
     fn segment(
@@ -249,6 +321,7 @@ impl Check<'_> {
     fn group(&self, segment: &Segment, group: &Group, progress: &mut Progress) {
         for (position, number, offset, line) in group.places() {
             progress.verified.events += 1;
+            progress.history.event(position, line);
             let event = match record::check(position, line, self.keys, true) {
                 Ok(event) => event,
                 Err(what) => {
@@ -272,6 +345,9 @@ impl Check<'_> {
 
     /// What an event says on its own.
     fn event(&self, event: &Recorded, place: &dyn Fn() -> String, progress: &mut Progress) {
+        if let Some(Event::TreeHead(head)) = event.event() {
+            progress.history.recorded(place(), head);
+        }
         let (verified, times) = (&mut progress.verified, &mut progress.times);
         let stepped = event.kind == "clock_stepped" && event.epoch == times.epoch + 1;
         let ordered = event.epoch == times.epoch && event.ts >= times.ts;
@@ -293,6 +369,24 @@ impl Check<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the files of keys hold keys, also where no event names them.
+    fn keys(&self, verified: &mut Verified) -> Result<(), OpenError> {
+        let path = self.log.with_file_name(KEYS_FILE);
+        let spoiled = self.keys.spoiled(FINDINGS_MAX);
+        for slot in spoiled.map_err(|source| OpenError::Io { path, source })? {
+            let place = format!("{KEYS_FILE} slot {slot}");
+            let told = |finding: &Finding| finding.what.contains(&format!("{place}:"));
+            if !verified.findings.iter().any(told) {
+                verified.find(place, "its checksum is wrong");
+            }
+        }
+        match subjects::check(self.log.parent().unwrap_or(&self.log)) {
+            Err(OpenError::Damaged { place, what }) => verified.find(place, what),
+            other => other?,
+        }
+        Ok(())
     }
 
     /// Whether the event store has rows that no event of the journal accounts for.

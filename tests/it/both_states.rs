@@ -105,6 +105,7 @@ async fn run_beside_bot(place: &Place, row: &Row) -> Ran {
         matrix: None,
         runtime: tokio::runtime::Handle::current(),
         followers: Default::default(),
+        audit_room: Box::new(|| None),
     };
     let served = serve(Arc::new(desk), &data, stopping).expect("the socket is made");
     let ran = run(place, row);

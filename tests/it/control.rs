@@ -119,7 +119,9 @@ async fn every_request_is_answered() {
             Request::LogShow("nonsense".into()),
             "id",
             vec![],
-            missing("there is no event `nonsense`: write a position or `stream/version`"),
+            missing(
+                "there is no event `nonsense`: write a position or `stream/version`, an execution or a trigger",
+            ),
         ),
         (Request::ExecutionList(1), "execution", vec!["ABD2"], Ok(())),
         (Request::ExecutionList(9), "execution", vec!["ABD2", "ABC1"], Ok(())),

@@ -66,10 +66,15 @@ pub struct Desk {
 impl Desk {
     /// With one script; `#boss` is the management room.
     pub fn new(script: &str) -> Self {
+        Self::on(script, |surroundings| MemoryStore::new(surroundings))
+    }
+
+    /// The same on another store.
+    pub fn on(script: &str, store: impl FnOnce(Surroundings) -> Arc<dyn EventStore>) -> Self {
         let world = World::new();
         let clock = world.clock.clone();
         let entropy = surroundings(1).0.entropy;
-        let store = MemoryStore::new(Surroundings { clock: clock.clone(), entropy });
+        let store = store(Surroundings { clock: clock.clone(), entropy });
         let (scripts, problems) = Scripts::sources(vec![("t.rhai".to_owned(), script.to_owned())]);
         assert!(problems.is_empty(), "{problems:?}");
         let (refusals, sent, outgoing) = Default::default();

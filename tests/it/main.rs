@@ -1,5 +1,7 @@
 //! The one integration binary.
 
+mod audit;
+mod audit_bounds;
 mod backup;
 mod both_states;
 mod bounds;
@@ -8,10 +10,14 @@ mod control;
 mod day;
 mod desk;
 mod events;
+mod faults;
 mod intake;
 mod lab;
 mod matrix;
 mod outbox;
+mod proof;
+mod proof_files;
+mod proof_world;
 mod reread;
 mod retention;
 mod rooms;
@@ -25,3 +31,4 @@ mod store_verify;
 mod store_world;
 mod tidy;
 mod transcripts;
+mod tree_heads;

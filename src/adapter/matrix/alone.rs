@@ -49,6 +49,12 @@ impl Alone {
     }
 }
 
+/// Whether this is the room that somebody configured by id or name.
+fn is_called(room: &Room, name: &RoomId) -> bool {
+    let called = room.canonical_alias().is_some_and(|alias| alias.as_str() == name.as_str());
+    called || room.room_id().as_str() == name.as_str()
+}
+
 impl Matrix {
     /// Leaves rooms where the bot has been alone for too long; ends only when nothing can be recorded.
     ///
@@ -73,10 +79,11 @@ impl Matrix {
         }
     }
 
-    /// Whether nobody else is or is asked to be in a room, as far as is known here. The management room is kept.
+    /// Whether nobody else is or is asked to be in a room, as far as is known here. The management room and the audit room are kept.
     fn deserted(&self, room: &Room) -> bool {
         let management = self.management_today();
-        let kept = management.is_some_and(|id| id.as_str() == room.room_id().as_str());
+        let kept = management.is_some_and(|id| id.as_str() == room.room_id().as_str())
+            || self.settings().audit_room.as_ref().is_some_and(|audit| is_called(room, audit));
         !kept && !self.is_going(room.room_id()) && room.active_members_count() == 1
     }
 

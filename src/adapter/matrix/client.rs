@@ -53,6 +53,8 @@ pub struct MatrixSettings {
     pub sync_timeout_ms: u64,
     /// How long the bot stays in a room where nobody else is; none: for ever.
     pub leave_alone_after: Option<Duration>,
+    /// Where signed heads of the log are published, by id or name: the bot stays there.
+    pub audit_room: Option<RoomId>,
 }
 
 impl Default for MatrixSettings {
@@ -63,6 +65,7 @@ impl Default for MatrixSettings {
             management_room: None,
             sync_timeout_ms: SYNC_TIMEOUT_MS,
             leave_alone_after: None,
+            audit_room: None,
         }
     }
 }
@@ -308,7 +311,7 @@ impl Matrix {
 }
 
 /// What the failure of a step means for the connection.
-fn connect_error(trouble: &Trouble, user: &UserId, homeserver: &str) -> ConnectError {
+pub(super) fn connect_error(trouble: &Trouble, user: &UserId, homeserver: &str) -> ConnectError {
     let reason = trouble.reason();
     match trouble {
         Trouble::LoggedOut(how) => ConnectError::LoggedOut { user: user.clone(), how: *how },
@@ -334,7 +337,7 @@ async fn rewind(client: &Client, position: Option<&Position>) -> Result<(), Trou
     done.map_err(|error| Trouble::Local(error.to_string()))
 }
 
-async fn restore(client: &Client, session: MatrixSession) -> Result<(), Trouble> {
+pub(super) async fn restore(client: &Client, session: MatrixSession) -> Result<(), Trouble> {
     client.restore_session(session).await.map_err(|error| (&error).into())
 }
 

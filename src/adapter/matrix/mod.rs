@@ -11,6 +11,7 @@ pub mod session;
 pub mod sync;
 
 mod alone;
+pub mod audit;
 mod declines;
 mod departures;
 mod device;
@@ -42,6 +43,7 @@ mod trouble;
 mod upgrades;
 mod visits;
 
+pub use audit::{Post, Posts, own_posts_of};
 pub use client::{ConnectError, Matrix, MatrixSettings};
 pub use doctor::{Finding, Level, check, private};
 pub use login::{LoginError, LoginReport, LoginRequest, Made, login};

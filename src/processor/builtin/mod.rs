@@ -8,6 +8,7 @@ use crate::domain::execution::Execution;
 use crate::domain::message::Doc;
 use serde_json::Value;
 
+mod audit;
 mod catch_up;
 mod rooms;
 mod unreadable;
@@ -25,6 +26,7 @@ impl Kernel {
             Builtin::Rooms | Builtin::Join | Builtin::Leave => {
                 self.room_command_slice(builtin, execution)
             }
+            Builtin::Audit | Builtin::Find => self.audit_slice(builtin, execution),
         }
     }
 }
@@ -36,6 +38,11 @@ fn noted(path: String, op: &str, args: Value, result: Value) -> EffectRecorded {
 
 /// Answers whoever caused the execution.
 fn answer(sheet: &mut Sheet, execution: &Execution, path: &str, text: &str) {
+    answer_doc(sheet, execution, path, Doc::text(text));
+}
+
+/// Answers with more than plain text.
+fn answer_doc(sheet: &mut Sheet, execution: &Execution, path: &str, doc: Doc) {
     let started = &execution.started;
     let message = sheet.message_id(path);
     sheet.queue(MessageQueued {
@@ -43,7 +50,7 @@ fn answer(sheet: &mut Sheet, execution: &Execution, path: &str, text: &str) {
         place: started.place.clone(),
         reply_to: Some(started.post.clone()),
         edits: None,
-        doc: Doc::text(text),
+        doc,
         notify: vec![started.requester.id.clone()],
         execution: Some(execution.id.clone()),
         question: None,

@@ -32,6 +32,8 @@ const STREAMS: usize = 1_000;
 const ROUNDS: usize = 3;
 /// The size of an event's payload.
 pub const EVENT_BYTES: usize = 300;
+/// How long the log's line of such an event is: sealed, in base64, with what stands before it.
+const LINE_BYTES: usize = 680;
 /// Who appends at the same time, and how many events together.
 pub const APPENDERS: [(usize, usize); 4] = [(1, 1_000), (8, 8_000), (64, 100_000), (512, 100_000)];
 
@@ -194,9 +196,9 @@ fn drive(engine: Arc<dyn Engine>, appenders: usize, events: usize) -> Result<Too
     Ok(Took { whole, each })
 }
 
-/// The line of a sealed event: base64, and what stands before it.
+/// What the log writes for an event, for the others to write as much.
 fn line() -> Vec<u8> {
-    let mut line = vec![b'x'; EVENT_BYTES * 4 / 3 + 360];
+    let mut line = vec![b'x'; LINE_BYTES];
     line.push(b'\n');
     line
 }
@@ -288,6 +290,17 @@ impl Engine for Log {
 mod tests {
     use super::super::testing::surroundings;
     use super::*;
+
+    #[test]
+    fn a_line_is_as_long_as_the_others_write() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = Log::engine(dir.path(), surroundings()).expect("opens");
+        drive(log, 2, 9).expect("appends");
+        let journal = dir.path().join("log/00000000000000000000.jsonl");
+        let text = fs::read_to_string(journal).expect("reads");
+        let longest = text.lines().map(str::len).max().expect("it has lines");
+        assert!(longest.abs_diff(LINE_BYTES) <= LINE_BYTES / 20, "{longest}");
+    }
 
     #[test]
     fn engines_are_measured_in_turns() {

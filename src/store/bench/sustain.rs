@@ -1,5 +1,7 @@
-//! How fast the log is for as long as it takes: a million events, until the event store has all of them, beside the event
-//! store alone.
+//! How fast the log is for as long as it takes: a million events, until the event store has all of them, beside sled alone.
+//!
+//! Without a journal sled has to hold the events themselves. How fast the rows are that point into a journal is shown, too,
+//! but they alone are no log.
 
 use std::fs;
 use std::path::Path;
@@ -16,13 +18,11 @@ use super::super::plan::Times;
 use super::super::record::Entry;
 use super::super::trees::{APPLY_EVENTS_MAX, Applied, FORMAT, Trees, TreesError};
 use super::super::{OpenError, Surroundings};
-use super::{BenchError, EVENT_BYTES, Log, STREAMS, drive};
+use super::{BenchError, EVENT_BYTES, LINE_BYTES, Log, STREAMS, drive};
 use crate::domain::id::{Position, StreamName, Version};
 
 /// Who appends at the same time.
 const APPENDERS: usize = 64;
-/// How long a line is; of the event store's work nothing hangs on it.
-const LINE_BYTES: usize = 780;
 /// How often the event store alone is synced, as in the log.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
@@ -31,7 +31,8 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 pub struct SustainRow {
     /// What it was.
     pub bench: &'static str,
-    /// What was measured: `sled` has the same trees and batches and no journal.
+    /// What was measured: `sled` has the same trees and batches and no journal, so it holds the lines; `index` is what
+    /// the log has behind its journal, alone.
     pub engine: &'static str,
     /// How many events.
     pub events: usize,
@@ -51,7 +52,7 @@ pub struct SustainRow {
     pub rss_mib: f64,
 }
 
-/// Measures the event store alone, then the log.
+/// Measures sled alone, its part in the log alone, then the log.
 ///
 /// # Errors
 /// [`BenchError`] if something could not be written.
@@ -61,15 +62,17 @@ pub fn bench_sustain(
     surroundings: &Surroundings,
     mut row: impl FnMut(SustainRow),
 ) -> Result<(), BenchError> {
-    let forget = forget_peak();
-    let at = dir.join("sled");
-    let sled = alone(&at, events)?;
-    let disk = bytes_below(&at);
-    fs::remove_dir_all(&at)?;
     let figures = Figures::default();
-    row(figured("sled", events, (sled, sled), &figures, disk, forget));
-    let forget = forget_peak();
-    let at = dir.join("beadle");
+    let mut sled = None;
+    for (engine, line) in [("sled", LINE_BYTES), ("index", 0)] {
+        let (at, forget) = (dir.join(engine), forget_peak());
+        let took = alone(&at, events, line)?;
+        let (disk, sled) = (bytes_below(&at), *sled.get_or_insert(took));
+        fs::remove_dir_all(&at)?;
+        row(figured(engine, events, (took, sled), &figures, disk, forget));
+    }
+    let sled = sled.unwrap_or_default();
+    let (at, forget) = (dir.join("beadle"), forget_peak());
     let (took, figures) = whole(&at, events, surroundings)?;
     let disk = figures.log_bytes + figures.store_bytes + figures.keys_bytes;
     row(figured("beadle", events, (took, sled), &figures, disk, forget));
@@ -98,8 +101,9 @@ fn figured(
     }
 }
 
-/// Takes events into the event store that nobody wrote anywhere, as many at a time as the log does.
-fn alone(dir: &Path, events: usize) -> Result<Duration, BenchError> {
+/// Takes events into the event store that nobody wrote anywhere, as many at a time as the log does; with lines of some
+/// bytes, if any.
+fn alone(dir: &Path, events: usize, line_bytes: usize) -> Result<Duration, BenchError> {
     let trees = Trees::open(dir, Arc::new(RealDisk)).map_err(OpenError::from)?;
     let Times { ts, epoch } = Times::START;
     let (log, next) = (String::new(), Position::START);
@@ -108,10 +112,16 @@ fn alone(dir: &Path, events: usize) -> Result<Duration, BenchError> {
     let failed = |error: TreesError| OpenError::from(error);
     while applied.next.0 < events as u64 {
         let until = (applied.next.0 + APPLY_EVENTS_MAX as u64).min(events as u64);
-        let entries: Vec<_> =
-            (applied.next.0..until).map(entry).collect::<Option<_>>().unwrap_or_default();
+        let entries: Vec<_> = (applied.next.0..until)
+            .map(|nth| entry(nth, line_bytes))
+            .collect::<Option<_>>()
+            .unwrap_or_default();
         entries.iter().for_each(|entry: &Arc<Entry>| applied.over(entry));
-        trees.apply(&entries, &applied).map_err(failed)?;
+        match line_bytes {
+            0 => trees.apply(&entries, &applied),
+            _ => trees.apply_whole(&entries, &applied),
+        }
+        .map_err(failed)?;
         if synced.elapsed() >= SYNC_EVERY {
             trees.sync().map_err(failed)?;
             synced = Instant::now();
@@ -122,7 +132,7 @@ fn alone(dir: &Path, events: usize) -> Result<Duration, BenchError> {
 }
 
 /// What the event store sees of an event like those of the log.
-fn entry(nth: u64) -> Option<Arc<Entry>> {
+fn entry(nth: u64, line_bytes: usize) -> Option<Arc<Entry>> {
     let stream = StreamName::parse(&format!("bench-{}", nth % STREAMS as u64)).ok()?;
     let length = u32::try_from(LINE_BYTES).ok()?;
     let offset = nth * (LINE_BYTES as u64 + 1);
@@ -134,9 +144,21 @@ fn entry(nth: u64) -> Option<Arc<Entry>> {
         slot: Some(nth + 1),
         times: Times::START,
         marks: Marks::of([None; 3], None, "memory_written"),
-        line: Arc::from([]),
+        line: line(nth, line_bytes).into(),
         spot: Spot { segment: Position::START, offset, length, crc32: nth as u32 },
     }))
+}
+
+/// Text that cannot be made smaller, as what is sealed cannot.
+fn line(nth: u64, bytes: usize) -> Vec<u8> {
+    let mut state = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        b' ' + (state % 95) as u8
+    };
+    (0..bytes).map(|_| next()).collect()
 }
 
 /// Appends events to a log until its event store has all of them.
@@ -176,11 +198,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut rows = Vec::new();
         bench_sustain(dir.path(), 700, &surroundings(), |row| rows.push(row)).expect("measures");
-        assert_eq!(rows.iter().map(|row| row.engine).collect::<Vec<_>>(), ["sled", "beadle"]);
+        assert_eq!(
+            rows.iter().map(|row| row.engine).collect::<Vec<_>>(),
+            ["sled", "index", "beadle"]
+        );
         for row in &rows {
             assert!(row.events_per_s > 0.0 && row.disk_bytes_per_event > 0.0, "{row:?}");
         }
-        assert!(rows[1].lag_events_max > 0 && rows[1].lag_bytes_max > 0, "{:?}", rows[1]);
+        assert!(rows[2].lag_events_max > 0 && rows[2].lag_bytes_max > 0, "{:?}", rows[2]);
+        let (sled, index) = (rows[0].disk_bytes_per_event, rows[1].disk_bytes_per_event);
+        assert!(index < sled, "without lines it takes less: {rows:?}");
         let opened = Log::open(&dir.path().join("beadle"), surroundings()).expect("opens");
         assert_eq!(opened.store.figures().events, 701, "they are all there");
     }

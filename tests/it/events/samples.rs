@@ -43,6 +43,13 @@ fn of_the_log() -> Vec<Event> {
         SyncAdvanced { token: "1772442000000|s72594_4483_1934".into() }.into(),
         IntakePaused { free_bytes: 200_000_000 }.into(),
         IntakeResumed { free_bytes: 400_000_000 }.into(),
+        TreeHead {
+            size: 1_234,
+            root: "TszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=".into(),
+            note: "beadle/65a64d0f371610e27d7686ca9ad896d0\n1234\nTszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=\n\n— beadle/65a64d0f371610e27d7686ca9ad896d0 DpHwc0n6\n".into(),
+            key: "beadle/65a64d0f371610e27d7686ca9ad896d0+0e91f073+ARpc2QcUPDhMQegwxbzhKqiB".into(),
+        }
+        .into(),
         BackupMade {
             dir: "/srv/backup/beadle".into(),
             keys: "/mnt/safe/beadle.keys".into(),

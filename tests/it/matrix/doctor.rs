@@ -70,6 +70,7 @@ fn a_well_bot_is_found_well_while_it_runs_and_while_it_does_not() {
             "keys of people",
             "log",
             "outbox",
+            "heads of the log",
             "disk",
             "session file",
             "recovery key",

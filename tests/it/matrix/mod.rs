@@ -1,5 +1,6 @@
 //! The bot in a real homeserver, seen from outside.
 
+mod audit;
 mod backlog;
 mod bench;
 mod conversation;

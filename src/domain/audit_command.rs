@@ -1,0 +1,145 @@
+//! `!audit` and `!find`: who may ask the log where, what is done for them step by step, and what is answered.
+
+use serde_json::{Value, json};
+
+use super::builtin::Builtin;
+use super::event::{EffectClass, EffectResult};
+use super::execution::Execution;
+use super::id::RoomId;
+
+/// The step that searches.
+pub const SEARCH: &str = "search";
+
+/// The commands as help shows them.
+pub const COMMANDS: &[(Builtin, &str, &str)] = &[
+    (
+        Builtin::Audit,
+        "audit {filters}",
+        "Tell who asked for what, and what came of it: `who ann since yesterday`, `execution ID`; in the management room",
+    ),
+    (
+        Builtin::Find,
+        "find {text}",
+        "Find words in what was asked, done and answered; in the management room",
+    ),
+];
+
+/// A question to the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditCommand {
+    /// Which.
+    pub builtin: Builtin,
+    /// What is looked for.
+    pub words: String,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Search the log.
+    Search {
+        /// What is done.
+        op: &'static str,
+        /// With what.
+        args: Value,
+        /// It only reads.
+        class: EffectClass,
+    },
+    /// It is under way.
+    Wait,
+    /// Tell what was found: that is the end.
+    Tell(Value),
+    /// Say why nothing could be found: that is the end.
+    Sorry(String),
+}
+
+/// The command that a text is, if it is one.
+pub fn parse(text: &str) -> Option<AuditCommand> {
+    let text = text.trim();
+    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let builtin = match first.to_lowercase().as_str() {
+        "audit" => Builtin::Audit,
+        "find" => Builtin::Find,
+        _ => return None,
+    };
+    Some(AuditCommand { builtin, words: rest.trim().to_owned() })
+}
+
+impl AuditCommand {
+    /// What an execution of it is started with.
+    pub fn args(&self) -> Value {
+        json!({ "words": self.words })
+    }
+
+    /// Why it is not done here, if so: the log tells what was said in other rooms.
+    pub fn refusal(&self, here: &RoomId, audited: Option<&RoomId>) -> Option<String> {
+        let name = self.builtin.name();
+        let Some(audited) = audited else {
+            return Some(format!("`{name}` needs a management room, and I have none."));
+        };
+        if here != audited {
+            return Some(format!(
+                "`{name}` is for the management room: it tells what was said in other rooms."
+            ));
+        }
+        let example = match self.builtin {
+            Builtin::Find => "find disk full",
+            _ => "audit who ann since yesterday",
+        };
+        self.words.is_empty().then(|| format!("say what to look for, such as `{example}`."))
+    }
+}
+
+/// What an execution of one of the commands does next.
+pub fn next(builtin: Builtin, execution: &Execution) -> Next {
+    let Some(step) = execution.steps.get(SEARCH) else {
+        let args = json!({ "words": execution.started.args["words"] });
+        return Next::Search { op: builtin.name(), args, class: EffectClass::Read };
+    };
+    match &step.result {
+        None => Next::Wait,
+        Some(EffectResult::Ok(found)) => Next::Tell(found.clone()),
+        Some(EffectResult::Err(error)) => {
+            let why = error["message"].as_str().unwrap_or("nobody knows why");
+            Next::Sorry(format!("I cannot look that up: {}.", why.trim_end_matches(['.', '?'])))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read() {
+        for (text, want) in [
+            ("audit", Some((Builtin::Audit, ""))),
+            (" Audit  who ann ", Some((Builtin::Audit, "who ann"))),
+            ("find disk  full", Some((Builtin::Find, "disk  full"))),
+            ("finder x", None),
+            ("", None),
+        ] {
+            let want = want.map(|(builtin, words)| (builtin, words.to_owned()));
+            assert_eq!(parse(text).map(|it| (it.builtin, it.words)), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn commands_are_refused_with_a_reason() {
+        let boss = Some("!boss");
+        for (text, here, audited, want) in [
+            ("audit who ann", "!boss", boss, "no"),
+            ("find x", "!boss", boss, "no"),
+            ("audit who ann", "!ops", boss, "`audit` is for the management room"),
+            ("find x", "!ops", None, "`find` needs a management room"),
+            ("audit", "!boss", boss, "say what to look for, such as `audit who"),
+            ("find", "!boss", boss, "say what to look for, such as `find disk"),
+        ] {
+            let command = parse(text).expect("it is a command");
+            let audited = audited.map(|room| RoomId(room.into()));
+            let got = command.refusal(&RoomId(here.into()), audited.as_ref());
+            let got = got.unwrap_or_else(|| "no".into());
+            assert!(got.starts_with(want), "{text:?} in {here}: {got}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `!audit` and `!find` at work: the log is searched, what was found is recorded as positions, and who asked is told.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::answer_doc;
+use crate::domain::audit_command::{self, Next, SEARCH};
+use crate::domain::builtin::Builtin;
+use crate::domain::event::{EffectRequested, EffectResult, Ending, ExecutionSuspended};
+use crate::domain::execution::{Execution, Step};
+use crate::domain::id::Position;
+use crate::domain::message::Doc;
+use crate::processor::action::ActionDone;
+use crate::processor::sheet::{Prepared, Sheet};
+use crate::processor::{Error, Kernel};
+use crate::query::audit::{self, Found};
+use crate::query::command::Refusal;
+use crate::query::when::Here;
+use crate::store::ReadError;
+
+/// The path of the message that tells of it.
+const TOLD: &str = "told";
+
+impl Kernel {
+    /// Asks for the search, or tells what came of it.
+    pub(super) fn audit_slice(
+        &self,
+        builtin: Builtin,
+        execution: &Execution,
+    ) -> Result<Prepared, Error> {
+        let mut sheet = Sheet::new(self, execution);
+        match audit_command::next(builtin, execution) {
+            Next::Search { op, args, class } => {
+                let (path, op) = (SEARCH.to_owned(), op.to_owned());
+                sheet.event(EffectRequested { path, op, args, line: 0, class, due: None });
+                sheet.event(ExecutionSuspended {});
+            }
+            Next::Wait => sheet.event(ExecutionSuspended {}),
+            Next::Tell(found) => {
+                let found: Found = serde_json::from_value(found).unwrap_or_default();
+                let doc = audit::tell(self.store.as_ref(), &found, &self.here_at(execution))?;
+                let told = found.positions.len();
+                answer_doc(&mut sheet, execution, TOLD, doc.bounded().stored());
+                sheet.finished(Ending::Succeeded(json!({ "told": told, "more": found.more })));
+            }
+            Next::Sorry(why) => {
+                answer_doc(&mut sheet, execution, TOLD, Doc::text(&why));
+                sheet.finished(Ending::Succeeded(json!(why)));
+            }
+        }
+        Ok(sheet.finish())
+    }
+
+    /// Searches the log for a step of such a command, in what stands before the command itself.
+    pub(in crate::processor) async fn audit_effect(
+        &self,
+        builtin: Builtin,
+        execution: &Execution,
+        step: &Step,
+    ) -> Result<ActionDone, Error> {
+        let began = Instant::now();
+        let trigger = self.store.event(&execution.started.trigger)?;
+        let before = trigger.map_or(Position::START, |trigger| trigger.position);
+        let words = step.args["words"].as_str().unwrap_or_default().to_owned();
+        let (store, here) = (self.store.clone(), self.here_at(execution));
+        // A search over a long log takes a while, and others want to be answered meanwhile.
+        let search = tokio::task::spawn_blocking(move || {
+            audit::find(store.as_ref(), builtin, &words, before, &here)
+        });
+        let found = search.await.map_err(|why| ReadError::Store(why.to_string()))?;
+        let result = match found {
+            Ok(found) => EffectResult::Ok(json!(found)),
+            Err(Refusal::NotFound(why) | Refusal::Invalid(why)) => {
+                EffectResult::Err(json!({ "kind": "failed", "message": why }))
+            }
+            Err(Refusal::Damaged(why) | Refusal::Unreadable(why)) => {
+                return Err(ReadError::Store(why).into());
+            }
+            Err(Refusal::Gone) => {
+                return Err(ReadError::Store("nobody waits any more".into()).into());
+            }
+        };
+        Ok(ActionDone { result, whole: None, took: began.elapsed() })
+    }
+
+    /// The time at which somebody asked, where the bot is.
+    fn here_at(&self, execution: &Execution) -> Here {
+        Here { now: execution.began, zone: self.settings().zone.clone() }
+    }
+}
