@@ -141,8 +141,8 @@ fn covered(store: &SledStore) -> Result<Position, ReadError> {
     let newest = store.positions(&heads, Position::END, Direction::Backward, 1)?;
     let newest = store.read_at(&newest)?;
     let size = newest.first().and_then(|head| match head.event() {
-        Some(event) => event.encode()["size"].as_u64(),
-        None => None,
+        Some(Event::TreeHead(head)) => Some(head.size),
+        _ => None,
     });
     Ok(Position(size.unwrap_or(0)))
 }

@@ -35,8 +35,9 @@ const ROWS: &[Row] = &[
     row("log tail", &["-n", "3"]),
     row("log show", &["execution-ABC1/0"]),
     row("log verify", &[]),
-    row("log head", &[]),
-    row("log prove", &["execution-ABC1/0"]),
+    // A head says when it was made.
+    Row { same: false, ..row("log head", &[]) },
+    Row { writes: Some("proof.json"), ..row("log prove", &["1", "--out", "proof.json"]) },
     Row { writes: Some("backup/manifest.jsonl"), ..row("log backup", &["backup"]) },
     Row { writes: Some("data2/keys.bin"), ..row("log restore", &["before", "--to", "data2"]) },
     row("log export", &[]),
