@@ -35,6 +35,8 @@ const ROWS: &[Row] = &[
     row("log tail", &["-n", "3"]),
     row("log show", &["execution-ABC1/0"]),
     row("log verify", &[]),
+    row("log erase", &["--execution", "ABC", "--reason", "a test"]),
+    row("log erase", &["--event", "a-1/0", "--dry-run"]),
     Row { writes: Some("backup/manifest.jsonl"), ..row("log backup", &["backup"]) },
     Row { writes: Some("data2/keys.bin"), ..row("log restore", &["before", "--to", "data2"]) },
     row("log export", &[]),
