@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
+#[path = "docs/events.rs"]
+mod events;
+
 fn main() -> std::io::Result<()> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     std::fs::create_dir_all(&docs)?;
     for (name, page) in [
         ("config.md", beadle::config::reference()),
         ("script-functions.md", beadle::script::host::reference::reference()),
+        ("events.md", events::page()),
     ] {
         std::fs::write(docs.join(name), page)?;
         println!("wrote docs/{name}");

@@ -23,8 +23,21 @@ pub const INCOMING_TRIGGERS_MAX: usize = 64;
 pub struct Incoming {
     /// At most 64.
     pub triggers: Vec<Trigger>,
+    /// Posts that were deleted, after these triggers.
+    pub redactions: Vec<Redaction>,
     /// The source's position when all of these are recorded: Matrix's `next_batch`.
     pub sync: Option<String>,
+}
+
+/// A post that was deleted in its room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redaction {
+    /// The keys that it may have been recorded with.
+    pub keys: Vec<DedupeKey>,
+    /// Who deleted it.
+    pub by: UserId,
+    /// What they said about it.
+    pub reason: Option<String>,
 }
 
 /// Takes what happened outside. When it returns, everything that matters of it is on disk.

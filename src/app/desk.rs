@@ -9,15 +9,20 @@ use tokio::runtime::Handle;
 use crate::adapter::matrix::Matrix;
 use crate::control::Answers;
 use crate::domain::event::BackupMade;
-use crate::domain::id::{RoomId, UserId};
+use crate::domain::id::{RoomId, StreamName, UserId};
+use crate::processor::erasure::{self, EraseError, Order};
 use crate::processor::upkeep;
 use crate::query::command::{self, Refusal, Request, Sink};
+use crate::query::erasure::PlanError;
 use crate::query::follow::Followers;
 use crate::query::when::Here;
 use crate::query::{question, report, stats};
 use crate::store::backup::{self, Made, Target};
 use crate::store::sled::SledStore;
 use crate::store::{Clock, OpenError};
+
+/// Most streams that an answer about an erasure names.
+const ENDED_SHOWN_MAX: usize = 100;
 
 /// Who answers, with all that an answer may need.
 pub struct Desk {
@@ -81,8 +86,40 @@ impl Answers for Desk {
             Request::LogVerifyAgainst { claims, room } => {
                 self.compare(claims, room.as_deref(), sink)
             }
+            Request::LogErase { target, reason, dry_run } => {
+                let (target, by, reason) = (target.clone(), by.clone(), reason.clone());
+                self.erase(Order { target, by, reason }, *dry_run, sink)
+            }
             request => command::answer(store, request, sink),
         }
+    }
+}
+
+impl Desk {
+    fn erase(&self, order: Order, dry_run: bool, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let store = self.store.as_ref();
+        let mut progress = |done, total| sink.progress("events", done, total).is_ok();
+        let tally = match dry_run {
+            true => erasure::look(store, order.target, &mut progress),
+            false => self.runtime.block_on(erasure::erase(store, &order, &mut progress)),
+        };
+        let tally = tally.map_err(|error| match error {
+            EraseError::Plan(PlanError::NotFound(what)) => Refusal::NotFound(what),
+            EraseError::Plan(PlanError::Invalid(what)) => Refusal::Invalid(what),
+            EraseError::Plan(PlanError::Read(error)) => error.into(),
+            EraseError::Gone => Refusal::Gone,
+            error @ (EraseError::Append(_) | EraseError::Busy) => {
+                Refusal::Unreadable(error.to_string())
+            }
+        })?;
+        let ended: Vec<&str> =
+            tally.ended.iter().take(ENDED_SHOWN_MAX).map(StreamName::as_str).collect();
+        Ok(sink.row(json!({
+            "dry_run": dry_run, "events": tally.events(), "types": tally.kinds,
+            "executions": tally.kinds.get("execution_started").copied().unwrap_or(0),
+            "persons": tally.persons.len(), "person_records": tally.subjects,
+            "blobs": tally.blobs, "open": tally.ended.len(), "ended": ended,
+        }))?)
     }
 }
 

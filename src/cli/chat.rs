@@ -285,7 +285,7 @@ async fn talk(
             terminal.print("beadle has said nothing here yet".into());
             continue;
         };
-        let incoming = Incoming { triggers: vec![trigger], sync: None };
+        let incoming = Incoming { triggers: vec![trigger], ..Incoming::default() };
         ear.record(incoming).await.map_err(|why| Failure::new(1, why))?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use super::proof::{self, ProveArgs, VerifyArgs};
 use super::query;
 use super::style::{out, plain, time};
 use super::trim::{self, TrimArgs};
-use super::{Context, Failure};
+use super::{Context, Failure, erase};
 use crate::query::command::Request;
 
 /// What to show of the log.
@@ -49,6 +49,13 @@ pub enum LogCommand {
     /// What the log is made of, and what it takes on the disk.
     #[command(after_help = "Example: beadle log stats")]
     Stats,
+    /// Makes payloads unreadable for good: their keys are overwritten, and the log says who did it, when and why.
+    #[command(
+        after_help = "Open executions, unsent messages and undecided triggers are ended first. `--older-than` leaves \
+                      alone what is not over, remembered values that are still current, and the last word on every \
+                      room.\n\nExample: beadle log erase --person @ann:example.org --reason \"she asked for it\" --dry-run"
+    )]
+    Erase(erase::EraseArgs),
     /// Copies the log to another place while it is in use, and checks the copy.
     Backup(BackupArgs),
     /// Puts a backup into a data directory.
@@ -88,6 +95,7 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
         LogCommand::Verify(args) => return proof::verify(context, args),
         LogCommand::Head => return proof::head(context),
         LogCommand::Prove(args) => return proof::prove(context, args),
+        LogCommand::Erase(args) => return erase::main(context, args),
         LogCommand::Backup(args) => return backup::make(context, args),
         LogCommand::Restore(args) => return backup::bring_back(context, args),
         LogCommand::Export(args) => return backup::export(context, args),
@@ -114,6 +122,7 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
             Ok(0)
         }
         // These have answered already.
+        LogCommand::Erase(_) => Ok(0),
         LogCommand::Backup(_) | LogCommand::Restore(_) | LogCommand::Export(_) => Ok(0),
         LogCommand::Trim(_) => Ok(0),
         LogCommand::Query(_) | LogCommand::Report(_) | LogCommand::Stats => Ok(0),
@@ -123,7 +132,7 @@ pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
 
 fn event_line(row: &Value) -> String {
     let payload = match row["payload_state"].as_str() {
-        Some("erased") => "(erased)".to_owned(),
+        Some("erased") => row["erased"]["text"].as_str().unwrap_or("erased").to_owned(),
         _ => row["payload"].to_string(),
     };
     let payload = plain(&payload, SHOWN_CHARS);

@@ -17,6 +17,7 @@ mod bench;
 mod chat;
 mod checkpoint;
 mod doctor;
+mod erase;
 mod follow;
 mod init;
 mod log;

@@ -319,7 +319,10 @@ fn told(row: &Value, findings: &[Value]) {
     for said in row["said"].as_array().into_iter().flatten() {
         out!("{}", said.as_str().unwrap_or(""));
     }
-    out!("{} events in {} segments, {} findings", row["events"], row["segments"], findings.len());
+    let erased = row["erased"].as_u64().filter(|erased| *erased > 0);
+    let erased = erased.map_or(String::new(), |erased| format!(", {erased} of them erased"));
+    let (events, segments) = (&row["events"], &row["segments"]);
+    out!("{events} events in {segments} segments{erased}, {} findings", findings.len());
     let heads = &row["heads"];
     if heads["recorded"] != 0 {
         out!(

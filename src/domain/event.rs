@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub use super::erasure::EventsErased;
 use super::id::{EventId, ExecutionId, MessageId, PostId, ScriptHash, Timestamp, UserId};
 pub use super::log_event::{BackupMade, LogRestored};
 use super::message::Doc;
@@ -106,6 +107,7 @@ events! {
     ScriptKept "script_kept" 1 Open,
     IntakePaused "intake_paused" 1 Open,
     IntakeResumed "intake_resumed" 1 Open,
+    EventsErased "events_erased" 1 Sealed,
     TreeHead "tree_head" 1 Open,
     BackupMade "backup_made" 1 Sealed,
     LogRestored "log_restored" 1 Sealed,

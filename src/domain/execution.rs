@@ -195,6 +195,7 @@ impl Execution {
             | Event::ScriptKept(_)
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
+            | Event::EventsErased(_)
             | Event::TreeHead(_)
             | Event::BackupMade(_)
             | Event::LogRestored(_)

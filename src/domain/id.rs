@@ -104,6 +104,11 @@ impl StreamName {
         Self("intake-main".into())
     }
 
+    /// The stream that says what was erased.
+    pub fn erasures() -> Self {
+        Self("log-erasures".into())
+    }
+
     /// The stream in which the log speaks of itself.
     pub fn log() -> Self {
         Self("log-main".into())

@@ -7,6 +7,7 @@ pub mod builtin;
 pub mod catalog;
 pub mod catch_up;
 pub mod conversation;
+pub mod erasure;
 pub mod event;
 pub mod execution;
 pub mod help;

@@ -75,7 +75,7 @@ impl Bot {
     /// # Errors
     /// [`BotError`] if it could not be recorded.
     pub async fn deliver(&self, trigger: Trigger) -> Result<(), BotError> {
-        let incoming = Incoming { triggers: vec![trigger], sync: None };
+        let incoming = Incoming { triggers: vec![trigger], ..Incoming::default() };
         self.ear.record(incoming).await.map_err(|why| BotError::Process(why.to_string()))
     }
 

@@ -109,12 +109,17 @@ impl Kernel {
         };
         let took_ms = u64::try_from(done.took.as_millis()).unwrap_or(u64::MAX);
         let waits = |step: &Step| step.wants_doing() && step.attempt == attempt;
-        self.record(id, path, waits, |_| {
-            let (path, result, output) = (path.to_owned(), done.result.clone(), output.clone());
-            EffectCompleted { path, attempt, result, output, took_ms }.into()
-        })
-        .await
-        .map(|_| ())
+        let recorded = self
+            .record(id, path, waits, |_| {
+                let (path, result, output) = (path.to_owned(), done.result.clone(), output.clone());
+                EffectCompleted { path, attempt, result, output, took_ms }.into()
+            })
+            .await?;
+        match (recorded, &output) {
+            // Nobody waits for it any more, and no event names it.
+            (None, Some(blob)) => Ok(self.store.discard_blob(blob)?),
+            _ => Ok(()),
+        }
     }
 
     /// Shows that the bot is busy in a room until what is given back is dropped; nothing waits for it.

@@ -21,7 +21,7 @@ impl Kernel {
     pub(super) async fn slice(&self, id: &ExecutionId) -> Result<(), Error> {
         let stream = StreamName::execution(id);
         for _ in 0..ATTEMPTS_MAX {
-            let Some(execution) = self.execution(id)? else { return Ok(()) };
+            let Some(execution) = self.execution(id)? else { return self.end_erased(id).await };
             if !execution.ready || execution.ending.is_some() {
                 return Ok(());
             }

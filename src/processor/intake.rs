@@ -56,9 +56,14 @@ impl Ear {
                 writes.push(write);
             }
         }
-        let token = self.due_token(incoming.sync, !writes.is_empty());
-        if writes.len() >= BATCH_EVENTS_MAX.min(INCOMING_TRIGGERS_MAX) {
+        let busy = !(writes.is_empty() && incoming.redactions.is_empty());
+        let token = self.due_token(incoming.sync, busy);
+        let full = writes.len() >= BATCH_EVENTS_MAX.min(INCOMING_TRIGGERS_MAX);
+        if full || !(writes.is_empty() || incoming.redactions.is_empty()) {
             self.append(std::mem::take(&mut writes)).await?;
+        }
+        for redaction in incoming.redactions {
+            kernel.redacted(redaction).await?;
         }
         writes.extend(token.map(|token| {
             let event = NewEvent::bare(SyncAdvanced { token });

@@ -29,6 +29,7 @@ pub mod action;
 mod builtin;
 pub mod dispatch;
 pub mod effect;
+pub mod erasure;
 pub mod execute;
 mod held;
 pub mod intake;

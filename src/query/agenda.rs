@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectClass, Event, Recorded, Resolution, Wants};
+use crate::domain::event::{EffectClass, Event, Payload, Recorded, Resolution, Wants};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-3";
+pub const PROJECTION: &str = "agenda-4";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -144,7 +144,10 @@ impl Agenda {
             if page.is_empty() {
                 break;
             }
-            page.iter().for_each(|recorded| self.apply(recorded));
+            for recorded in &page {
+                known(recorded)?;
+                self.apply(recorded);
+            }
         }
         Ok(())
     }
@@ -184,6 +187,7 @@ impl Agenda {
             | Event::ScriptKept(_)
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
+            | Event::EventsErased(_)
             | Event::TreeHead(_)
             | Event::BackupMade(_)
             | Event::LogRestored(_)
@@ -313,15 +317,39 @@ impl Agenda {
         Some(asked)
     }
 
-    /// An erased event still ends what its type ends.
+    /// An erased event still begins and ends what its type does: what it began is then ended by whoever takes it up.
     fn apply_unreadable(&mut self, recorded: &Recorded) {
+        let (stream, position) = (&recorded.id.stream, recorded.position);
         match recorded.kind.as_str() {
+            "trigger_recorded" => {
+                let lane = format!("room {}", pseudonym(recorded.room.as_ref()));
+                self.lanes.insert(stream.clone(), (lane.clone(), position));
+                self.undecided.entry(lane).or_default().insert(position, stream.clone());
+            }
+            "message_queued" => {
+                let message = MessageId(stream.id().to_owned());
+                let lane = format!("out {}", pseudonym(recorded.room.as_ref()));
+                self.queued.insert(message.clone(), (lane.clone(), position));
+                let unsent = Unsent { message, edits: None };
+                self.unsent.entry(lane).or_default().insert(position, unsent);
+            }
+            "execution_started" => {
+                let id = ExecutionId(stream.id().to_owned());
+                self.open.insert(id.clone(), Open::default());
+                self.ready.insert(id);
+            }
             "trigger_routed" => self.decided(&recorded.id.stream),
             "message_sent" | "message_superseded" | "message_failed" => {
                 self.sent(&recorded.id.stream, None);
             }
             "execution_finished" => {
                 self.close(&ExecutionId(recorded.id.stream.id().to_owned()));
+            }
+            _ if stream.category() == "execution" => {
+                let id = ExecutionId(stream.id().to_owned());
+                if self.open.contains_key(&id) {
+                    self.ready.insert(id);
+                }
             }
             _ => {}
         }
@@ -477,6 +505,21 @@ impl Agenda {
     /// Where the oldest message that waits to be sent stands in the log.
     pub fn oldest_unsent(&self) -> Option<Position> {
         self.queued.values().map(|(_, position)| *position).min()
+    }
+}
+
+/// A fold goes on only over what it knows, or what is erased: who does not know a type does not know what it changes.
+///
+/// # Errors
+/// [`ReadError::Newer`] for an event of a newer program.
+pub fn known(recorded: &Recorded) -> Result<(), ReadError> {
+    match &recorded.payload {
+        Payload::Event(_) | Payload::Erased => Ok(()),
+        Payload::Unknown(_) => Err(ReadError::Newer {
+            position: recorded.position,
+            kind: recorded.kind.clone(),
+            schema: recorded.schema,
+        }),
     }
 }
 

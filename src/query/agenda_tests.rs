@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::event::{
     EffectCompleted, EffectRequested, EffectResult, EffectStarted, Ending, ExecutionFinished,
-    ExecutionSuspended, MessageQueued, MessageSent, Payload, QuestionAnswered, QuestionAsked,
+    ExecutionSuspended, MessageQueued, MessageSent, QuestionAnswered, QuestionAsked,
 };
 use crate::domain::id::{EventId, PostId, RoomId, UserId, Version};
 use crate::domain::message::Doc;

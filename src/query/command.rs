@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::agenda::Agenda;
+use super::erased::Erased;
+use super::erasure;
 use super::export::export;
 use super::filter::Filter;
 use super::lookup::Lookup;
@@ -70,6 +72,15 @@ pub enum Request {
     ExecutionList(usize),
     /// One execution, by the beginning of its id.
     ExecutionShow(String),
+    /// Erase something for good, or only say what would be erased.
+    LogErase {
+        /// What.
+        target: erasure::Target,
+        /// Why.
+        reason: String,
+        /// Change nothing.
+        dry_run: bool,
+    },
 }
 
 /// Why there is no answer.
@@ -117,7 +128,7 @@ impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Damaged { .. } => Self::Damaged(error.to_string()),
-            ReadError::Store(_) => Self::Unreadable(error.to_string()),
+            ReadError::Store(_) | ReadError::Newer { .. } => Self::Unreadable(error.to_string()),
         }
     }
 }
@@ -142,11 +153,15 @@ impl Sink for Rows {
 /// # Errors
 /// [`Refusal`] if there is no answer.
 pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Result<(), Refusal> {
+    let mut erased = Erased::default();
     match request {
+        Request::LogErase { .. } => {
+            return Err(Refusal::Invalid("only who may write to the log can erase".into()));
+        }
         Request::LogTail(count) => {
             let mut events = tail(store, *count)?;
             while let Some(recorded) = events.pop() {
-                sink.row(shown(&recorded))?;
+                sink.row(explained(store, &mut erased, &recorded)?)?;
             }
         }
         Request::LogExport { sealed } => export(store, *sealed, sink)?,
@@ -172,14 +187,16 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         Request::LogVerify => verify(store, sink)?,
         Request::Unsent => sink.row(unsent(store)?)?,
         Request::ExecutionList(max) => {
-            for execution in executions::list(store, *max)? {
-                sink.row(executions::summary(&execution))?;
+            for row in executions::rows(store, *max, &mut erased)? {
+                sink.row(row)?;
             }
         }
         Request::ExecutionShow(prefix) => match executions::find(store, prefix)? {
             Ok(execution) => sink.row(executions::details(&execution))?,
             Err(0) => {
-                return Err(Refusal::NotFound(format!("no execution's id begins with `{prefix}`")));
+                let missing = || format!("no execution's id begins with `{prefix}`");
+                let left = executions::remains_of(store, prefix, &mut erased)?;
+                sink.row(left.ok_or_else(|| Refusal::NotFound(missing()))?)?;
             }
             Err(several) => {
                 let what =
@@ -247,6 +264,22 @@ pub fn report(verified: &Verified) -> Value {
         "key": verified.key,
         "findings": findings,
     })
+}
+
+/// An event as people look at it, with who erased it, when and why.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read.
+pub fn explained(
+    store: &dyn EventStore,
+    erased: &mut Erased,
+    recorded: &Recorded,
+) -> Result<Value, ReadError> {
+    let mut row = shown(recorded);
+    if let Some(how) = erased.of(store, recorded)? {
+        row["erased"] = how;
+    }
+    Ok(row)
 }
 
 /// An event as people look at it.

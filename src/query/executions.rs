@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::event::{EffectResult, Ending, Event};
+use super::agenda::known;
+use super::erased::Erased;
+use crate::domain::event::{EffectResult, Ending, Payload};
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, Position, StreamName, Version};
 use crate::store::{By, Direction, EventStore, READ_EVENTS_MAX, ReadError};
@@ -21,9 +23,96 @@ pub fn load(store: &dyn EventStore, id: &ExecutionId) -> Result<Option<Execution
         let from = Version(events.len() as u64);
         let mut page = store.read(&stream, from, Direction::Forward, READ_EVENTS_MAX)?;
         let last = page.len() < READ_EVENTS_MAX;
+        page.iter().try_for_each(known)?;
         events.append(&mut page);
         if last {
             return Ok(Execution::fold(&events));
+        }
+    }
+}
+
+/// The newest executions as rows, newest first; of an erased one, what is left of it.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read.
+pub fn rows(
+    store: &dyn EventStore,
+    max: usize,
+    erased: &mut Erased,
+) -> Result<Vec<Value>, ReadError> {
+    let mut rows = vec![];
+    each(store, |id| {
+        let row = match load(store, id)? {
+            Some(execution) => Some(summary(&execution)),
+            None => remains(store, id, erased)?,
+        };
+        rows.extend(row);
+        Ok(rows.len() < max.min(LISTED_MAX))
+    })?;
+    Ok(rows)
+}
+
+/// What is left of the erased execution whose id begins like this, if there is exactly one.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read.
+pub fn remains_of(
+    store: &dyn EventStore,
+    prefix: &str,
+    erased: &mut Erased,
+) -> Result<Option<Value>, ReadError> {
+    match resolve(store, prefix)? {
+        Ok(id) => remains(store, &id, erased),
+        Err(_) => Ok(None),
+    }
+}
+
+/// What is left of an execution of which something is erased: its id, its times, and the types of its events.
+fn remains(
+    store: &dyn EventStore,
+    id: &ExecutionId,
+    erased: &mut Erased,
+) -> Result<Option<Value>, ReadError> {
+    let events = store.read(
+        &StreamName::execution(id),
+        Version::START,
+        Direction::Forward,
+        READ_EVENTS_MAX,
+    )?;
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+    let gone = events.iter().find(|event| matches!(event.payload, Payload::Erased));
+    let how = match gone {
+        Some(event) => erased.at(store, event.position)?,
+        None => return Ok(None),
+    };
+    let journal = events.iter().map(|event| json!({ "type": event.kind, "at_ms": event.ts.0 }));
+    Ok(Some(json!({
+        "execution": id,
+        "status": "erased",
+        "command": how["text"],
+        "began_ms": first.ts.0,
+        "touched_ms": last.ts.0,
+        "erased": how,
+        "journal": journal.collect::<Vec<Value>>(),
+    })))
+}
+
+/// Goes over the executions of the log, the newest first, until `take` has enough.
+fn each(
+    store: &dyn EventStore,
+    mut take: impl FnMut(&ExecutionId) -> Result<bool, ReadError>,
+) -> Result<(), ReadError> {
+    let mut from = Position::END;
+    loop {
+        let page = store.read_all(from, Direction::Backward, READ_EVENTS_MAX)?;
+        for recorded in page.iter().filter(|recorded| recorded.kind == "execution_started") {
+            if !take(&ExecutionId(recorded.id.stream.id().to_owned()))? {
+                return Ok(());
+            }
+        }
+        match page.last().and_then(|oldest| oldest.position.0.checked_sub(1)) {
+            Some(before) => from = Position(before),
+            None => return Ok(()),
         }
     }
 }
@@ -34,24 +123,11 @@ pub fn load(store: &dyn EventStore, id: &ExecutionId) -> Result<Option<Execution
 /// [`ReadError`] if the log cannot be read.
 pub fn list(store: &dyn EventStore, max: usize) -> Result<Vec<Execution>, ReadError> {
     let mut found = vec![];
-    let mut from = Position::END;
-    loop {
-        let page = store.read_all(from, Direction::Backward, READ_EVENTS_MAX)?;
-        let Some(oldest) = page.last().map(|recorded| recorded.position) else { return Ok(found) };
-        for recorded in &page {
-            if let Some(Event::ExecutionStarted(_)) = recorded.event() {
-                let id = ExecutionId(recorded.id.stream.id().to_owned());
-                found.extend(load(store, &id)?);
-            }
-            if found.len() >= max.min(LISTED_MAX) {
-                return Ok(found);
-            }
-        }
-        match oldest.0.checked_sub(1) {
-            Some(before) => from = Position(before),
-            None => return Ok(found),
-        }
-    }
+    each(store, |id| {
+        found.extend(load(store, id)?);
+        Ok(found.len() < max.min(LISTED_MAX))
+    })?;
+    Ok(found)
 }
 
 /// The execution whose id begins like this, if there is exactly one among the newest; else how many there are.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::erased::Erased;
 use super::executions;
 use super::filter::Standing;
 use super::subjects::room_of;
@@ -54,6 +55,8 @@ pub struct Facts {
 pub struct Lookup<'a> {
     /// The log.
     pub store: &'a dyn EventStore,
+    /// Who erased what.
+    pub erased: Erased,
     causes: BTreeMap<StreamName, Rc<Cause>>,
     facts: BTreeMap<ExecutionId, Option<Rc<Facts>>>,
 }
@@ -61,7 +64,7 @@ pub struct Lookup<'a> {
 impl<'a> Lookup<'a> {
     /// Nothing is remembered yet.
     pub fn new(store: &'a dyn EventStore) -> Self {
-        Self { store, causes: BTreeMap::new(), facts: BTreeMap::new() }
+        Self { store, erased: Erased::default(), causes: BTreeMap::new(), facts: BTreeMap::new() }
     }
 
     /// The trigger of a stream.

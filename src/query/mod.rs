@@ -3,6 +3,8 @@
 pub mod agenda;
 pub mod audit;
 pub mod command;
+pub mod erased;
+pub mod erasure;
 pub mod executions;
 pub mod export;
 pub mod filter;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::command::{Refusal, Sink, shown};
+use super::command::{Refusal, Sink, explained};
 use super::executions;
 use super::lookup::Lookup;
 use super::words::words;
@@ -103,7 +103,7 @@ pub fn tell(
 /// # Errors
 /// [`ReadError`] if the log cannot be read.
 pub fn row(event: &Recorded, lookup: &mut Lookup) -> Result<Value, ReadError> {
-    let mut row = shown(event);
+    let mut row = explained(lookup.store, &mut lookup.erased, event)?;
     let speaker = lookup.speaker(event)?;
     let room = lookup.room(event)?;
     let execution = lookup.execution(event)?;
@@ -118,7 +118,10 @@ pub fn row(event: &Recorded, lookup: &mut Lookup) -> Result<Value, ReadError> {
     row["execution"] = json!(execution);
     row["alias"] = json!(facts.as_ref().map(|facts| &facts.alias));
     row["status"] = json!(facts.as_ref().map(|facts| facts.standing.word()));
-    row["what"] = json!(words(event));
+    row["what"] = match row["erased"]["text"].clone() {
+        Value::Null => json!(words(event)),
+        erased => erased,
+    };
     Ok(row)
 }
 

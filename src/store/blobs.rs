@@ -16,6 +16,8 @@ use crate::domain::id::Tag;
 const MAGIC: [u8; 8] = *b"beadleB\n";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 20;
+/// What a destroyed file is overwritten with, a piece at a time.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// The folder of kept values.
 pub(crate) struct Blobs {
@@ -35,10 +37,7 @@ impl Blobs {
         let io = |source| OpenError::Io { path: self.dir.clone(), source };
         let mut next = 0;
         for entry in fs::read_dir(&self.dir).map_err(io)? {
-            let mut header = [0; HEADER_BYTES];
-            let file = File::open(entry.map_err(io)?.path());
-            let read = file.and_then(|mut file| file.read_exact(&mut header));
-            if let Some(slot) = read.ok().and_then(|()| parse_header(&header)) {
+            if let Some(slot) = slot_of(&entry.map_err(io)?.path()) {
                 next = next.max(slot.saturating_add(1));
             }
         }
@@ -92,6 +91,41 @@ impl Blobs {
             false => Err(damaged("its content is not what the event committed to".into())),
         }
     }
+}
+
+impl Blobs {
+    /// Overwrites a value and removes it; it may be gone already.
+    pub(crate) fn destroy(&self, id: &str) -> io::Result<()> {
+        // A name from a damaged event must lead nowhere else.
+        if Tag::try_from(id.to_owned()).is_err() {
+            return Ok(());
+        }
+        match destroy(&*self.disk, &self.dir.join(id)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => disk::sync_dir(&*self.disk, &self.dir),
+        }
+    }
+}
+
+/// Overwrites a file and removes it.
+pub(crate) fn destroy(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let file = disk::open_write(path)?;
+    let mut left = file.metadata()?.len();
+    while left > 0 {
+        let part = left.min(ZEROS.len() as u64);
+        disk.write(&file, &ZEROS[..usize::try_from(part).unwrap_or(ZEROS.len())])?;
+        left -= part;
+    }
+    disk.sync(&file)?;
+    fs::remove_file(path)
+}
+
+/// The slot that a blob's file names; none: it is no blob.
+pub(crate) fn slot_of(path: &Path) -> Option<u64> {
+    let mut header = [0; HEADER_BYTES];
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).ok()?;
+    parse_header(&header)
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {

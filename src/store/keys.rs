@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::disk::{self, Disk};
+use super::ledger::{self, Erased};
 use super::proof::Signing;
 use super::{Entropy, OpenError, ReadError, Subject, locked};
 use crate::domain::id::{IdKey, Pseudonym, Tag};
@@ -125,14 +126,24 @@ impl KeyFile {
             let what = format!("the log uses slot {}, the file holds {made}", next - 1);
             return Err(OpenError::Damaged { place: KEYS_FILE.into(), what });
         }
-        let whole = (next..made).find(|slot| self.read(*slot).is_err()).unwrap_or(made);
+        // What is erased ahead belonged to a blob, or to a later time of this log: it is not handed out again.
+        let (mut whole, mut free) = (next, next);
+        for slot in next..made {
+            match self.read(slot) {
+                Ok(Some(_)) => {}
+                Ok(None) => free = slot + 1,
+                Err(_) => break,
+            }
+            whole = slot + 1;
+        }
+        let next = free;
         let io = |source| OpenError::Io { path: self.path.clone(), source };
         self.file.set_len(whole * SLOT_BYTES as u64).map_err(io)?;
         let mut slots = locked(&self.slots);
         *slots = Slots { made: whole, next, free: VecDeque::new() };
         self.reserve(&mut slots, SLOTS_AHEAD as usize / 2).map_err(|error| match error {
             ReadError::Store(what) => io(std::io::Error::other(what)),
-            damaged @ ReadError::Damaged { .. } => damaged.into(),
+            other => other.into(),
         })
     }
 
@@ -248,16 +259,49 @@ impl KeyFile {
         kept.map_err(|error| ReadError::Store(format!("{}: {error}", self.path.display())))
     }
 
-    /// Overwrites a slot in place: what is sealed with it can never be read again.
+    /// Overwrites slots in place: what is sealed with them can never be read again.
     ///
     /// # Errors
-    /// Whatever the disk says; the slot may then be erased or not.
-    pub(crate) fn erase(&self, slot: u64) -> std::io::Result<()> {
-        let mut bytes = [0; SLOT_BYTES];
-        bytes[32..].copy_from_slice(&ERASED);
-        self.file.write_all_at(&bytes, slot * SLOT_BYTES as u64)?;
-        self.disk.sync(&self.file)
+    /// Whatever the disk says; a slot may then be erased or not.
+    pub(crate) fn erase(&self, slots: &[u64]) -> std::io::Result<()> {
+        overwrite(&*self.disk, &self.file, slots)
     }
+
+    /// The keys that are still in slots, as the ledger of erasures names them.
+    pub(crate) fn prints(&self, slots: &[u64]) -> Vec<Erased> {
+        let print = |slot: &u64| {
+            let key = self.read(*slot).ok().flatten()?;
+            Some(Erased::Slot(*slot, ledger::print(&*key)))
+        };
+        slots.iter().filter_map(print).collect()
+    }
+}
+
+/// Overwrites slots of a key file in place; the log's secret is never among them.
+pub(crate) fn overwrite(disk: &dyn Disk, file: &File, slots: &[u64]) -> std::io::Result<()> {
+    let mut bytes = [0; SLOT_BYTES];
+    bytes[32..].copy_from_slice(&ERASED);
+    let slots: Vec<&u64> = slots.iter().filter(|slot| **slot > 0).collect();
+    for slot in &slots {
+        file.write_all_at(&bytes, *slot * SLOT_BYTES as u64)?;
+    }
+    if slots.is_empty() { Ok(()) } else { disk.sync(file) }
+}
+
+/// The slots of a key file that still hold the keys that a ledger names.
+pub(crate) fn still_there(path: &Path, erased: &[Erased]) -> std::io::Result<Vec<u64>> {
+    let file = File::open(path)?;
+    let made = file.metadata()?.len() / SLOT_BYTES as u64;
+    let mut found = Vec::new();
+    let mut key = SlotKey::default();
+    for erased in erased {
+        let Erased::Slot(slot, print) = *erased else { continue };
+        if slot < made {
+            file.read_exact_at(&mut *key, slot * SLOT_BYTES as u64)?;
+            found.extend((ledger::print(&*key) == print).then_some(slot));
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a slot was changed by something else than a write that was cut off: of that, an end would be zero.
@@ -366,7 +410,7 @@ mod tests {
     fn an_erased_slot_reads_as_erased_and_a_flipped_one_as_damaged() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = keys(dir.path());
-        file.erase(5).expect("erases");
+        file.erase(&[0, 5]).expect("erases");
         assert!(file.read(5).expect("reads").is_none());
         let path = dir.path().join(KEYS_FILE);
         let mut bytes = fs::read(&path).expect("reads");

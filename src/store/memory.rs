@@ -2,7 +2,7 @@
 //!
 //! What was acknowledged survives [`MemoryStore::reopen`], and nothing else does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -15,7 +15,10 @@ use super::{
     AppendError, Appended, BLOB_BYTES_MAX, Direction, EventStore, Projection, ProjectionChange,
     ReadError, Subject, Surroundings, Write, Written, locked, reading,
 };
-use crate::domain::event::{self, BlobRef, LogCreated, Meta, NewEvent, Payload, Recorded, Secrecy};
+use crate::domain::erasure::{EventsErased, Stretch};
+use crate::domain::event::{
+    self, BlobRef, Event, LogCreated, Meta, NewEvent, Payload, Recorded, Secrecy,
+};
 use crate::domain::id::{
     DedupeKey, EventId, IdKey, Position, Pseudonym, StreamName, Tag, Timestamp, Version,
 };
@@ -36,8 +39,9 @@ struct State {
     events: Vec<Recorded>,
     streams: HashMap<StreamName, Vec<Position>>,
     keys: HashMap<Tag, Position>,
-    subjects: HashMap<Subject, Pseudonym>,
+    subjects: Vec<Option<(Subject, Pseudonym)>>,
     blobs: HashMap<String, Vec<u8>>,
+    erased_blobs: HashSet<String>,
     projections: BTreeMap<String, (Position, BTreeMap<String, Vec<u8>>)>,
     times: Times,
     slots: u64,
@@ -54,6 +58,37 @@ impl Known for State {
     }
 }
 
+impl State {
+    fn known(&self, subject: &Subject) -> Option<(usize, &(Subject, Pseudonym))> {
+        let known = self.subjects.iter().enumerate();
+        known.filter_map(|(n, it)| Some((n, it.as_ref()?))).find(|(_, it)| it.0 == *subject)
+    }
+
+    fn drop_blob(&mut self, id: &str) {
+        if self.blobs.remove(id).is_some() {
+            self.erased_blobs.insert(id.to_owned());
+        }
+    }
+
+    fn erase(&mut self, erased: &EventsErased) {
+        for Stretch(first, last) in &erased.stretches {
+            let (first, last) = (first.0 as usize, last.0 as usize);
+            for recorded in self.events.iter_mut().take(last + 1).skip(first) {
+                let open = recorded.event().map(Event::secrecy) == Some(Secrecy::Open);
+                if !open {
+                    recorded.payload = Payload::Erased;
+                }
+            }
+        }
+        erased.blobs.iter().for_each(|blob| self.drop_blob(&blob.id));
+        for record in &erased.subjects {
+            if let Some(known) = self.subjects.get_mut(*record as usize) {
+                *known = None;
+            }
+        }
+    }
+}
+
 impl MemoryStore {
     /// A new log; its first event is `LogCreated`.
     pub fn new(surroundings: Surroundings) -> Arc<Self> {
@@ -64,8 +99,9 @@ impl MemoryStore {
             events: Vec::new(),
             streams: HashMap::new(),
             keys: HashMap::new(),
-            subjects: HashMap::new(),
+            subjects: Vec::new(),
             blobs: HashMap::new(),
+            erased_blobs: HashSet::new(),
             projections: BTreeMap::new(),
             times: Times::START,
             slots: 1,
@@ -82,7 +118,9 @@ impl MemoryStore {
     /// earlier openings can append no more.
     pub fn reopen(&self) -> Arc<Self> {
         let (surroundings, key) = (self.surroundings.clone(), self.key.clone());
-        Arc::new(Self::over(self.shared.clone(), surroundings, key))
+        let again = Self::over(self.shared.clone(), surroundings, key);
+        again.carry_out_erasures();
+        Arc::new(again)
     }
 
     fn over(shared: Arc<Mutex<State>>, surroundings: Surroundings, key: IdKey) -> Self {
@@ -185,7 +223,24 @@ impl MemoryStore {
             self.surroundings.entropy.fill(&mut key);
             pseudonym(&key, &subject)
         };
-        state.subjects.entry(subject.clone()).or_insert_with(fresh).clone()
+        if let Some(known) = state.known(&subject) {
+            return known.1.1.clone();
+        }
+        let pseudonym = fresh();
+        state.subjects.push(Some((subject, pseudonym.clone())));
+        pseudonym
+    }
+
+    fn carry_out_erasures(&self) {
+        let mut state = locked(&self.shared);
+        let positions = state.streams.get(&StreamName::erasures()).cloned().unwrap_or_default();
+        for position in positions {
+            let payload = state.events[position.0 as usize].payload.clone();
+            let Payload::Event(event) = payload else { continue };
+            if let Event::EventsErased(erased) = *event {
+                state.erase(&erased);
+            }
+        }
     }
 
     /// The state, if no later opening has taken over.
@@ -257,7 +312,7 @@ impl EventStore for MemoryStore {
     }
 
     fn pseudonym(&self, subject: &Subject) -> Option<Pseudonym> {
-        locked(&self.shared).subjects.get(subject).cloned()
+        locked(&self.shared).known(subject).map(|(_, known)| known.1.clone())
     }
 
     fn put_blob(&self, bytes: &[u8]) -> Result<BlobRef, AppendError> {
@@ -281,7 +336,25 @@ impl EventStore for MemoryStore {
             place: format!("blob {}", blob.id),
             what: "it is missing".into(),
         };
-        locked(&self.shared).blobs.get(&blob.id).cloned().map(Some).ok_or_else(missing)
+        let state = locked(&self.shared);
+        if state.erased_blobs.contains(&blob.id) {
+            return Ok(None);
+        }
+        state.blobs.get(&blob.id).cloned().map(Some).ok_or_else(missing)
+    }
+
+    fn discard_blob(&self, blob: &BlobRef) -> Result<(), ReadError> {
+        locked(&self.shared).drop_blob(&blob.id);
+        Ok(())
+    }
+
+    fn settle_erasures(&self) -> Result<(), ReadError> {
+        self.carry_out_erasures();
+        Ok(())
+    }
+
+    fn subject_record(&self, subject: &Subject) -> Option<u64> {
+        locked(&self.shared).known(subject).map(|(record, _)| record as u64)
     }
 
     fn projection(&self, name: &str, prefix: &str) -> Result<Projection, ReadError> {

@@ -11,6 +11,7 @@ pub mod bench;
 mod blobs;
 pub mod disk;
 mod envelope;
+pub mod erasure;
 pub mod evidence;
 pub mod exported;
 pub mod figures;
@@ -20,6 +21,7 @@ pub mod history;
 mod index;
 mod journal;
 mod keys;
+mod ledger;
 mod lines;
 mod lookup;
 pub mod memory;
@@ -173,6 +175,18 @@ pub enum ReadError {
     /// The store below failed.
     #[error("cannot read the event store: {0}")]
     Store(String),
+    /// A newer program wrote it: this one cannot tell what follows from it.
+    #[error(
+        "event {position} (`{kind}` version {schema}) was written by a newer beadle: upgrade this program"
+    )]
+    Newer {
+        /// Which event.
+        position: Position,
+        /// Its type.
+        kind: String,
+        /// The version of its shape.
+        schema: u32,
+    },
     /// What is there is not what was written.
     #[error("the log is damaged at {place}: {what}")]
     Damaged {
@@ -369,6 +383,22 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`ReadError`] if it is missing or is not what was written.
     fn blob(&self, blob: &BlobRef) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// Drops a kept value that no event came to name.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the disk refuses.
+    fn discard_blob(&self, blob: &BlobRef) -> Result<(), ReadError>;
+
+    /// Makes unreadable for good whatever the stream of erasures names and can still be read. What was read before is
+    /// forgotten when this returns; a process that ends on the way carries it on at the next opening.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails or the disk refuses.
+    fn settle_erasures(&self) -> Result<(), ReadError>;
+
+    /// The number under which an erasure names somebody or something that the log knows.
+    fn subject_record(&self, subject: &Subject) -> Option<u64>;
 
     /// The rows of a projection whose keys begin with a prefix, and its checkpoint.
     ///

@@ -15,6 +15,7 @@ use super::blobs::Blobs;
 use super::disk::{self, Disk, RealDisk};
 use super::journal::{Journal, SEGMENT_BYTES, find_end};
 use super::keys::{KEYS_FILE, KeyFile};
+use super::ledger::Ledger;
 use super::record;
 use super::recovery::recover;
 use super::subjects::Subjects;
@@ -118,6 +119,7 @@ impl From<ReadError> for OpenError {
         match error {
             ReadError::Damaged { place, what } => Self::Damaged { place, what },
             ReadError::Store(what) => Self::Store(what),
+            newer @ ReadError::Newer { .. } => Self::Store(newer.to_string()),
         }
     }
 }
@@ -153,6 +155,7 @@ pub(crate) struct Parts {
     pub(crate) keys: KeyFile,
     pub(crate) subjects: Subjects,
     pub(crate) blobs: Blobs,
+    pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
     pub(crate) trees: Trees,
     pub(crate) applied: Applied,
@@ -177,8 +180,9 @@ pub(crate) fn open(
         disk::sync_dir(&**disk, dir).map_err(io)?;
     }
     let keys = open_keys(dir, surroundings, options)?;
-    let subjects =
-        Subjects::open(dir, disk.clone(), surroundings.entropy.clone(), keys.secret().clone())?;
+    let ledger = Ledger::open(dir, disk.clone())?;
+    let (entropy, secret) = (surroundings.entropy.clone(), keys.secret().clone());
+    let subjects = Subjects::open(dir, disk.clone(), entropy, secret, &ledger.unfinished)?;
     let blobs = Blobs::new(dir.join("blobs"), disk.clone(), surroundings.entropy.clone());
     let log = dir.join("log");
     let end = find_end(&log, &suspect(&keys))?;
@@ -189,7 +193,7 @@ pub(crate) fn open(
     keys.settle(applied.next_slot)?;
     let journal = Journal::open(&log, &end, disk.clone(), options.segment_bytes)?;
     opened.created = end.next == Position::START;
-    Ok(Parts { lock, keys, subjects, blobs, journal, trees, applied, opened, moved_to })
+    Ok(Parts { lock, keys, subjects, blobs, ledger, journal, trees, applied, opened, moved_to })
 }
 
 /// Says what is wrong with a line of the journal.

@@ -14,6 +14,7 @@ use super::applier::Applier;
 use super::figures::{Figures, Meters};
 use super::heads::Proofs;
 use super::history::Claim;
+use super::ledger::Ledger;
 use super::lines::Lines;
 use super::open::{self, Lock, OpenError, Opened, Options, Parts};
 use super::plan::{Draft, Known, Times};
@@ -35,6 +36,7 @@ use crate::domain::id::{DedupeKey, IdKey, Position, Pseudonym, StreamName, Versi
 /// A log on disk, open in this process alone.
 pub struct SledStore {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) ledger: Ledger,
     jobs: mpsc::Sender<Message>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) proofs: Proofs,
@@ -62,6 +64,7 @@ impl SledStore {
             store.append_own(NewEvent::bare(StoreRebuilt { reason, moved_to }))?;
             let _ = std::fs::remove_file(dir.join(DAMAGED_FILE));
         }
+        store.carry_out_erasures()?;
         Ok((store, opened))
     }
 
@@ -71,7 +74,7 @@ impl SledStore {
         options: Options,
         parts: Parts,
     ) -> Result<Self, OpenError> {
-        let Parts { lock, keys, subjects, blobs, journal, trees, applied, .. } = parts;
+        let Parts { lock, keys, subjects, blobs, ledger, journal, trees, applied, .. } = parts;
         let next = applied.next;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
@@ -102,7 +105,7 @@ impl SledStore {
             spawn("log-applier", shared.clone(), move || applier.run()).map_err(io)?,
         ];
         let (threads, proofs) = (Mutex::new(threads.into()), Proofs::default());
-        Ok(Self { shared, jobs: sender, threads, proofs, _lock: lock })
+        Ok(Self { shared, ledger, jobs: sender, threads, proofs, _lock: lock })
     }
 
     /// Appends what the log says of itself, before anybody else has it.
@@ -164,25 +167,6 @@ impl SledStore {
             ..self.shared.meters.figures()
         };
         figures.on_disk(&self.shared.dir)
-    }
-
-    /// Overwrites the keys of events: their payloads can never be read again. Recording that is the caller's part.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the events cannot be read or the disk refuses.
-    pub fn erase(&self, positions: &[Position]) -> Result<(), ReadError> {
-        for position in positions {
-            let lines = self.shared.lines(*position, Direction::Forward, 1)?;
-            for (position, line) in lines {
-                let damaged =
-                    |what| ReadError::Damaged { place: format!("event {position}"), what };
-                let slot = record::slot(position, &line).map_err(damaged)?;
-                let erased = slot.map_or(Ok(()), |slot| self.shared.keys.erase(slot));
-                self.shared.recent.forget();
-                erased.map_err(|error| ReadError::Store(error.to_string()))?;
-            }
-        }
-        Ok(())
     }
 
     /// Checks the whole log while it is in use, up to the event that was last on disk when this began.
@@ -384,6 +368,20 @@ impl EventStore for SledStore {
 
     fn blob(&self, blob: &BlobRef) -> Result<Option<Vec<u8>>, ReadError> {
         self.shared.blobs.get(blob, &self.shared.keys)
+    }
+
+    fn discard_blob(&self, blob: &BlobRef) -> Result<(), ReadError> {
+        self.overwrite(&[blob.slot])?;
+        let gone = self.shared.blobs.destroy(&blob.id);
+        gone.map_err(|error| ReadError::Store(error.to_string()))
+    }
+
+    fn settle_erasures(&self) -> Result<(), ReadError> {
+        self.carry_out_erasures()
+    }
+
+    fn subject_record(&self, subject: &Subject) -> Option<u64> {
+        self.shared.subjects.record(subject)
     }
 
     fn projection(&self, name: &str, prefix: &str) -> Result<Projection, ReadError> {

@@ -142,6 +142,20 @@ impl EventStore for StopStore {
         self.inner.blob(blob)
     }
 
+    fn discard_blob(&self, blob: &BlobRef) -> Result<(), ReadError> {
+        self.running().map_err(|error| ReadError::Store(error.to_string()))?;
+        self.inner.discard_blob(blob)
+    }
+
+    fn settle_erasures(&self) -> Result<(), ReadError> {
+        self.running().map_err(|error| ReadError::Store(error.to_string()))?;
+        self.inner.settle_erasures()
+    }
+
+    fn subject_record(&self, subject: &Subject) -> Option<u64> {
+        self.inner.subject_record(subject)
+    }
+
     fn projection(&self, name: &str, prefix: &str) -> Result<Projection, ReadError> {
         self.inner.projection(name, prefix)
     }

@@ -3,17 +3,19 @@
 //! Nothing about a subject stands in it in the clear. Invariant: a subject is on disk before the first event that names
 //! it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
 use super::disk::{self, Disk};
 use super::keys::{SlotKey, pseudonym};
+use super::ledger::{self, Erased};
 use super::segment::GROUP_EVENTS_MAX;
 use super::{Entropy, OpenError, Subject, locked};
 use crate::domain::id::{IdKey, Pseudonym, Tag};
@@ -37,8 +39,16 @@ pub(crate) struct Subjects {
     entropy: Arc<dyn Entropy>,
     secret: IdKey,
     max: usize,
-    known: RwLock<HashMap<Tag, SlotKey>>,
+    known: RwLock<HashMap<Tag, Known>>,
     staged: Mutex<Zeroizing<Vec<u8>>>,
+    /// The number of the next record.
+    next: AtomicU64,
+}
+
+/// A subject's key, and the number of its record.
+struct Known {
+    key: SlotKey,
+    record: u64,
 }
 
 /// What one record of the file says.
@@ -56,17 +66,19 @@ impl Subjects {
         disk: Arc<dyn Disk>,
         entropy: Arc<dyn Entropy>,
         secret: IdKey,
+        unfinished: &HashSet<u64>,
     ) -> Result<Self, OpenError> {
         let path = dir.join(SUBJECTS_FILE);
         let io = |source| OpenError::Io { path: path.clone(), source };
         let mut file = disk::open_append(&path).map_err(io)?;
         let mut bytes = Zeroizing::new(Vec::new());
         file.read_to_end(&mut bytes).map_err(io)?;
-        let (known, whole) = load(&bytes)?;
+        let (known, whole) = load(&bytes, unfinished)?;
         file.set_len(whole as u64).map_err(io)?;
         disk.sync(&file).and_then(|()| disk::sync_dir(&*disk, dir)).map_err(io)?;
         let (known, staged) = (RwLock::new(known), Mutex::default());
-        Ok(Self { file, path, disk, entropy, secret, max: SUBJECTS_MAX, known, staged })
+        let next = AtomicU64::new((whole / RECORD_BYTES) as u64);
+        Ok(Self { file, path, disk, entropy, secret, max: SUBJECTS_MAX, known, staged, next })
     }
 
     fn tag(&self, subject: &Subject) -> Tag {
@@ -81,7 +93,36 @@ impl Subjects {
     /// The pseudonym of a subject that is known.
     pub(crate) fn pseudonym(&self, subject: &Subject) -> Option<Pseudonym> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(&self.tag(subject)).map(|key| pseudonym(key, subject))
+        known.get(&self.tag(subject)).map(|known| pseudonym(&known.key, subject))
+    }
+
+    /// The number of a known subject's record.
+    pub(crate) fn record(&self, subject: &Subject) -> Option<u64> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&self.tag(subject)).map(|known| known.record)
+    }
+
+    /// The keys of records that are still there, as the ledger of erasures names them.
+    pub(crate) fn prints(&self, records: &[u64]) -> Vec<Erased> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let wanted = known.values().filter(|known| records.contains(&known.record));
+        wanted.map(|known| Erased::Subject(known.record, ledger::print(&*known.key))).collect()
+    }
+
+    /// Overwrites records in place: nobody can tell any more whose pseudonyms these were.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub(crate) fn erase(&self, records: &[u64]) -> std::io::Result<()> {
+        let made = self.next.load(Ordering::SeqCst);
+        let records: Vec<u64> = records.iter().copied().filter(|record| *record < made).collect();
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.sync()?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, known| !records.contains(&known.record));
+        overwrite(&*self.disk, &disk::open_write(&self.path)?, &records)
     }
 
     /// The pseudonym of a subject; a new one is on disk after the next [`Self::sync`]. None when no more fit.
@@ -102,13 +143,16 @@ impl Subjects {
         let crc = crc32fast::hash(&staged[start..]);
         staged.extend_from_slice(&crc.to_be_bytes());
         let pseudonym = pseudonym(&key, subject);
-        known.insert(tag, key);
+        let record = self.next.fetch_add(1, Ordering::SeqCst);
+        known.insert(tag, Known { key, record });
         Some(pseudonym)
     }
 
     /// Makes every staged subject durable.
     pub(crate) fn sync(&self) -> std::io::Result<()> {
-        let staged = std::mem::take(&mut *locked(&self.staged));
+        // Held while it is written: records stand in the file in the order of their numbers.
+        let mut staged = locked(&self.staged);
+        let staged = std::mem::take(&mut *staged);
         if staged.is_empty() {
             return Ok(());
         }
@@ -123,7 +167,7 @@ impl Subjects {
 pub(crate) fn check(dir: &Path) -> Result<(), OpenError> {
     let path = dir.join(SUBJECTS_FILE);
     match std::fs::read(&path).map(Zeroizing::new) {
-        Ok(bytes) => load(&bytes).map(drop),
+        Ok(bytes) => load(&bytes, &HashSet::new()).map(drop),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(OpenError::Io { path, source }),
     }
@@ -157,13 +201,20 @@ pub(crate) fn erase_again(path: &Path, records: &[u64], disk: &dyn Disk) -> std:
 /// Reads all records; also says where the whole ones end. What a torn write left at the end is not counted: of its pages
 /// later ones may have reached the disk and earlier ones not, so whole records may follow torn ones, but no more than one
 /// write can hold.
-fn load(bytes: &[u8]) -> Result<(HashMap<Tag, SlotKey>, usize), OpenError> {
+///
+/// A record that was being erased when the process ended may be half of each.
+fn load(
+    bytes: &[u8],
+    unfinished: &HashSet<u64>,
+) -> Result<(HashMap<Tag, Known>, usize), OpenError> {
     let mut known = HashMap::new();
     let mut torn_from = None;
     for (nth, record) in bytes.chunks(RECORD_BYTES).enumerate() {
         let at = nth * RECORD_BYTES;
         let place = || format!("{SUBJECTS_FILE} record {nth}");
+        let number = nth as u64;
         match parse(record) {
+            _ if unfinished.contains(&number) && record.len() == RECORD_BYTES => {}
             Record::Torn => torn_from = torn_from.or(Some(at)),
             Record::Subject(..)
                 if torn_from.is_some_and(|from| bytes.len() - from <= WRITE_BYTES_MAX) => {}
@@ -171,7 +222,7 @@ fn load(bytes: &[u8]) -> Result<(HashMap<Tag, SlotKey>, usize), OpenError> {
                 let what = "a record before it is torn".into();
                 return Err(OpenError::Damaged { place: place(), what });
             }
-            Record::Subject(tag, key) => drop(known.insert(tag, key)),
+            Record::Subject(tag, key) => drop(known.insert(tag, Known { key, record: number })),
             Record::Erased => {}
             Record::Bad => {
                 let what = "its checksum is wrong".into();
@@ -180,6 +231,35 @@ fn load(bytes: &[u8]) -> Result<(HashMap<Tag, SlotKey>, usize), OpenError> {
         }
     }
     Ok((known, torn_from.unwrap_or(bytes.len())))
+}
+
+/// Overwrites records of a subject file in place.
+pub(crate) fn overwrite(disk: &dyn Disk, file: &File, records: &[u64]) -> std::io::Result<()> {
+    let mut bytes = [0; RECORD_BYTES];
+    bytes[RECORD_BYTES - 4..].copy_from_slice(&ERASED);
+    for record in records {
+        file.write_all_at(&bytes, *record * RECORD_BYTES as u64)?;
+    }
+    disk.sync(file)
+}
+
+/// The records of a subject file that still hold the keys that a ledger names.
+pub(crate) fn still_there(path: &Path, erased: &[Erased]) -> std::io::Result<Vec<u64>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file?,
+    };
+    let made = file.metadata()?.len() / RECORD_BYTES as u64;
+    let mut found = Vec::new();
+    let mut key = SlotKey::default();
+    for erased in erased {
+        let Erased::Subject(record, print) = *erased else { continue };
+        if record < made {
+            file.read_exact_at(&mut *key, record * RECORD_BYTES as u64)?;
+            found.extend((ledger::print(&*key) == print).then_some(record));
+        }
+    }
+    Ok(found)
 }
 
 /// A record is torn if it is cut short, or if the page that holds one of its ends never reached the disk.
@@ -210,7 +290,7 @@ mod tests {
 
     fn open(dir: &Path, max: usize) -> Result<Subjects, OpenError> {
         let (disk, entropy) = (Arc::new(RealDisk), Arc::new(Counting::default()));
-        let subjects = Subjects::open(dir, disk, entropy, IdKey([7; 32]))?;
+        let subjects = Subjects::open(dir, disk, entropy, IdKey([7; 32]), &HashSet::new())?;
         Ok(Subjects { max, ..subjects })
     }
 

@@ -38,6 +38,8 @@ const ROWS: &[Row] = &[
     // A head says when it was made.
     Row { same: false, ..row("log head", &[]) },
     Row { writes: Some("proof.json"), ..row("log prove", &["1", "--out", "proof.json"]) },
+    row("log erase", &["--execution", "ABC", "--reason", "a test"]),
+    row("log erase", &["--event", "a-1/0", "--dry-run"]),
     Row { writes: Some("backup/manifest.jsonl"), ..row("log backup", &["backup"]) },
     Row { writes: Some("data2/keys.bin"), ..row("log restore", &["before", "--to", "data2"]) },
     row("log export", &[]),

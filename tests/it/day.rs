@@ -181,7 +181,11 @@ impl Life {
         let mut at = since;
         for triggers in timeline.rest.chunks(INCOMING_TRIGGERS_MAX) {
             at += triggers.len();
-            let incoming = Incoming { triggers: triggers.to_vec(), sync: Some(at.to_string()) };
+            let incoming = Incoming {
+                triggers: triggers.to_vec(),
+                sync: Some(at.to_string()),
+                ..Incoming::default()
+            };
             self.ear.record(incoming).await.expect("the log works");
         }
     }

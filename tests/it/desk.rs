@@ -10,6 +10,7 @@ use beadle::domain::message::Doc;
 use beadle::domain::trigger::Trigger;
 use beadle::play::parse::Does;
 use beadle::play::world::{HandClock, Person, Room, World, place};
+use beadle::processor::action::Actions;
 use beadle::processor::intake::Ear;
 use beadle::processor::scripts::Scripts;
 use beadle::processor::{Error, Kernel, Settings};
@@ -72,9 +73,19 @@ impl Desk {
     /// The same on another store.
     pub fn on(script: &str, store: impl FnOnce(Surroundings) -> Arc<dyn EventStore>) -> Self {
         let world = World::new();
-        let clock = world.clock.clone();
         let entropy = surroundings(1).0.entropy;
-        let store = store(Surroundings { clock: clock.clone(), entropy });
+        let store = store(Surroundings { clock: world.clock.clone(), entropy });
+        Self::over(&world, store, world.clone(), script)
+    }
+
+    /// On a log of its own, with what runs actions.
+    pub fn over(
+        world: &Arc<World>,
+        store: Arc<dyn EventStore>,
+        actions: Arc<dyn Actions>,
+        script: &str,
+    ) -> Self {
+        let (world, clock) = (world.clone(), world.clock.clone());
         let (scripts, problems) = Scripts::sources(vec![("t.rhai".to_owned(), script.to_owned())]);
         assert!(problems.is_empty(), "{problems:?}");
         let (refusals, sent, outgoing) = Default::default();
@@ -84,9 +95,8 @@ impl Desk {
             intro: "Hello. Say {prefix}help.".into(),
             ..Settings::simulated("!")
         };
-        let kernel =
-            Kernel::new(store, scripts, chat.clone(), world.clone(), clock.clone(), settings)
-                .expect("an empty log can be read");
+        let kernel = Kernel::new(store, scripts, chat.clone(), actions, clock.clone(), settings)
+            .expect("the log can be read");
         Self { ear: Ear::new(kernel.clone()), kernel, world, clock, chat }
     }
 
@@ -99,7 +109,8 @@ impl Desk {
 
     /// Hands over triggers and a position.
     pub async fn hand_over(&self, triggers: Vec<Trigger>, sync: Option<&str>) {
-        let incoming = Incoming { triggers, sync: sync.map(str::to_owned) };
+        let sync = sync.map(str::to_owned);
+        let incoming = Incoming { triggers, sync, ..Incoming::default() };
         self.ear.record(incoming).await.expect("the log works");
     }
 

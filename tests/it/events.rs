@@ -2,6 +2,8 @@
 //!
 //! A file holds a list of payloads: one for each shape that the type can have.
 
+#[path = "../../examples/docs/events.rs"]
+mod page;
 mod samples;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,7 @@ const TAGS: &[(&str, &[&str])] = &[
     ("effect_recorded", &["ok", "err"]),
     ("timer_fired", &["ok", "err"]),
     ("effect_resolved", &["done", "repeat", "give_up"]),
+    ("events_erased", &["event", "execution", "person", "older_than", "redaction"]),
     ("room_left", &["alone", "asked", "kicked", "banned", "by_hand"]),
     ("question_asked", &["text", "yes_no", "doubt"]),
     ("execution_finished", &["succeeded", "failed", "diverged"]),
@@ -71,6 +74,13 @@ fn every_event_type_has_a_fixture() {
         ));
     }
     assert!(missing.is_empty(), "\n{}", missing.join("\n\n"));
+}
+
+#[test]
+fn the_page_of_all_types_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/events.md");
+    let page = std::fs::read_to_string(path).expect("docs/events.md is there");
+    assert!(page == page::page(), "docs/events.md is not up to date: run `make docs`");
 }
 
 #[test]

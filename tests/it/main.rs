@@ -9,6 +9,8 @@ mod cli;
 mod control;
 mod day;
 mod desk;
+mod erasure;
+mod erasure_disk;
 mod events;
 mod faults;
 mod intake;

@@ -20,7 +20,7 @@ use super::position::Position;
 use super::receipts::Receipt;
 use super::sync::SyncError;
 use super::timeline::{Seen, after_join};
-use crate::adapter::Gap;
+use crate::adapter::{Gap, Redaction};
 use crate::domain::id::RoomId;
 use crate::domain::trigger::{Place, Trigger};
 
@@ -32,6 +32,8 @@ const DIRECT_MEMBERS: u64 = 2;
 pub(super) struct Harvest {
     /// In the order of each room.
     pub triggers: Vec<Trigger>,
+    /// The posts that were deleted.
+    pub redactions: Vec<Redaction>,
     /// The last post of each room, to be sent when the triggers are recorded.
     pub receipts: Vec<Receipt>,
     /// The holes and what became of them, to be recorded before the position behind them.
@@ -68,6 +70,7 @@ impl Matrix {
             let events = self.events(&room, new, since).await?;
             self.pulse.step();
             let triggers = self.triggers(&room, &events).await;
+            harvest.redactions.extend(self.redactions(&room, &events));
             harvest.missing.extend(late_keys::missing(&triggers, &events));
             harvest.receipts.extend(triggers.last().and_then(Receipt::of));
             harvest.triggers.extend(triggers);
@@ -78,6 +81,7 @@ impl Matrix {
             let said = update.timeline.events.iter().filter_map(Seen::read).collect();
             let events = after_join(said, self.user.as_str(), since.is_some());
             harvest.triggers.extend(self.triggers(&room, &events).await);
+            harvest.redactions.extend(self.redactions(&room, &events));
         }
         self.note_invited(response.rooms.invited.keys());
         self.departures(response).await?;
@@ -148,6 +152,12 @@ impl Matrix {
             triggers.extend(inbound::trigger(seen, &facts));
         }
         triggers
+    }
+
+    /// What was deleted, among a room's events.
+    pub(super) fn redactions(&self, room: &Room, events: &[Seen]) -> Vec<Redaction> {
+        let (account, room) = (self.user.as_str(), room.room_id().as_str());
+        events.iter().filter_map(|seen| inbound::redaction(seen, account, room)).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::timeline::{Origin, Seen};
+use crate::adapter::Redaction;
 use crate::domain::id::{DedupeKey, PostId, Timestamp, UserId};
 use crate::domain::trigger::{
     MESSAGE_BYTES_MAX, Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
@@ -56,6 +57,29 @@ pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
     let key = DedupeKey::new(&[NETWORK, facts.account, facts.place.room.as_str(), post]);
     let at = seen.sent_at(facts.now);
     Some(Trigger { key, at, late: false, what })
+}
+
+/// The post that an event deletes, by all the keys that it may have been recorded with.
+///
+/// Deletions are never encrypted: what says inside that it is one could come from anybody, and deletes nothing.
+pub(super) fn redaction(seen: &Seen, account: &str, room: &str) -> Option<Redaction> {
+    let content = &seen.event["content"];
+    // Before room version 11 the target stood beside the content.
+    let target = content["redacts"].as_str().or(seen.event["redacts"].as_str())?;
+    let sender = seen.text("sender");
+    let plain = seen.origin == Origin::Plain && seen.event.get("state_key").is_none();
+    if seen.text("type") != "m.room.redaction" || !plain || sender.is_empty() {
+        return None;
+    }
+    let heard = [NETWORK, account, room, target];
+    let keys = vec![DedupeKey::new(&heard), late_key(account, room, target)];
+    let reason = content["reason"].as_str().map(str::to_owned);
+    Some(Redaction { keys, by: UserId(sender.to_owned()), reason })
+}
+
+/// The key of a post that could be read only later.
+pub(super) fn late_key(account: &str, room: &str, post: &str) -> DedupeKey {
+    DedupeKey::new(&[NETWORK, account, room, post, "decrypted"])
 }
 
 /// Whether an encrypted event could be for the bot: what is deleted or an edit is not, and both show without the key.

@@ -170,3 +170,55 @@ fn messages_are_cut_at_their_bound() {
         assert_eq!(message.text.len(), MESSAGE_BYTES_MAX, "{bytes}");
     }
 }
+
+#[test]
+fn deletions_name_what_they_delete_in_rooms_of_all_versions() {
+    let event = |content: serde_json::Value, more: serde_json::Value| {
+        let mut event = json!({ "type": "m.room.redaction", "sender": "@a:hs", "event_id": "$r",
+                                "content": content });
+        more.as_object().into_iter().flatten().for_each(|(name, value)| {
+            event[name] = value.clone();
+        });
+        event
+    };
+    let new = || event(json!({ "redacts": "$0", "reason": "oops" }), json!({}));
+    for (what, event, origin, want) in [
+        ("version 11", new(), Origin::Plain, true),
+        (
+            "before it",
+            event(json!({ "reason": "oops" }), json!({ "redacts": "$0" })),
+            Origin::Plain,
+            true,
+        ),
+        ("encrypted", new(), Origin::SignedDevice, false),
+        ("forged", new(), Origin::Mismatched, false),
+        (
+            "a state",
+            event(json!({ "redacts": "$0" }), json!({ "state_key": "" })),
+            Origin::Plain,
+            false,
+        ),
+        ("of nothing", event(json!({}), json!({})), Origin::Plain, false),
+        ("deleted itself", event(json!({ "redacts": 7 }), json!({})), Origin::Plain, false),
+        (
+            "a message",
+            event(json!({ "redacts": "$0" }), json!({ "type": "m.room.message" })),
+            Origin::Plain,
+            false,
+        ),
+        (
+            "of nobody",
+            event(json!({ "redacts": "$0" }), json!({ "sender": "" })),
+            Origin::Plain,
+            false,
+        ),
+    ] {
+        let found = redaction(&Seen { event, origin }, "@bot:hs", "!r:hs");
+        assert_eq!(found.is_some(), want, "{what}");
+        if let Some(found) = found {
+            let heard = DedupeKey::new(&["matrix", "@bot:hs", "!r:hs", "$0"]);
+            assert_eq!((found.by.as_str(), &found.keys[0]), ("@a:hs", &heard), "{what}");
+            assert_eq!((found.keys.len(), found.reason.as_deref()), (2, Some("oops")), "{what}");
+        }
+    }
+}

@@ -15,13 +15,12 @@ use matrix_sdk::ruma::{EventId, RoomId as MatrixRoomId};
 use tokio::time::{Instant, sleep_until};
 
 use super::client::Matrix;
-use super::inbound::NETWORK;
+use super::inbound;
 use super::missing::{Missing, MissingPosts};
 use super::pace::now;
 use super::timeline::Seen;
 use super::trouble::Trouble;
 use crate::adapter::{Found, IntakeError, Reread, Unread};
-use crate::domain::id::DedupeKey;
 use crate::domain::trigger::{Trigger, What};
 
 /// How long after an unreadable post everything is tried: for keys that came beside the stream of keys, and for notices
@@ -238,7 +237,7 @@ impl Matrix {
         let room = self.room(unread)?;
         let trigger = self.triggers(&room, &[seen]).await.pop()?;
         let (room, post) = (unread.room.as_str(), unread.post.as_str());
-        let key = DedupeKey::new(&[NETWORK, self.user.as_str(), room, post, "decrypted"]);
+        let key = inbound::late_key(self.user.as_str(), room, post);
         Some(Box::new(Trigger { key, ..trigger }))
     }
 

@@ -142,6 +142,7 @@ impl Matrix {
             }
             let events = self.events(&room, found, Some(since)).await?;
             harvest.triggers = self.triggers(&room, &events).await;
+            harvest.redactions = self.redactions(&room, &events);
             harvest.missing = late_keys::missing(&harvest.triggers, &events);
         }
         harvest.looked = Some(look);

@@ -21,7 +21,7 @@ use super::position::Position;
 use super::quick::Quick;
 use super::receipts::{RECEIPTS_MAX, Receipt};
 use super::trouble::{Logout, Trouble};
-use crate::adapter::{INCOMING_TRIGGERS_MAX, Incoming, IntakeError};
+use crate::adapter::{INCOMING_TRIGGERS_MAX, Incoming, IntakeError, Redaction};
 use crate::domain::trigger::Trigger;
 
 /// Events of one room in one sync; Synapse gives no more.
@@ -218,7 +218,7 @@ impl Reader<'_> {
         let mut chunks = chunks(harvest.triggers);
         let last = chunks.pop();
         for triggers in chunks {
-            self.matrix.intake.record(Incoming { triggers, sync: None }).await?;
+            self.matrix.intake.record(Incoming { triggers, ..Incoming::default() }).await?;
         }
         let every = Duration::from_millis(POSITION_EVERY_MS);
         let filled = !harvest.gaps.is_empty();
@@ -229,7 +229,10 @@ impl Reader<'_> {
             self.matrix.intake.gap(gap).await?;
         }
         match last {
-            Some(triggers) => self.hand_over(triggers).await?,
+            None if !harvest.redactions.is_empty() => {
+                self.hand_over(Vec::new(), harvest.redactions).await?;
+            }
+            Some(triggers) => self.hand_over(triggers, harvest.redactions).await?,
             None if filled || self.recorded_at.is_none_or(|at| at.elapsed() >= every) => {
                 self.record_position().await?;
             }
@@ -254,14 +257,18 @@ impl Reader<'_> {
         let token = self.position.as_ref().map(|position| &position.token);
         match token == self.recorded.as_ref() {
             true => Ok(()),
-            false => self.hand_over(Vec::new()).await,
+            false => self.hand_over(Vec::new(), Vec::new()).await,
         }
     }
 
-    /// Hands over the last triggers of an answer, and the position behind them.
-    async fn hand_over(&mut self, triggers: Vec<Trigger>) -> Result<(), SyncError> {
+    /// Hands over the last triggers of an answer, what was deleted, and the position behind them.
+    async fn hand_over(
+        &mut self,
+        triggers: Vec<Trigger>,
+        redactions: Vec<Redaction>,
+    ) -> Result<(), SyncError> {
         let sync = self.position.as_ref().map(ToString::to_string);
-        self.matrix.intake.record(Incoming { triggers, sync }).await?;
+        self.matrix.intake.record(Incoming { triggers, redactions, sync }).await?;
         self.recorded = self.position.as_ref().map(|position| position.token.clone());
         self.recorded_at = Some(Instant::now());
         Ok(())

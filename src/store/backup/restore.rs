@@ -238,7 +238,7 @@ impl<'a> Work<'a> {
         let mut erased = 0;
         for slot in replaced.erased_below(used).map_err(OpenError::from)? {
             if keys.read(slot).map_err(OpenError::from)?.is_some() {
-                keys.erase(slot).map_err(io(&self.stage.join(KEYS_FILE)))?;
+                keys.erase(&[slot]).map_err(io(&self.stage.join(KEYS_FILE)))?;
                 erased += 1;
             }
         }

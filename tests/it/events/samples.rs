@@ -1,5 +1,6 @@
 //! One event of every type, and of every shape that a type can have: what the fixtures were written from.
 
+use beadle::domain::erasure::{ErasedBlob, Scope, Stretch};
 use beadle::domain::event::*;
 use beadle::domain::id::{
     DedupeKey, EventId, ExecutionId, MessageId, Position, PostId, RoomId, ScriptHash, Timestamp,
@@ -18,6 +19,7 @@ const NOW: Timestamp = Timestamp(1_772_442_000_000);
 pub fn all() -> Vec<Event> {
     let lists = [
         of_the_log(),
+        erasures(),
         rooms(),
         triggers(),
         routes(),
@@ -27,6 +29,32 @@ pub fn all() -> Vec<Event> {
         messages(),
     ];
     lists.into_iter().flatten().collect()
+}
+
+fn erasures() -> Vec<Event> {
+    let erased = |scope: Scope, by: &str, reason: &str| EventsErased {
+        scope,
+        by: UserId(by.into()),
+        reason: reason.into(),
+        stretches: vec![Stretch(Position(12), Position(12))],
+        count: 1,
+        blobs: vec![],
+        subjects: vec![],
+    };
+    let person = EventsErased {
+        stretches: vec![Stretch(Position(3), Position(6)), Stretch(Position(9), Position(9))],
+        count: 5,
+        blobs: vec![ErasedBlob { id: "5f3a9c0d1e2b4a6f8c7d9e0f1a2b3c4d".into(), slot: 17 }],
+        subjects: vec![2],
+        ..erased(Scope::Person, "cli:ann", "asked for by the customer")
+    };
+    vec![
+        person.into(),
+        erased(Scope::Redaction, "@ann:example.org", "deleted in its room").into(),
+        erased(Scope::Event, "cli:ann", "a mistake").into(),
+        erased(Scope::Execution, "cli:ann", "a mistake").into(),
+        erased(Scope::OlderThan, "cli:ann", "kept for a year").into(),
+    ]
 }
 
 fn of_the_log() -> Vec<Event> {

@@ -260,6 +260,12 @@ impl Plain {
         page["chunk"].as_array().expect("a page").iter().rev().map(parsed).collect()
     }
 
+    /// Deletes a post.
+    pub fn redact(&self, room: &str, event: &str, reason: &str) {
+        let path = format!("/rooms/{}/redact/{}/{}", quoted(room), quoted(event), transaction());
+        self.call(Method::PUT, &path, Some(&json!({ "reason": reason })));
+    }
+
     fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let url = format!("{}/_matrix/client/v3{path}", self.homeserver);
         request(method, &url, Some(&self.token), body)

@@ -6,6 +6,7 @@ mod bench;
 mod conversation;
 mod doctor;
 mod doubt;
+mod erasure;
 mod federation;
 mod files;
 mod invites;
