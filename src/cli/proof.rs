@@ -323,6 +323,9 @@ fn told(row: &Value, findings: &[Value]) {
     let erased = erased.map_or(String::new(), |erased| format!(", {erased} of them erased"));
     let (events, segments) = (&row["events"], &row["segments"]);
     out!("{events} events in {segments} segments{erased}, {} findings", findings.len());
+    if let Some(more) = row["unlisted"].as_u64().filter(|more| *more > 0) {
+        out!("{more} more findings are not listed");
+    }
     let heads = &row["heads"];
     if heads["recorded"] != 0 {
         out!(
@@ -410,7 +413,9 @@ fn show_proof(context: &Context, proof: &Proof, shown: &Shown, trusted: bool, se
     out!("key: {}", proof.key);
     match &shown.payload {
         Some(payload) => out!("{}", serde_json::to_string_pretty(payload).unwrap_or_default()),
-        None if erased => out!("its payload was erased"),
+        None if erased => {
+            out!("its payload is not in the proof, which says that it was erased: ask the log")
+        }
         None => out!("its payload is not in the proof"),
     }
 }

@@ -262,7 +262,7 @@ pub fn report(verified: &Verified) -> Value {
             "outside": heads.outside, "newest_outside": heads.newest_outside,
         },
         "key": verified.key,
-        "findings": findings,
+        "findings": findings, "unlisted": verified.unlisted,
     })
 }
 
