@@ -20,6 +20,8 @@ use super::manifest::{KEY_FILES, Manifest, Part};
 use super::{Error, io, scan, shown};
 use crate::domain::id::Position;
 
+/// How often a directory may be moved aside within one millisecond.
+const MOVED_ASIDE_MAX: i64 = 1_000;
 /// What is no part of the log and stays in the data directory.
 const KEPT: &[&str] = &["matrix", "scripts", "terminal"];
 
@@ -288,7 +290,10 @@ impl<'a> Work<'a> {
             // From here on the stage is what was replaced.
             self.carry_over()?;
             let now = self.surroundings.clock.now().0;
-            let aside = beside(to, &format!("replaced-{now}"));
+            let names =
+                (now..now + MOVED_ASIDE_MAX).map(|at| beside(to, &format!("replaced-{at}")));
+            let free = names.into_iter().find(|name| !name.exists());
+            let aside = free.ok_or_else(|| io(to)(std::io::ErrorKind::AlreadyExists.into()))?;
             fs::rename(stage, &aside).map_err(io(&aside))?;
             match had_log {
                 true => moved_to = Some(aside),
