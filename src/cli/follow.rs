@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::ask::ask_live;
 use super::query::{here, mark_of, show};
+use super::style::printed;
 use super::{Context, Failure};
 use crate::control;
 use crate::query::command::Request;
@@ -33,7 +34,7 @@ pub fn main(context: &Context, filter: Filter) -> Result<u8, Failure> {
                     Some(mark) => behind = Some(mark),
                     None => show(context, &row, &here),
                 }
-                Ok(())
+                printed()
             };
             ask_live(context, question, first, &mut take)?;
             first = false;

@@ -291,7 +291,7 @@ pub fn main() -> ExitCode {
     };
     let json = cli.global.json;
     trace(&cli.global);
-    match dispatch(cli) {
+    match dispatch(cli).and_then(|status| style::printed().map(|()| status)) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
             style::report(&failure, json);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::ask::ask;
 use super::checkpoint;
-use super::style::{out, plain};
+use super::style::{out, plain, printed};
 use super::{Context, Failure};
 use crate::app::SystemClock;
 use crate::domain::id::Timestamp;
@@ -152,7 +152,7 @@ pub fn query(context: &Context, args: &QueryArgs) -> Result<u8, Failure> {
             Some(next) => mark = Some(next),
             None => show(context, &row, &here),
         }
-        Ok(())
+        printed()
     })?;
     match (&args.checkpoint, mark) {
         (Some(file), Some(mark)) => checkpoint::write(file, &mark)?,

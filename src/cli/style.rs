@@ -2,12 +2,14 @@
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use serde_json::json;
 
 use super::Failure;
 
-/// Prints a line to standard output; ends quietly when nobody reads it any more, as `head` does.
+/// Prints a line to standard output; ends quietly when nobody reads it any more, as `head` does. [`printed`] knows of one that
+/// was lost.
 macro_rules! out {
     ($($words:tt)*) => { $crate::cli::style::line(format_args!($($words)*)) };
 }
@@ -17,8 +19,25 @@ pub(super) use out;
 pub fn line(words: Arguments) {
     let mut out = std::io::stdout().lock();
     let written = out.write_fmt(words).and_then(|()| out.write_all(b"\n"));
-    if written.is_err_and(|why| why.kind() == ErrorKind::BrokenPipe) {
-        std::process::exit(0);
+    match written {
+        Err(why) if why.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        // What is under way goes on to a safe end.
+        Err(why) => drop(UNWRITTEN.set(why)),
+        Ok(()) => {}
+    }
+}
+
+/// Why the first line was lost that could not be printed.
+static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
+
+/// Whether everything was printed so far.
+///
+/// # Errors
+/// [`Failure`] if something was lost, as on a full disk.
+pub fn printed() -> Result<(), Failure> {
+    match UNWRITTEN.get() {
+        None => Ok(()),
+        Some(why) => Err(Failure::new(1, format!("cannot write to standard output: {why}"))),
     }
 }
 

@@ -31,7 +31,19 @@ pub fn load(store: &dyn EventStore, id: &ExecutionId) -> Result<Option<Execution
     }
 }
 
-/// The newest executions as rows, newest first; of an erased one, what is left of it.
+/// Reads an execution's events for somebody who only looks; none also where an event of a newer program is among them,
+/// because nobody can tell what that one changed.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read.
+pub fn seen(store: &dyn EventStore, id: &ExecutionId) -> Result<Option<Execution>, ReadError> {
+    match load(store, id) {
+        Err(ReadError::Newer { .. }) => Ok(None),
+        loaded => loaded,
+    }
+}
+
+/// The newest executions as rows, newest first; of one that is erased or of a newer program, what can be told of it.
 ///
 /// # Errors
 /// [`ReadError`] if the log cannot be read.
@@ -42,7 +54,7 @@ pub fn rows(
 ) -> Result<Vec<Value>, ReadError> {
     let mut rows = vec![];
     each(store, |id| {
-        let row = match load(store, id)? {
+        let row = match seen(store, id)? {
             Some(execution) => Some(summary(&execution)),
             None => remains(store, id, erased)?,
         };
@@ -52,7 +64,7 @@ pub fn rows(
     Ok(rows)
 }
 
-/// What is left of the erased execution whose id begins like this, if there is exactly one.
+/// What can be told of the execution, erased or of a newer program, whose id begins like this, if there is exactly one.
 ///
 /// # Errors
 /// [`ReadError`] if the log cannot be read.
@@ -67,7 +79,8 @@ pub fn remains_of(
     }
 }
 
-/// What is left of an execution of which something is erased: its id, its times, and the types of its events.
+/// What can be told of an execution of which something is erased, or was written by a newer program: its id, its times,
+/// and the types of its events.
 fn remains(
     store: &dyn EventStore,
     id: &ExecutionId,
@@ -80,16 +93,24 @@ fn remains(
         READ_EVENTS_MAX,
     )?;
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+    let newer = events.iter().find(|event| matches!(event.payload, Payload::Unknown(_)));
     let gone = events.iter().find(|event| matches!(event.payload, Payload::Erased));
-    let how = match gone {
-        Some(event) => erased.at(store, event.position)?,
-        None => return Ok(None),
+    let (status, how, told) = match (gone, newer) {
+        (Some(event), _) => {
+            let how = erased.at(store, event.position)?;
+            ("erased", how.clone(), how["text"].clone())
+        }
+        (None, Some(event)) => {
+            let told = format!("`{}` is of a newer beadle: upgrade this program", event.kind);
+            ("unknown", Value::Null, json!(told))
+        }
+        (None, None) => return Ok(None),
     };
     let journal = events.iter().map(|event| json!({ "type": event.kind, "at_ms": event.ts.0 }));
     Ok(Some(json!({
         "execution": id,
-        "status": "erased",
-        "command": how["text"],
+        "status": status,
+        "command": told,
         "began_ms": first.ts.0,
         "touched_ms": last.ts.0,
         "erased": how,
@@ -117,14 +138,14 @@ fn each(
     }
 }
 
-/// The newest executions, newest first.
+/// The newest executions that can be told whole, newest first.
 ///
 /// # Errors
 /// [`ReadError`] if the log cannot be read.
 pub fn list(store: &dyn EventStore, max: usize) -> Result<Vec<Execution>, ReadError> {
     let mut found = vec![];
     each(store, |id| {
-        found.extend(load(store, id)?);
+        found.extend(seen(store, id)?);
         Ok(found.len() < max.min(LISTED_MAX))
     })?;
     Ok(found)

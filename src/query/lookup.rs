@@ -58,7 +58,13 @@ pub struct Lookup<'a> {
     /// Who erased what.
     pub erased: Erased,
     causes: BTreeMap<StreamName, Rc<Cause>>,
-    facts: BTreeMap<ExecutionId, Option<Rc<Facts>>>,
+    facts: BTreeMap<ExecutionId, Known>,
+}
+
+/// The facts of an execution, and the version of its stream that they are of.
+struct Known {
+    version: Option<Version>,
+    facts: Option<Rc<Facts>>,
 }
 
 impl<'a> Lookup<'a> {
@@ -92,18 +98,17 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// [`ReadError`] if the log cannot be read.
     pub fn facts(&mut self, id: &ExecutionId) -> Result<Option<Rc<Facts>>, ReadError> {
-        if let Some(known) = self.facts.get(id) {
-            return Ok(known.clone());
+        // Its version is asked first: what comes between the two is read once more.
+        let version = self.store.version(&StreamName::execution(id))?;
+        if let Some(known) = self.facts.get(id).filter(|known| known.version == version) {
+            return Ok(known.facts.clone());
         }
-        let execution = executions::load(self.store, id)?;
-        let ended = execution.as_ref().is_some_and(|execution| execution.ending.is_some());
+        let execution = executions::seen(self.store, id)?;
         let facts = execution.as_ref().map(facts_of).map(Rc::new);
         if self.facts.len() >= REMEMBERED_MAX {
             self.facts.clear();
         }
-        if ended {
-            self.facts.insert(id.clone(), facts.clone());
-        }
+        self.facts.insert(id.clone(), Known { version, facts: facts.clone() });
         Ok(facts)
     }
 

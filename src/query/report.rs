@@ -12,7 +12,7 @@ use super::filter::{Filter, Standing};
 use super::lookup::{Lookup, standing};
 use super::search::{Flow, Search};
 use super::when::Here;
-use crate::domain::event::{Event, Outcome, Recorded, TriggerRouted, Verdict};
+use crate::domain::event::{Event, ExecutionStarted, Outcome, Recorded, TriggerRouted, Verdict};
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, Position};
 use crate::store::{Direction, EventStore, ReadError};
@@ -76,7 +76,7 @@ pub fn report(
     let mut groups: BTreeMap<(String, String), Counts> = BTreeMap::new();
     search.each(Direction::Forward, &mut lookup, sink, &mut |event, lookup, _| {
         let one = match event.event() {
-            Some(Event::ExecutionStarted(_)) => execution(store, event)?,
+            Some(Event::ExecutionStarted(started)) => execution(store, event, started)?,
             Some(Event::TriggerRouted(routed)) => refusal(routed),
             _ => None,
         };
@@ -97,16 +97,19 @@ pub fn report(
     Ok(())
 }
 
-/// An execution by its start: its alias and what there is to count.
+/// An execution by its start: its alias and what there is to count. How one stands that a newer program went on with is
+/// not known: it is a run and nothing else.
 fn execution(
     store: &dyn EventStore,
     event: &Recorded,
+    started: &ExecutionStarted,
 ) -> Result<Option<(String, Counts)>, ReadError> {
     let id = ExecutionId(event.id.stream.id().to_owned());
-    Ok(executions::load(store, &id)?.map(|execution| {
-        let alias = execution.started.handler.alias.clone();
-        (alias, Counts::of(&execution))
-    }))
+    let counts = match executions::load(store, &id) {
+        Err(ReadError::Newer { .. }) => Some(Counts { runs: 1, ..Counts::default() }),
+        loaded => loaded?.as_ref().map(Counts::of),
+    };
+    Ok(counts.map(|counts| (started.handler.alias.clone(), counts)))
 }
 
 /// A decision, if it is a refusal: the alias and one to count.

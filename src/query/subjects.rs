@@ -9,12 +9,16 @@ use crate::domain::alias_index::damerau;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::id::{Position, Pseudonym, RoomId};
 use crate::domain::trigger::Speaker;
-use crate::store::{Direction, EventStore, ProjectionChange, READ_EVENTS_MAX, ReadError, Subject};
+use crate::store::{
+    By, Direction, EventStore, ProjectionChange, READ_EVENTS_MAX, ReadError, Subject,
+};
 
 /// The projection that keeps it.
 pub const PROJECTION: &str = "subjects-1";
 /// Most subjects that are named when several fit.
 pub const NAMED_MAX: usize = 10;
+/// Where the newest event that named somebody is erased, so many of their events are looked at for one that is not.
+pub const LOOKED_BACK_MAX: usize = 64;
 /// It is kept again after so many events.
 const KEPT_EVERY: u64 = 1_000;
 
@@ -97,7 +101,8 @@ impl Subjects {
         }
         let mut called = vec![];
         for (pseudonym, at) in &self.people {
-            if let Some(speaker) = speaker_at(store, *at)? {
+            let by = By::Actor(pseudonym.clone());
+            if let Some(speaker) = newest(store, *at, by, &speaker_of)? {
                 let names = names_of(&speaker);
                 let shown = format!("{} ({})", speaker.id, speaker.name);
                 called.push(Called { pseudonym: pseudonym.clone(), names, shown });
@@ -116,8 +121,7 @@ impl Subjects {
         }
         let mut called = vec![];
         for (pseudonym, at) in &self.rooms {
-            let event = store.read_at(&[*at])?.into_iter().next();
-            if let Some((id, name)) = event.as_ref().and_then(room_of) {
+            if let Some((id, name)) = newest(store, *at, By::Room(pseudonym.clone()), &room_of)? {
                 let bare = name.trim_start_matches('#').to_owned();
                 let short = bare.split(':').next().unwrap_or_default().to_owned();
                 let shown = format!("{id} ({name})");
@@ -174,12 +178,30 @@ fn names_of(speaker: &Speaker) -> Vec<String> {
     names.into_iter().chain(speaker.account.clone()).filter(|name| !name.is_empty()).collect()
 }
 
-fn speaker_at(store: &dyn EventStore, at: Position) -> Result<Option<Speaker>, ReadError> {
-    let event = store.read_at(&[at])?.into_iter().next();
-    Ok(event.as_ref().and_then(Recorded::event).and_then(|event| match event {
+/// What the event at a position says of somebody; where it is erased, what the newest one of theirs says that is not.
+fn newest<T>(
+    store: &dyn EventStore,
+    at: Position,
+    by: By,
+    says: &dyn Fn(&Recorded) -> Option<T>,
+) -> Result<Option<T>, ReadError> {
+    if let Some(said) = store.read_at(&[at])?.first().and_then(says) {
+        return Ok(Some(said));
+    }
+    let theirs = store.positions(&by, at, Direction::Backward, LOOKED_BACK_MAX)?;
+    for position in theirs {
+        if let Some(said) = store.read_at(&[position])?.first().and_then(says) {
+            return Ok(Some(said));
+        }
+    }
+    Ok(None)
+}
+
+fn speaker_of(event: &Recorded) -> Option<Speaker> {
+    match event.event()? {
         Event::TriggerRecorded(e) => e.trigger.speaker().cloned(),
         _ => None,
-    }))
+    }
 }
 
 /// The room that an event names, with what it is called.

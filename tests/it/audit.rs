@@ -366,6 +366,34 @@ fn a_checkpoint_goes_on_where_it_was() {
     });
 }
 
+#[test]
+fn what_cannot_be_printed_does_not_count_as_seen() {
+    let place = Place::new();
+    let query = ["log", "query", "--type", "trigger_recorded"];
+    in_both_states(&place, &|state| {
+        let _ = fs::remove_file(place.path("mark"));
+        let marked = [&query[..], &["--checkpoint", "mark"]].concat();
+        for args in [&marked[..], &query[..], &["log", "report"], &["log", "stats"]] {
+            for json in [&["--json"][..], &[]] {
+                let full =
+                    fs::File::options().write(true).open("/dev/full").expect("the system has it");
+                let mut command = place.command(&[json, args].concat());
+                let output = command.stdout(full).output().expect("the program can be started");
+                let told = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert_eq!(output.status.code(), Some(1), "{state} {args:?}: {told}");
+                assert!(told.contains("cannot write to standard output: No space left"), "{told}");
+                assert!(!place.path("mark").exists(), "{state}: nothing was seen");
+            }
+        }
+        assert_eq!(place.rows(&marked).len(), 7, "{state}: nothing is lost");
+    });
+    let bot = Answering::on(&place);
+    let full = fs::File::options().write(true).open("/dev/full").expect("the system has it");
+    let ended = place.command(&["log", "query", "--follow"]).stdout(full).status();
+    assert_eq!(ended.expect("the program can be started").code(), Some(1), "it follows no more");
+    bot.stop();
+}
+
 /// One who follows, as a process of its own.
 struct Following {
     child: Child,

@@ -18,13 +18,14 @@ use beadle::query::question::{Ask, answer};
 use beadle::query::report::{GROUPS_MAX, Per, report};
 use beadle::query::search::CLOCK_STEPS_MAX;
 use beadle::query::story::{self, EVENTS_MAX, TRIGGERS_MAX};
-use beadle::query::subjects::{NAMED_MAX, Subjects};
+use beadle::query::subjects::{LOOKED_BACK_MAX, NAMED_MAX, Subjects};
 use beadle::query::when::Here;
 use beadle::store::{EventStore, Expected, Write};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
+use crate::erasure::{erased, key_of};
 use crate::store_world::{World, stream};
 
 const SCRIPT: &str = "//! For the test.\nalias(\"ping\", || reply(\"pong\"));\n\
@@ -116,6 +117,29 @@ async fn those_of_one_name_are_named_up_to_a_bound() {
     assert_eq!(why.matches("@ann:").count(), NAMED_MAX, "{why}");
     assert!(why.ends_with(" and 2 more: write the person's id"), "{why}");
     assert!(subjects.person(store, "@ann:server11.org").is_ok());
+}
+
+#[tokio::test]
+async fn whose_last_message_is_deleted_is_found_up_to_a_bound() {
+    for (deleted, found) in [(1, true), (LOOKED_BACK_MAX - 1, true), (LOOKED_BACK_MAX, false)] {
+        let desk = Desk::new("//! Answers nothing.\n");
+        let all: Vec<_> = (0..=deleted).map(|_| desk.says("ann", "#ops", "well")).collect();
+        desk.hand_over(all.clone(), None).await;
+        let store = desk.kernel.store.as_ref();
+        let heard = desk.count("trigger_recorded");
+        assert_eq!(heard, deleted + 1, "each is recorded");
+        for trigger in &all[1..] {
+            erased(&desk, key_of(trigger)).await;
+        }
+        let mut rows = Rows::default();
+        let subjects = Subjects::current(store, &mut rows).expect("the log works");
+        assert_eq!(subjects.person(store, "Ann").is_ok(), found, "{deleted} deleted");
+        assert_eq!(subjects.room(store, "ops").is_ok(), found, "{deleted} deleted");
+        let query = Filter { who: Some("Ann".into()), limit: Some(0), ..Filter::default() };
+        let ask = Ask { filter: query, ..Ask::default() };
+        let told = answer(store, &ask, &Followers::default(), &mut rows);
+        assert_eq!(told.is_ok(), found, "{deleted} deleted: {told:?}");
+    }
 }
 
 fn write(name: &str, events: Vec<NewEvent>) -> Write {

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use beadle::domain::erasure::{ErasedBlob, EventsErased, Scope};
 use beadle::domain::event::{BlobRef, EffectCompleted, EffectResult, NewEvent, Payload, Recorded};
-use beadle::domain::id::{Position, StreamName};
+use beadle::domain::id::{Position, StreamName, UserId};
 use beadle::store::backup::{Error, Made, Restore, Restored, Target, restore};
 use beadle::store::disk::{Disk, RealDisk};
 use beadle::store::sled::SledStore;
@@ -90,6 +91,22 @@ impl Scene {
         };
         self.store().append(vec![write]).await.expect("appends");
         blob
+    }
+
+    /// Records that a value is erased.
+    async fn erase_blob(&self, blob: &BlobRef) {
+        let event = EventsErased {
+            scope: Scope::Event,
+            by: UserId("cli:operator".into()),
+            reason: "a test".into(),
+            stretches: vec![],
+            count: 0,
+            blobs: vec![ErasedBlob { id: blob.id.clone(), slot: blob.slot }],
+            subjects: vec![],
+        };
+        let (stream, events) = (StreamName::erasures(), vec![NewEvent::bare(event)]);
+        let write = Write { stream, expected: Expected::Any, key: None, events };
+        self.store().append(vec![write]).await.expect("appends");
     }
 
     fn target(&self) -> Target {
@@ -482,6 +499,36 @@ async fn linked_files_stay_when_the_log_goes() {
     drop(scene.store.take());
     fs::remove_dir_all(scene.path("data")).expect("removes");
     assert_eq!(scene.brought_back("back").1, before);
+}
+
+#[tokio::test]
+async fn an_erased_value_is_still_in_a_linked_backup_of_before() {
+    let mut scene = Scene::new();
+    scene.fill(0, 20).await;
+    let blob = scene.keep(b"a long output").await;
+    let before = everything(scene.store());
+    let target = Target { link: true, ..scene.target() };
+    scene.store().backup(&target, &mut silent).expect("is made");
+    let (source, kept) = (format!("data/blobs/{}", blob.id), format!("backup/blobs/{}", blob.id));
+    let node = |name: &str| scene.path(name).metadata().expect("is there").ino();
+    assert_ne!(node(&source), node(&kept), "it is a copy");
+    // As an earlier version left it.
+    fs::remove_file(scene.path(&kept)).expect("removes");
+    fs::hard_link(scene.path(&source), scene.path(&kept)).expect("links");
+    let again = scene.store().backup(&target, &mut silent).expect("is made");
+    assert_ne!(node(&source), node(&kept), "it is replaced by a copy");
+    assert_eq!(
+        (again.new_files, again.new_bytes),
+        (1, scene.path(&kept).metadata().expect("is there").len())
+    );
+    scene.erase_blob(&blob).await;
+    // Erasures are carried out when the log is opened.
+    drop(scene.store.take());
+    scene.store = Some(scene.open("data"));
+    assert!(!scene.path(&source).exists(), "it is erased");
+    let (back, events) = scene.brought_back("back");
+    assert_eq!(events, before);
+    assert_eq!(back.blob(&blob).expect("reads").as_deref(), Some(&b"a long output"[..]));
 }
 
 #[tokio::test]

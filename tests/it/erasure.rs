@@ -42,7 +42,7 @@ fn order(target: Target) -> Order {
     Order { target, by: UserId("cli:ann".into()), reason: "a test".into() }
 }
 
-async fn erased(desk: &Desk, target: Target) -> Tally {
+pub async fn erased(desk: &Desk, target: Target) -> Tally {
     let tally = erase(desk.kernel.store.as_ref(), &order(target), |_, _| true).await;
     tally.expect("it can be erased")
 }
@@ -58,7 +58,7 @@ fn readable(desk: &Desk) -> String {
     events.map(|event| event.encode().to_string()).collect::<Vec<_>>().join("\n")
 }
 
-fn key_of(trigger: &Trigger) -> Target {
+pub fn key_of(trigger: &Trigger) -> Target {
     Target::Heard(vec![trigger.key.clone()])
 }
 

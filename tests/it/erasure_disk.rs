@@ -290,7 +290,7 @@ async fn what_was_recorded_and_not_carried_out_is_carried_out_at_the_next_start(
 }
 
 /// Makes the open event of a log that is not open look like one of a newer program.
-fn made_newer(dir: &Path) {
+pub fn made_newer(dir: &Path) {
     let path = dir.join("log/00000000000000000000.jsonl");
     let text = fs::read_to_string(&path).expect("reads");
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -16,6 +16,7 @@ mod faults;
 mod intake;
 mod lab;
 mod matrix;
+mod newer;
 mod outbox;
 mod proof;
 mod proof_files;

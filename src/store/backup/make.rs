@@ -1,6 +1,7 @@
 //! Making a backup: what is new is copied, everything is checked, and only then it counts.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -198,7 +199,8 @@ impl<'a> Backup<'a> {
     ) -> Result<Option<Note>, Error> {
         let path = self.to.dir.join(&source.name);
         let kept = self.old.as_ref().and_then(|old| old.files.get(&source.name));
-        if let Some(kept) = kept.filter(|kept| kept.bytes == source.bytes) {
+        let stays = |kept: &&Note| kept.bytes == source.bytes && !lost_with(source, &path);
+        if let Some(kept) = kept.filter(stays) {
             match hash(&path, kept.bytes, meter) {
                 Ok(found) if found == *kept => return Ok(Some(found)),
                 Err(Broken::Stopped(stopped)) => return Err(stopped.into()),
@@ -320,6 +322,13 @@ impl<'a> Backup<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether what the backup has is the very file that may still be written to: an earlier version linked kept values.
+fn lost_with(source: &Source, kept: &Path) -> bool {
+    let node = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+    let one = node(kept);
+    !source.sealed && one.is_some() && one == node(&source.path)
 }
 
 /// Whether a kept value was erased while the backup was made.

@@ -59,7 +59,8 @@ fn boundary(segment: &Segment, next: Position) -> Result<u64, Error> {
     Ok(groups.offset())
 }
 
-/// The kept values. What comes meanwhile may be among them; nothing in the backup names it.
+/// The kept values. What comes meanwhile may be among them; nothing in the backup names it. They are not sealed, because
+/// an erased one is overwritten where it stands, and with it every link to it.
 pub(super) fn blobs(dir: &Path) -> Result<Vec<Source>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(io(dir))? {
@@ -69,7 +70,7 @@ pub(super) fn blobs(dir: &Path) -> Result<Vec<Source>, Error> {
         let Ok(metadata) = entry.metadata() else { continue };
         if Tag::try_from(name.clone()).is_ok() {
             let name = format!("blobs/{name}");
-            found.push(Source { name, path, bytes: metadata.len(), sealed: true });
+            found.push(Source { name, path, bytes: metadata.len(), sealed: false });
         }
     }
     Ok(found)
