@@ -15,7 +15,7 @@ use super::segment::{GROUP_EVENTS_MAX, Group, file_name, list};
 use super::shared::DAMAGED_FILE;
 use super::space::{DiskOf, Space};
 use super::trees::{APPLY_EVENTS_MAX, Applied, FORMAT, Trees};
-use super::{OpenError, Surroundings};
+use super::{OpenError, Surroundings, trim};
 use crate::domain::id::{Position, Timestamp};
 
 /// Room that an event store takes beside what the journal takes.
@@ -62,14 +62,14 @@ fn open_trees(
 ) -> Result<Recovered, OpenError> {
     let path = dir.join("store");
     let marker = dir.join(DAMAGED_FILE);
-    let fresh = nothing(keys);
     let refused = match fs::read_to_string(&marker) {
         Ok(reason) => reason,
         Err(_) if !path.exists() && end.next > Position::START => {
             opened.rebuilt = Some("it was missing".into());
+            let fresh = nothing(dir, keys)?;
             return Ok((Trees::open(&path, options.disk.clone())?, fresh, None));
         }
-        Err(_) => match usable(&path, dir, options, &fresh, end)? {
+        Err(_) => match usable(&path, dir, options, keys, end)? {
             Ok((trees, applied)) => return Ok((trees, applied, None)),
             Err(reason) => reason,
         },
@@ -77,11 +77,11 @@ fn open_trees(
     make_anew(dir, surroundings, options, keys, refused, opened)
 }
 
-/// An event store that holds nothing yet.
-fn nothing(keys: &KeyFile) -> Applied {
+/// An event store that holds nothing yet of a journal.
+fn nothing(dir: &Path, keys: &KeyFile) -> Result<Applied, OpenError> {
     let Times { ts, epoch } = Times::START;
-    let (format, log) = (FORMAT, keys.log());
-    Applied { format, log, next: Position::START, next_slot: 1, ts, epoch }
+    let (format, log, next) = (FORMAT, keys.log(), trim::journal_begins(&dir.join("log"))?);
+    Ok(Applied { format, log, next, next_slot: 1, ts, epoch })
 }
 
 /// Moves the event store aside and begins an empty one.
@@ -98,7 +98,7 @@ fn make_anew(
     let moved_to = move_aside(dir, surroundings.clock.now())?;
     let trees = Trees::open(&dir.join("store"), options.disk.clone())?;
     opened.rebuilt = Some(reason);
-    Ok((trees, nothing(keys), Some(moved_to)))
+    Ok((trees, nothing(dir, keys)?, Some(moved_to)))
 }
 
 /// On a full disk nothing can be made anew, and the event store may be sound: it only could not write. Moving it aside at
@@ -141,7 +141,7 @@ fn usable(
     path: &Path,
     dir: &Path,
     options: &Options,
-    fresh: &Applied,
+    keys: &KeyFile,
     end: &End,
 ) -> Result<Result<(Trees, Applied), String>, OpenError> {
     let first = !path.exists();
@@ -151,7 +151,7 @@ fn usable(
     });
     let (trees, applied) = match opened {
         Ok((trees, Some(applied))) => (trees, applied),
-        Ok((trees, None)) => return Ok(Ok((trees, fresh.clone()))),
+        Ok((trees, None)) => return Ok(Ok((trees, nothing(dir, keys)?))),
         // There was none to be damaged: the disk refuses.
         Err(error) if first => return Err(OpenError::Store(error.0)),
         Err(error) => return Ok(Err(error.0)),
@@ -160,7 +160,7 @@ fn usable(
         let version = if applied.format < FORMAT { "an earlier" } else { "a later" };
         return Ok(Err(format!("it has the format of {version} version")));
     }
-    if applied.log != fresh.log {
+    if applied.log != keys.log() {
         return Ok(Err("it belongs to another log".into()));
     }
     if applied.next > end.next {
