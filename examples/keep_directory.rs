@@ -133,9 +133,9 @@ async fn append(store: &SledStore, nth: usize, event: Event) -> Result<(), Box<d
         correlation,
         actor: Some(UserId(format!("@person{}:hs.example", nth % 5))),
         room: Some(RoomId(format!("!room{}:hs.example", nth % 3))),
-        network: (nth % 2 == 0).then(|| "irc".to_owned()),
+        network: nth.is_multiple_of(2).then(|| "irc".to_owned()),
     };
-    let key = (nth % 4 == 0).then(|| DedupeKey(format!("kept|{nth}")));
+    let key = nth.is_multiple_of(4).then(|| DedupeKey(format!("kept|{nth}")));
     let events = vec![NewEvent { event, meta }];
     let stream = name(format!("sample-{}", nth % 11))?;
     store.append(vec![Write { stream, expected: Expected::Any, key, events }]).await?;

@@ -13,10 +13,23 @@ use crate::domain::id::Timestamp;
 use crate::query::command::Request;
 use crate::query::erasure::Target;
 
-/// What to erase.
+/// What to erase, and why.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["event", "execution", "person", "older_than"])]
 pub struct EraseArgs {
+    #[command(flatten)]
+    what: What,
+    /// Why; the log keeps it, so name nobody in it.
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    reason: Option<String>,
+    /// Only say what would be erased.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What to erase: one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
     /// One event, by position or `stream/version`; of a trigger, all that it led to.
     #[arg(long, value_name = "ID")]
     event: Option<String>,
@@ -29,12 +42,6 @@ pub struct EraseArgs {
     /// What ended before: an age such as `90d`, `8w`, `6mo`, `2y`, or a date such as `2026-01-31`.
     #[arg(long, value_name = "AGE|DATE")]
     older_than: Option<String>,
-    /// Why; the log keeps it, so name nobody in it.
-    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
-    reason: Option<String>,
-    /// Only say what would be erased.
-    #[arg(long)]
-    dry_run: bool,
 }
 
 /// Erases, or says what would be erased.
@@ -43,7 +50,7 @@ pub fn main(context: &Context, args: &EraseArgs) -> Result<u8, Failure> {
     if !args.dry_run && reason.trim().is_empty() {
         return Err(Failure::new(2, "an erasure needs a reason").hint("say why with --reason"));
     }
-    let target = target(args)?;
+    let target = target(&args.what)?;
     let request = Request::LogErase { target, reason, dry_run: args.dry_run };
     for row in rows(context, &request)? {
         if context.json() {
@@ -55,7 +62,7 @@ pub fn main(context: &Context, args: &EraseArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn target(args: &EraseArgs) -> Result<Target, Failure> {
+fn target(args: &What) -> Result<Target, Failure> {
     Ok(match (&args.event, &args.execution, &args.person, &args.older_than) {
         (Some(id), ..) => Target::Event(id.clone()),
         (_, Some(id), ..) => Target::Execution(id.clone()),

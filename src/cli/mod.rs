@@ -96,7 +96,7 @@ enum Command {
     Execution(log::ExecutionCommand),
     /// Reads and verifies the event log.
     #[command(subcommand, after_help = "Example: beadle log verify")]
-    Log(log::LogCommand),
+    Log(Box<log::LogCommand>),
     /// Measures, each beside a baseline of the same run.
     #[command(subcommand, after_help = "Example: beadle bench append")]
     Bench(bench::BenchCommand),

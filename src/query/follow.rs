@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake};
+use std::task::{Context, Wake};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,9 @@ impl Followers {
     }
 }
 
+/// Takes the events of a range that are new.
+pub type Take<'a> = dyn FnMut(Range<Position>, &mut dyn Sink) -> Result<(), Refusal> + 'a;
+
 /// Hands on each batch of new positions from a position on.
 ///
 /// # Errors
@@ -59,7 +62,7 @@ pub fn each_batch(
     store: &dyn EventStore,
     mut next: Position,
     sink: &mut dyn Sink,
-    take: &mut dyn FnMut(Range<Position>, &mut dyn Sink) -> Result<(), Refusal>,
+    take: &mut Take,
 ) -> Result<(), Refusal> {
     let mut head = store.watch();
     let failure = store.failure();
@@ -92,7 +95,7 @@ fn wait(head: &mut watch::Receiver<Position>, seen: Position, within: Duration) 
     let waker = Arc::new(Parked(std::thread::current())).into();
     let mut context = Context::from_waker(&waker);
     let mut longer = pin!(head.wait_for(|head| *head > seen));
-    while let Poll::Pending = longer.as_mut().poll(&mut context) {
+    while longer.as_mut().poll(&mut context).is_pending() {
         match until.checked_duration_since(Instant::now()) {
             Some(left) if !left.is_zero() => std::thread::park_timeout(left),
             _ => return,

@@ -12,7 +12,7 @@ use super::words::{Needle, WORDLESS};
 use crate::domain::event::Recorded;
 use crate::domain::id::{ExecutionId, Position, Pseudonym, Timestamp};
 use crate::domain::trigger::Trust;
-use crate::store::scan::{Glance, Sieve};
+use crate::store::scan::{Glance, Holds, Sieve};
 use crate::store::{By, Direction, EventStore, READ_EVENTS_MAX, ReadError, Subject};
 
 /// Most steps of the clock that a search by time minds; behind them it looks at every event.
@@ -27,6 +27,9 @@ pub enum Flow {
     /// No more is wanted.
     Enough,
 }
+
+/// Takes what is found, one event after the other.
+pub type Take<'a> = dyn FnMut(&Recorded, &mut Lookup, &mut dyn Sink) -> Result<Flow, Refusal> + 'a;
 
 /// A filter, with everything that it names found in the log.
 pub struct Search<'a> {
@@ -99,7 +102,7 @@ impl<'a> Search<'a> {
 
     /// Looks at these positions from now on.
     pub fn within(&mut self, range: Range<Position>) {
-        self.ranges = vec![range.start.0..range.end.0];
+        self.ranges = std::iter::once(range.start.0..range.end.0).collect();
     }
 
     fn source(&self) -> Result<Source, ReadError> {
@@ -127,7 +130,7 @@ impl<'a> Search<'a> {
         direction: Direction,
         lookup: &mut Lookup,
         sink: &mut dyn Sink,
-        take: &mut dyn FnMut(&Recorded, &mut Lookup, &mut dyn Sink) -> Result<Flow, Refusal>,
+        take: &mut Take,
     ) -> Result<(), Refusal> {
         let source = self.source()?;
         let mut ranges = self.ranges.clone();
@@ -177,8 +180,7 @@ impl<'a> Search<'a> {
                 let wanted = |glance: &Glance| self.wants(glance);
                 let needle = self.needle.as_ref();
                 let holds = |json: &[u8]| needle.is_none_or(|needle| needle.may_be_in(json));
-                let holds: Option<&(dyn Fn(&[u8]) -> bool + Sync)> =
-                    if needle.is_some() { Some(&holds) } else { None };
+                let holds: Option<&Holds> = if needle.is_some() { Some(&holds) } else { None };
                 let max = pages.left(from);
                 let sieve = Sieve { wanted: &wanted, holds };
                 let sifted = self.store.sift(from, pages.direction, max, &sieve)?;
@@ -327,7 +329,7 @@ fn times(
 ) -> Result<Vec<Range<u64>>, ReadError> {
     let end = store.next_position().0;
     if since.is_none() && until.is_none() {
-        return Ok(vec![0..end]);
+        return Ok(std::iter::once(0..end).collect());
     }
     let kind = By::Kind("clock_stepped".into());
     let steps = store.positions(&kind, Position::START, Direction::Forward, CLOCK_STEPS_MAX)?;

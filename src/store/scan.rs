@@ -44,14 +44,20 @@ pub struct Glance<'a> {
     pub bytes: usize,
 }
 
+/// Whether a payload, as JSON, may hold what is searched.
+pub type Holds<'a> = dyn Fn(&[u8]) -> bool + Sync + 'a;
+
 /// What a search lets through.
 #[derive(Clone, Copy)]
 pub struct Sieve<'a> {
     /// Whether an event may be wanted, from its clear part.
     pub wanted: &'a (dyn Fn(&Glance) -> bool + Sync),
     /// Whether it still may be, from its payload as JSON; what is erased is not wanted then.
-    pub holds: Option<&'a (dyn Fn(&[u8]) -> bool + Sync)>,
+    pub holds: Option<&'a Holds<'a>>,
 }
+
+/// The lines of a page that were let through, and where the next page begins.
+type Sieved = (Vec<(Position, Line)>, Option<Position>);
 
 /// What a search found on one page of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,7 +194,7 @@ impl Shared {
         direction: Direction,
         max: usize,
         sieve: &Sieve,
-    ) -> Result<(Vec<(Position, Line)>, Option<Position>), ReadError> {
+    ) -> Result<Sieved, ReadError> {
         let lines = self.lines(from, direction, max)?;
         let next = after(lines.last().map(|(position, _)| *position), direction);
         let mut wanted = Vec::with_capacity(lines.len());
@@ -291,7 +297,8 @@ mod tests {
         for nth in 0..12 {
             let stream = StreamName::parse(&format!("test-{nth}")).expect("is a name");
             let event = |n: usize| {
-                let actor = Some(UserId(if n % 3 == 0 { "@ann:hs" } else { "@ben:hs" }.into()));
+                let actor =
+                    Some(UserId(if n.is_multiple_of(3) { "@ann:hs" } else { "@ben:hs" }.into()));
                 let meta = Meta { actor, correlation: Some(stream.clone()), ..Meta::default() };
                 let (scope, key, value) = ("s".into(), "k".into(), format!("word{}", n % 7).into());
                 match n % 5 {

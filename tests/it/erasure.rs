@@ -295,7 +295,7 @@ async fn what_is_old_and_over_goes_and_what_is_needed_stays() {
     assert!(!text.contains("bread") && text.contains("Sure about about it?"), "{text}");
     assert!(text.contains("last is butter"), "what is young stays");
     desk.said();
-    let yes = desk.says("ann", "#ops", "yes");
+    let yes = desk.says("ann", "#ops", "!yes");
     let asked = desk.says("ann", "#ops", "!last");
     desk.hand_over(vec![yes, asked], None).await;
     desk.settle().await.expect("the log works");

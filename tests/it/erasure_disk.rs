@@ -96,7 +96,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 /// A text as it may stand in a file: raw, escaped for JSON, and in base64 wherever it begins.
 pub fn disguises(text: &str) -> Vec<Vec<u8>> {
     let json = json!(text).to_string();
-    let mut found = vec![text.as_bytes().to_vec(), json[1..json.len() - 1].as_bytes().to_vec()];
+    let mut found = vec![text.as_bytes().to_vec(), json.as_bytes()[1..json.len() - 1].to_vec()];
     for shift in 0..3 {
         let shifted = [&vec![b'.'; shift][..], text.as_bytes()].concat();
         let encoded = STANDARD_NO_PAD.encode(shifted);

@@ -82,7 +82,7 @@ fn a_head_is_published_once_and_brings_about_no_other() {
     let said = audited.desk.said();
     let [said] = said.as_slice() else { panic!("{said:?}") };
     assert!(said.starts_with("#audit: My log has 4 events at 20"), "{said}");
-    assert_eq!(beadle::store::proof::notes(said), [made.head.note.clone()], "{said}");
+    assert_eq!(beadle::store::proof::notes(said), std::slice::from_ref(&made.head.note), "{said}");
     assert!(said.contains(&made.head.key), "{said}");
     assert_eq!(audited.desk.kinds(None)[4..], ["tree_head", "message_queued", "message_sent"]);
     assert_eq!(audited.head(), made, "nothing happened since");
