@@ -39,7 +39,10 @@ impl Trees {
         sweep(self, &self.streams, |key, row| stream(key, row, first.0))?;
         sweep(self, &self.index, |key, row| index::kept(key, row, first.0))?;
         let _alone = locked(&self.writing);
-        guarded(|| Ok(drop(self.meta.insert(FORGOTTEN, &first.0.to_be_bytes())?)))?;
+        guarded(|| {
+            self.meta.insert(FORGOTTEN, &first.0.to_be_bytes())?;
+            Ok(())
+        })?;
         Ok(true)
     }
 }
