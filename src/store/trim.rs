@@ -141,8 +141,8 @@ impl SledStore {
     /// Goes on with a trim that was cut off. What cannot be dropped safely stays: the log is opened all the same.
     pub(crate) fn go_on_trimming(&self) -> Result<(), ReadError> {
         match self.settle_trim() {
-            Err(TrimError::Refused(why)) => tracing::warn!(%why, "a trim was not carried on"),
-            Err(TrimError::Read(error)) => return Err(error),
+            Err(TrimError::Read(error)) if self.shared.has_failed() => return Err(error),
+            Err(why) => tracing::warn!(%why, "a trim was not carried on"),
             Ok(_) => {}
         }
         Ok(())
