@@ -52,6 +52,9 @@ pub struct RestoreArgs {
     /// Moves a log that is there aside, to `<data>.replaced-<time>`; what was erased in it is erased again.
     #[arg(long)]
     replace: bool,
+    /// The `erasures.bin` of a log that was newer than the backup: what was erased in it is erased again.
+    #[arg(long, value_name = "FILE")]
+    erasures: Option<PathBuf>,
 }
 
 /// How the log is written out.
@@ -120,7 +123,7 @@ fn mib(bytes: &Value) -> u64 {
 pub fn bring_back(context: &Context, args: &RestoreArgs) -> Result<u8, Failure> {
     let to = absolute(args.to.clone().map_or_else(|| context.data(), Ok)?)?;
     let (dir, keys) = (absolute(&args.dir)?, keys_of(&args.dir, args.keys.as_ref())?);
-    let wanted = Restore { dir, keys, to, replace: args.replace };
+    let wanted = Restore { dir, keys, to, replace: args.replace, erasures: args.erasures.clone() };
     let mut bar = Bar::new(context.global.quiet);
     let restored = restore(&wanted, &crate::app::surroundings(), &mut |what, done, total| {
         bar.step(what, done, total);

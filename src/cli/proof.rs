@@ -325,6 +325,9 @@ fn told(row: &Value, findings: &[Value]) {
     let from = row["first"].as_u64().map(|first| format!(", from event {first} on"));
     let from = from.unwrap_or_default();
     out!("{events} events in {segments} segments{from}{erased}, {} findings", findings.len());
+    if let Some(more) = row["unlisted"].as_u64().filter(|more| *more > 0) {
+        out!("{more} more findings are not listed");
+    }
     let heads = &row["heads"];
     if heads["recorded"] != 0 {
         out!(
@@ -412,7 +415,9 @@ fn show_proof(context: &Context, proof: &Proof, shown: &Shown, trusted: bool, se
     out!("key: {}", proof.key);
     match &shown.payload {
         Some(payload) => out!("{}", serde_json::to_string_pretty(payload).unwrap_or_default()),
-        None if erased => out!("its payload was erased"),
+        None if erased => {
+            out!("its payload is not in the proof, which says that it was erased: ask the log")
+        }
         None => out!("its payload is not in the proof"),
     }
 }

@@ -14,14 +14,14 @@ use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded, TreeH
 use crate::domain::id::{EventId, Position, RoomId, StreamName, Timestamp, Version};
 use crate::domain::message::Doc;
 use crate::query::agenda::{self, Budget};
-use crate::store::{
-    AppendError, Direction, EventStore, Expected, READ_EVENTS_MAX, ReadError, Subject, Write,
-};
+use crate::store::{AppendError, Direction, EventStore, Expected, ReadError, Subject, Write};
 
 /// So many events at most are without a head, however fast they come.
 pub const HEAD_EVERY_EVENTS: u64 = 1_000;
 /// How long an event is without a head, unless configured.
 pub const HEAD_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How many events are read at once.
+const PAGE_EVENTS: usize = 256;
 /// The longest between two looks: the configuration may have changed.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(30);
 /// How long the last head may take to be said when the bot stops; what is not said is said after the start.
@@ -144,11 +144,12 @@ pub struct Since {
 impl Since {
     fn of(store: &dyn EventStore, last: &Standing) -> Result<Self, ReadError> {
         let mut since = Self::default();
-        // One page tells enough: heads bring about a few events each.
-        for event in
-            store.read_all(Position(last.head.size), Direction::Forward, READ_EVENTS_MAX)?
-        {
-            since.take(&event);
+        let mut from = Position(last.head.size);
+        while since.other == 0 {
+            let page = store.read_all(from, Direction::Forward, PAGE_EVENTS)?;
+            let Some(last) = page.last().map(|last| last.position) else { break };
+            page.iter().for_each(|event| since.take(event));
+            from = last.next();
         }
         Ok(since)
     }
@@ -214,11 +215,13 @@ impl Watch {
         now: Timestamp,
     ) -> Result<Due, ReadError> {
         while self.since.first.is_none() && self.read < store.next_position() {
-            let page = store.read_all(self.read, Direction::Forward, READ_EVENTS_MAX)?;
+            let page = store.read_all(self.read, Direction::Forward, PAGE_EVENTS)?;
             let Some(last) = page.last().map(|last| last.position) else { break };
             page.iter().for_each(|event| self.since.take(event));
             self.read = last.next();
         }
+        // Recorded while the clock was ahead: it counts from now on.
+        self.since.first = self.since.first.map(|first| first.min(now));
         let events = store.next_position().0.saturating_sub(self.signed);
         Ok(due(events, self.since, every, now))
     }
@@ -238,6 +241,13 @@ pub async fn run(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) -> Result
             Due::Now => {
                 match make(&kernel).await {
                     Ok(()) => {}
+                    Err(Error::Read(ReadError::Store(why))) => {
+                        tracing::warn!(why, "no head is signed now; it is tried again");
+                        tokio::select! {
+                            () = tokio::time::sleep(LOOK_AT_LEAST) => {}
+                            _ = stop.changed() => {}
+                        }
+                    }
                     Err(Error::Read(error)) => return refused(&kernel, &error, &mut stop).await,
                     Err(error) => return Err(error),
                 }
@@ -291,9 +301,16 @@ pub async fn finish(kernel: &Arc<Kernel>) -> Result<(), Error> {
     if watch.since.first.is_none() {
         return Ok(());
     }
-    if let Err(error) = make(kernel).await {
-        tracing::error!(%error, "the last head is not signed");
-        return Ok(());
+    match tokio::time::timeout(SAY_WITHIN, make(kernel)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the last head is not signed");
+            return Ok(());
+        }
+        Err(_) => {
+            tracing::warn!("the last head is not signed in time: the next start does it");
+            return Ok(());
+        }
     }
     let saying = say(kernel);
     tokio::time::timeout(SAY_WITHIN, saying).await.unwrap_or(Ok(()))

@@ -268,7 +268,7 @@ pub fn report(verified: &Verified) -> Value {
             "outside": heads.outside, "newest_outside": heads.newest_outside,
         },
         "key": verified.key,
-        "findings": findings,
+        "findings": findings, "unlisted": verified.unlisted,
     });
     if verified.first > Position::START {
         row["first"] = json!(verified.first);

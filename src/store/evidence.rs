@@ -103,6 +103,9 @@ pub fn check(proof: &Proof, trusted: Option<&Key>) -> Result<Shown, String> {
     let leaf = record_hash(proof.event.clear.as_bytes());
     check_record(&hashes, *size, head.root, *position, leaf)
         .map_err(|_| "the event is not under the head".to_owned())?;
+    if proof.event.erased && (proof.event.payload.is_some() || clear.slot.is_none()) {
+        return Err("it says that its payload was erased, and that cannot be".into());
+    }
     Ok(Shown {
         position: clear.position,
         id: EventId { stream: clear.stream.clone(), version: clear.version },

@@ -199,6 +199,9 @@ impl SledStore {
     ) -> Result<(), ReadError> {
         let log = self.shared.dir.join("log");
         while following.tree.size() < upto.0 {
+            if self.shared.closing.load(std::sync::atomic::Ordering::SeqCst) {
+                return Err(ReadError::Store("the log is being closed".into()));
+            }
             let next = Position(following.tree.size());
             let (segment, mut groups) = match following.reading.take() {
                 Some(reading) => reading,

@@ -139,12 +139,28 @@ impl KeyFile {
         let next = free;
         let io = |source| OpenError::Io { path: self.path.clone(), source };
         self.file.set_len(whole * SLOT_BYTES as u64).map_err(io)?;
+        self.refresh(next, whole).map_err(io)?;
         let mut slots = locked(&self.slots);
         *slots = Slots { made: whole, next, free: VecDeque::new() };
         self.reserve(&mut slots, SLOTS_AHEAD as usize / 2).map_err(|error| match error {
             ReadError::Store(what) => io(std::io::Error::other(what)),
             other => other.into(),
         })
+    }
+
+    /// Writes unused slots once more: a sync that failed, or never came, in an earlier process may have left them in
+    /// memory only.
+    fn refresh(&self, first: u64, end: u64) -> std::io::Result<()> {
+        let mut bytes = Zeroizing::new(vec![0; SLOTS_AHEAD as usize * SLOT_BYTES]);
+        let mut from = first;
+        while from < end {
+            let slots = (end - from).min(SLOTS_AHEAD);
+            let bytes = &mut bytes[..slots as usize * SLOT_BYTES];
+            self.file.read_exact_at(bytes, from * SLOT_BYTES as u64)?;
+            self.file.write_all_at(bytes, from * SLOT_BYTES as u64)?;
+            from += slots;
+        }
+        self.disk.sync(&self.file)
     }
 
     /// Hands out the next `count` slots, with their keys; they are on disk.

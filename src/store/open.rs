@@ -17,7 +17,7 @@ use super::journal::{Journal, SEGMENT_BYTES, find_end};
 use super::keys::{KEYS_FILE, KeyFile};
 use super::ledger::Ledger;
 use super::record;
-use super::recovery::recover;
+use super::recovery::{recover, unrecorded};
 use super::subjects::Subjects;
 use super::tail::{TAIL_BYTES_MAX, TAIL_EVENTS_MAX};
 use super::trees::{Applied, Trees, TreesError};
@@ -187,11 +187,16 @@ pub(crate) fn open(
     let log = dir.join("log");
     let end = find_end(&log, &suspect(&keys))?;
     let mut opened = Opened { cut_bytes: end.torn_bytes, ..Opened::default() };
+    // Nothing may reach the event store that is in memory only; before a torn write, the last group was synced.
+    let whole = end.torn_at.is_none();
+    let journal = || Journal::open(&log, &end, disk.clone(), options.segment_bytes);
+    let early = whole.then(&journal).transpose()?;
     let (trees, mut applied, moved_to) =
         recover(dir, surroundings, options, &keys, &end, &mut opened)?;
+    opened.rebuilt = opened.rebuilt.or_else(|| unrecorded(dir));
     applied.next_slot = applied.next_slot.max(blobs.next_slot()?);
     keys.settle(applied.next_slot)?;
-    let journal = Journal::open(&log, &end, disk.clone(), options.segment_bytes)?;
+    let journal = early.map_or_else(journal, Ok)?;
     opened.created = end.next == Position::START;
     Ok(Parts { lock, keys, subjects, blobs, ledger, journal, trees, applied, opened, moved_to })
 }

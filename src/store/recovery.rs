@@ -20,6 +20,8 @@ use crate::domain::id::{Position, Timestamp};
 
 /// Room that an event store takes beside what the journal takes.
 const ROOM_BYTES_MIN: u64 = 2 * 1024 * 1024;
+/// Says why the event store is being made anew, until that is recorded.
+pub(crate) const REBUILDING_FILE: &str = "store.rebuilding";
 /// How often an event store may be moved aside within one millisecond.
 const MOVED_ASIDE_MAX: u32 = 1_000;
 
@@ -65,7 +67,9 @@ fn open_trees(
     let refused = match fs::read_to_string(&marker) {
         Ok(reason) => reason,
         Err(_) if !path.exists() && end.next > Position::START => {
-            opened.rebuilt = Some("it was missing".into());
+            let reason = "it was missing";
+            note_rebuilding(dir, reason)?;
+            opened.rebuilt = Some(reason.into());
             let fresh = nothing(dir, keys)?;
             return Ok((Trees::open(&path, options.disk.clone())?, fresh, None));
         }
@@ -94,11 +98,23 @@ fn make_anew(
     opened: &mut Opened,
 ) -> Result<Recovered, OpenError> {
     has_room(dir, &reason)?;
+    note_rebuilding(dir, &reason)?;
     tracing::warn!(%reason, "the event store is made anew from the journal");
     let moved_to = move_aside(dir, surroundings.clock.now())?;
     let trees = Trees::open(&dir.join("store"), options.disk.clone())?;
     opened.rebuilt = Some(reason);
     Ok((trees, nothing(dir, keys)?, Some(moved_to)))
+}
+
+/// Keeps the reason until it is recorded: a start that is cut off must not make it be forgotten.
+fn note_rebuilding(dir: &Path, reason: &str) -> Result<(), OpenError> {
+    let path = dir.join(REBUILDING_FILE);
+    fs::write(&path, reason).map_err(|source| OpenError::Io { path, source })
+}
+
+/// Why the event store is being made anew, if an earlier start began with that and did not come to record it.
+pub(crate) fn unrecorded(dir: &Path) -> Option<String> {
+    fs::read_to_string(dir.join(REBUILDING_FILE)).ok()
 }
 
 /// On a full disk nothing can be made anew, and the event store may be sound: it only could not write. Moving it aside at
@@ -156,10 +172,6 @@ fn usable(
         Err(error) if first => return Err(OpenError::Store(error.0)),
         Err(error) => return Ok(Err(error.0)),
     };
-    if applied.format != FORMAT {
-        let version = if applied.format < FORMAT { "an earlier" } else { "a later" };
-        return Ok(Err(format!("it has the format of {version} version")));
-    }
     if applied.log != keys.log() {
         return Ok(Err("it belongs to another log".into()));
     }
@@ -172,6 +184,10 @@ fn usable(
             let what = format!("the journal's end was acknowledged and is lost: the event store holds events up to {held}");
             Err(OpenError::Damaged { place, what })
         });
+    }
+    if applied.format != FORMAT {
+        let version = if applied.format < FORMAT { "an earlier" } else { "a later" };
+        return Ok(Err(format!("it has the format of {version} version")));
     }
     let same = same_history(&trees, &applied, &dir.join("log"), end)?;
     Ok(same.map(|()| (trees, applied)))

@@ -20,6 +20,7 @@ use super::open::{self, Lock, OpenError, Opened, Options, Parts};
 use super::plan::{Draft, Known, Times};
 use super::recent::Recent;
 use super::record;
+use super::recovery::REBUILDING_FILE;
 use super::scan::{Glance, Sieve, Sifted};
 use super::segment::list;
 use super::shared::{DAMAGED_FILE, Progress, Shared};
@@ -64,6 +65,7 @@ impl SledStore {
         if let Some(reason) = opened.rebuilt.clone() {
             store.append_own(NewEvent::bare(StoreRebuilt { reason, moved_to }))?;
             let _ = std::fs::remove_file(dir.join(DAMAGED_FILE));
+            let _ = std::fs::remove_file(dir.join(REBUILDING_FILE));
         }
         store.carry_out_erasures()?;
         store.go_on_trimming()?;

@@ -75,6 +75,10 @@ impl Subjects {
         file.read_to_end(&mut bytes).map_err(io)?;
         let (known, whole) = load(&bytes, unfinished)?;
         file.set_len(whole as u64).map_err(io)?;
+        // What a sync that failed or never came may have left in memory only is written once more.
+        let again = whole.saturating_sub(WRITE_BYTES_MAX) / RECORD_BYTES * RECORD_BYTES;
+        let anew = disk::open_write(&path);
+        anew.and_then(|it| it.write_all_at(&bytes[again..whole], again as u64)).map_err(io)?;
         disk.sync(&file).and_then(|()| disk::sync_dir(&*disk, dir)).map_err(io)?;
         let (known, staged) = (RwLock::new(known), Mutex::default());
         let next = AtomicU64::new((whole / RECORD_BYTES) as u64);

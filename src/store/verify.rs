@@ -87,7 +87,11 @@ impl Verified {
         self.key = history.key().map(|key| key.as_str().to_owned());
         let (heads, findings) = history.end();
         self.heads = heads;
-        findings.into_iter().for_each(|finding| self.find(finding.place, finding.what));
+        // What the heads say comes first: it is listed however many lines are wrong.
+        self.findings.splice(0..0, findings);
+        let beyond = self.findings.len().saturating_sub(FINDINGS_MAX);
+        self.findings.truncate(FINDINGS_MAX);
+        self.unlisted += beyond as u64;
         self
     }
 

@@ -102,7 +102,8 @@ impl Scene {
 
     fn restore(&self, to: &str, replace: bool) -> Result<Restored, Error> {
         let (dir, keys, to) = (self.path("backup"), self.path("keys"), self.path(to));
-        restore(&Restore { dir, keys, to, replace }, &self.surroundings, &mut silent)
+        let wanted = Restore { dir, keys, to, replace, erasures: None };
+        restore(&wanted, &self.surroundings, &mut silent)
     }
 
     /// Brings the backup back elsewhere and opens it; gives what the log had when the backup was made.
@@ -233,6 +234,61 @@ async fn what_the_replaced_log_had_erased_is_erased_again() {
     scene.fill(0, 40).await;
     let late = everything(scene.store());
     assert!(late[41..].iter().all(|it| it.payload != Payload::Erased));
+}
+
+#[tokio::test]
+async fn a_ledger_of_erasures_is_applied_in_an_empty_place() {
+    let scene = Scene::new();
+    scene.fill(0, 20).await;
+    let before = everything(scene.store());
+    scene.backup().expect("is made");
+    scene.store().erase(&[Position(5)]).expect("erases");
+    let with = |to: &str, erasures: &str| {
+        let (dir, keys, to) = (scene.path("backup"), scene.path("keys"), scene.path(to));
+        let erasures = Some(scene.path(erasures));
+        let wanted = Restore { dir, keys, to, replace: false, erasures };
+        restore(&wanted, &scene.surroundings, &mut silent)
+    };
+    assert!(matches!(with("none", "missing.bin"), Err(Error::Refused(_))));
+    assert!(matches!(with("none", "keys/manifest.jsonl"), Err(Error::Refused(_))));
+    assert!(!scene.path("none").exists(), "nothing was touched");
+    assert_eq!(with("back", "data/erasures.bin").expect("comes back").erased, 1);
+    let events = everything(&scene.open("back"));
+    assert_eq!(events[5].payload, Payload::Erased);
+    for nth in (0..before.len()).filter(|nth| *nth != 5) {
+        assert_eq!(events[nth], before[nth], "event {nth}");
+    }
+}
+
+#[tokio::test]
+async fn a_slot_that_holds_another_key_by_now_is_left_alone() {
+    let mut scene = Scene::new();
+    scene.fill(0, 5).await;
+    scene.backup().expect("is made");
+    let old = ["backup", "keys"].map(|name| (scene.path(name), scene.path(&format!("old-{name}"))));
+    for (from, to) in &old {
+        fs::rename(from, to).expect("moves");
+    }
+    scene.fill(5, 20).await;
+    scene.backup().expect("is made");
+    let later = everything(scene.store());
+    drop(scene.store.take());
+    let wanted = Restore {
+        dir: scene.path("old-backup"),
+        keys: scene.path("old-keys"),
+        to: scene.path("data"),
+        replace: true,
+        erasures: None,
+    };
+    let first = restore(&wanted, &scene.surroundings, &mut silent).expect("comes back");
+    // The clock stands still here: the next one that is moved aside has the same name.
+    fs::remove_dir_all(first.moved_to.expect("it was moved")).expect("removes");
+    scene.store = Some(scene.open("data"));
+    scene.fill(5, 20).await;
+    scene.store().erase(&[Position(15)]).expect("erases");
+    drop(scene.store.take());
+    assert_eq!(scene.restore("data", true).expect("comes back").erased, 0);
+    assert_eq!(everything(&scene.open("data"))[..later.len()], later);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -366,6 +422,7 @@ async fn a_restore_that_was_cut_off_is_done_again_and_never_drops_a_log() {
         keys: scene.path("keys"),
         to: scene.path("data"),
         replace: true,
+        erasures: None,
     };
     let before = content(&scene.path("data"));
     let ended = restore(&wanted, &scene.surroundings, &mut tell);

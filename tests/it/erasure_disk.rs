@@ -16,10 +16,11 @@ use beadle::processor::action::{ActionCall, ActionDone, Actions};
 use beadle::processor::erasure::{Order, erase};
 use beadle::query::agenda::Agenda;
 use beadle::query::erasure::Target;
+use beadle::store::backup::{self, Restore, restore};
 use beadle::store::erasure::{ErasedSlot, LEDGER_FILE, apply, slots_of};
 use beadle::store::sled::SledStore;
 use beadle::store::{
-    EventStore, Expected, Options, ProjectionChange, ReadError, Surroundings, Write,
+    EventStore, Expected, Options, ProjectionChange, ReadError, Surroundings, Write, silent,
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -147,8 +148,10 @@ fn is_gone(dir: &Path, store: &SledStore) {
 async fn what_is_erased_stands_in_no_file_and_in_no_restored_backup() {
     let (dir, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let world = planted(dir.path()).await;
-    copy(dir.path(), backup.path());
     let opened = store(dir.path(), &world, 2);
+    let (log, keys) = (backup.path().join("log"), backup.path().join("keys"));
+    let to = backup::Target { dir: log, keys, link: false };
+    opened.backup(&to, &mut silent).expect("the backup is made");
     let text = readable(&opened);
     assert!(text.contains(ACCOUNT) && text.contains(NAME) && text.contains("marmalade"));
     erase_person(&opened).await;
@@ -166,21 +169,56 @@ async fn what_is_erased_stands_in_no_file_and_in_no_restored_backup() {
     let opened = store(dir.path(), &world, 4);
     is_gone(dir.path(), &opened);
     drop(opened);
-    let slots = slots_of(&dir.path().join(LEDGER_FILE)).expect("the ledger reads");
-    let restored = store(backup.path(), &world, 5);
-    assert!(readable(&restored).contains(ACCOUNT), "an older copy has it all");
-    drop(restored);
-    let overwritten = apply(backup.path(), &slots).expect("it can be done again");
-    assert!(overwritten > 10, "{overwritten}");
-    assert_eq!(apply(backup.path(), &slots).expect("once more"), 0, "nothing is left to do");
-    let restored = store(backup.path(), &world, 6);
-    is_gone(backup.path(), &restored);
+    let older = brought_back(&world, &to, &backup.path().join("older"), None);
+    assert!(readable(&older).contains(ACCOUNT), "an older copy has it all");
+    drop(older);
+    let place = backup.path().join("data");
+    let ledger = dir.path().join(LEDGER_FILE);
+    is_gone_for_good(&world, brought_back(&world, &to, &place, Some(ledger)), &place).await;
+    // The log that was erased is replaced by its own backup.
+    is_gone_for_good(&world, brought_back(&world, &to, dir.path(), None), dir.path()).await;
+}
+
+/// Brings a backup back with what restores one, in the place of a log that is there.
+fn brought_back(
+    world: &World,
+    from: &backup::Target,
+    to: &Path,
+    erasures: Option<PathBuf>,
+) -> Arc<SledStore> {
+    let (dir, keys) = (from.dir.clone(), from.keys.clone());
+    let wanted = Restore { dir, keys, to: to.to_owned(), replace: true, erasures };
+    let around = Surroundings { clock: world.clock.clone(), entropy: surroundings(5).0.entropy };
+    restore(&wanted, &around, &mut silent).expect("it comes back");
+    store(to, world, 6)
+}
+
+/// Looks at once, and again when the log has gone on and was opened anew.
+async fn is_gone_for_good(world: &World, restored: Arc<SledStore>, place: &Path) {
+    is_gone(place, &restored);
     let subject = beadle::store::Subject::Person(ACCOUNT.into());
     assert_eq!(restored.pseudonym(&subject), None);
-    put(&*restored, "test-b", Expected::Any, &["it goes on"]).await.expect("appends");
+    for nth in 0..200 {
+        put(&*restored, "test-b", Expected::Any, &[&format!("on {nth}")]).await.expect("appends");
+    }
+    restored.close();
     drop(restored);
-    assert_eq!(slots_of(&backup.path().join(LEDGER_FILE)).expect("reads").len(), 2 * slots.len());
-    store(backup.path(), &world, 7);
+    is_gone(place, &store(place, world, 7));
+}
+
+#[tokio::test]
+async fn a_ledger_is_applied_once() {
+    let (dir, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = planted(dir.path()).await;
+    copy(dir.path(), older.path());
+    let opened = store(dir.path(), &world, 2);
+    erase_person(&opened).await;
+    drop(opened);
+    let slots = slots_of(&dir.path().join(LEDGER_FILE)).expect("the ledger reads");
+    assert!(apply(older.path(), &slots).expect("it can be done again") > 10);
+    assert_eq!(apply(older.path(), &slots).expect("once more"), 0, "nothing is left to do");
+    is_gone(older.path(), &store(older.path(), &world, 6));
+    assert_eq!(slots_of(&older.path().join(LEDGER_FILE)).expect("reads").len(), 2 * slots.len());
 }
 
 #[tokio::test]

@@ -191,7 +191,11 @@ fn an_erased_event_is_still_proven() {
     let dir = made.copy();
     let opened = SledStore::open(dir.path(), surroundings(3).0, Options::default());
     let store = opened.expect("opens").0;
-    store.erase(&[Position(5)]).expect("erases");
+    let handed_out = store.prove(Position(5), &made.heads[0], true, &mut |_, _| {});
+    let handed_out = handed_out.expect("is proven");
+    store.erase(&[Position(5), Position(20)]).expect("erases");
+    let before = beadle::store::evidence::check(&handed_out, None).expect("it still counts");
+    assert!(before.position == Position(5) && before.payload.is_some());
     let proof = store.prove(Position(5), &made.heads[0], true, &mut |_, _| {}).expect("is proven");
     assert_eq!((proof.event.erased, &proof.event.payload), (true, &None));
     let shown = beadle::store::evidence::check(&proof, None).expect("it counts");
@@ -199,7 +203,10 @@ fn an_erased_event_is_still_proven() {
     let late = store.prove(Position(made.heads[0].size), &made.heads[0], true, &mut |_, _| {});
     assert!(late.is_err(), "what came after a head is not under it");
     drop(store);
-    assert_eq!(found(&["--data", path(dir.path())]), (0, vec![]));
+    let (data, published) = (path(dir.path()), dir.path().join("room.txt"));
+    fs::write(&published, room(&made.heads)).expect("writes");
+    assert_eq!(found(&["--data", data]), (0, vec![]));
+    assert_eq!(found(&["--data", data, "--against", path(&published)]), (0, vec![]));
 }
 
 #[test]

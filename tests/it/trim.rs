@@ -269,8 +269,13 @@ async fn a_backup_of_a_trimmed_log_comes_back() {
     log.store().settle_trim().expect("drops");
     log.store().backup(&target, &mut silent).expect("backs up what is left");
     drop(log.store.take());
-    let back =
-        Restore { dir: path("backup"), keys: path("keys"), to: path("data"), replace: false };
+    let back = Restore {
+        dir: path("backup"),
+        keys: path("keys"),
+        to: path("data"),
+        replace: false,
+        erasures: None,
+    };
     restore(&back, &surroundings(1).0, &mut silent).expect("brings it back");
     let store = open(&path("data"));
     reads(&store, &kept);

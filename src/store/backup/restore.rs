@@ -1,5 +1,6 @@
 //! Bringing a backup back: checked before anything is touched, erased again, put in place in one step.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use super::super::blobs::Blobs;
 use super::super::disk::{self, Disk, RealDisk};
 use super::super::keys::{KEYS_FILE, KeyFile};
+use super::super::ledger::{Erased, LEDGER_FILE, apply, slots_of};
 use super::super::open::{Lock, lock};
 use super::super::subjects::{SUBJECTS_FILE, erase_again, erased_in};
 use super::super::{OpenError, Surroundings, Tell};
@@ -35,6 +37,8 @@ pub struct Restore {
     pub to: PathBuf,
     /// Whether a log that is there is moved aside.
     pub replace: bool,
+    /// A ledger of erasures that are done again, besides that of the log that is replaced.
+    pub erasures: Option<PathBuf>,
 }
 
 /// What was brought back.
@@ -46,7 +50,7 @@ pub struct Restored {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// How many keys were erased again because the log that was replaced had erased them.
+    /// How many keys were erased again because a ledger of erasures names them.
     pub erased: u64,
     /// Where the log that was there is now.
     pub moved_to: Option<PathBuf>,
@@ -81,6 +85,7 @@ struct Work<'a> {
     disk: Arc<dyn Disk>,
     log: Manifest,
     keys: Manifest,
+    erasures: Vec<Erased>,
     stage: PathBuf,
 }
 
@@ -94,8 +99,9 @@ impl<'a> Work<'a> {
                 format!("the keys in `{keys}` are those of another log than that in `{dir}`");
             return Err(Error::Refused(what));
         }
-        let disk = Arc::new(RealDisk);
-        Ok(Self { restore, surroundings, disk, log, keys, stage: beside(&restore.to, "restoring") })
+        let erasures = restore.erasures.as_deref().map_or(Ok(Vec::new()), ledger)?;
+        let (disk, stage) = (Arc::new(RealDisk), beside(&restore.to, "restoring"));
+        Ok(Self { restore, surroundings, disk, log, keys, erasures, stage })
     }
 
     fn has_log(&self) -> bool {
@@ -214,8 +220,8 @@ impl<'a> Work<'a> {
         Ok(KeyFile::open(&self.stage, disk, entropy)?)
     }
 
-    /// Erases what the log that is replaced had erased. Keys that no event of the backup has used yet are dropped: the
-    /// replaced log may have used them since, and erased some.
+    /// Erases what the ledgers name. Keys that no event of the backup has used yet are dropped: the replaced log may have
+    /// used them since, and erased some.
     fn erase_again(&self) -> Result<u64, Error> {
         let keys = self.staged_keys()?;
         let blobs = Blobs::new(
@@ -226,6 +232,24 @@ impl<'a> Work<'a> {
         let used = scan::next_slot(&self.stage.join("log"), self.log.head.next)?;
         let used = used.max(blobs.next_slot()?);
         keys.drop_from(used).map_err(OpenError::from)?;
+        let mut erased: BTreeSet<Erased> = self.erasures.iter().copied().collect();
+        let (replaced, mut by_number) = (self.restore.to.join(LEDGER_FILE), 0);
+        match slots_of(&replaced) {
+            // After an earlier restore a number may mean another key, so the hashes of the ledger decide.
+            Ok(named) if replaced.exists() => erased.extend(named),
+            // Rather too much than too little: without its ledger only the numbers are known.
+            _ => by_number = self.erase_by_number(&keys, used)?,
+        }
+        drop(keys);
+        if erased.is_empty() {
+            return Ok(by_number);
+        }
+        let erased: Vec<Erased> = erased.into_iter().collect();
+        Ok(by_number + apply(&self.stage, &erased).map_err(io(&self.stage))?)
+    }
+
+    /// Erases the keys that stand where the replaced log has erased ones.
+    fn erase_by_number(&self, keys: &KeyFile, used: u64) -> Result<u64, Error> {
         let replaced = self.restore.to.join(KEYS_FILE);
         if !replaced.exists() {
             return Ok(0);
@@ -338,6 +362,20 @@ fn beside(dir: &Path, what: &str) -> PathBuf {
     let mut name = dir.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{what}"));
     dir.with_file_name(name)
+}
+
+/// What a ledger names that somebody handed over: one that names nothing is another file.
+fn ledger(path: &Path) -> Result<Vec<Erased>, Error> {
+    let named = slots_of(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => {
+            Error::Damaged { place: shown(path), what: "a record in it is not whole".into() }
+        }
+        _ => io(path)(error),
+    })?;
+    match named.is_empty() {
+        true => Err(Error::Refused(format!("`{}` names no erasure", path.display()))),
+        false => Ok(named),
+    }
 }
 
 /// What is damaged is the backup, not the log.

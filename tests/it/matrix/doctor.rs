@@ -115,7 +115,7 @@ fn what_is_wrong_on_this_machine_is_found() {
     let mut broken = whole.clone();
     broken[whole.len() / 2] ^= 1;
     fs::write(&log, broken).expect("ours");
-    says(&bot, "log", "bad", "log/00000000000000000000.jsonl:", "restore a backup");
+    says(&bot, "log", "bad", "log/00000000000000000000.jsonl:", "bring a backup back");
     fs::write(&log, whole).expect("ours");
     findings(&bot, 0);
 }
