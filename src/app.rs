@@ -33,6 +33,7 @@ pub mod desk;
 mod proofs;
 mod reload;
 mod tend;
+pub mod trim;
 
 pub use reload::Load;
 
@@ -267,6 +268,7 @@ pub async fn run(
     let mut failure = store.failure();
     let mut work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
     let mut heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
+    let trimming = tokio::spawn(trim::run(store.clone(), kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
     let asked_to_stop = stop.subscribe();
@@ -313,6 +315,7 @@ pub async fn run(
         if !heads.is_finished() {
             flat((&mut heads).await)?;
         }
+        flat(trimming.await.map(Ok::<(), RunError>))?;
         Ok::<(), RunError>(())
     };
     let rest = tokio::time::timeout(STOP_WITHIN, rest).await.unwrap_or(Ok(()));

@@ -132,6 +132,13 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         table: "log",
+        name: "keep",
+        kind: Kind::DurationOrNever,
+        default: "\"never\"",
+        help: "How long what is over is kept in the log, at least a day: `365 days`. Older files of the journal are dropped once a day, from the oldest on, as far as nothing in them is needed. `never`: nothing is dropped.",
+    },
+    Key {
+        table: "log",
         name: "audit_room",
         kind: Kind::Text,
         default: "\"\"",
@@ -170,6 +177,8 @@ pub struct Config {
     pub leave_alone_after: Option<Duration>,
     /// How long an event may be without a signed head; none: for ever.
     pub head_every: Option<Duration>,
+    /// How long what is over is kept; none: for ever.
+    pub keep: Option<Duration>,
     /// Where signed heads are published, if that is configured.
     pub audit_room: Option<String>,
 }
@@ -258,6 +267,7 @@ impl Config {
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
             head_every: or_never(&given("log", "head_every")).ok().flatten(),
+            keep: or_never(&given("log", "keep")).ok().flatten(),
             audit_room: text("log", "audit_room"),
         }
     }

@@ -74,6 +74,9 @@ impl Answers for Desk {
                 report::report(store, filter, *per, &self.here(), sink)
             }
             Request::LogBackup(target) => self.backup(by, target, sink),
+            Request::LogDrop { before } => {
+                super::trim::trim(store, &self.runtime, Some(by), *before, sink)
+            }
             Request::LogStats => {
                 let figures = store.figures();
                 stats::stats(store, &self.data, &self.here(), &figures, sink)

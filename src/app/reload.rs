@@ -85,6 +85,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         run_within_ms: config.catchup_run_within_ms,
         intro: config.intro.clone(),
         head_every: config.head_every,
+        keep: config.keep,
         audit_room: config.audit_room.clone().map(RoomId),
     };
     let of_matrix = MatrixSettings {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::style::{out, plain, time};
 use super::{Context, Failure};
 use crate::adapter::matrix::{Finding, Level, MatrixSettings, check, private};
+use crate::app::trim::KEEP_MIN;
 use crate::config::Config;
 use crate::control;
 use crate::domain::id::{RoomId, Timestamp};
@@ -45,6 +46,7 @@ pub fn main(context: &Context) -> Result<u8, Failure> {
     found.extend(log(&data));
     found.push(heads(&context.config));
     let now = crate::app::surroundings().clock.now();
+    found.extend(retention(&context.config, &data, now));
     found.push(disk(DiskOf(data.clone()).room(), &Use::of(&data, now)));
     let settings = MatrixSettings {
         homeserver: context.config.homeserver.clone(),
@@ -145,6 +147,24 @@ fn heads(config: &Config) -> Finding {
         ),
     };
     Finding::good("heads of the log", told)
+}
+
+/// What holds the log back, if it is told to drop what is over.
+fn retention(config: &Config, data: &Path, now: Timestamp) -> Option<Finding> {
+    let keep = config.keep?.max(KEEP_MIN);
+    if !data.join("log").is_dir() {
+        return None;
+    }
+    let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    let before = now.plus_ms(keep.saturating_neg());
+    Some(ask(data, Request::LogTrim { before }, held))
+}
+
+fn held(row: &Value) -> Finding {
+    let over = &row["over_files"];
+    let why = row["held"].as_str().map(|why| format!("; the next file stays: {why}"));
+    let told = format!("{over} files are over and go within a day{}", why.unwrap_or_default());
+    Finding::good("what of the log is over", told)
 }
 
 /// The size of the files of a folder.

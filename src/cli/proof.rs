@@ -322,7 +322,9 @@ fn told(row: &Value, findings: &[Value]) {
     let erased = row["erased"].as_u64().filter(|erased| *erased > 0);
     let erased = erased.map_or(String::new(), |erased| format!(", {erased} of them erased"));
     let (events, segments) = (&row["events"], &row["segments"]);
-    out!("{events} events in {segments} segments{erased}, {} findings", findings.len());
+    let from = row["first"].as_u64().map(|first| format!(", from event {first} on"));
+    let from = from.unwrap_or_default();
+    out!("{events} events in {segments} segments{from}{erased}, {} findings", findings.len());
     if let Some(more) = row["unlisted"].as_u64().filter(|more| *more > 0) {
         out!("{more} more findings are not listed");
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 pub use super::erasure::EventsErased;
 use super::id::{EventId, ExecutionId, MessageId, PostId, ScriptHash, Timestamp, UserId};
-pub use super::log_event::{BackupMade, LogRestored};
+pub use super::log_event::{BackupMade, LogRestored, LogTrimmed};
 use super::message::Doc;
 pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
 pub use super::room_event::{
@@ -110,6 +110,7 @@ events! {
     EventsErased "events_erased" 1 Sealed,
     TreeHead "tree_head" 1 Open,
     BackupMade "backup_made" 1 Sealed,
+    LogTrimmed "log_trimmed" 1 Open,
     LogRestored "log_restored" 1 Sealed,
     InviteDecided "invite_decided" 1 Sealed,
     GapFilled "gap_filled" 1 Sealed,

@@ -199,6 +199,7 @@ impl Execution {
             | Event::TreeHead(_)
             | Event::BackupMade(_)
             | Event::LogRestored(_)
+            | Event::LogTrimmed(_)
             | Event::InviteDecided(_)
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)

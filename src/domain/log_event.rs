@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::Position;
+use super::tree_head::TreeHead;
 
 /// A backup was made and checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,17 @@ pub struct BackupMade {
     pub files: u64,
     /// How many bytes they have.
     pub bytes: u64,
+}
+
+/// The oldest events were dropped for good: the log begins later from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTrimmed {
+    /// The first position that is kept.
+    pub first: Position,
+    /// The log's random name, which stood in its first event.
+    pub log: String,
+    /// The signed head that covers what was dropped.
+    pub head: TreeHead,
 }
 
 /// The log goes on from a backup: what came after that is not in it.

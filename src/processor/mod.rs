@@ -85,6 +85,8 @@ pub struct Settings {
     pub run_within_ms: i64,
     /// How long an event is without a signed head; none: heads are made for many events only, and when they are asked for.
     pub head_every: Option<Duration>,
+    /// How long what is over is kept; none: for ever.
+    pub keep: Option<Duration>,
     /// Where signed heads are published.
     pub audit_room: Option<RoomId>,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
@@ -111,6 +113,7 @@ impl Settings {
             zone: TimeZone::UTC,
             run_within_ms: RUN_WITHIN_MS,
             head_every: Some(tree_head::HEAD_EVERY),
+            keep: None,
             audit_room: None,
             intro: String::new(),
         }

@@ -14,7 +14,19 @@ pub async fn record(
     event: impl Into<Event>,
 ) -> Result<(), AppendError> {
     let meta = Meta { actor: Some(by.clone()), ..Meta::default() };
-    let events = vec![NewEvent::with(&meta, event)];
+    note(store, &meta, event).await
+}
+
+/// Records it, with what is known of who did it.
+///
+/// # Errors
+/// [`AppendError`] if the log has failed.
+pub async fn note(
+    store: &dyn EventStore,
+    meta: &Meta,
+    event: impl Into<Event>,
+) -> Result<(), AppendError> {
+    let events = vec![NewEvent::with(meta, event)];
     let (stream, expected) = (StreamName::log(), Expected::Any);
     store.append(vec![Write { stream, expected, key: None, events }]).await.map(drop)
 }

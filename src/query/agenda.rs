@@ -191,6 +191,7 @@ impl Agenda {
             | Event::TreeHead(_)
             | Event::BackupMade(_)
             | Event::LogRestored(_)
+            | Event::LogTrimmed(_)
             | Event::InviteDecided(_)
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)

@@ -64,6 +64,11 @@ pub enum Request {
         /// What is older may go.
         before: Timestamp,
     },
+    /// Drop these files for good.
+    LogDrop {
+        /// What is older may go.
+        before: Timestamp,
+    },
     /// A backup of the log.
     LogBackup(Target),
     /// How many messages wait to be sent, and since when.
@@ -173,7 +178,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
             let what = "this is answered where there is more than the log";
             return Err(Refusal::Invalid(what.into()));
         }
-        Request::LogBackup(_) => {
+        Request::LogBackup(_) | Request::LogDrop { .. } => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
         }
         Request::LogShow(id) => match find(store, id)? {
@@ -223,7 +228,8 @@ pub fn find(store: &SledStore, id: &str) -> Result<Option<Recorded>, Refusal> {
     };
     if let Ok(position) = id.parse() {
         let found = store.read_all(Position(position), Direction::Forward, 1)?;
-        return found.into_iter().next().ok_or_else(missing).map(Some);
+        let mut found = found.into_iter().filter(|event| event.position == Position(position));
+        return found.next().ok_or_else(missing).map(Some);
     }
     let Ok(id) = EventId::parse(id) else { return Ok(None) };
     store.event(&id)?.ok_or_else(missing).map(Some)
@@ -255,7 +261,7 @@ pub fn report(verified: &Verified) -> Value {
     let (findings, heads) = (verified.findings.iter(), &verified.heads);
     let findings: Vec<Value> =
         findings.map(|finding| json!({ "place": finding.place, "what": finding.what })).collect();
-    json!({
+    let mut row = json!({
         "events": verified.events, "segments": verified.segments, "erased": verified.erased,
         "heads": {
             "recorded": heads.recorded, "newest": heads.newest,
@@ -263,7 +269,11 @@ pub fn report(verified: &Verified) -> Value {
         },
         "key": verified.key,
         "findings": findings, "unlisted": verified.unlisted,
-    })
+    });
+    if verified.first > Position::START {
+        row["first"] = json!(verified.first);
+    }
+    row
 }
 
 /// An event as people look at it, with who erased it, when and why.

@@ -302,7 +302,10 @@ fn each(
 fn one_event(store: &dyn EventStore, id: &str, round: &mut Round) -> Result<(), PlanError> {
     let missing = || PlanError::NotFound(format!("there is no event `{id}`"));
     let found = match id.parse() {
-        Ok(position) => store.read_all(Position(position), Direction::Forward, 1)?.pop(),
+        Ok(position) => {
+            let found = store.read_all(Position(position), Direction::Forward, 1)?.pop();
+            found.filter(|event| event.position == Position(position))
+        }
         Err(_) => store.event(&EventId::parse(id).map_err(|_| missing())?)?,
     };
     let event = found.ok_or_else(missing)?;

@@ -50,6 +50,14 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// Where what is needed is.
+    fn position(&self) -> Position {
+        match self {
+            Self::Needed { position, .. } => *position,
+            Self::Young(_) | Self::NoHead => Position::END,
+        }
+    }
+
     /// In words.
     pub fn told(&self) -> String {
         match self {
@@ -71,6 +79,13 @@ pub struct Decision {
     pub held: Option<Hold>,
 }
 
+impl Decision {
+    /// The first position that would be kept; none: nothing may go.
+    pub fn cut(&self) -> Option<Position> {
+        self.over.last().map(|last| last.end)
+    }
+}
+
 /// Decides on the files of a journal, oldest first: `covered` is what the newest signed head covers, `needed` the first
 /// thing that is needed.
 pub fn decide(
@@ -79,10 +94,7 @@ pub fn decide(
     covered: Position,
     needed: Option<&Hold>,
 ) -> Decision {
-    let at = needed.map_or(Position::END, |hold| match hold {
-        Hold::Needed { position, .. } => *position,
-        Hold::Young(_) | Hold::NoHead => Position::END,
-    });
+    let at = needed.map_or(Position::END, Hold::position);
     let mut over = Vec::new();
     for file in files {
         let held = match file {
@@ -99,18 +111,40 @@ pub fn decide(
     Decision { over, held: None }
 }
 
+/// Decides which files may go if everything before a time may: those files and the decision.
+///
+/// Work that goes on behind what may go is kept as a whole: so each file that stays may make another one stay.
+///
+/// # Errors
+/// [`Refusal`] if the log cannot be read, or nobody waits any more.
+pub fn decision(
+    store: &SledStore,
+    before: Timestamp,
+    sink: &mut dyn Sink,
+) -> Result<(Vec<File>, Decision), Refusal> {
+    let (files, covered) = (files(store)?, covered(store)?);
+    let old = files.iter().take_while(|file| file.newest < before);
+    let mut end = old.last().map_or(Position::START, |file| file.end);
+    let mut needed: Option<Hold> = None;
+    loop {
+        let found = first_needed(store, end, sink)?;
+        needed = [needed, found].into_iter().flatten().min_by_key(Hold::position);
+        let decision = decide(&files, before, covered, needed.as_ref());
+        match decision.cut() {
+            Some(cut) if cut < end => end = cut,
+            _ => return Ok((files, decision)),
+        }
+    }
+}
+
 /// Says which files could go if everything before a time may, and what holds the next one back.
 ///
 /// # Errors
 /// [`Refusal`] if the log cannot be read, or nobody waits any more.
 pub fn told(store: &SledStore, before: Timestamp, sink: &mut dyn Sink) -> Result<(), Refusal> {
-    let files = files(store)?;
-    let old = files.iter().take_while(|file| file.newest < before);
-    let end = old.last().map_or(Position::START, |file| file.end);
-    let needed = first_needed(store, end, sink)?;
-    let decision = decide(&files, before, covered(store)?, needed.as_ref());
+    let (files, decision) = decision(store, before, sink)?;
     let sum = |files: &[File]| -> u64 { files.iter().map(|file| file.bytes).sum() };
-    let events = decision.over.last().map_or(0, |last| last.end.0);
+    let events = decision.cut().map_or(0, |cut| cut.0.saturating_sub(store.begins().0));
     let held = decision.held.as_ref();
     Ok(sink.row(json!({
         "files": files.len(), "over_files": decision.over.len(), "over_events": events,
@@ -164,14 +198,32 @@ fn first_needed(
             if open.as_ref().is_some_and(|(position, ..)| *position <= event.position) {
                 break;
             }
-            if is_state(store, event)? {
-                let (position, stream) = (event.position, event.id.stream.clone());
-                let why = "it is the last word of its stream, and still holds";
-                return Ok(Some(Hold::Needed { position, stream, why }));
-            }
+            let why = match event {
+                _ if is_state(store, event)? => {
+                    "it is the last word of its stream, and still holds"
+                }
+                _ if goes_on(store, event, end)? => "what it began goes on in a file that stays",
+                _ => continue,
+            };
+            let (position, stream) = (event.position, event.id.stream.clone());
+            return Ok(Some(Hold::Needed { position, stream, why }));
         }
     }
     Ok(open.map(|(position, stream, why)| Hold::Needed { position, stream, why }))
+}
+
+/// Whether the work that an event begins, or what that led to, goes on behind a position: it is kept or dropped as a whole.
+fn goes_on(store: &dyn EventStore, event: &Recorded, end: Position) -> Result<bool, ReadError> {
+    let stream = &event.id.stream;
+    let work = matches!(stream.category(), "trigger" | "execution" | "message");
+    if !work || event.id.version != Version::START {
+        return Ok(false);
+    }
+    let last = store.read(stream, Version::END, Direction::Backward, 1)?;
+    let by = By::Correlation(event.correlation.clone().unwrap_or_else(|| stream.clone()));
+    let led_to = store.positions(&by, Position::END, Direction::Backward, 1)?;
+    let places = last.iter().map(|last| last.position).chain(led_to);
+    Ok(places.max().is_some_and(|place| place >= end))
 }
 
 /// Whether an event is the last one of a stream that is a state, not a piece of work that ends.

@@ -68,10 +68,11 @@ impl SledStore {
         let mut from = first.0;
         while from <= last.0 {
             let max = usize::try_from(last.0 - from + 1).unwrap_or(usize::MAX).min(READ_EVENTS_MAX);
-            let lines = self.shared.lines(Position(from), Direction::Forward, max)?;
-            if lines.is_empty() {
-                return Ok(());
-            }
+            let mut lines = self.shared.lines(Position(from), Direction::Forward, max)?;
+            // What was dropped is erased already, and the lines begin behind it.
+            lines.retain(|(position, _)| *position <= last);
+            let Some((newest, _)) = lines.last() else { return Ok(()) };
+            let next = newest.0 + 1;
             let mut slots = Vec::with_capacity(lines.len());
             for (position, line) in &lines {
                 let damaged =
@@ -79,7 +80,7 @@ impl SledStore {
                 slots.extend(record::slot(*position, line).map_err(damaged)?);
             }
             self.overwrite(&slots)?;
-            from += lines.len() as u64;
+            from = next;
         }
         Ok(())
     }

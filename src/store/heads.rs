@@ -97,7 +97,8 @@ impl SledStore {
     ) -> Result<Proof, ReadError> {
         let missing = || damaged(format!("event {position}"), "it is not there");
         let lines = self.shared.lines(position, Direction::Forward, 1)?;
-        let (_, line) = lines.into_iter().next().ok_or_else(missing)?;
+        let line = lines.into_iter().find(|(at, _)| *at == position);
+        let (_, line) = line.ok_or_else(missing)?;
         let envelope =
             Envelope::parse(&line).map_err(|what| damaged(format!("event {position}"), what))?;
         let clear = envelope.clear.bytes();

@@ -150,6 +150,24 @@ fn run(row: Result<(IVec, IVec), ::sled::Error>) -> Result<(Mark, Vec<u64>), Tre
     Ok((Mark(kind, Tag(hash)), [vec![first], others].concat()))
 }
 
+/// What is left of a row without the positions before one; `None`: all of it.
+#[expect(clippy::type_complexity, reason = "it is the change of one row")]
+pub(crate) fn kept(
+    key: &[u8],
+    value: &[u8],
+    first: u64,
+) -> Result<Option<Option<(Vec<u8>, Vec<u8>)>>, TreesError> {
+    let (mark, positions) = run(Ok((key.into(), value.into())))?;
+    let gone = positions.iter().take_while(|position| **position < first).count();
+    match &positions[gone..] {
+        _ if gone == 0 => Ok(None),
+        [] => Ok(Some(None)),
+        [next, others @ ..] => {
+            Ok(Some(Some((mark.key(*next).to_vec(), encode_run(*next, others)))))
+        }
+    }
+}
+
 impl Trees {
     /// The positions in a range of the events that have a mark, at most `max`.
     pub(crate) fn marked(
@@ -176,13 +194,13 @@ impl Trees {
         })
     }
 
-    /// What the index holds of the events before a position.
-    pub(crate) fn index_sum(&self, before: u64) -> Result<Sum, TreesError> {
+    /// What the index holds of the events of a stretch.
+    pub(crate) fn index_sum(&self, stretch: Range<u64>) -> Result<Sum, TreesError> {
         guarded(|| {
             let mut sum = Sum::default();
             for row in self.index.iter() {
                 let (mark, positions) = run(row)?;
-                for position in positions.into_iter().filter(|position| *position < before) {
+                for position in positions.into_iter().filter(|it| stretch.contains(it)) {
                     sum.add(&mark, position);
                 }
             }

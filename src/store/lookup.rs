@@ -11,7 +11,7 @@ fn spots(row: &[u8]) -> Result<Vec<Spot>, TreesError> {
     decode_spots(row).ok_or_else(|| TreesError("a row of events says no places".into()))
 }
 
-fn run(row: &[u8]) -> Result<Vec<u64>, TreesError> {
+pub(super) fn run(row: &[u8]) -> Result<Vec<u64>, TreesError> {
     decode_run(0, row).ok_or_else(|| TreesError("a row of streams is no run of positions".into()))
 }
 
@@ -115,6 +115,25 @@ impl Trees {
         })
     }
 
+    /// The first version of a stream whose event is not before a position.
+    pub(crate) fn first_version(
+        &self,
+        stream: &StreamName,
+        begin: Position,
+    ) -> Result<Option<Version>, TreesError> {
+        guarded(|| {
+            for row in self.streams.range(stream_key(stream, 0)..=stream_key(stream, u64::MAX)) {
+                let (key, row) = row?;
+                let first = number(&key[key.len().saturating_sub(8)..])?;
+                let nth = run(&row)?.iter().position(|position| *position >= begin.0);
+                if let Some(nth) = nth {
+                    return Ok(Some(Version(first + nth as u64)));
+                }
+            }
+            Ok(None)
+        })
+    }
+
     /// The last version of a stream.
     pub(crate) fn head(&self, stream: &StreamName) -> Result<Option<Version>, TreesError> {
         guarded(|| {
@@ -136,20 +155,21 @@ impl Trees {
         })
     }
 
-    /// How many events before a position `events`, `streams` and `keys` name.
-    pub(crate) fn rows(&self, before: Position) -> Result<[u64; 3], TreesError> {
+    /// How many events of a stretch `events`, `streams` and `keys` name.
+    pub(crate) fn rows(&self, stretch: Range<u64>) -> Result<[u64; 3], TreesError> {
         guarded(|| {
             let mut rows = [0; 3];
-            for row in self.events.range(..before.0.to_be_bytes()) {
+            // A row names events of one file, and a log begins with a whole file.
+            for row in self.events.range(stretch.start.to_be_bytes()..stretch.end.to_be_bytes()) {
                 let (first, row) = row?;
-                rows[0] += (spots(&row)?.len() as u64).min(before.0 - number(&first)?);
+                rows[0] += (spots(&row)?.len() as u64).min(stretch.end - number(&first)?);
             }
             for row in self.streams.iter() {
-                let named = run(&row?.1)?.into_iter().filter(|position| *position < before.0);
+                let named = run(&row?.1)?.into_iter().filter(|it| stretch.contains(it));
                 rows[1] += named.count() as u64;
             }
             for row in self.keys.iter() {
-                rows[2] += u64::from(number(&row?.1)? < before.0);
+                rows[2] += u64::from(stretch.contains(&number(&row?.1)?));
             }
             Ok(rows)
         })

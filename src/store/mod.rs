@@ -15,6 +15,7 @@ pub mod erasure;
 pub mod evidence;
 pub mod exported;
 pub mod figures;
+mod forget;
 pub mod growth;
 mod heads;
 pub mod history;
@@ -46,6 +47,7 @@ mod tail;
 pub(crate) mod testing;
 mod tree;
 mod trees;
+pub mod trim;
 pub mod verify;
 mod writer;
 
@@ -258,7 +260,7 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`ReadError`] if the store fails or is damaged.
     fn event(&self, id: &EventId) -> Result<Option<Recorded>, ReadError> {
         let found = self.read(&id.stream, id.version, Direction::Forward, 1)?;
-        Ok(found.into_iter().next())
+        Ok(found.into_iter().find(|event| event.id == *id))
     }
 
     /// The positions of the events that have something in common, from a position on; at most `max`, and at most 4,096.

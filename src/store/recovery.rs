@@ -15,7 +15,7 @@ use super::segment::{GROUP_EVENTS_MAX, Group, file_name, list};
 use super::shared::DAMAGED_FILE;
 use super::space::{DiskOf, Space};
 use super::trees::{APPLY_EVENTS_MAX, Applied, FORMAT, Trees};
-use super::{OpenError, Surroundings};
+use super::{OpenError, Surroundings, trim};
 use crate::domain::id::{Position, Timestamp};
 
 /// Room that an event store takes beside what the journal takes.
@@ -64,16 +64,16 @@ fn open_trees(
 ) -> Result<Recovered, OpenError> {
     let path = dir.join("store");
     let marker = dir.join(DAMAGED_FILE);
-    let fresh = nothing(keys);
     let refused = match fs::read_to_string(&marker) {
         Ok(reason) => reason,
         Err(_) if !path.exists() && end.next > Position::START => {
             let reason = "it was missing";
             note_rebuilding(dir, reason)?;
             opened.rebuilt = Some(reason.into());
+            let fresh = nothing(dir, keys)?;
             return Ok((Trees::open(&path, options.disk.clone())?, fresh, None));
         }
-        Err(_) => match usable(&path, dir, options, &fresh, end)? {
+        Err(_) => match usable(&path, dir, options, keys, end)? {
             Ok((trees, applied)) => return Ok((trees, applied, None)),
             Err(reason) => reason,
         },
@@ -81,11 +81,11 @@ fn open_trees(
     make_anew(dir, surroundings, options, keys, refused, opened)
 }
 
-/// An event store that holds nothing yet.
-fn nothing(keys: &KeyFile) -> Applied {
+/// An event store that holds nothing yet of a journal.
+fn nothing(dir: &Path, keys: &KeyFile) -> Result<Applied, OpenError> {
     let Times { ts, epoch } = Times::START;
-    let (format, log) = (FORMAT, keys.log());
-    Applied { format, log, next: Position::START, next_slot: 1, ts, epoch }
+    let (format, log, next) = (FORMAT, keys.log(), trim::journal_begins(&dir.join("log"))?);
+    Ok(Applied { format, log, next, next_slot: 1, ts, epoch })
 }
 
 /// Moves the event store aside and begins an empty one.
@@ -103,7 +103,7 @@ fn make_anew(
     let moved_to = move_aside(dir, surroundings.clock.now())?;
     let trees = Trees::open(&dir.join("store"), options.disk.clone())?;
     opened.rebuilt = Some(reason);
-    Ok((trees, nothing(keys), Some(moved_to)))
+    Ok((trees, nothing(dir, keys)?, Some(moved_to)))
 }
 
 /// Keeps the reason until it is recorded: a start that is cut off must not make it be forgotten.
@@ -157,7 +157,7 @@ fn usable(
     path: &Path,
     dir: &Path,
     options: &Options,
-    fresh: &Applied,
+    keys: &KeyFile,
     end: &End,
 ) -> Result<Result<(Trees, Applied), String>, OpenError> {
     let first = !path.exists();
@@ -167,12 +167,12 @@ fn usable(
     });
     let (trees, applied) = match opened {
         Ok((trees, Some(applied))) => (trees, applied),
-        Ok((trees, None)) => return Ok(Ok((trees, fresh.clone()))),
+        Ok((trees, None)) => return Ok(Ok((trees, nothing(dir, keys)?))),
         // There was none to be damaged: the disk refuses.
         Err(error) if first => return Err(OpenError::Store(error.0)),
         Err(error) => return Ok(Err(error.0)),
     };
-    if applied.log != fresh.log {
+    if applied.log != keys.log() {
         return Ok(Err("it belongs to another log".into()));
     }
     if applied.next > end.next {

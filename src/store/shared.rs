@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
@@ -44,6 +44,14 @@ pub(crate) struct Shared {
     pub(crate) head: watch::Sender<Position>,
     pub(crate) failure: watch::Sender<Option<String>>,
     pub(crate) closing: AtomicBool,
+    /// The first position that is kept. Who reads lines holds it, so that no file goes under a read.
+    pub(crate) begin: RwLock<Position>,
+    /// Dedupe keys of events before this position count no more: a trim is under way or done.
+    pub(crate) forgotten: AtomicU64,
+    /// Held by whoever trims.
+    pub(crate) trimming: Mutex<()>,
+    /// Held by whoever reads the files as a whole; files are dropped by whoever has it alone.
+    pub(crate) files: RwLock<()>,
 }
 
 /// How far the two threads are.
@@ -107,6 +115,11 @@ impl Shared {
         *self.head.borrow()
     }
 
+    /// The first position that is kept, held.
+    pub(crate) fn begin(&self) -> RwLockReadGuard<'_, Position> {
+        self.begin.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The lines at the positions that a read of the whole log visits.
     pub(crate) fn lines(
         &self,
@@ -114,7 +127,9 @@ impl Shared {
         direction: Direction,
         max: usize,
     ) -> Result<Vec<(Position, Line)>, ReadError> {
-        let wanted = bounds(reading(from.0, self.next().0, direction, max));
+        let begin = self.begin();
+        let from = first_wanted(from.0, begin.0, direction);
+        let wanted = kept(bounds(reading(from, self.next().0, direction, max)), begin.0);
         let (first, newer) = {
             let tail = self.tail();
             (tail.first().0, tail.lines(wanted.clone()))
@@ -137,14 +152,19 @@ impl Shared {
         direction: Direction,
         max: usize,
     ) -> Result<Vec<(Position, Line)>, ReadError> {
+        let begin = self.begin();
         let head = self.head(stream)?;
         let length = head.map_or(0, |head| head.0 + 1);
-        let wanted = bounds(reading(from.0, length, direction, max));
-        let (first, newer) = {
+        let (first, low, newer, wanted) = {
             let tail = self.tail();
             let first = tail.oldest_version(stream).map_or(length, |version| version.0);
-            (first, tail.stream(stream, wanted.clone()))
+            let low =
+                self.first_kept(stream, *begin)?.map_or(first, |version| version.0.min(first));
+            let from = first_wanted(from.0, low, direction);
+            let wanted = kept(bounds(reading(from, length, direction, max)), low);
+            (first, low, tail.stream(stream, wanted.clone()), wanted)
         };
+        debug_assert!(low <= wanted.start || wanted.is_empty(), "what was dropped is not read");
         let older = wanted.start..wanted.end.min(first).max(wanted.start);
         let older = self.trees.positions(stream, older).map_err(|error| self.damaged(error))?;
         let mut lines = self.stored(older)?;
@@ -155,13 +175,26 @@ impl Shared {
         Ok(lines)
     }
 
+    /// The first version of a stream that is kept, as far as the event store knows.
+    fn first_kept(
+        &self,
+        stream: &StreamName,
+        begin: Position,
+    ) -> Result<Option<Version>, ReadError> {
+        if begin == Position::START {
+            return Ok(Some(Version::START));
+        }
+        self.trees.first_version(stream, begin).map_err(|error| self.damaged(error))
+    }
+
     /// The lines at positions, in their order; those that are not there are left out.
     pub(crate) fn lines_at(
         &self,
         positions: &[Position],
     ) -> Result<Vec<(Position, Line)>, ReadError> {
-        let next = self.next();
-        let there = positions.iter().copied().filter(|position| *position < next);
+        let (begin, next) = (self.begin(), self.next());
+        let there = positions.iter().copied();
+        let there = there.filter(|position| (*begin..next).contains(position));
         let (newer, older): (Vec<_>, Vec<_>) = {
             let tail = self.tail();
             let line =
@@ -196,9 +229,10 @@ impl Shared {
         max: usize,
     ) -> Result<Vec<Position>, ReadError> {
         let max = max.min(READ_EVENTS_MAX);
+        let begin = *self.begin();
         let wanted = match direction {
-            Direction::Forward => from.0..self.next().0,
-            Direction::Backward => 0..from.0.saturating_add(1).min(self.next().0),
+            Direction::Forward => from.0.max(begin.0)..self.next().0,
+            Direction::Backward => begin.0..from.0.saturating_add(1).min(self.next().0),
         };
         let (first, mut newer) = {
             let tail = self.tail();
@@ -223,6 +257,20 @@ impl Shared {
     }
 }
 
+/// Where a read begins, in a log or a stream of which what is before `begin` was dropped.
+fn first_wanted(from: u64, begin: u64, direction: Direction) -> u64 {
+    match direction {
+        Direction::Forward => from.max(begin),
+        Direction::Backward => from,
+    }
+}
+
+/// What of it is kept.
+fn kept(wanted: Range<u64>, begin: u64) -> Range<u64> {
+    let start = wanted.start.max(begin);
+    if start < wanted.end { start..wanted.end } else { 0..0 }
+}
+
 /// What a read visits, from the lowest to behind the highest.
 fn bounds(places: impl Iterator<Item = u64>) -> Range<u64> {
     let ends = places.fold(None, |ends: Option<(u64, u64)>, place| {
@@ -244,7 +292,11 @@ impl Known for Shared {
         let newest = self.tail().keyed(key);
         match newest {
             Some(position) => Ok(Some(position)),
-            None => self.trees.keyed(key).map_err(|error| self.damaged(error)),
+            None => {
+                let known = self.trees.keyed(key).map_err(|error| self.damaged(error))?;
+                let forgotten = self.forgotten.load(Ordering::SeqCst);
+                Ok(known.filter(|position| position.0 >= forgotten))
+            }
         }
     }
 }

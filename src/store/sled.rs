@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -58,6 +58,7 @@ impl SledStore {
         let (opened, moved_to) = (parts.opened.clone(), parts.moved_to.clone());
         let log = parts.keys.log();
         let store = Self::start(dir, surroundings, options, parts)?;
+        store.begin_at_trim()?;
         if opened.created {
             store.append_own(NewEvent::bare(LogCreated { log }))?;
         }
@@ -67,6 +68,7 @@ impl SledStore {
             let _ = std::fs::remove_file(dir.join(REBUILDING_FILE));
         }
         store.carry_out_erasures()?;
+        store.go_on_trimming()?;
         Ok((store, opened))
     }
 
@@ -95,6 +97,10 @@ impl SledStore {
             head: watch::Sender::new(next),
             failure: watch::Sender::new(None),
             closing: AtomicBool::new(false),
+            begin: RwLock::new(Position::START),
+            forgotten: AtomicU64::new(0),
+            trimming: Mutex::default(),
+            files: RwLock::new(()),
         });
         let (sender, jobs) = mpsc::channel(QUEUE_BATCHES);
         let times = Times { ts: applied.ts, epoch: applied.epoch };
@@ -192,6 +198,7 @@ impl SledStore {
     /// # Errors
     /// As [`Self::verify_telling`].
     pub fn verify_against(&self, claims: &[Claim], tell: Tell) -> Result<Verified, OpenError> {
+        let _files = self.shared.files.read();
         let end = self.shared.next();
         let applied = self.shared.tail().first().min(end);
         let shared = &self.shared;

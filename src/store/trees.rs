@@ -83,7 +83,7 @@ pub(crate) struct Trees {
     pub(crate) keys: Tree,
     pub(crate) index: Tree,
     pub(crate) projections: Tree,
-    meta: Tree,
+    pub(crate) meta: Tree,
     path: PathBuf,
     disk: Arc<dyn Disk>,
     /// Transactions of two threads at a time can lock each other up in sled.

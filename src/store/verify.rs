@@ -32,6 +32,8 @@ pub const UNKNOWN_KINDS_MAX: usize = 64;
 pub struct Verified {
     /// How many events were read.
     pub events: u64,
+    /// The first position that is kept: what was before it was dropped, and an event says so.
+    pub first: Position,
     /// How many journal files.
     pub segments: u64,
     /// How many events cannot be read any more because their keys were overwritten.
@@ -172,10 +174,11 @@ pub fn verify_against(
     if applied.is_some_and(|applied| applied.log != keys.log()) {
         verified.find("store/".into(), "it belongs to another log");
     }
-    if next.0 > verified.events {
+    let end = verified.first.0 + verified.events;
+    if next.0 > end {
         verified.find("log/".into(), format!("the event store holds events up to {next}"));
     }
-    verified.behind = verified.events.saturating_sub(next.0);
+    verified.behind = end.saturating_sub(next.0);
     Ok(verified)
 }
 
@@ -201,9 +204,28 @@ struct Progress<'a> {
     compared: u64,
     keyed: u64,
     marked: Sum,
+    /// Where the first file begins.
+    first: Position,
+    /// The highest position before which events were dropped, as the log says.
+    trimmed: Position,
 }
 
 impl Progress<'_> {
+    /// Says where the log begins; a journal that begins later than the log says is not whole.
+    fn begin(&mut self, segment: Option<&Segment>) {
+        let Some(segment) = segment.filter(|it| it.first > Position::START) else { return };
+        if segment.first <= self.trimmed {
+            self.verified.first = segment.first;
+            return;
+        }
+        let what = format!("{} should follow: a journal file is missing", Position::START);
+        self.verified.findings.insert(0, Finding { place: segment.place(1), what });
+        if self.verified.findings.len() > FINDINGS_MAX {
+            self.verified.findings.pop();
+            self.verified.unlisted += 1;
+        }
+    }
+
     /// So many bytes more are checked.
     fn step(&mut self, bytes: u64) -> std::io::Result<()> {
         const MIB: u64 = 1024 * 1024;
@@ -231,9 +253,11 @@ impl Check<'_> {
             compared: 0,
             keyed: 0,
             marked,
+            first: segments.first().map_or(Position::START, |segment| segment.first),
+            trimmed: Position::START,
         };
-        let mut next = Position::START;
-        progress.history.begin(segments.first().map_or(next, |segment| segment.first));
+        let mut next = progress.first;
+        progress.history.begin(next);
         for (nth, segment) in segments.iter().enumerate() {
             if self.end.is_some_and(|end| segment.first >= end) {
                 break;
@@ -251,6 +275,7 @@ impl Check<'_> {
             let what = format!("it ends at {next}, events up to {end} were acknowledged");
             progress.verified.find("log/".into(), what);
         }
+        progress.begin(segments.first());
         self.rows(&mut progress);
         self.keys(&mut progress.verified)?;
         while progress.history.again() {
@@ -340,7 +365,9 @@ impl Check<'_> {
                 progress.keyed += u64::from(event.key.is_some());
                 record::marks(&event).each().for_each(|it| progress.marked.add(&it, position.0));
                 let spot = Spot::of(segment.first, offset, line);
-                if let Err(error) = compare(trees, &event, spot, &place, &mut progress.verified) {
+                if let Err(error) =
+                    compare(trees, &event, spot, (&place, progress.first), &mut progress.verified)
+                {
                     progress.verified.find(format!("store/ event {position}"), error.0);
                 }
             }
@@ -349,13 +376,18 @@ impl Check<'_> {
 
     /// What an event says on its own.
     fn event(&self, event: &Recorded, place: &dyn Fn() -> String, progress: &mut Progress) {
-        if let Some(Event::TreeHead(head)) = event.event() {
-            progress.history.recorded(place(), head);
+        match event.event() {
+            Some(Event::TreeHead(head)) => progress.history.recorded(place(), head),
+            Some(Event::LogTrimmed(trimmed)) if trimmed.log == self.keys.log() => {
+                progress.trimmed = progress.trimmed.max(trimmed.first.min(event.position));
+            }
+            _ => {}
         }
+        let begins = event.position == progress.first && event.position > Position::START;
         let (verified, times) = (&mut progress.verified, &mut progress.times);
         let stepped = event.kind == "clock_stepped" && event.epoch == times.epoch + 1;
         let ordered = event.epoch == times.epoch && event.ts >= times.ts;
-        if !stepped && !ordered {
+        if !stepped && !ordered && !begins {
             verified.find(place(), "its time is before that of the event before it");
         }
         *times = Times { ts: event.ts, epoch: event.epoch };
@@ -397,7 +429,8 @@ impl Check<'_> {
     fn rows(&self, progress: &mut Progress) {
         let Some((trees, applied)) = self.trees else { return };
         let wanted = [progress.compared, progress.compared, progress.keyed];
-        match trees.rows(applied) {
+        let stretch = progress.verified.first.0..applied.0;
+        match trees.rows(stretch.clone()) {
             Ok(rows) => {
                 for ((name, wanted), rows) in
                     ["events", "streams", "keys"].iter().zip(wanted).zip(rows)
@@ -412,7 +445,7 @@ impl Check<'_> {
             Err(error) => progress.verified.find("store/".into(), error.0),
         }
         let wanted = progress.marked;
-        match trees.index_sum(applied.0) {
+        match trees.index_sum(stretch) {
             Ok(sum) if sum == wanted => {}
             Ok(sum) => {
                 let (has, wanted) = (sum.count, wanted.count);
@@ -431,7 +464,7 @@ fn compare(
     trees: &Trees,
     event: &Recorded,
     spot: Spot,
-    place: &dyn Fn() -> String,
+    (place, first): (&dyn Fn() -> String, Position),
     verified: &mut Verified,
 ) -> Result<(), TreesError> {
     let (position, id) = (event.position, &event.id);
@@ -450,7 +483,11 @@ fn compare(
     }
     if let Some(before) = id.version.0.checked_sub(1).map(Version) {
         let before = trees.position(&id.stream, before)?;
-        if before.is_none_or(|before| before >= position) {
+        // Of a stream that is older than the log, the first versions were dropped.
+        let oldest = before.is_none()
+            && first > Position::START
+            && trees.first_version(&id.stream, first)? == Some(id.version);
+        if !oldest && before.is_none_or(|before| before >= position) {
             verified.find(place(), format!("`{id}` does not follow the version before it"));
         }
     }

@@ -49,6 +49,7 @@ const ROWS: &[Row] = &[
     row("log report", &["--by", "alias"]),
     Row { same: false, ..row("log stats", &[]) },
     row("log trim", &["--dry-run", "--keep", "365 days"]),
+    row("log trim", &["--keep", "365 days"]),
     row("execution list", &[]),
     row("execution show", &["ABC"]),
 ];

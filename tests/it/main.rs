@@ -35,3 +35,4 @@ mod store_world;
 mod tidy;
 mod transcripts;
 mod tree_heads;
+mod trim;

@@ -84,6 +84,9 @@ async fn an_execution_holds_its_file_until_it_ends() {
     assert_eq!(held(&store, LATER), json!(why));
     let finished = include_str!("../fixtures/events/execution_finished.v1.json");
     append(&store, "execution-ABC1", stored("execution_finished", finished)).await;
+    let why = "event 1 of `execution-ABC1` is needed: what it began goes on in a file that stays";
+    assert_eq!(held(&store, LATER), json!(why));
+    fill(&store).await;
     assert_eq!(held(&store, LATER), json!("no signed head covers it yet"));
 }
 
@@ -100,5 +103,8 @@ async fn a_message_holds_its_file_until_it_is_sent() {
     assert_eq!(held(&store, LATER), json!(why));
     let sent = include_str!("../fixtures/events/message_sent.v1.json");
     append(&store, &name, stored("message_sent", sent)).await;
+    let why = format!("event 1 of `{name}` is needed: what it began goes on in a file that stays");
+    assert_eq!(held(&store, LATER), json!(why));
+    fill(&store).await;
     assert_eq!(held(&store, LATER), json!("no signed head covers it yet"));
 }

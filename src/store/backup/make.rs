@@ -63,6 +63,7 @@ impl SledStore {
     /// [`Error`] if the folder cannot be used, or if what was copied is not sound; an earlier backup stays as it is.
     pub fn backup(&self, to: &Target, tell: Tell) -> Result<Made, Error> {
         let shared = &self.shared;
+        let _files = shared.files.read();
         refuse_strange(&shared.dir, to)?;
         for dir in [&to.dir, &to.keys, &to.dir.join("log"), &to.dir.join("blobs")] {
             disk::make_dir(dir).map_err(io(dir))?;

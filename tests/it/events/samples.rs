@@ -86,6 +86,17 @@ fn of_the_log() -> Vec<Event> {
             bytes: 80_000_000,
         }
         .into(),
+        LogTrimmed {
+            first: Position(1_000),
+            log: "65a64d0f371610e27d7686ca9ad896d0".into(),
+            head: TreeHead {
+                size: 1_234,
+                root: "TszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=".into(),
+                note: "beadle/65a64d0f371610e27d7686ca9ad896d0\n1234\nTszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=\n\n— beadle/65a64d0f371610e27d7686ca9ad896d0 DpHwc0n6\n".into(),
+                key: "beadle/65a64d0f371610e27d7686ca9ad896d0+0e91f073+ARpc2QcUPDhMQegwxbzhKqiB".into(),
+            },
+        }
+        .into(),
         LogRestored { next: Position(40_000), erased: 0, moved_to: None }.into(),
         LogRestored {
             next: Position(40_000),
