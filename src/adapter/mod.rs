@@ -34,6 +34,10 @@ pub struct Incoming {
 pub struct Redaction {
     /// The keys that it may have been recorded with.
     pub keys: Vec<DedupeKey>,
+    /// Where it was.
+    pub room: RoomId,
+    /// The post itself: its edits go too.
+    pub post: PostId,
     /// Who deleted it.
     pub by: UserId,
     /// What they said about it.

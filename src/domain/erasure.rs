@@ -17,8 +17,12 @@ pub const STRETCHES_MAX: usize = 2_048;
 pub const BLOBS_MAX: usize = 512;
 /// Shortest text, in characters, that counts as a copy of what is erased: a `yes` stands everywhere.
 pub const COPY_CHARS_MIN: usize = 4;
+/// Shortest name, in characters, that is looked for in what others wrote: shorter ones stand everywhere.
+pub const NAME_CHARS_MIN: usize = 4;
 /// The kind of failure of an execution that an erasure ends.
 pub const CANCELLED: &str = "cancelled";
+/// What makes one word of two in ids and addresses.
+const JOINS: &str = "@:._-";
 /// The type of the event that says what was erased.
 pub const ERASED_KIND: &str = "events_erased";
 
@@ -172,15 +176,15 @@ pub fn is_kept(recorded: &Recorded) -> bool {
     recorded.id.stream == StreamName::erasures()
 }
 
-/// Words that are looked for in payloads: ids and names, whole or not at all.
+/// Words that are looked for in payloads, whole or not at all; in small letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needles(Vec<String>);
 
 impl Needles {
     /// Looks for these; what is empty is left out.
     pub fn new(words: impl IntoIterator<Item = String>) -> Self {
-        let mut words: Vec<String> =
-            words.into_iter().filter(|word| word.chars().any(char::is_alphanumeric)).collect();
+        let said = words.into_iter().filter(|word| word.chars().any(char::is_alphanumeric));
+        let mut words: Vec<String> = said.map(|word| word.to_lowercase()).collect();
         words.sort();
         words.dedup();
         Self(words)
@@ -203,21 +207,45 @@ impl Needles {
         }
     }
 
-    fn are_in_text(&self, text: &str) -> bool {
-        self.0.iter().any(|word| stands_in(word, text))
+    /// Names of a person; those that are too short to tell anybody by are left out.
+    pub fn names(names: impl IntoIterator<Item = String>) -> Self {
+        let long = |name: &String| name.trim().chars().count() >= NAME_CHARS_MIN;
+        Self::new(names.into_iter().map(|name| name.trim().to_owned()).filter(long))
+    }
+
+    /// Whether a text has one of them, as a word of its own.
+    pub fn are_in_text(&self, text: &str) -> bool {
+        self.stand_in(text, false)
+    }
+
+    /// The same for names: a part of an id, of an address or of a name of a machine is none.
+    pub fn name_somebody_in(&self, text: &str) -> bool {
+        self.stand_in(text, true)
+    }
+
+    fn stand_in(&self, text: &str, apart: bool) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let text = text.to_lowercase();
+        self.0.iter().any(|word| stands_in(word, &text, apart))
     }
 }
 
-/// Whether a word stands in a text with no letter or digit on either side, in capitals or not.
-fn stands_in(word: &str, text: &str) -> bool {
-    let (word, text) = (word.to_lowercase(), text.to_lowercase());
-    text.match_indices(&word).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + word.len()..].chars().next();
-        let apart = |edge: Option<char>, c: Option<char>| {
-            !(edge.is_some_and(char::is_alphanumeric) && c.is_some_and(char::is_alphanumeric))
+/// Whether a word stands in a text with no letter or digit on either side, both in small letters. With `free` also no
+/// sign that joins it to another word.
+fn stands_in(word: &str, text: &str, free: bool) -> bool {
+    let inner = |edge: Option<char>| edge.is_some_and(char::is_alphanumeric);
+    text.match_indices(word).any(|(at, _)| {
+        let mut before = text[..at].chars().rev();
+        let mut after = text[at + word.len()..].chars();
+        let (left, lefter) = (before.next(), before.next());
+        let (right, righter) = (after.next(), after.next());
+        let apart = |edge: Option<char>, near: Option<char>, far: Option<char>| {
+            let joined = free && near.is_some_and(|c| JOINS.contains(c)) && inner(far);
+            !joined && !(inner(edge) && inner(near))
         };
-        apart(word.chars().next(), before) && apart(word.chars().next_back(), after)
+        apart(word.chars().next(), left, lefter) && apart(word.chars().next_back(), right, righter)
     })
 }
 
@@ -265,6 +293,28 @@ mod tests {
             assert_eq!(needles.are_in(&value), want, "{value}");
         }
         assert!(Needles::new([" ".to_owned()]).is_empty());
+    }
+
+    #[test]
+    fn names_are_long_enough_and_no_parts_of_ids() {
+        let short = "x".repeat(NAME_CHARS_MIN - 1);
+        assert!(Needles::names([short.clone()]).is_empty());
+        assert!(!Needles::names([format!("{short}x")]).is_empty());
+        let names = Needles::names(["Matrix".to_owned(), "Annabel Lee".to_owned()]);
+        for (text, want) in [
+            ("call MATRIX.", true),
+            ("Matrix: hello", true),
+            ("@matrix hello", true),
+            ("(annabel lee's)", true),
+            ("@bob:matrix.org", false),
+            ("bob@matrix.org", false),
+            ("https://matrix.org/", false),
+            ("a matrix-bot", false),
+            ("Annabel Lee-Smith", false),
+            ("Annabel Leeds", false),
+        ] {
+            assert_eq!(names.name_somebody_in(text), want, "{text}");
+        }
     }
 
     #[test]

@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ATTEMPTS_MAX, Error, Kernel, sheet, write};
 use crate::adapter::Redaction;
-use crate::domain::erasure::{BLOBS_MAX, EventsErased, STRETCHES_MAX, Stretch, cancelled, ending};
+use crate::domain::erasure::{
+    BLOBS_MAX, ErasedBlob, EventsErased, STRETCHES_MAX, Stretch, cancelled, ending,
+};
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded};
 use crate::domain::execution::Execution;
 use crate::domain::id::{EventId, ExecutionId, Pseudonym, StreamName, UserId, Version};
 use crate::domain::message::Doc;
 use crate::query::erasure::{PlanError, Planner, Round, Target, execution_of};
-use crate::query::executions;
+use crate::query::{edits, executions};
 use crate::store::{AppendError, Direction, EventStore, Expected, ReadError, Write};
 
 /// Longest reason that is kept, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 /// Most streams that are ended in one append: each may take a notice too.
-const ENDINGS_MAX: usize = 24;
+pub const ENDINGS_MAX: usize = 24;
 
 /// An erasure as somebody ordered it.
 #[derive(Debug, Clone)]
@@ -139,7 +141,12 @@ async fn recorded(
     planner: &Planner,
 ) -> Result<Round, EraseError> {
     'again: for _ in 0..ATTEMPTS_MAX {
-        let round = planner.round(store)?;
+        let mut round = planner.round(store)?;
+        if !round.subjects.is_empty() && store.next_position() > round.end {
+            // They may have said more: that is looked at first, and their key goes after it.
+            round.subjects.clear();
+            round.next = Some(round.end);
+        }
         for batch in batches(store, order, &round)? {
             match store.append(batch).await {
                 Ok(_) => {}
@@ -178,28 +185,36 @@ fn batches(
 }
 
 /// What the log says of a round, in parts that fit into an event.
+///
+/// Whoever is killed between two of them must find the rest again: so values go before the events that name them, later
+/// events before the triggers that led to them, and the records of persons last of all.
 fn statements(order: &Order, round: &Round) -> Vec<EventsErased> {
     let stretches: Vec<Stretch> = round.places.stretches().collect();
-    let (mut stretches, mut blobs) =
-        (stretches.chunks(STRETCHES_MAX), round.blobs.chunks(BLOBS_MAX));
-    let mut subjects = round.subjects.clone();
-    let mut said = Vec::new();
-    loop {
-        let (places, gone) = (stretches.next(), blobs.next());
-        if places.is_none() && gone.is_none() && subjects.is_empty() {
-            return said;
+    let mut parts: Vec<(Vec<Stretch>, Vec<ErasedBlob>)> =
+        round.blobs.chunks(BLOBS_MAX).map(|blobs| (vec![], blobs.to_vec())).collect();
+    for places in stretches.rchunks(STRETCHES_MAX) {
+        match parts.last_mut().filter(|(before, _)| before.is_empty()) {
+            Some((before, _)) => *before = places.to_vec(),
+            None => parts.push((places.to_vec(), vec![])),
         }
-        let places = places.unwrap_or_default().to_vec();
-        said.push(EventsErased {
-            scope: order.target.scope(),
-            by: order.by.clone(),
-            reason: order.reason.chars().take(REASON_CHARS_MAX).collect(),
-            count: places.iter().map(|stretch| stretch.count()).sum(),
-            stretches: places,
-            blobs: gone.unwrap_or_default().to_vec(),
-            subjects: std::mem::take(&mut subjects),
-        });
     }
+    if parts.is_empty() && !round.subjects.is_empty() {
+        parts.push((vec![], vec![]));
+    }
+    let said = parts.into_iter().map(|(places, blobs)| EventsErased {
+        scope: order.target.scope(),
+        by: order.by.clone(),
+        reason: order.reason.chars().take(REASON_CHARS_MAX).collect(),
+        count: places.iter().map(|stretch| stretch.count()).sum(),
+        stretches: places,
+        blobs,
+        subjects: vec![],
+    });
+    let mut said: Vec<EventsErased> = said.collect();
+    if let Some(last) = said.last_mut() {
+        last.subjects.clone_from(&round.subjects);
+    }
+    said
 }
 
 /// The writes that end a stream. Who only worked with what is erased is told that their execution stopped.
@@ -248,16 +263,19 @@ impl Kernel {
     /// # Errors
     /// [`Error`] if the log fails.
     pub(super) async fn redacted(&self, redaction: Redaction) -> Result<(), Error> {
+        let Redaction { mut keys, room, post, by, reason } = redaction;
         let known = |key: &_| Ok(self.store.find(key)?.is_some());
-        let known: Result<Vec<bool>, ReadError> = redaction.keys.iter().map(known).collect();
-        if !known?.contains(&true) {
+        let known: Result<Vec<bool>, ReadError> = keys.iter().map(known).collect();
+        let edits = edits::of(self.store.as_ref(), &room, &post, &keys)?;
+        if edits.is_empty() && !known?.contains(&true) {
             return Ok(());
         }
-        let reason = match redaction.reason.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
+        keys.extend(edits);
+        let reason = match reason.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
             Some(reason) => format!("deleted in its room: {reason}"),
             None => "deleted in its room".to_owned(),
         };
-        let order = Order { target: Target::Heard(redaction.keys), by: redaction.by, reason };
+        let order = Order { target: Target::Heard(keys), by, reason };
         match erase(self.store.as_ref(), &order, |_, _| true).await {
             Ok(tally) => {
                 tracing::info!(events = tally.events(), "a deleted message was erased");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::executions;
+use super::{executions, words};
 use crate::domain::erasure::{
     COPY_CHARS_MIN, ErasedBlob, Needles, Places, Scope, ending, is_end, is_kept,
 };
@@ -82,6 +82,9 @@ pub struct Round {
     pub open: BTreeMap<StreamName, Recorded>,
     /// Where the next round goes on; none: this is the last.
     pub next: Option<Position>,
+    /// The end of the log when it was planned.
+    pub end: Position,
+    taken: u64,
     looked_at: BTreeSet<StreamName>,
 }
 
@@ -91,7 +94,8 @@ pub struct Planner {
     from: Position,
     until: Position,
     actor: Option<Pseudonym>,
-    needles: Needles,
+    account: Needles,
+    names: Needles,
 }
 
 impl Planner {
@@ -101,14 +105,16 @@ impl Planner {
     /// [`PlanError`] if the log cannot be read.
     pub fn new(store: &dyn EventStore, target: Target) -> Result<Self, PlanError> {
         let (from, until) = (Position::START, store.next_position());
-        let mut planner = Self { target, from, until, actor: None, needles: Needles::default() };
+        let (account, names) = Default::default();
+        let mut planner = Self { target, from, until, actor: None, account, names };
         if let Target::Person(id) = &planner.target {
             planner.actor = store.pseudonym(&Subject::Person(id.clone()));
-            let mut names = BTreeSet::from([id.clone()]);
+            planner.account = Needles::new([id.clone()]);
+            let mut names = BTreeSet::new();
             if let Some(actor) = &planner.actor {
                 names_of(store, actor, id, &mut names)?;
             }
-            planner.needles = Needles::new(names);
+            planner.names = Needles::names(names);
         }
         Ok(planner)
     }
@@ -129,7 +135,7 @@ impl Planner {
     /// # Errors
     /// [`PlanError`] if there is nothing like that, or the log cannot be read.
     pub fn round(&self, store: &dyn EventStore) -> Result<Round, PlanError> {
-        let mut round = Round::default();
+        let mut round = Round { end: store.next_position(), ..Round::default() };
         match &self.target {
             Target::Event(id) => one_event(store, id, &mut round)?,
             Target::Execution(prefix) => one_execution(store, prefix, &mut round)?,
@@ -162,11 +168,16 @@ impl Planner {
         take: impl Fn(&Recorded, &mut Round) -> Result<bool, ReadError>,
     ) -> Result<(), ReadError> {
         let mut from = self.from;
-        while from < self.until {
+        let until = match &self.target {
+            // What they say meanwhile has to go too: nobody finds it by them once their key is gone.
+            Target::Person(_) => round.end,
+            _ => self.until,
+        };
+        while from < until {
             let page = store.read_all(from, Direction::Forward, READ_EVENTS_MAX)?;
             let Some(last) = page.last().map(|last| last.position) else { return Ok(()) };
-            for event in page.iter().filter(|event| event.position < self.until) {
-                if round.places.count() >= ROUND_EVENTS_MAX {
+            for event in page.iter().filter(|event| event.position < until) {
+                if round.taken >= ROUND_EVENTS_MAX {
                     round.next = Some(event.position);
                     return Ok(());
                 }
@@ -185,7 +196,11 @@ impl Planner {
         event: &Recorded,
         round: &mut Round,
     ) -> Result<bool, ReadError> {
-        let theirs = self.actor.is_some() && event.actor == self.actor;
+        if is_kept(event) && event.position >= self.until {
+            // What this erasure itself says.
+            return Ok(true);
+        }
+        let theirs = self.actor.is_some() && event.actor == self.actor || self.spoke(event);
         if theirs && event.kind == "trigger_recorded" {
             correlation(store, &event.id.stream, round)?;
         } else if theirs || self.mention(store, event)? {
@@ -194,16 +209,27 @@ impl Planner {
         Ok(true)
     }
 
+    /// Whether it is their account that spoke: an earlier erasure may have ended their pseudonym.
+    fn spoke(&self, event: &Recorded) -> bool {
+        let (Target::Person(id), Some(Event::TriggerRecorded(it))) = (&self.target, event.event())
+        else {
+            return false;
+        };
+        it.trigger.speaker().is_some_and(|speaker| speaker.id.as_str() == id)
+    }
+
     /// Whether an event speaks of the person, or the value beside the log that it names.
     fn mention(&self, store: &dyn EventStore, event: &Recorded) -> Result<bool, ReadError> {
-        if self.needles.are_in(&content(event)) {
+        let content = content(event);
+        let named = |text: &str| self.names.name_somebody_in(text);
+        if self.account.are_in(&content) || words::any_named(&content, &named) {
             return Ok(true);
         }
         let Some(Event::EffectCompleted(done)) = event.event() else { return Ok(false) };
         let Some(blob) = &done.output else { return Ok(false) };
         let bytes = store.blob(blob)?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(self.needles.are_in(&serde_json::Value::String(text)))
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(self.account.are_in_text(&text) || self.names.name_somebody_in(&text))
     }
 }
 
@@ -220,6 +246,7 @@ impl Round {
         if open || gone || is_kept(event) && !even_kept || !self.places.add(event.position) {
             return Ok(());
         }
+        self.taken += 1;
         if let (true, Some(Event::EventsErased(earlier))) = (is_kept(event), event.event()) {
             // What it said was erased is said by the new one from now on.
             for stretch in &earlier.stretches {

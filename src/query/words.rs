@@ -281,6 +281,43 @@ fn gather(value: &Value, depth: usize, into: &mut String) {
     }
 }
 
+/// The fields whose values hold no name of a person, beside those of [`NO_WORDS`].
+const NO_NAMES: &[&str] = &["by", "op", "scope", "file", "lang", "action", "resolution", "type"];
+/// The fields that hold nothing of the kind however deep.
+const NAMELESS: &[&str] = &["outcomes", "handler", "versions", "room"];
+/// The fields below which scripts and people choose the names of fields.
+const FREE: &[&str] = &["args", "answer", "value", "ok"];
+/// What is technical there too.
+const NO_NAMES_IN_FREE: &[&str] = &["kind", "lang", "action"];
+
+/// Whether one of the texts in a payload that people wrote, or are called by, is as `wanted`.
+pub fn any_named(value: &Value, wanted: &dyn Fn(&str) -> bool) -> bool {
+    named(value, false, wanted)
+}
+
+fn named(value: &Value, free: bool, wanted: &dyn Fn(&str) -> bool) -> bool {
+    match value {
+        Value::String(text) => wanted(text),
+        Value::Array(items) => items.iter().any(|item| named(item, free, wanted)),
+        Value::Object(fields) => fields.iter().any(|(name, value)| {
+            let name = name.as_str();
+            // A room is called what it likes, but one for two is called like one of them.
+            let elsewhere = name == "place" && value["direct"] != true;
+            let technical = match free {
+                true => NO_NAMES_IN_FREE.contains(&name),
+                false => {
+                    let leaf = !value.is_object() && !value.is_array();
+                    NAMELESS.contains(&name)
+                        || elsewhere
+                        || leaf && (NO_NAMES.contains(&name) || NO_WORDS.contains(&name))
+                }
+            };
+            !technical && named(value, free || FREE.contains(&name), wanted)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// The types of event that hold no words of people: a search for a text passes them over unread.
 pub const WORDLESS: &[&str] = &[
     "clock_stepped",
@@ -329,6 +366,28 @@ mod tests {
             ("42", json!({ "args": { "n": 42 } }), true),
         ] {
             assert_eq!(found(needle, &value), want, "{needle} in {value}");
+        }
+    }
+
+    #[test]
+    fn names_stand_in_what_people_wrote_and_are_called() {
+        for (value, want) in [
+            (json!({ "text": "ask mary" }), true),
+            (json!({ "speaker": { "name": "Mary" , "id": "x" } }), true),
+            (json!({ "args": { "person": "mary" } }), true),
+            (json!({ "value": [{ "kind": "text", "value": "mary" }] }), true),
+            (json!({ "place": { "direct": true, "name": "mary" } }), true),
+            (json!({ "place": { "direct": false, "name": "mary" } }), false),
+            (json!({ "mary": 1 }), false),
+            (json!({ "value": { "kind": "mary", "lang": "mary" } }), false),
+            (json!({ "command": { "by": "mary" } }), false),
+            (json!({ "handler": { "alias": "mary {mary}" } }), false),
+            (json!({ "outcomes": [{ "considered": "mary", "reason": "mary" }] }), false),
+            (json!({ "room": { "name": "mary" } }), false),
+            (json!({ "network": "mary" }), false),
+        ] {
+            let found = any_named(&value, &|text| text.to_lowercase().contains("mary"));
+            assert_eq!(found, want, "{value}");
         }
     }
 

@@ -3,20 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use beadle::adapter::{Incoming, Intake, Redaction};
+use beadle::adapter::{INCOMING_TRIGGERS_MAX, Incoming, Intake, Redaction};
+use beadle::domain::erasure::STRETCHES_MAX;
 use beadle::domain::event::{EffectResult, Payload, Recorded};
-use beadle::domain::id::{Timestamp, UserId};
+use beadle::domain::id::{DedupeKey, Timestamp, UserId};
 use beadle::domain::trigger::{Trigger, What};
 use beadle::play::parse::Does;
 use beadle::play::world::{Person, Room, World};
 use beadle::processor::action::{ActionCall, ActionDone, Actions};
-use beadle::processor::erasure::{Order, Tally, erase, look};
+use beadle::processor::erasure::{ENDINGS_MAX, Order, Tally, erase, look};
 use beadle::query::agenda::{Agenda, Budget};
 use beadle::query::command::explained;
+use beadle::query::edits::LOOKED_AT_MAX;
 use beadle::query::erased::Erased;
-use beadle::query::erasure::Target;
+use beadle::query::erasure::{Planner, Target};
 use beadle::query::executions;
 use beadle::store::memory::MemoryStore;
+use beadle::store::stop::StopStore;
 use beadle::store::{Clock, Surroundings};
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -344,7 +347,12 @@ async fn an_action_under_way_is_let_go_and_what_it_gives_is_dropped() {
 
 fn redaction(trigger: &Trigger, reason: Option<&str>) -> Redaction {
     let (keys, by) = (vec![trigger.key.clone()], UserId("@mod:local".into()));
-    Redaction { keys, by, reason: reason.map(str::to_owned) }
+    let (room, post) = match &trigger.what {
+        What::Message(message) => (message.place.room.clone(), message.post.clone()),
+        What::Reaction(reaction) => (reaction.place.room.clone(), reaction.post.clone()),
+        other => panic!("no post: {other:?}"),
+    };
+    Redaction { keys, room, post, by, reason: reason.map(str::to_owned) }
 }
 
 async fn hear(desk: &Desk, redactions: Vec<Redaction>, sync: &str) {
@@ -421,4 +429,140 @@ async fn what_makes_no_sense_is_refused() {
     }
     let nobody = erased(&desk, Target::Person("@nobody:local".into())).await;
     assert_eq!((nobody.events(), desk.count("events_erased")), (0, 0));
+}
+
+fn edit_of(original: &Trigger, mut edit: Trigger) -> Trigger {
+    let (What::Message(first), What::Message(message)) = (&original.what, &mut edit.what) else {
+        panic!("no messages")
+    };
+    message.edits = Some(first.post.clone());
+    edit
+}
+
+#[tokio::test]
+async fn a_deleted_message_goes_with_its_edits() {
+    for original_known in [true, false] {
+        let desk = Desk::new(SCRIPT);
+        let first = desk.says("ann", "#ops", &format!("!keep first {SECRET}"));
+        let edit = edit_of(&first, desk.says("ann", "#ops", &format!("!keep {SECRET}")));
+        let others = edit_of(&first, desk.says("ben", "#ops", "!keep bread"));
+        let elsewhere = edit_of(&first, desk.says("ann", "#else", "!keep butter"));
+        let mut heard = vec![edit, elsewhere];
+        if original_known {
+            heard.insert(0, first.clone());
+            heard.push(others);
+        }
+        desk.hand_over(heard, None).await;
+        desk.settle().await.expect("the log works");
+        assert!(readable(&desk).contains(SECRET), "it is planted");
+        hear(&desk, vec![redaction(&first, None)], "t").await;
+        let text = readable(&desk);
+        assert!(!text.contains(SECRET), "{original_known}");
+        assert!(text.contains("butter"), "another room");
+        assert_eq!(text.contains("bread"), original_known, "somebody else's stays");
+        is_at_rest(&desk, "edits");
+    }
+}
+
+#[tokio::test]
+async fn edits_of_an_unknown_post_are_looked_for_only_so_far_back() {
+    for (between, gone) in [(LOOKED_AT_MAX - 1, true), (LOOKED_AT_MAX, false)] {
+        let desk = Desk::new(SCRIPT);
+        let first = desk.says("ann", "#ops", "first");
+        let edit = edit_of(&first, desk.says("ann", "#ops", SECRET));
+        desk.hand_over(vec![edit.clone()], None).await;
+        let mut later = Vec::new();
+        for n in 0..between {
+            let mut trigger = edit_of(&edit, edit.clone());
+            trigger.key = DedupeKey::new(&["later", &n.to_string()]);
+            let What::Message(message) = &mut trigger.what else { panic!("no message") };
+            message.text = "later".into();
+            later.push(trigger);
+        }
+        for some in later.chunks(INCOMING_TRIGGERS_MAX) {
+            desk.hand_over(some.to_vec(), None).await;
+        }
+        hear(&desk, vec![redaction(&first, None)], "t").await;
+        assert_eq!(!readable(&desk).contains(SECRET), gone, "{between}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_stands_everywhere_erases_only_its_own() {
+    for name in ["matrix", "text", "name", "org", "alias", "local"] {
+        let desk = Desk::new(SCRIPT);
+        let mut said = desk.says("eve", "#ops", &format!("!keep {SECRET}"));
+        let What::Message(message) = &mut said.what else { panic!("no message") };
+        message.speaker.name = name.into();
+        desk.hand_over(vec![said], None).await;
+        desk.settle().await.expect("the log works");
+        let others = desk.says("ben", "#ops", "!keep bread");
+        desk.hand_over(vec![others], None).await;
+        desk.settle().await.expect("the log works");
+        let before = readable(&desk).matches("bread").count();
+        erased(&desk, Target::Person("@eve:local".into())).await;
+        let text = readable(&desk);
+        assert!(!text.contains(SECRET), "{name}");
+        assert_eq!(text.matches("bread").count(), before, "{name}: what others did stays");
+        assert!(text.contains("@ben:local"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_says_meanwhile_goes_before_their_key() {
+    let desk = Desk::new(SCRIPT);
+    let said = desk.says("ann", "#ops", "!keep bread");
+    desk.hand_over(vec![said], None).await;
+    let store = desk.kernel.store.as_ref();
+    let person = Target::Person("@ann:local".into());
+    let planner = Planner::new(store, person.clone()).expect("it can be planned");
+    let more = desk.says("ann", "#ops", &format!("!keep {SECRET}"));
+    desk.hand_over(vec![more.clone()], None).await;
+    let round = planner.round(store).expect("it can be planned");
+    let last = store.find(&more.key).expect("the log works").expect("it is there");
+    assert!(round.places.holds(last), "it is in the round that the key goes with");
+    assert_eq!(round.subjects.len(), 1);
+    erased(&desk, person.clone()).await;
+    // Said with the pseudonym of before, and recorded after it: only the account tells.
+    let late = desk.says("ann", "#ops", &format!("!keep {SECRET}"));
+    desk.hand_over(vec![late], None).await;
+    desk.settle().await.expect("the log works");
+    erased(&desk, person).await;
+    assert!(!readable(&desk).contains(SECRET));
+    is_at_rest(&desk, "meanwhile");
+}
+
+#[tokio::test]
+async fn an_erasure_that_is_killed_between_two_statements_finds_the_rest() {
+    let desk = Desk::new(SCRIPT);
+    // Every second event is theirs, so that each stands alone: one more than a statement can name.
+    let (ann, ben) = (desk.says("ann", "#ops", SECRET), desk.says("ben", "#ops", "bread"));
+    let mut heard = Vec::new();
+    for n in 0..=STRETCHES_MAX {
+        for trigger in [&ann, &ben] {
+            let who = trigger.speaker().expect("somebody said it").id.as_str();
+            let key = DedupeKey::new(&[&n.to_string(), who]);
+            heard.push(Trigger { key, ..trigger.clone() });
+        }
+    }
+    for some in heard.chunks(INCOMING_TRIGGERS_MAX) {
+        desk.hand_over(some.to_vec(), None).await;
+    }
+    let person = order(Target::Person("@ann:local".into()));
+    let subject = beadle::store::Subject::Person("@ann:local".into());
+    let store = desk.kernel.store.clone();
+    // The first statement comes with the last of the ends, the second alone.
+    let second = (STRETCHES_MAX + 1).div_ceil(ENDINGS_MAX) as u64 + 1;
+    let stopping = StopStore::new(store.clone(), second, false);
+    let killed = erase(stopping.as_ref(), &person, |_, _| true).await;
+    killed.expect_err("it is killed");
+    assert_eq!(desk.count("events_erased"), 1, "between the two");
+    store.settle_erasures().expect("the log works");
+    assert!(store.pseudonym(&subject).is_some(), "their key goes last");
+    assert!(readable(&desk).contains(SECRET), "there is a rest");
+    let did = erase(store.as_ref(), &person, |_, _| true).await.expect("it can be erased");
+    assert_eq!((did.events(), did.subjects), (1, 1), "the rest is found");
+    assert_eq!(store.pseudonym(&subject), None);
+    let text = readable(&desk);
+    assert!(!text.contains(SECRET) && text.contains("bread"));
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::timeline::{Origin, Seen};
 use crate::adapter::Redaction;
-use crate::domain::id::{DedupeKey, PostId, Timestamp, UserId};
+use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::{
     MESSAGE_BYTES_MAX, Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
 };
@@ -64,8 +64,12 @@ pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
 /// Deletions are never encrypted: what says inside that it is one could come from anybody, and deletes nothing.
 pub(super) fn redaction(seen: &Seen, account: &str, room: &str) -> Option<Redaction> {
     let content = &seen.event["content"];
-    // Before room version 11 the target stood beside the content.
-    let target = content["redacts"].as_str().or(seen.event["redacts"].as_str())?;
+    // Before room version 11 the target stood beside the content. The homeserver has judged only that of the room's
+    // version, and servers copy it to the other place: where they differ, one of them may be forged.
+    let target = match (content.get("redacts"), seen.event.get("redacts")) {
+        (Some(inside), Some(beside)) if inside != beside => None,
+        (inside, beside) => inside.or(beside)?.as_str(),
+    }?;
     let sender = seen.text("sender");
     let plain = seen.origin == Origin::Plain && seen.event.get("state_key").is_none();
     if seen.text("type") != "m.room.redaction" || !plain || sender.is_empty() {
@@ -74,7 +78,8 @@ pub(super) fn redaction(seen: &Seen, account: &str, room: &str) -> Option<Redact
     let heard = [NETWORK, account, room, target];
     let keys = vec![DedupeKey::new(&heard), late_key(account, room, target)];
     let reason = content["reason"].as_str().map(str::to_owned);
-    Some(Redaction { keys, by: UserId(sender.to_owned()), reason })
+    let (room, post) = (RoomId(room.to_owned()), PostId(target.to_owned()));
+    Some(Redaction { keys, room, post, by: UserId(sender.to_owned()), reason })
 }
 
 /// The key of a post that could be read only later.

@@ -190,6 +190,18 @@ fn deletions_name_what_they_delete_in_rooms_of_all_versions() {
             Origin::Plain,
             true,
         ),
+        (
+            "both alike",
+            event(json!({ "redacts": "$0", "reason": "oops" }), json!({ "redacts": "$0" })),
+            Origin::Plain,
+            true,
+        ),
+        (
+            "two targets",
+            event(json!({ "redacts": "$0" }), json!({ "redacts": "$1" })),
+            Origin::Plain,
+            false,
+        ),
         ("encrypted", new(), Origin::SignedDevice, false),
         ("forged", new(), Origin::Mismatched, false),
         (
