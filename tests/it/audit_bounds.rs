@@ -122,8 +122,8 @@ async fn those_of_one_name_are_named_up_to_a_bound() {
 #[tokio::test]
 async fn whose_last_message_is_deleted_is_found_up_to_a_bound() {
     for (deleted, found) in [(1, true), (LOOKED_BACK_MAX - 1, true), (LOOKED_BACK_MAX, false)] {
-        let desk = Desk::new("//! Answers nothing.\n");
-        let all: Vec<_> = (0..=deleted).map(|_| desk.says("ann", "#ops", "well")).collect();
+        let desk = Desk::new(SCRIPT);
+        let all: Vec<_> = (0..=deleted).map(|_| desk.says("ann", "#ops", "!ping")).collect();
         desk.hand_over(all.clone(), None).await;
         let store = desk.kernel.store.as_ref();
         let heard = desk.count("trigger_recorded");

@@ -44,8 +44,8 @@ async fn newer(dir: &Path) -> SledStore {
     let opened = open(dir, 1);
     append(&opened, "NEW", started("new")).await;
     append(&opened, "NEW", NewEvent::bare(SyncAdvanced { token: "t".into() })).await;
-    append(&opened, "OLD", started("old")).await;
-    append(&opened, "OLD", finished()).await;
+    append(&opened, "KEPT", started("old")).await;
+    append(&opened, "KEPT", finished()).await;
     drop(opened);
     made_newer(dir);
     open(dir, 2)
@@ -108,13 +108,13 @@ async fn reports_and_lists_go_on() {
     assert_eq!(counted("new"), (Some(1), Some(0), Some(0)), "how it stands is not known");
     let list = asked(&store, &Request::ExecutionList(10));
     let status: Vec<_> = list.iter().map(|row| (&row["execution"], &row["status"])).collect();
-    let want = [("OLD", "succeeded"), ("NEW", "unknown")].map(|(a, b)| (json!(a), json!(b)));
+    let want = [("KEPT", "succeeded"), ("NEW", "unknown")].map(|(a, b)| (json!(a), json!(b)));
     assert_eq!(status, want.iter().map(|(a, b)| (a, b)).collect::<Vec<_>>());
     let shown = asked(&store, &Request::ExecutionShow("NEW".into()));
     assert_eq!(shown[0]["journal"][1]["type"], json!("sync_advance2"));
     let why = "`sync_advance2` is of a newer beadle: upgrade this program";
     assert_eq!(shown[0]["command"], json!(why));
-    assert_eq!(asked(&store, &Request::ExecutionShow("OLD".into()))[0]["alias"], json!("old"));
+    assert_eq!(asked(&store, &Request::ExecutionShow("KEPT".into()))[0]["alias"], json!("old"));
 }
 
 #[tokio::test]
