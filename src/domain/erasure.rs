@@ -243,7 +243,7 @@ fn stands_in(word: &str, text: &str, free: bool) -> bool {
         let (right, righter) = (after.next(), after.next());
         let apart = |edge: Option<char>, near: Option<char>, far: Option<char>| {
             let joined = free && near.is_some_and(|c| JOINS.contains(c)) && inner(far);
-            !joined && !(inner(edge) && inner(near))
+            !(joined || inner(edge) && inner(near))
         };
         apart(word.chars().next(), left, lefter) && apart(word.chars().next_back(), right, righter)
     })
