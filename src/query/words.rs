@@ -303,12 +303,15 @@ fn named(value: &Value, free: bool, wanted: &dyn Fn(&str) -> bool) -> bool {
             let name = name.as_str();
             // A room is called what it likes, but one for two is called like one of them.
             let elsewhere = name == "place" && value["direct"] != true;
+            // What a trigger is told apart by begins with the network's name.
+            let dedupe = name == "key" && fields.contains_key("what");
             let technical = match free {
                 true => NO_NAMES_IN_FREE.contains(&name),
                 false => {
                     let leaf = !value.is_object() && !value.is_array();
                     NAMELESS.contains(&name)
                         || elsewhere
+                        || dedupe
                         || leaf && (NO_NAMES.contains(&name) || NO_WORDS.contains(&name))
                 }
             };

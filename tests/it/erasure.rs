@@ -469,14 +469,14 @@ async fn edits_of_an_unknown_post_are_looked_for_only_so_far_back() {
     for (between, gone) in [(LOOKED_AT_MAX - 1, true), (LOOKED_AT_MAX, false)] {
         let desk = Desk::new(SCRIPT);
         let first = desk.says("ann", "#ops", "first");
-        let edit = edit_of(&first, desk.says("ann", "#ops", SECRET));
+        let edit = edit_of(&first, desk.says("ann", "#ops", &format!("!keep {SECRET}")));
         desk.hand_over(vec![edit.clone()], None).await;
         let mut later = Vec::new();
         for n in 0..between {
             let mut trigger = edit_of(&edit, edit.clone());
             trigger.key = DedupeKey::new(&["later", &n.to_string()]);
             let What::Message(message) = &mut trigger.what else { panic!("no message") };
-            message.text = "later".into();
+            message.text = "!later".into();
             later.push(trigger);
         }
         for some in later.chunks(INCOMING_TRIGGERS_MAX) {
@@ -536,7 +536,8 @@ async fn what_a_person_says_meanwhile_goes_before_their_key() {
 async fn an_erasure_that_is_killed_between_two_statements_finds_the_rest() {
     let desk = Desk::new(SCRIPT);
     // Every second event is theirs, so that each stands alone: one more than a statement can name.
-    let (ann, ben) = (desk.says("ann", "#ops", SECRET), desk.says("ben", "#ops", "bread"));
+    let ann = desk.says("ann", "#ops", &format!("!keep {SECRET}"));
+    let ben = desk.says("ben", "#ops", "!keep bread");
     let mut heard = Vec::new();
     for n in 0..=STRETCHES_MAX {
         for trigger in [&ann, &ben] {
