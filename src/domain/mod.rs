@@ -16,6 +16,7 @@ pub mod log_event;
 pub mod lost_keys;
 pub mod message;
 pub mod own_command;
+pub mod permission;
 pub mod recorded;
 pub mod room_command;
 pub mod room_event;

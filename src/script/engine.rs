@@ -61,7 +61,14 @@ pub fn engine() -> Engine {
         .flatten()
     });
     #[expect(deprecated, reason = "the engine marks it as likely to change, not as wrong")]
-    engine.on_var(|name, _, _| Ok(context::current(|run| run.consts.get(name).cloned()).flatten()));
+    engine.on_var(|name, _, inside| {
+        // What a script calls so itself comes first.
+        if inside.scope().contains(name) {
+            return Ok(None);
+        }
+        let constant = context::current(|run| run.consts.get(name).cloned()).flatten();
+        Ok(constant.or_else(|| host::variable(name)))
+    });
     checked_replace(&mut engine);
     host::register(&mut engine);
     engine
@@ -151,7 +158,8 @@ mod tests {
             consts: Default::default(),
             actions: Default::default(),
             exec_refused: None,
-            recall: Box::new(|_| Ok(serde_json::Value::Null)),
+            recall: Box::new(|_, _| Ok(serde_json::Value::Null)),
+            may: std::sync::Arc::new(|_, _| true),
             memory: Default::default(),
             printed: String::new(),
         };

@@ -266,6 +266,15 @@ pub fn runtime_problem(file: &str, source: &str, error: &EvalAltResult) -> Probl
     problem(file, source, position, message.clone()).hinted(run_hint(&message))
 }
 
+/// The error without the chain of calls.
+pub fn innermost_error(error: &EvalAltResult) -> &EvalAltResult {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, below, _)
+        | EvalAltResult::ErrorInModule(_, below, _) => innermost_error(below),
+        other => other,
+    }
+}
+
 /// The message of an error without the chain of calls, and its innermost place.
 pub fn innermost(error: &EvalAltResult) -> (String, Position) {
     let (mut inner, mut position) = (error, error.position());

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod host;
 pub mod journal;
 pub mod load;
+pub mod missing;
 pub mod problem;
 pub mod reload;
 pub mod run;

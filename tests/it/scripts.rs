@@ -29,7 +29,8 @@ pub fn slice(source: &str, alias: usize, journal: &Journal) -> Slice {
             journal,
             actions: Arc::new(script.actions.clone()),
             exec_refused: None,
-            recall: Box::new(|_| Ok(Value::Null)),
+            recall: Box::new(|_, _| Ok(Value::Null)),
+            may: Arc::new(|_, _| true),
         };
         run(&engine, &script, &script.aliases[alias].run, input)
     })
