@@ -7,6 +7,7 @@ use crate::domain::alias::parse_duration;
 use crate::domain::event::EffectClass;
 
 mod act;
+pub mod chat;
 pub mod declare;
 pub mod memory;
 pub mod question;
@@ -79,6 +80,7 @@ table! {
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    chat::register(engine);
     talk::register(engine);
     question::register(engine);
     act::register(engine);
