@@ -2,6 +2,7 @@
 
 use beadle::play::rehearse::{Ending, Report, Which, run};
 use beadle::play::stage::ACTS_MAX;
+use beadle::script::host::{self, table::Place};
 use beadle::script::load::{load_folder, load_sources};
 
 const SHOP: &str = r#"
@@ -172,6 +173,23 @@ fn a_test_without_a_conversation_is_refused() {
         let told: Vec<_> = problems.iter().map(|it| it.message.clone()).collect();
         assert_eq!(told.iter().any(|it| it.contains(want)), !want.is_empty(), "{source}: {told:?}");
     }
+}
+
+/// The examples of the documentation are tests themselves.
+#[test]
+fn the_examples_of_the_table_pass() {
+    let mut passed = 0;
+    for row in host::table().filter(|row| row.place == Place::Test || row.name == "test") {
+        let source = format!(
+            "action(\"cloud.create_vm\", #{{ run: [\"true\"], params: #{{ name: \"string\" }}, output: \"json\" }});\n\
+             action(\"disk.free\", #{{ run: [\"df\"], output: \"lines\", effect: \"read\" }});\n{}",
+            row.example
+        );
+        let report = tested(&source, &Which::default());
+        assert_eq!((report.tests.len(), report.failed()), (1, 0), "{}: {report:#?}", row.name);
+        passed += 1;
+    }
+    assert!(passed > 10, "the table has lost its tests");
 }
 
 #[test]
