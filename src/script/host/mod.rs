@@ -11,6 +11,7 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 
 pub mod act;
+pub mod chat;
 pub mod declare;
 pub mod editor;
 pub mod memory;
@@ -41,6 +42,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
     ("Remembering", memory::ROWS),
+    ("Testing", chat::ROWS),
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
@@ -62,6 +64,7 @@ pub const LATER: &[(&str, &str)] = &[
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    chat::register(engine);
     talk::register(engine);
     question::register(engine);
     act::register(engine);
