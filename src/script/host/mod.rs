@@ -14,6 +14,7 @@ pub mod act;
 mod bot;
 pub mod bounded;
 mod data;
+pub mod chat;
 pub mod declare;
 pub mod editor;
 pub mod memory;
@@ -48,6 +49,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Knowing", bot::ROWS),
     ("Data", data::ROWS),
     ("Texts", words::ROWS),
+    ("Testing", chat::ROWS),
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
@@ -77,6 +79,7 @@ pub fn variable(name: &str) -> Option<Dynamic> {
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    chat::register(engine);
     talk::register(engine);
     question::register(engine);
     act::register(engine);
