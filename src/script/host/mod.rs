@@ -11,6 +11,9 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 
 pub mod act;
+mod bot;
+pub mod bounded;
+mod data;
 pub mod chat;
 pub mod declare;
 pub mod editor;
@@ -22,6 +25,7 @@ pub mod table;
 pub mod talk;
 #[cfg(test)]
 pub mod trial;
+pub mod words;
 
 pub use act::{error_value, request};
 pub use declare::{Loading, loading};
@@ -42,6 +46,9 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
     ("Remembering", memory::ROWS),
+    ("Knowing", bot::ROWS),
+    ("Data", data::ROWS),
+    ("Texts", words::ROWS),
     ("Testing", chat::ROWS),
 ];
 
@@ -61,6 +68,14 @@ pub const LATER: &[(&str, &str)] = &[
     ("http_delete", "HTTP from scripts is not available yet: `exec` an action"),
 ];
 
+/// The names that stand for something in every handler.
+pub const VARIABLES: &[&str] = &["memory"];
+
+/// What such a name stands for.
+pub fn variable(name: &str) -> Option<Dynamic> {
+    (name == VARIABLES[0]).then(|| Dynamic::from(memory::Memories))
+}
+
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
@@ -69,6 +84,9 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     act::register(engine);
     memory::register(engine);
+    bot::register(engine);
+    data::register(engine);
+    words::register(engine);
 }
 
 /// Every host function.
