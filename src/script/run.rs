@@ -5,15 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rhai::{Dynamic, Engine, EvalAltResult, FnPtr};
+use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState};
 use serde_json::{Value, json};
 
+use super::closure::Closure;
 use super::context::{self, Halt, Recall};
 use super::engine::SLICE_TIME_MAX;
 use super::host;
-use super::isolate::isolated;
 use super::journal::{Divergence, Entry, Journal, Noted, Tape};
-use super::load::innermost;
+use super::load::{Place, innermost};
 use super::source::{ActionDef, Run as Handler, Script};
 use crate::domain::event::{EffectResult, Failure};
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -115,13 +115,14 @@ fn call(
     args: &Value,
     msg: &Value,
 ) -> Result<Dynamic, Box<EvalAltResult>> {
-    let closure = isolated(closure);
     let args = rhai::serde::to_dynamic(args)?;
     let msg = rhai::serde::to_dynamic(msg)?;
+    let Some(global) = &script.global else { return Ok(Dynamic::UNIT) };
+    let closure = Closure { function: closure.clone(), global: GlobalRuntimeState::clone(global) };
     match takes {
-        0 => closure.call(engine, &script.ast, ()),
-        1 => closure.call(engine, &script.ast, (args,)),
-        _ => closure.call(engine, &script.ast, (args, msg)),
+        0 => closure.call_isolated(engine, []),
+        1 => closure.call_isolated(engine, [args]),
+        _ => closure.call_isolated(engine, [args, msg]),
     }
 }
 
@@ -156,7 +157,7 @@ fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
             });
         }
     };
-    let (message, position) = innermost(&error);
+    let Place { message, position, library } = innermost(&error);
     let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     let thrown = host::error_value(&error);
     let kind = thrown.get("kind").and_then(Value::as_str).unwrap_or(match *error {
@@ -170,6 +171,11 @@ fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
     let line = match number(position.line()) {
         0 => run.tape.last_line(),
         line => line,
+    };
+    let message = match library {
+        // The line is one of the library's.
+        Some(library) => format!("{message} (in {library})"),
+        None => message,
     };
     failed(&shortened(kind, KIND_CHARS_MAX), message, line, number(position.position()))
 }

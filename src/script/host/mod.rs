@@ -11,6 +11,7 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 
 pub mod act;
+pub mod chat;
 pub mod declare;
 pub mod editor;
 pub mod group;
@@ -46,6 +47,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
     ("Remembering", memory::ROWS),
+    ("Testing", chat::ROWS),
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
@@ -67,6 +69,7 @@ pub const LATER: &[(&str, &str)] = &[
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    chat::register(engine);
     talk::register(engine);
     question::register(engine);
     act::register(engine);
