@@ -13,14 +13,16 @@ use crate::domain::alias_index::damerau;
 pub mod act;
 mod bot;
 pub mod bounded;
-mod data;
 pub mod chat;
+mod data;
 pub mod declare;
 pub mod editor;
+pub mod group;
 pub mod memory;
 pub mod options;
 pub mod question;
 pub mod reference;
+pub mod saga;
 pub mod table;
 pub mod talk;
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use act::{error_value, request};
 pub use declare::{Loading, loading};
 pub use editor::editor;
 pub use options::Options;
+pub use saga::Undo;
 pub use table::HostFn;
 pub use talk::Progress;
 
@@ -45,6 +48,8 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Saying", talk::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
+    ("Waiting together", group::ROWS),
+    ("Undoing", saga::ROWS),
     ("Remembering", memory::ROWS),
     ("Knowing", bot::ROWS),
     ("Data", data::ROWS),
@@ -87,6 +92,8 @@ pub fn register(engine: &mut Engine) {
     bot::register(engine);
     data::register(engine);
     words::register(engine);
+    group::register(engine);
+    saga::register(engine);
 }
 
 /// Every host function.
