@@ -15,6 +15,7 @@ pub mod id;
 pub mod log_event;
 pub mod lost_keys;
 pub mod message;
+pub mod order;
 pub mod own_command;
 pub mod recorded;
 pub mod room_command;

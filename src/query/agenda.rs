@@ -161,7 +161,10 @@ impl Agenda {
             Event::TriggerRecorded(e) => {
                 let lane = match &e.trigger.what {
                     What::Timer(timer) => format!("timer {}", timer.execution),
-                    What::Message(_) | What::Reaction(_) | What::Undecryptable(_) => {
+                    What::Message(_)
+                    | What::Reaction(_)
+                    | What::Undecryptable(_)
+                    | What::Order(_) => {
                         format!("room {}", pseudonym(recorded.room.as_ref()))
                     }
                 };

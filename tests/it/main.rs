@@ -17,6 +17,7 @@ mod intake;
 mod lab;
 mod matrix;
 mod newer;
+mod orders;
 mod outbox;
 mod proof;
 mod proof_files;
