@@ -27,6 +27,7 @@ use crate::store::{
 
 pub mod action;
 mod builtin;
+pub mod cancel;
 pub mod dispatch;
 pub mod effect;
 pub mod erasure;
@@ -142,6 +143,7 @@ pub struct Kernel {
     agenda: Mutex<Agenda>,
     kept: Mutex<u64>,
     held: held::Held,
+    running: cancel::Running,
 }
 
 impl Kernel {
@@ -164,6 +166,7 @@ impl Kernel {
             names: RwLock::new(vec!["beadle".into()]),
             rooms: RwLock::default(),
             held: held::Held::default(),
+            running: cancel::Running::default(),
             store,
             scripts,
             chat,

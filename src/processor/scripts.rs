@@ -9,7 +9,7 @@ use rhai::Engine;
 use crate::domain::alias::Format;
 use crate::domain::alias_index::{AliasId, AliasIndex};
 use crate::domain::catalog::{Alias, Catalog};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, ScriptKept};
 use crate::domain::id::{ScriptHash, StreamName, Version};
 use crate::script::engine::engine;
 use crate::script::load::{ScriptSet, load_folder, load_one, load_sources, on_script_thread};
@@ -97,10 +97,7 @@ impl Scripts {
         if let Some(script) = self.pinned.lock().expect("nobody panics with them").get(hash) {
             return Ok(Some(script.clone()));
         }
-        let kept = store.read(&StreamName::script(hash), Version::START, Direction::Forward, 1)?;
-        let Some(Event::ScriptKept(kept)) = kept.first().and_then(|it| it.event()).cloned() else {
-            return Ok(None);
-        };
+        let Some(kept) = self.kept(hash, store)? else { return Ok(None) };
         let engine = self.engine.clone();
         let loaded = on_script_thread(move || load_one(&engine, &kept.file, &kept.source));
         let Ok(script) = loaded.map(Arc::new) else { return Ok(None) };
@@ -110,6 +107,22 @@ impl Scripts {
         }
         pinned.insert(hash.clone(), script.clone());
         Ok(Some(script))
+    }
+
+    /// The source of a version as the log keeps it.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn kept(
+        &self,
+        hash: &ScriptHash,
+        store: &dyn EventStore,
+    ) -> Result<Option<ScriptKept>, ReadError> {
+        let kept = store.read(&StreamName::script(hash), Version::START, Direction::Forward, 1)?;
+        Ok(match kept.first().and_then(|recorded| recorded.event()) {
+            Some(Event::ScriptKept(kept)) => Some(kept.clone()),
+            _ => None,
+        })
     }
 }
 
@@ -148,7 +161,7 @@ pub fn catalog(set: &ScriptSet) -> Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::{NewEvent, ScriptKept};
+    use crate::domain::event::NewEvent;
     use crate::script::source::hash;
     use crate::store::memory::MemoryStore;
     use crate::store::testing::surroundings;

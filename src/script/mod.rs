@@ -6,6 +6,7 @@
 pub mod context;
 pub mod engine;
 pub mod host;
+pub mod isolate;
 pub mod journal;
 pub mod load;
 pub mod problem;

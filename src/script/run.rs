@@ -5,13 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, Map};
+use rhai::{Dynamic, Engine, EvalAltResult, FnPtr};
 use serde_json::{Value, json};
 
 use super::context::{self, Halt, Recall};
 use super::engine::SLICE_TIME_MAX;
 use super::host;
-use super::journal::{Entry, Journal, Noted, Tape};
+use super::isolate::isolated;
+use super::journal::{Divergence, Entry, Journal, Noted, Tape};
 use super::load::innermost;
 use super::source::{ActionDef, Run as Handler, Script};
 use crate::domain::event::{EffectResult, Failure};
@@ -44,6 +45,8 @@ pub struct Input {
     pub exec_refused: Option<String>,
     /// Reads what was remembered.
     pub recall: Recall,
+    /// The error that the next wait ends in, if the execution was cancelled and the script has not met that yet.
+    pub cancel: Option<Value>,
 }
 
 /// What a slice did.
@@ -69,7 +72,7 @@ pub enum End {
     /// The slice is full.
     Yielded,
     /// It does not do what the log says.
-    Diverged(String),
+    Diverged(Divergence),
 }
 
 /// Runs a handler of a script against a journal.
@@ -88,15 +91,20 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         recall: input.recall,
         memory: BTreeMap::new(),
         printed: String::new(),
+        cancel: input.cancel,
+        sagas: vec![],
+        abandoned: vec![],
+        undoing: 0,
+        undone: vec![],
     };
-    let (result, run) = context::with_run(run, || {
+    let (result, mut run) = context::with_run(run, || {
         catch_unwind(AssertUnwindSafe(|| match handler {
             Handler::Handler(closure, takes) => call(engine, script, closure, *takes, &args, &msg),
             Handler::Action(name) => Ok(bare_action(name, &args, &msg)),
         }))
     });
     let end = ending(script, &run, result);
-    Slice { end, printed: run.printed.clone(), entries: run.tape.into_new() }
+    Slice { end, printed: run.printed.clone(), entries: run.tape.take_new() }
 }
 
 fn call(
@@ -107,7 +115,7 @@ fn call(
     args: &Value,
     msg: &Value,
 ) -> Result<Dynamic, Box<EvalAltResult>> {
-    let closure = isolated(closure, &mut BTreeMap::new());
+    let closure = isolated(closure);
     let args = rhai::serde::to_dynamic(args)?;
     let msg = rhai::serde::to_dynamic(msg)?;
     match takes {
@@ -155,6 +163,10 @@ fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
         EvalAltResult::ErrorTooManyOperations(_) => "limit",
         _ => "error",
     });
+    let message = match run.undone.as_slice() {
+        [] => message,
+        undone => format!("{message}; undone: {}", undone.join(", ")),
+    };
     let line = match number(position.line()) {
         0 => run.tape.last_line(),
         line => line,
@@ -210,48 +222,4 @@ fn shown(value: &Value) -> String {
         }
         other => format!(": {other}"),
     }
-}
-
-/// A deep copy of what a closure captured, with what is shared inside kept shared: runs cannot leak into each other.
-fn isolated(closure: &FnPtr, seen: &mut BTreeMap<usize, Dynamic>) -> FnPtr {
-    let mut copy = closure.clone();
-    let captured: Vec<Dynamic> = closure.curry().iter().map(|value| copied(value, seen)).collect();
-    copy.set_curry(captured);
-    copy
-}
-
-fn copied(value: &Dynamic, seen: &mut BTreeMap<usize, Dynamic>) -> Dynamic {
-    if value.is_shared() {
-        return copied_shared(value, seen);
-    }
-    if let Some(closure) = value.clone().try_cast::<FnPtr>() {
-        return Dynamic::from(isolated(&closure, seen));
-    }
-    if let Some(items) = value.read_lock::<Array>() {
-        return items.iter().map(|item| copied(item, seen)).collect::<Array>().into();
-    }
-    if let Some(map) = value.read_lock::<Map>() {
-        let rows = map.iter().map(|(name, value)| (name.clone(), copied(value, seen)));
-        return rows.collect::<Map>().into();
-    }
-    value.clone()
-}
-
-fn copied_shared(value: &Dynamic, seen: &mut BTreeMap<usize, Dynamic>) -> Dynamic {
-    let Some((address, inner)) = value.read_lock::<Dynamic>().map(|guard| {
-        let inner: &Dynamic = &guard;
-        (std::ptr::from_ref(inner) as usize, inner.clone())
-    }) else {
-        return value.clone();
-    };
-    if let Some(copy) = seen.get(&address) {
-        return copy.clone();
-    }
-    let copy = Dynamic::UNIT.into_shared();
-    seen.insert(address, copy.clone());
-    let inner = copied(&inner, seen);
-    if let Some(mut slot) = copy.clone().write_lock::<Dynamic>() {
-        *slot = inner;
-    }
-    copy
 }

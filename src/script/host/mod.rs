@@ -8,13 +8,16 @@ use crate::domain::event::EffectClass;
 
 mod act;
 pub mod declare;
+pub mod group;
 pub mod memory;
 pub mod question;
 pub mod reference;
+pub mod saga;
 pub mod talk;
 
 pub use act::{error_value, request};
 pub use declare::{Loading, loading};
+pub use saga::Undo;
 pub use talk::Progress;
 
 /// The version of this table: a replay needs the one that the execution was started with.
@@ -68,6 +71,18 @@ table! {
     "exec" Some(EffectClass::Once), true, "exec(action, #{ params }?, #{ timeout }?)",
         "Runs an action; throws `#{ kind, action, message, code, output }`.", "let vm = exec(\"cloud.create_vm\", #{ name: \"web001\" });";
     "sleep" LOG, true, "sleep(\"15m\") or sleep(seconds)", "Waits.", "sleep(\"15m\");";
+    "all" LOG, true, "all([|| .., || ..])", "Waits for several things at once and gives their values as a list; the first error is thrown, and the others are not waited for any more.",
+        "let both = all([|| exec(\"disk.free\", #{ path: \"/\" }), || exec(\"disk.free\", #{ path: \"/home\" })]);";
+    "any" LOG, true, "any([|| .., || ..])", "Gives the value of the first that ends well; the others are not waited for any more.",
+        "let who = any([|| ask(\"Who is on call?\"), || { sleep(\"10m\"); \"nobody\" }]);";
+    "within" LOG, true, "within(\"10m\", || ..)", "Gives the value, or throws `#{ kind: \"timed_out\" }` if it takes longer.",
+        "let who = within(\"10m\", || ask(\"Who is on call?\"));";
+    "retry" LOG, true, "retry(attempts, \"15s\", || ..)", "Tries again after an error, with a pause; the last error is thrown.",
+        "retry(20, \"15s\", || exec(\"net.wait_port\", #{ host: \"web001\", port: 22 }));";
+    "saga" LOG, true, "saga(|| ..)", "Runs steps; after an error or a cancel those that were done are undone, the last one first.",
+        "saga(|| { step(\"filter\", || exec(\"router.on\"), || exec(\"router.off\")); exec(\"page.all\"); });";
+    "step" LOG, true, "step(name, || do, || undo)", "Does something in a saga, and says how it is undone.",
+        "saga(|| step(\"filter\", || exec(\"router.on\"), || exec(\"router.off\")));";
     "now" LOG, false, "now()", "The time in milliseconds since 1970, as this run saw it.", "let t = now();";
     "remember" LOG, false, "remember(key, value, \"7d\"?)", "Keeps a value for this script.", "remember(\"last\", \"web001\", \"7d\");";
     "recall" LOG, false, "recall(key)", "What was remembered, or ().", "let last = recall(\"last\") ?? \"nothing yet\";";
@@ -83,6 +98,8 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     act::register(engine);
     memory::register(engine);
+    group::register(engine);
+    saga::register(engine);
 }
 
 /// A duration from a script: `"15m"`, or seconds.
