@@ -96,6 +96,9 @@ impl Answers for Desk {
                 let (target, by, reason) = (target.clone(), by.clone(), reason.clone());
                 self.erase(Order { target, by, reason }, *dry_run, sink)
             }
+            Request::ExecutionCancel { execution, reason, force } => {
+                self.cancel(by, execution, (reason, *force), sink)
+            }
             Request::ExecutionRetry { execution, in_doubt_too } => {
                 self.retry(by, execution, *in_doubt_too, sink)
             }

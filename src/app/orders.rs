@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::desk::Desk;
 use crate::domain::execution::Execution;
+use crate::domain::execution_command::REASON_BYTES_MAX;
 use crate::domain::id::{StreamName, UserId};
 use crate::domain::order::{Order, OrderKind, retry_refusal};
 use crate::processor::{Kernel, order};
@@ -32,12 +33,15 @@ pub enum Hands {
 enum Alone {
     /// It stays recorded, and the next start does it.
     Waits,
+    /// It is decided at once; what the scripts do then, the next start does.
+    Decided,
 }
 
 /// Chosen for each kind: what a script does, it does as the bot, with its network and its environment.
 fn alone(what: &OrderKind) -> Alone {
     match what {
         OrderKind::Retry { .. } => Alone::Waits,
+        OrderKind::Cancel { .. } => Alone::Decided,
     }
 }
 
@@ -55,6 +59,22 @@ impl Desk {
             return Err(Refusal::Invalid(why));
         }
         self.order(by, OrderKind::Retry { execution: execution.id, in_doubt_too }, sink)
+    }
+
+    /// Stops an execution.
+    pub(super) fn cancel(
+        &self,
+        by: &UserId,
+        prefix: &str,
+        (reason, force): (&str, bool),
+        sink: &mut dyn Sink,
+    ) -> Result<(), Refusal> {
+        if reason.len() > REASON_BYTES_MAX {
+            let what = format!("a reason has at most {REASON_BYTES_MAX} bytes");
+            return Err(Refusal::Invalid(what));
+        }
+        let (execution, reason) = (self.execution(prefix)?.id, reason.to_owned());
+        self.order(by, OrderKind::Cancel { execution, reason, force }, sink)
     }
 
     /// The one execution whose id begins like this.
@@ -89,6 +109,11 @@ impl Desk {
         let decided = match (&self.hands, alone(&order.what)) {
             (Hands::Bot, _) => self.decided_by_bot(&stream)?,
             (Hands::Later(_), Alone::Waits) => None,
+            (Hands::Later(kernel), Alone::Decided) => {
+                let done = self.runtime.block_on(kernel(store.clone())?.decide_order(&stream));
+                done.map_err(|error| Refusal::Unreadable(error.to_string()))?;
+                order::decided(store.as_ref(), &stream)?
+            }
         };
         let row = order::row(&order, &stream, decided.as_ref());
         match decided {

@@ -26,6 +26,21 @@ pub enum ExecutionCommand {
         /// The beginning of its id.
         id: String,
     },
+    /// Stops what runs or waits: its script can undo what it did.
+    #[command(
+        after_help = "While no bot runs, what its script undoes is done at the next start.\n\n\
+                      Example: beadle execution cancel 01JD4Z7K --reason 'wrong host'"
+    )]
+    Cancel {
+        /// The beginning of its id.
+        id: String,
+        /// Why: its requester is told.
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// It ends where it stands, and nothing is undone.
+        #[arg(long)]
+        force: bool,
+    },
     /// Does once more what a failed or diverged execution was to do, with the scripts of today.
     #[command(
         after_help = "It starts as a new execution, for the same person and in the same room. While no bot runs it is \
@@ -45,6 +60,10 @@ pub fn main(context: &Context, command: &ExecutionCommand) -> Result<u8, Failure
     let request = match command {
         ExecutionCommand::List { count } => Request::ExecutionList(*count),
         ExecutionCommand::Show { id } => Request::ExecutionShow(id.clone()),
+        ExecutionCommand::Cancel { id, reason, force } => {
+            let (execution, reason, force) = (id.clone(), reason.clone(), *force);
+            Request::ExecutionCancel { execution, reason, force }
+        }
         ExecutionCommand::Retry { id, in_doubt_too } => {
             let (execution, in_doubt_too) = (id.clone(), *in_doubt_too);
             Request::ExecutionRetry { execution, in_doubt_too }
@@ -68,7 +87,9 @@ pub fn main(context: &Context, command: &ExecutionCommand) -> Result<u8, Failure
             (false, ExecutionCommand::Show { .. }) => {
                 out!("{}", serde_json::to_string_pretty(&row).unwrap_or_default());
             }
-            (false, ExecutionCommand::Retry { .. }) => out!("{}", outcome(&row)),
+            (false, ExecutionCommand::Cancel { .. } | ExecutionCommand::Retry { .. }) => {
+                out!("{}", outcome(&row))
+            }
         }
         Ok(())
     })?;

@@ -92,7 +92,7 @@ enum Command {
     /// Shows which commands there are and what a text would run.
     #[command(subcommand, after_help = "Example: beadle alias match -- create vm web001 on aws")]
     Alias(alias::AliasCommand),
-    /// Shows executions, and tries failed ones again.
+    /// Shows executions, cancels open ones and tries failed ones again.
     #[command(subcommand, after_help = "Example: beadle execution list")]
     Execution(execution::ExecutionCommand),
     /// Reads and verifies the event log.

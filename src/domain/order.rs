@@ -28,6 +28,15 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderKind {
+    /// Stop an execution; its script can undo what it did.
+    Cancel {
+        /// Which.
+        execution: ExecutionId,
+        /// Why; empty: they did not say.
+        reason: String,
+        /// It ends where it stands, and nothing is undone.
+        force: bool,
+    },
     /// Do once more what an execution was to do, with the scripts of today.
     Retry {
         /// Which.
@@ -63,6 +72,7 @@ impl Order {
     /// In words: `retry 4F7K2Q9A`.
     pub fn words(&self) -> String {
         match &self.what {
+            OrderKind::Cancel { execution, .. } => format!("cancel {}", execution.short()),
             OrderKind::Retry { execution, .. } => format!("retry {}", execution.short()),
         }
     }
@@ -80,8 +90,8 @@ pub fn retry_refusal(execution: &Execution, in_doubt_too: bool) -> Option<String
         Some(Ending::Succeeded(_)) => {
             Some(format!("{short} succeeded: give its command again instead"))
         }
-        Some(Ending::Failed(_) | Ending::Diverged(_)) if in_doubt_too => None,
-        Some(Ending::Failed(_) | Ending::Diverged(_)) => doubtful().map(|step| {
+        Some(Ending::Failed(_) | Ending::Diverged(_) | Ending::Cancelled { .. }) if in_doubt_too => None,
+        Some(Ending::Failed(_) | Ending::Diverged(_) | Ending::Cancelled { .. }) => doubtful().map(|step| {
             let what = called(step);
             format!("nobody knows whether {what} was done in {short}: look, and say --in-doubt-too if it may be done again")
         }),
@@ -150,6 +160,10 @@ mod tests {
                 "fails" => completed(EffectResult::Err(json!({}))).into(),
                 "doubt" => EffectInDoubt { path: path(), attempt: 1 }.into(),
                 "succeeded" => ended(Ending::Succeeded(Value::Null)),
+                "cancelled" => {
+                    let by = UserId("cli:ann".into());
+                    ended(Ending::Cancelled { by, reason: String::new() })
+                }
                 "diverged" => ended(Ending::Diverged("x".into())),
                 "failed" => {
                     let (kind, message, file) = ("error".into(), "x".into(), "t.rhai".into());
@@ -177,6 +191,7 @@ mod tests {
         for (events, in_doubt_too, want) in [
             ("failed", false, "no"),
             ("diverged", false, "no"),
+            ("cancelled", false, "no"),
             ("once-1 done failed", false, "no"),
             ("once-1", false, "4F7K2Q9A has not ended: cancel it first"),
             ("succeeded", false, "4F7K2Q9A succeeded: give its command again instead"),

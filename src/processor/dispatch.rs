@@ -147,14 +147,22 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let scene = self.scene(&origin.place.room, origin.target)?;
         let decision = self.decide(&scene, trigger.at, decide);
-        let within_ms = self.settings().run_within_ms;
-        let old = trigger.late || trigger.is_older_than(within_ms, self.clock.now());
+        if let Act::Executions(command) = &decision.act {
+            let routed = self.execution_command(recorded, trigger, late, origin, command).await?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
+        let old = self.came_late(trigger);
         if late == Late::Ask && old && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. })
         {
             let routed = self.hold(recorded, trigger.at, origin)?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
         self.act(recorded, origin, &scene, decision).await
+    }
+
+    /// Whether a command was said so long ago that nobody may count on it any more.
+    pub(super) fn came_late(&self, trigger: &Trigger) -> bool {
+        trigger.late || trigger.is_older_than(self.settings().run_within_ms, self.clock.now())
     }
 
     /// Prepares what follows from a decision.
@@ -168,7 +176,8 @@ impl Kernel {
         let Decision { considered, act, reason } = decision;
         let stream = &recorded.id.stream;
         match act {
-            Act::Ignore => {
+            // What stands in the log is asked before, where a person commands it.
+            Act::Ignore | Act::Executions(_) => {
                 Ok(Routed { considered, verdict: Verdict::Ignored, reason, writes: vec![] })
             }
             Act::Say(doc) => {
@@ -203,7 +212,12 @@ impl Kernel {
     }
 
     /// What the bot says by itself to a trigger.
-    fn answer(&self, recorded: &Recorded, origin: &Origin, doc: Doc) -> (MessageId, Vec<Write>) {
+    pub(super) fn answer(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        doc: Doc,
+    ) -> (MessageId, Vec<Write>) {
         let id = self.store.key().message(recorded.id.stream.as_str(), "answer");
         let message = MessageQueued {
             message: id.clone(),
@@ -349,7 +363,7 @@ impl Origin<'_> {
 }
 
 /// What stands beside the decision: the trigger is its cause.
-fn trigger_meta(recorded: &Recorded) -> Meta {
+pub(super) fn trigger_meta(recorded: &Recorded) -> Meta {
     let trigger = recorded.event().and_then(|event| match event {
         Event::TriggerRecorded(e) => Some(&e.trigger),
         _ => None,

@@ -36,6 +36,7 @@ mod held;
 pub mod intake;
 pub mod order;
 pub mod outbox;
+pub mod own;
 pub mod pause;
 pub mod reread;
 pub mod rooms;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::dispatch::{Origin, Routed};
+use super::cancel::Cancel;
+use super::dispatch::{Origin, Routed, trigger_meta};
 use super::intake::record;
 use super::sheet::queued;
 use super::{Error, Kernel};
@@ -82,6 +83,14 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let considered = format!("order {}", order.words());
         let routed = match &order.what {
+            OrderKind::Cancel { execution, reason, force } => {
+                let (by, reason) = (order.speaker.id.clone(), reason.clone());
+                let cancel = Cancel { by, reason, force: *force };
+                let meta = trigger_meta(recorded);
+                let cancelling = self.cancel(execution, &cancel, &meta)?;
+                self.cancelled(execution, cancelling)
+                    .unwrap_or_else(|why| Routed::ignored("", &why))
+            }
             OrderKind::Retry { execution, in_doubt_too } => {
                 self.retry(recorded, order, execution, *in_doubt_too).await?
             }

@@ -59,6 +59,7 @@ const ROWS: &[Row] = &[
     row("log trim", &["--keep", "365 days"]),
     row("execution list", &[]),
     row("execution show", &["ABC"]),
+    Row { same: false, ..row("execution cancel", &["ABC", "--reason", "a test"]) },
     // Without a bot it is recorded; a bot does it at once.
     Row { same: false, order: true, ..row("execution retry", &["ABE"]) },
 ];

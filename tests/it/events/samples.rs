@@ -212,7 +212,10 @@ fn triggers() -> Vec<Event> {
         Trigger { key: key.clone(), at: NOW, late: true, what: What::Message(message("!pong")) };
     let what = OrderKind::Retry { execution: execution(), in_doubt_too: true };
     let order = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "0c1a");
-    let all = outside.chain([late, Trigger::timer(timer), order]);
+    let (reason, force) = ("wrong host".into(), false);
+    let what = OrderKind::Cancel { execution: execution(), reason, force };
+    let cancel = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "1d2b");
+    let all = outside.chain([late, Trigger::timer(timer), order, cancel]);
     all.map(|trigger| TriggerRecorded { trigger }.into()).collect()
 }
 
