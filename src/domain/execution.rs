@@ -137,6 +137,13 @@ impl Step {
         }
     }
 
+    /// Whether people were asked something, and nobody waits for their answer any more.
+    pub fn is_withdrawn(&self) -> bool {
+        let cancelled =
+            matches!(&self.result, Some(EffectResult::Err(e)) if e["kind"] == CANCELLED);
+        cancelled && self.question.is_some()
+    }
+
     /// Whether something outside is still to be done for it.
     pub fn wants_doing(&self) -> bool {
         self.result.is_none() && self.class != EffectClass::Log

@@ -35,6 +35,8 @@ pub struct View<'a> {
     pub listed: &'a (dyn Fn(&[String], &RoomId) -> bool + Sync),
     /// Where the bot's own commands may be said.
     pub places: Where<'a>,
+    /// The question that it points at, if that is not asked any more.
+    pub withdrawn: Option<&'a OpenQuestion>,
 }
 
 /// A decision with what it is about and why.
@@ -106,7 +108,10 @@ pub fn message(message: &Message, view: &View) -> Decision {
         let sorry = "I cannot tell who sent that: it was not encrypted by the sender's own device.";
         return decision("message", Act::Refuse(Doc::text(sorry)), "nothing proves who sent it");
     }
-    let Some(command) = &message.command else { return answered(&reading, view, &said) };
+    let too_late = || too_late(&reading, view, &said);
+    let Some(command) = &message.command else {
+        return too_late().unwrap_or_else(|| answered(&reading, view, &said));
+    };
     if command.text.len() > COMMAND_BYTES_MAX {
         let (is, most) = (command.text.len(), COMMAND_BYTES_MAX);
         let sorry = format!("That command has {is} bytes; I read at most {most}.");
@@ -122,6 +127,9 @@ pub fn message(message: &Message, view: &View) -> Decision {
     let commands = command_of_ours || matches_alias(view, text);
     if reading != Reading::Nothing && (replies || !commands) {
         return answered(&reading, view, &said);
+    }
+    if !commands && let Some(decision) = too_late() {
+        return decision;
     }
     if let Some(word) = help_word(text) {
         let help = help(view, word);
@@ -141,7 +149,21 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         target: Some(&reaction.target),
         at: view.at,
     };
-    answered(&conversation::read(&said, view.questions), view, &said)
+    let reading = conversation::read(&said, view.questions);
+    too_late(&reading, view, &said).unwrap_or_else(|| answered(&reading, view, &said))
+}
+
+/// What would have answered a question that is not asked any more is told so.
+fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
+    let question = view.withdrawn.filter(|_| *reading == Reading::Nothing)?;
+    if !question.from.contains(&said.speaker.id) {
+        return None;
+    }
+    conversation::answer(question, said.text)?;
+    let (name, text) = (&said.speaker.name, &question.text);
+    let doc = Doc::text(&format!("Thanks {name}, but “{text}” is no longer asked."));
+    let considered = format!("question of {}", question.execution);
+    Some(decision(considered, Act::Say(doc), "it is no longer asked"))
 }
 
 fn matches_alias(view: &View, text: &str) -> bool {

@@ -123,7 +123,7 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
     let at = Timestamp(0);
     let (prefix, open_executions) = ("!", open);
     let places = Where { management: None, audited: None };
-    View { catalog, questions, prefix, open_executions, at, listed, places }
+    View { catalog, questions, prefix, open_executions, at, listed, places, withdrawn: None }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::domain::route::{Decision, View};
 pub(super) struct Scene {
     pub questions: Vec<OpenQuestion>,
     pub offered: Arc<Offered>,
+    withdrawn: Option<OpenQuestion>,
     settings: Arc<Settings>,
     management: Option<RoomId>,
 }
@@ -22,6 +23,7 @@ impl Kernel {
     pub(super) fn scene(&self, room: &RoomId, target: Option<&PostId>) -> Result<Scene, Error> {
         Ok(Scene {
             questions: self.questions(room, target)?,
+            withdrawn: self.withdrawn(room, target)?,
             offered: self.scripts.offered(),
             settings: self.settings(),
             management: self.management_room()?,
@@ -47,6 +49,7 @@ impl Kernel {
                 management,
                 audited: scene.settings.asking_room.as_ref().or(management),
             },
+            withdrawn: scene.withdrawn.as_ref(),
         })
     }
 }

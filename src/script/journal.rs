@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::domain::event::{EffectClass, EffectResult};
+use crate::domain::execution::GROUPS;
 use crate::domain::id::Timestamp;
 use crate::domain::path::{inside, order};
 
@@ -285,7 +286,31 @@ impl Tape {
     }
 }
 
+/// Adds an entry to a journal as the log would, at a place of its order.
+pub fn keep(journal: &mut Journal, entry: &Entry, at: u64) {
+    let done = |result: &EffectResult| Some(Done { at, result: result.clone() });
+    let (op, args, line) = (entry.op.clone(), entry.args.clone(), entry.line);
+    let mut past = Past { op, args, line, outside: entry.is_outside(), done: None };
+    match &entry.state {
+        Noted::Waits { .. } => {}
+        Noted::Done(result) => past.done = done(result),
+        Noted::Decided { result, cancelled } => {
+            past.done = done(result);
+            for path in cancelled {
+                let Some(other) = journal.get_mut(path) else { continue };
+                other.done.get_or_insert(Done { at, result: EffectResult::Err(Value::Null) });
+            }
+        }
+    }
+    journal.insert(entry.path.clone(), past);
+}
+
 impl Entry {
+    /// Whether it is one that waits for something itself: not a group, whose branches wait.
+    pub fn waits(&self) -> bool {
+        matches!(self.state, Noted::Waits { .. }) && !GROUPS.contains(&self.op.as_str())
+    }
+
     /// Whether it happens outside of the log.
     fn is_outside(&self) -> bool {
         matches!(self.state, Noted::Waits { class, .. } if class != EffectClass::Log)

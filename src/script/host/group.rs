@@ -13,10 +13,59 @@ use super::super::isolate::isolated;
 use super::super::journal::{Done, Entry, Noted};
 use super::super::load::innermost;
 use super::super::run::shortened;
-use super::act::sleep;
+use super::act::{sleep, waits_for};
+use super::error_value;
 use super::saga::undo_abandoned;
-use super::{error_value, milliseconds};
+use super::table::{HostFn, Kind as Type, form, p, thrown};
 use crate::domain::event::{EffectClass, EffectResult};
+
+/// What waits for several things, or for one thing several times.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "all",
+        forms: &[form(&[p("branches", Type::List)], Type::List)],
+        errors: &[thrown(
+            "",
+            "the first error of a branch, as it is; the others are not waited for any more",
+        )],
+        help: "Waits for several things at once, and gives what the branches gave as a list. Branches get copies of the variables that they use.",
+        example: "let both = all([|| exec(\"disk.free\"), || ask(\"Which disk?\")]);\nreply(`${both[1]}: ${both[0]}`);",
+        ..HostFn::WAITS
+    },
+    HostFn {
+        name: "any",
+        forms: &[form(&[p("branches", Type::List)], Type::Any)],
+        errors: &[thrown("", "the error of the first branch, if every branch throws one")],
+        help: "Gives the value of the first branch that ends well; the others are not waited for any more.",
+        example: "let who = any([|| ask(\"Who is on call?\"), || { sleep(\"10m\"); \"nobody\" }]);\nreply(`on call: ${who}`);",
+        ..HostFn::WAITS
+    },
+    HostFn {
+        name: "within",
+        forms: &[form(&[p("time", Type::Duration), p("body", Type::Function)], Type::Any)],
+        errors: &[
+            thrown("timed_out", "the time came first"),
+            thrown("", "what the closure throws, as it is"),
+        ],
+        help: "Gives what the closure gives, unless it takes too long; then what it waits for is not waited for any more.",
+        example: "let who = within(\"10m\", || ask(\"Who is on call?\"));\nreply(`on call: ${who}`);",
+        ..HostFn::WAITS
+    },
+    HostFn {
+        name: "retry",
+        forms: &[form(
+            &[p("attempts", Type::Int), p("pause", Type::Duration), p("body", Type::Function)],
+            Type::Any,
+        )],
+        errors: &[thrown(
+            "",
+            "the error of the last attempt, as it is; of the first, if another attempt would not mend it",
+        )],
+        help: "Tries again after an error, with a pause between; never after `in_doubt`, `cancelled`, `denied`, or a call that is wrong.",
+        example: "let free = retry(5, \"15s\", || exec(\"disk.free\"));",
+        ..HostFn::WAITS
+    },
+];
 
 /// Most branches of one group.
 pub const BRANCHES_MAX: usize = 32;
@@ -45,7 +94,7 @@ pub(super) fn register(engine: &mut Engine) {
             group(&call, Kind::Any, closures(&call, "any", branches)?)
         })
         .register_fn("within", |call: NativeCallContext, time: Dynamic, body: FnPtr| {
-            let ms = milliseconds(&time).map_err(|why| error(&call, why))?;
+            let ms = waits_for(&call, "within", &time)?;
             group(&call, Kind::Within(ms), vec![Branch::Closure(body), Branch::Timer(ms)])
         })
         .register_fn(
@@ -287,7 +336,7 @@ fn go(
 }
 
 fn retry(call: &NativeCallContext, attempts: i64, wait: &Dynamic, body: &FnPtr) -> HostResult {
-    let ms = milliseconds(wait).map_err(|why| error(call, why))?;
+    let ms = waits_for(call, "retry", wait)?;
     if !(1..=ATTEMPTS_MAX).contains(&attempts) {
         return Err(error(call, format!("`retry` makes 1 to {ATTEMPTS_MAX} attempts")));
     }
@@ -326,3 +375,7 @@ fn inner(why: &EvalAltResult) -> &EvalAltResult {
         other => other,
     }
 }
+
+#[cfg(test)]
+#[path = "group_tests.rs"]
+mod tests;

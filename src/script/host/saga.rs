@@ -11,8 +11,38 @@ use super::super::load::innermost;
 use super::super::run::shortened;
 use super::error_value;
 use super::group::catchable;
+use super::table::{HostFn, Kind, form, p, thrown};
 use crate::domain::event::EffectResult;
 use crate::domain::execution::{CANCELLED, UNDO, UNDONE};
+
+/// What can be undone.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "saga",
+        forms: &[form(&[p("body", Kind::Function)], Kind::Any)],
+        errors: &[
+            thrown("", "what ended it, as it is, when its steps are undone"),
+            thrown(
+                "undo_failed",
+                "a step could not be undone; `error` is what ended it, `failed` a list of `#{ step, error }`",
+            ),
+        ],
+        help: "Runs steps; after an error or a cancel, those that were done or may have been done are undone, the last one first.",
+        example: "saga(|| {\n    step(\"make it\", || exec(\"cloud.create_vm\", #{ name: \"web001\" }), || reply(\"I take it down again\"));\n    exec(\"disk.free\");\n});",
+        ..HostFn::WAITS
+    },
+    HostFn {
+        name: "step",
+        forms: &[form(
+            &[p("name", Kind::Text), p("body", Kind::Function), p("undo", Kind::Function)],
+            Kind::Any,
+        )],
+        errors: &[thrown("", "what the closure throws, as it is")],
+        help: "Does something inside of a `saga`, and says how it is undone; gives what the first closure gives.",
+        example: "saga(|| step(\"make it\", || exec(\"cloud.create_vm\", #{ name: \"web001\" }), || reply(\"I take it down again\")));",
+        ..HostFn::WAITS
+    },
+];
 
 /// Most steps of the sagas that a script is in.
 pub const STEPS_MAX: usize = 100;
@@ -136,12 +166,13 @@ fn undo_all(
     why: Box<EvalAltResult>,
     undos: Vec<Undo>,
 ) -> HostResult<Box<EvalAltResult>> {
+    let inner = context::current(|run| std::mem::take(&mut run.undone)).unwrap_or_default();
     let (done, failed) = undo_each(call, undos)?;
     let ended = match failed.is_empty() {
         true => why,
         false => undo_failed(call, &why, &failed)?,
     };
-    context::current(|run| run.undone.extend(done));
+    context::current(|run| run.undone = [inner, done].concat());
     Ok(ended)
 }
 
