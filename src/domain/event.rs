@@ -124,7 +124,7 @@ events! {
     RoomJoined "room_joined" 1 Sealed,
     RoomFollowed "room_followed" 1 Sealed,
     RoomLeft "room_left" 1 Sealed,
-    TriggerRecorded "trigger_recorded" 2 Sealed,
+    TriggerRecorded "trigger_recorded" 3 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,
     EventWithheld "event_withheld" 1 Sealed,
@@ -155,10 +155,10 @@ events! {
 /// Brings a payload of an older version to the current shape.
 fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
     match (kind, schema, data.get_mut("trigger")) {
-        // Before version 2 nothing was late: everything was acted on when it came.
-        ("trigger_recorded", 1, Some(Value::Object(trigger))) => {
-            trigger.insert("late".into(), Value::Bool(false));
-            (2, data)
+        // Before version 2 nothing was late, before version 3 nothing was ordered.
+        ("trigger_recorded", 1 | 2, Some(Value::Object(trigger))) => {
+            trigger.entry("late").or_insert(Value::Bool(false));
+            (3, data)
         }
         // Before version 2 nobody could cancel: every older ending is one of the newer ones.
         ("execution_finished", 1, _) => (2, data),

@@ -19,6 +19,7 @@ mod lab;
 mod libraries;
 mod matrix;
 mod newer;
+mod orders;
 mod outbox;
 mod proof;
 mod proof_files;
