@@ -5,6 +5,7 @@ mod audit_bounds;
 mod backup;
 mod both_states;
 mod bounds;
+mod checks;
 mod cli;
 mod control;
 mod day;
