@@ -13,9 +13,10 @@ use crate::domain::alias_index::damerau;
 pub mod act;
 mod bot;
 pub mod bounded;
-mod data;
 pub mod chat;
+mod data;
 pub mod declare;
+mod doc;
 pub mod editor;
 pub mod memory;
 pub mod options;
@@ -43,6 +44,7 @@ const NEAR_MAX: usize = 2;
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
     ("Saying", talk::ROWS),
+    ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
     ("Remembering", memory::ROWS),
@@ -81,6 +83,7 @@ pub fn register(engine: &mut Engine) {
     declare::register(engine);
     chat::register(engine);
     talk::register(engine);
+    doc::register(engine);
     question::register(engine);
     act::register(engine);
     memory::register(engine);
