@@ -4,6 +4,7 @@
 //! case, white space, smart quotes and long dashes are folded, values stay as they were written.
 
 mod parse;
+mod partial;
 mod pattern;
 mod problem;
 mod text;
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 pub use parse::{Fault, FormatError, Parameter};
+pub use partial::Partial;
 pub use problem::{Problem, QUOTED_CHARS_MAX};
 pub use text::Text;
 pub use value::{DURATION_MS_MAX, Kind, parse_duration};

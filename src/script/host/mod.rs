@@ -18,10 +18,12 @@ mod data;
 pub mod declare;
 mod doc;
 pub mod editor;
+pub mod group;
 pub mod memory;
 pub mod options;
 pub mod question;
 pub mod reference;
+pub mod saga;
 pub mod table;
 pub mod talk;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use act::{error_value, request};
 pub use declare::{Loading, loading};
 pub use editor::editor;
 pub use options::Options;
+pub use saga::Undo;
 pub use table::HostFn;
 pub use talk::Progress;
 
@@ -47,6 +50,8 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
+    ("Waiting together", group::ROWS),
+    ("Undoing", saga::ROWS),
     ("Remembering", memory::ROWS),
     ("Knowing", bot::ROWS),
     ("Data", data::ROWS),
@@ -90,6 +95,8 @@ pub fn register(engine: &mut Engine) {
     bot::register(engine);
     data::register(engine);
     words::register(engine);
+    group::register(engine);
+    saga::register(engine);
 }
 
 /// Every host function.
