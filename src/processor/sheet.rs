@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
-    EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionSuspended,
-    ExecutionYielded, Failure, MemoryWritten, MessageQueued, Meta, NewEvent, QuestionAsked,
-    ScriptKept, Wants,
+    EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
+    ExecutionSuspended, ExecutionYielded, Failure, MemoryWritten, MessageQueued, Meta, NewEvent,
+    QuestionAsked, ScriptKept, Wants,
 };
 use crate::domain::execution::Execution;
-use crate::domain::id::{DedupeKey, MessageId, RoomId, StreamName, Timestamp, UserId, Version};
+use crate::domain::id::{
+    DedupeKey, MessageId, RoomId, ScriptHash, StreamName, Timestamp, UserId, Version,
+};
 use crate::domain::message::Doc;
 use crate::domain::trigger::Place;
 use crate::script::journal::{Entry, Noted};
@@ -73,18 +75,19 @@ impl<'a> Sheet<'a> {
     /// Keeps the script's source, once for each version.
     pub(super) fn keep_script(&mut self, script: &Script) -> Result<(), ReadError> {
         let key = DedupeKey::new(&["script", script.hash.as_str()]);
-        if self.kernel.store.find(&key)?.is_none() {
+        let stream = StreamName::script(&script.hash);
+        let begun = self.others.iter().any(|write| write.stream == stream);
+        if !begun && self.kernel.store.find(&key)?.is_none() {
             let (file, hash, source) =
                 (script.file.clone(), script.hash.clone(), script.source.clone());
             let events = vec![NewEvent::bare(ScriptKept { file, hash, source })];
-            let stream = StreamName::script(&script.hash);
             self.others.push(Write { stream, expected: Expected::Any, key: Some(key), events });
         }
         Ok(())
     }
 
     /// Writes down one effect and what follows from it.
-    pub(super) fn enter(&mut self, entry: &Entry, reads: &Reads) {
+    pub(super) fn enter(&mut self, entry: &Entry, reads: &Reads) -> Result<(), ReadError> {
         let Entry { path, op, args, line, state } = entry;
         let (path, op, args, line) = (path.clone(), op.clone(), args.clone(), *line);
         match state {
@@ -95,6 +98,9 @@ impl<'a> Sheet<'a> {
             Noted::Waits { class, due } => {
                 let (class, due) = (*class, *due);
                 self.event(EffectRequested { path, op, args, line, class, due });
+                if let Some(lock) = self.kernel.lock_of(self.execution, entry)? {
+                    self.event(lock);
+                }
             }
         }
         match entry.op.as_str() {
@@ -102,7 +108,19 @@ impl<'a> Sheet<'a> {
             "update" | "done" | "fail" => self.change(entry),
             "ask" | "confirm" => self.question(entry),
             "remember" => self.remember(entry, reads),
+            "action" => self.keep_action(entry)?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Keeps the script of an action that is written in Rhai: a replay runs the same version.
+    fn keep_action(&mut self, entry: &Entry) -> Result<(), ReadError> {
+        let Noted::Done(EffectResult::Ok(begun)) = &entry.state else { return Ok(()) };
+        let hash = ScriptHash(begun["script"].as_str().unwrap_or_default().to_owned());
+        match self.kernel.scripts.version(&hash, self.kernel.store.as_ref())? {
+            Some(script) => self.keep_script(&script),
+            None => Ok(()),
         }
     }
 

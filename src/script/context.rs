@@ -66,6 +66,8 @@ pub struct Run {
     pub memory: BTreeMap<String, Value>,
     /// What it printed.
     pub printed: String,
+    /// How deep it is in actions that are written in Rhai.
+    pub levels: usize,
 }
 
 thread_local! {

@@ -176,16 +176,40 @@ pub fn load_one(engine: &Engine, file: &str, source: &str) -> Result<Script, Box
         arity(&ast, &mut alias.run)
             .map_err(|what| boxed(Problem::at(file, source, alias.line, alias.column, what)))?;
     }
+    let (hash, consts) = (hash(source), Arc::new(consts));
+    let mut actions = loaded.actions;
+    for action in actions.values_mut() {
+        action.script = hash.clone();
+        complete(action, &ast, &consts)
+            .map_err(|what| boxed(Problem::at(file, source, action.line, 1, what)))?;
+    }
     Ok(Script {
         file: file.to_owned(),
-        hash: hash(source),
+        hash,
         source: source.to_owned(),
         help: help(source),
         ast,
-        consts: Arc::new(consts),
+        consts,
         aliases,
-        actions: loaded.actions,
+        actions,
     })
+}
+
+/// Gives an action that is written in Rhai what its closure runs with.
+fn complete(
+    action: &mut ActionDef,
+    ast: &AST,
+    consts: &Arc<BTreeMap<String, Dynamic>>,
+) -> Result<(), String> {
+    let Some(body) = &mut action.body else { return Ok(()) };
+    let mut run = Run::Handler(body.closure.clone(), 0);
+    arity(ast, &mut run)?;
+    match run {
+        Run::Handler(_, takes @ (0 | 1)) => body.takes = takes,
+        _ => return Err("an action takes `args` and nothing else".into()),
+    }
+    (body.ast, body.consts) = (Arc::new(ast.clone()), consts.clone());
+    Ok(())
 }
 
 fn boxed(problem: Problem) -> Box<Problem> {

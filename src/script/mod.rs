@@ -3,11 +3,13 @@
 //! A run is deterministic: the same source, the same arguments and the same journal do the same effects in the same order.
 //! An execution that waits is not in memory; it is run again from the start, and the journal answers what was done already.
 
+pub mod action;
 pub mod context;
 pub mod engine;
 pub mod host;
 pub mod journal;
 pub mod load;
+pub mod param;
 pub mod problem;
 pub mod reload;
 pub mod run;

@@ -11,21 +11,25 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 
 pub mod act;
+pub mod action;
 pub mod declare;
 pub mod editor;
 pub mod memory;
 pub mod options;
+mod perform;
 pub mod question;
 pub mod reference;
+pub mod secret;
 pub mod table;
 pub mod talk;
 #[cfg(test)]
 pub mod trial;
 
-pub use act::{error_value, request};
+pub use act::{error_value, is_scripted, request};
 pub use declare::{Loading, loading};
 pub use editor::editor;
 pub use options::Options;
+pub use perform::{begin, perform, pinned};
 pub use table::HostFn;
 pub use talk::Progress;
 
@@ -37,10 +41,12 @@ const NEAR_MAX: usize = 2;
 /// The topics, in the order of the documentation.
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
+    ("Actions", action::ROWS),
     ("Saying", talk::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
     ("Remembering", memory::ROWS),
+    ("Secrets", secret::ROWS),
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
@@ -66,6 +72,7 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     act::register(engine);
     memory::register(engine);
+    secret::register(engine);
 }
 
 /// Every host function.
