@@ -1,5 +1,6 @@
 //! Runs an action as a child process: JSON in, bytes out, within bounds of time and size, and nothing left behind.
 
+mod format;
 mod limits;
 mod output;
 pub mod scrub;
@@ -182,6 +183,7 @@ enum First {
 impl Running {
     fn start(spec: &Spec) -> std::io::Result<Self> {
         let (program, arguments) = spec.argv.split_first().ok_or(ErrorKind::InvalidInput)?;
+        format::check(program, &spec.dir)?;
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&spec.dir).env_clear();
         for (name, otherwise) in ENVIRONMENT {

@@ -16,6 +16,7 @@ pub mod id;
 pub mod log_event;
 pub mod lost_keys;
 pub mod message;
+pub mod near;
 pub mod own_command;
 pub mod recorded;
 pub mod room_command;

@@ -258,7 +258,7 @@ mod tests {
 
     fn call(output: OutputFormat) -> ActionCall {
         let def = ActionDef { output, effect: EffectClass::Read, ..plain("a.b") };
-        let (timeout, folder) = (Duration::from_secs(60), PathBuf::new());
+        let (timeout, folder) = (Duration::from_secs(60), std::env::temp_dir());
         let (effect, execution) = ("E-0".into(), "E".into());
         let (lines, _) = mpsc::channel(LINES_QUEUED_MAX);
         ActionCall { effect, execution, def, args: json!({}), timeout, folder, lines }

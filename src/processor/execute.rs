@@ -79,6 +79,7 @@ impl Kernel {
             return Ok(sheet.finish());
         };
         if first {
+            self.keep_libraries(&script).await?;
             sheet.keep_script(&script)?;
         }
         let Some(alias) = script.aliases.iter().find(|alias| alias.name == handler.alias).cloned()

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
-    ExecutionSuspended, ExecutionYielded, Failure, MemoryWritten, MessageQueued, Meta, NewEvent,
-    QuestionAsked, ScriptKept, Wants,
+    ExecutionSuspended, ExecutionYielded, Failure, ImportKept, MemoryWritten, MessageQueued, Meta,
+    NewEvent, QuestionAsked, ScriptKept, Wants,
 };
 use crate::domain::execution::Execution;
 use crate::domain::id::{
@@ -17,7 +17,7 @@ use crate::domain::message::Doc;
 use crate::domain::trigger::Place;
 use crate::script::journal::{Entry, Noted};
 use crate::script::run::{End, Slice, shortened};
-use crate::script::source::{Ack, Script};
+use crate::script::source::{Ack, Import, Script};
 use crate::store::{EventStore, Expected, ReadError, Write};
 
 /// How much of a command is quoted when it failed, in characters.
@@ -37,6 +37,13 @@ pub(super) type Reads = Arc<Mutex<BTreeMap<StreamName, Option<Version>>>>;
 /// The stream of one remembered value.
 pub(super) fn memory_stream(store: &dyn EventStore, scope: &str, key: &str) -> StreamName {
     StreamName::memory(&store.key().tag("memory", &[scope, key]))
+}
+
+/// The write that keeps a version of a script or of a library.
+pub(super) fn kept_under(key: DedupeKey, kept: ScriptKept) -> Write {
+    let stream = StreamName::script(&kept.hash);
+    let events = vec![NewEvent::bare(kept)];
+    Write { stream, expected: Expected::Any, key: Some(key), events }
 }
 
 /// What is being written for one slice.
@@ -78,10 +85,17 @@ impl<'a> Sheet<'a> {
         let stream = StreamName::script(&script.hash);
         let begun = self.others.iter().any(|write| write.stream == stream);
         if !begun && self.kernel.store.find(&key)?.is_none() {
-            let (file, hash, source) =
-                (script.file.clone(), script.hash.clone(), script.source.clone());
-            let events = vec![NewEvent::bare(ScriptKept { file, hash, source })];
-            self.others.push(Write { stream, expected: Expected::Any, key: Some(key), events });
+            let import = |import: &Import| ImportKept {
+                file: import.file.clone(),
+                hash: import.hash.clone(),
+            };
+            let kept = ScriptKept {
+                file: script.file.clone(),
+                hash: script.hash.clone(),
+                source: script.source.clone(),
+                imports: script.imports.iter().map(import).collect(),
+            };
+            self.others.push(kept_under(key, kept));
         }
         Ok(())
     }

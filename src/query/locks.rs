@@ -76,7 +76,9 @@ impl Locks {
     /// Who holds the lock that an effect waits for; none: it waits for none.
     pub fn before(&self, id: &ExecutionId, path: &str) -> Option<&ExecutionId> {
         let request = self.requested(id, path)?;
-        let (first, holder) = self.queues.get(&request.tag)?.first_key_value()?;
+        let queue = self.queues.get(&request.tag)?;
+        queue.get(&request.at)?;
+        let (first, holder) = queue.first_key_value()?;
         (*first != request.at).then_some(&holder.execution)
     }
 

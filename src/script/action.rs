@@ -1,9 +1,10 @@
 //! An action as a script declares it: what it runs, what it takes, when it may be tried again (pure).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, FnPtr};
+use rhai::{Dynamic, FnPtr, GlobalRuntimeState};
 use serde_json::Value;
 
 use super::param::{Args, ParamDef, Presence, quoted};
@@ -64,22 +65,28 @@ pub struct ActionDef {
 }
 
 /// What runs for an action that is written in Rhai.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Body {
     /// The closure.
-    pub closure: FnPtr,
+    pub function: FnPtr,
     /// How many parameters it takes: none, or `args`.
     pub takes: usize,
-    /// The script that it is in.
-    pub ast: Arc<AST>,
-    /// The constants of that script.
+    /// What it sees of its script; none while that is being loaded.
+    pub global: Option<Arc<GlobalRuntimeState>>,
+    /// The constants of its script.
     pub consts: Arc<BTreeMap<String, Dynamic>>,
 }
 
 impl Body {
-    /// A closure of a script that is still being loaded.
-    pub fn new(closure: FnPtr) -> Self {
-        Self { closure, takes: 0, ast: Arc::default(), consts: Arc::default() }
+    /// A closure of a script that is being loaded.
+    pub fn new(function: FnPtr) -> Self {
+        Self { function, takes: 0, global: None, consts: Arc::default() }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.function.fn_name())
     }
 }
 

@@ -7,10 +7,14 @@ use rhai::packages::{
     BasicMapPackage, BasicMathPackage, BasicStringPackage, BitFieldPackage, LanguageCorePackage,
     LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallContext, OptimizationLevel};
+use rhai::{
+    Dynamic, Engine, EvalAltResult, GlobalRuntimeState, ImmutableString, NativeCallContext,
+    OptimizationLevel,
+};
 
 use super::context::{self, Halt, HostResult, PRINT_BYTES_MAX};
 use super::host;
+use super::resolver::Libraries;
 
 /// Most operations of one slice.
 pub const OPERATIONS_MAX: u64 = 1_000_000;
@@ -61,10 +65,18 @@ pub fn engine() -> Engine {
         .flatten()
     });
     #[expect(deprecated, reason = "the engine marks it as likely to change, not as wrong")]
-    engine.on_var(|name, _, _| Ok(context::current(|run| run.consts.get(name).cloned()).flatten()));
+    engine.on_var(|name, _, context| Ok(constant(context.global_runtime_state(), name)));
+    engine.set_module_resolver(Libraries);
     checked_replace(&mut engine);
     host::register(&mut engine);
     engine
+}
+
+/// A top-level constant by its plain name: of the library whose function runs, else of the script.
+fn constant(global: &GlobalRuntimeState, name: &str) -> Option<Dynamic> {
+    let own =
+        global.constants.as_ref().and_then(|all| rhai::Locked::read(all).ok()?.get(name).cloned());
+    own.or_else(|| context::current(|run| run.consts.get(name).cloned()).flatten())
 }
 
 fn packages(engine: &mut Engine) {

@@ -10,7 +10,7 @@ use super::super::action::{
 };
 use super::super::context::{HostResult, error, line};
 use super::super::param::ParamDef;
-use super::declare::{ACTION, declare};
+use super::declare::{ACTION, declare, told};
 use super::options::Options;
 use super::secret::{self, Secret};
 use super::table::{HostFn, Kind, OPTIONS, Place, form, opt, p};
@@ -73,22 +73,26 @@ pub const ROWS: &[HostFn] = &[HostFn {
 pub(super) fn register(engine: &mut Engine) {
     engine
         .register_fn("action", |call: NativeCallContext, name: &str, options: Map| {
-            let read = Options::of(&call, "action", &options)?;
-            let def = program(&call, name, &read)?;
-            add(&call, def)
+            told(program(&call, name, &options).and_then(|def| add(&call, def)))
         })
         .register_fn("action", |call: NativeCallContext, name: &str, options: Map, body: FnPtr| {
-            let read = Options::of(&call, "action", &options)?;
-            if let Some(name) = OF_PROGRAMS.iter().find(|name| read.get(name).is_some()) {
-                let what = format!(
-                    "`{name}` is for programs; an action with a closure has `params` and `help`"
-                );
-                return Err(error(&call, what));
-            }
-            let mut def = named(&call, name, &read)?;
-            def.body = Some(Body::new(body));
-            add(&call, def)
+            told(scripted(&call, name, &options, body).and_then(|def| add(&call, def)))
         });
+}
+
+fn scripted(
+    call: &NativeCallContext,
+    name: &str,
+    options: &Map,
+    body: FnPtr,
+) -> HostResult<ActionDef> {
+    let read = Options::of(call, "action", options)?;
+    if let Some(name) = OF_PROGRAMS.iter().find(|name| read.get(name).is_some()) {
+        let what =
+            format!("`{name}` is for programs; an action with a closure has `params` and `help`");
+        return Err(error(call, what));
+    }
+    Ok(ActionDef { body: Some(Body::new(body)), ..named(call, name, &read)? })
 }
 
 fn add(call: &NativeCallContext, mut def: ActionDef) -> HostResult<()> {
@@ -132,7 +136,8 @@ fn named(call: &NativeCallContext, name: &str, options: &Options) -> HostResult<
     })
 }
 
-fn program(call: &NativeCallContext, name: &str, options: &Options) -> HostResult<ActionDef> {
+fn program(call: &NativeCallContext, name: &str, options: &Map) -> HostResult<ActionDef> {
+    let options = &Options::of(call, "action", options)?;
     let mut def = named(call, name, options)?;
     def.run = options.texts("run")?;
     if def.run.is_empty() {

@@ -12,6 +12,7 @@ use crate::domain::alias_index::damerau;
 
 pub mod act;
 pub mod action;
+pub mod chat;
 pub mod declare;
 pub mod editor;
 pub mod memory;
@@ -47,6 +48,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Doing and waiting", act::ROWS),
     ("Remembering", memory::ROWS),
     ("Secrets", secret::ROWS),
+    ("Testing", chat::ROWS),
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
@@ -68,6 +70,7 @@ pub const LATER: &[(&str, &str)] = &[
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    chat::register(engine);
     talk::register(engine);
     question::register(engine);
     act::register(engine);

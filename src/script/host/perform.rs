@@ -2,15 +2,13 @@
 //!
 //! Which version of the script ran is an entry of the journal, so that a replay runs the same one whatever is declared by then.
 
-use std::collections::BTreeMap;
-
-use rhai::{Dynamic, Engine, EvalAltResult, Position};
+use rhai::{Engine, EvalAltResult, Position};
 use serde_json::{Value, json};
 
 use super::super::action::{ActionDef, Body};
+use super::super::closure::Closure;
 use super::super::context::{self, HostResult, Run};
 use super::super::journal::Noted;
-use super::super::run::isolated;
 use super::act::refusal;
 use crate::domain::event::EffectResult;
 
@@ -43,7 +41,8 @@ pub fn perform(
     };
     let script = begun["script"].as_str().unwrap_or_default();
     let found = context::current(|run| version(run, action, script)).flatten();
-    let Some((def, body)) = found else {
+    let found = found.and_then(|(def, body)| Some((def, body.global.clone()?, body)));
+    let Some((def, global, body)) = found else {
         return Err(fails(format!("version {script} of the action {action} is not in the log")));
     };
     let args = def.complete(params).map_err(fails)?;
@@ -55,11 +54,11 @@ pub fn perform(
     let Some(consts) = entered.flatten() else {
         return Err(fails(format!("actions may call one another {ACTION_LEVELS_MAX} deep")));
     };
-    let closure = isolated(&body.closure, &mut BTreeMap::new());
     let args = rhai::serde::to_dynamic(Value::Object(args))?;
-    let given: HostResult<Dynamic> = match body.takes {
-        0 => closure.call(engine, &body.ast, ()),
-        _ => closure.call(engine, &body.ast, (args,)),
+    let closure = Closure { function: body.function.clone(), global: (*global).clone() };
+    let given = match body.takes {
+        0 => closure.call_isolated(engine, []),
+        _ => closure.call_isolated(engine, [args]),
     };
     context::current(|run| {
         run.levels -= 1;

@@ -37,7 +37,7 @@ pub(super) fn register(engine: &mut Engine) {
             Ok(Secret(name.to_owned()))
         },
     );
-    for name in ["to_string", "to_debug", "print", "debug", "to_json"] {
+    for name in ["to_string", "to_debug", "print", "debug"] {
         engine.register_fn(name, |call: NativeCallContext, secret: &mut Secret| {
             refused::<String>(&call, secret)
         });
@@ -130,7 +130,6 @@ mod tests {
             "ask(s)",
             "if s == \"a\" { say(\"equal\") }",
             "s",
-            "[s].to_json()",
         ] {
             let trial = trial::body(&format!("let s = secret(\"cloud/token\"); {body}"));
             let shown = format!("{:?} {:?}", trial.entries, trial.end);
