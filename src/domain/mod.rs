@@ -18,6 +18,7 @@ pub mod lost_keys;
 pub mod message;
 pub mod near;
 pub mod own_command;
+pub mod permission;
 pub mod recorded;
 pub mod room_command;
 pub mod room_event;

@@ -15,6 +15,7 @@ use crate::domain::id::{
 };
 use crate::domain::message::Doc;
 use crate::domain::trigger::Place;
+use crate::script::host::memory::Scope;
 use crate::script::journal::{Entry, Noted};
 use crate::script::run::{End, Slice, shortened};
 use crate::script::source::{Ack, Import, Script};
@@ -37,6 +38,16 @@ pub(super) type Reads = Arc<Mutex<BTreeMap<StreamName, Option<Version>>>>;
 /// The stream of one remembered value.
 pub(super) fn memory_stream(store: &dyn EventStore, scope: &str, key: &str) -> StreamName {
     StreamName::memory(&store.key().tag("memory", &[scope, key]))
+}
+
+/// Whose memory a script means, as it is recorded: a file, a room or a person.
+pub(super) fn memory_of(execution: &Execution, scope: Scope) -> String {
+    let started = &execution.started;
+    match scope {
+        Scope::Script => started.handler.file.clone(),
+        Scope::Room => format!("room {}", started.place.room),
+        Scope::User => format!("user {}", started.requester.id),
+    }
 }
 
 /// The write that keeps a version of a script or of a library.
@@ -243,7 +254,7 @@ impl<'a> Sheet<'a> {
     }
 
     fn remember(&mut self, entry: &Entry, reads: &Reads) {
-        let scope = self.execution.started.handler.file.clone();
+        let scope = memory_of(self.execution, Scope::of(entry.args["scope"].as_str()));
         let key = entry.args["key"].as_str().unwrap_or_default().to_owned();
         let expires = entry.args["for_ms"].as_i64().map(|ms| self.now.plus_ms(ms));
         let value = entry.args["value"].clone();

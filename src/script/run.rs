@@ -9,11 +9,12 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Position};
 use serde_json::{Value, json};
 
 use super::closure::Closure;
-use super::context::{self, Halt, HostResult, Recall};
+use super::context::{self, Halt, HostResult, May, Recall};
 use super::engine::SLICE_TIME_MAX;
 use super::host;
 use super::journal::{Entry, Journal, Noted, Tape};
-use super::load::{Place, innermost};
+use super::load::{Place, innermost, innermost_error};
+use super::missing;
 use super::source::{ActionDef, Run as Handler, Script};
 use crate::domain::event::{EffectResult, Failure};
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -45,6 +46,8 @@ pub struct Input {
     pub exec_refused: Option<String>,
     /// Reads what was remembered.
     pub recall: Recall,
+    /// Who may run what here.
+    pub may: May,
 }
 
 /// What a slice did.
@@ -88,6 +91,7 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         exec_refused: input.exec_refused,
         recall: input.recall,
         memory: BTreeMap::new(),
+        may: input.may,
         printed: String::new(),
         levels: 0,
     };
@@ -97,6 +101,8 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
             Handler::Action(name) => bare_action(engine, name, &args, &msg),
         }))
     });
+    let result =
+        result.map(|result| result.map_err(|why| missing_field(script, handler, &args, &msg, why)));
     let end = ending(script, &run, result);
     Slice { end, printed: run.printed.clone(), entries: run.tape.into_new() }
 }
@@ -117,6 +123,31 @@ fn call(
         0 => closure.call_isolated(engine, []),
         1 => closure.call_isolated(engine, [args]),
         _ => closure.call_isolated(engine, [args, msg]),
+    }
+}
+
+/// Says of a field that `args` or `msg` does not have what they have.
+fn missing_field(
+    script: &Script,
+    handler: &Handler,
+    args: &Value,
+    msg: &Value,
+    why: Box<EvalAltResult>,
+) -> Box<EvalAltResult> {
+    let Handler::Handler(closure, takes) = handler else { return why };
+    let (name, position) = match innermost_error(&why) {
+        EvalAltResult::ErrorPropertyNotFound(name, position) => (name.clone(), *position),
+        _ => return why,
+    };
+    let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let (line, column) = (number(position.line()), number(position.position()));
+    let function = script.ast.iter_functions().find(|f| f.name == closure.fn_name());
+    let names = function.map_or(vec![], |f| f.params);
+    let own = names.iter().skip(names.len().saturating_sub(*takes)).copied();
+    let params: Vec<(&str, &Value)> = own.zip([args, msg]).collect();
+    match missing::field(script, &name, line, column, &params) {
+        Some(told) => EvalAltResult::ErrorRuntime(told.into(), position).into(),
+        None => why,
     }
 }
 

@@ -12,7 +12,10 @@ use crate::domain::alias_index::damerau;
 
 pub mod act;
 pub mod action;
+mod bot;
+pub mod bounded;
 pub mod chat;
+mod data;
 pub mod declare;
 pub mod editor;
 pub mod memory;
@@ -25,6 +28,7 @@ pub mod table;
 pub mod talk;
 #[cfg(test)]
 pub mod trial;
+pub mod words;
 
 pub use act::{error_value, is_scripted, request};
 pub use declare::{Loading, loading};
@@ -48,6 +52,9 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Doing and waiting", act::ROWS),
     ("Remembering", memory::ROWS),
     ("Secrets", secret::ROWS),
+    ("Knowing", bot::ROWS),
+    ("Data", data::ROWS),
+    ("Texts", words::ROWS),
     ("Testing", chat::ROWS),
 ];
 
@@ -67,6 +74,14 @@ pub const LATER: &[(&str, &str)] = &[
     ("http_delete", "HTTP from scripts is not available yet: `exec` an action"),
 ];
 
+/// The names that stand for something in every handler.
+pub const VARIABLES: &[&str] = &["memory"];
+
+/// What such a name stands for.
+pub fn variable(name: &str) -> Option<Dynamic> {
+    (name == VARIABLES[0]).then(|| Dynamic::from(memory::Memories))
+}
+
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
@@ -76,6 +91,9 @@ pub fn register(engine: &mut Engine) {
     act::register(engine);
     memory::register(engine);
     secret::register(engine);
+    bot::register(engine);
+    data::register(engine);
+    words::register(engine);
 }
 
 /// Every host function.
