@@ -188,8 +188,9 @@ impl ActionDef {
 
     fn unknown(&self, name: &str) -> String {
         let known = || self.params.keys().map(String::as_str);
-        let near = known().filter(|known| damerau(known, name) <= NEAR_MAX);
-        let near = near.min_by_key(|known| damerau(known, name));
+        let far = |known: &str| damerau(known, name);
+        let near = known().filter(|it| far(it) <= NEAR_MAX && far(it) < name.chars().count());
+        let near = near.min_by_key(|it| far(it));
         let hint = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
         let takes = match known().collect::<Vec<_>>().join(", ") {
             none if none.is_empty() => "it takes none".to_owned(),
