@@ -35,6 +35,7 @@ const STREAMS: &[(&str, &str)] = &[
     ("effect_", "execution-<id>"),
     ("lock_requested", "execution-<id>"),
     ("attempt_failed", "execution-<id>"),
+    ("group_", "execution-<id>"),
     ("question_", "execution-<id>"),
     ("timer_fired", "execution-<id>"),
     ("memory_written", "memory-<scope and name>"),

@@ -9,12 +9,12 @@ use super::action::ActionDone;
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{
-    AttemptFailed, EffectClass, EffectCompleted, EffectInDoubt, EffectResult, EffectStarted, Event,
-    NewEvent,
+    AttemptFailed, EffectCancelled, EffectClass, EffectCompleted, EffectInDoubt, EffectResult,
+    EffectStarted, Event, NewEvent,
 };
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp};
-use crate::script::action::{ActionDef, Retry};
+use crate::script::action::ActionDef;
 use crate::store::{Expected, ReadError, Write};
 
 /// A room shows that somebody is typing for so long only.
@@ -31,8 +31,12 @@ impl Kernel {
     /// An effect was started by a bot that died: repeat what may be repeated, else say that it is in doubt.
     pub(super) async fn orphan(&self, id: &ExecutionId, path: &str) -> Result<(), Error> {
         let left = |step: &Step| step.wants_doing() && step.under_way;
-        let class = self.execution(id)?.and_then(|it| it.steps.get(path).map(|step| step.class));
-        if class != Some(EffectClass::Once) {
+        let step = self.execution(id)?.and_then(|it| it.steps.get(path).cloned());
+        let again = step.as_ref().map(|step| step.class) != Some(EffectClass::Once);
+        if let Some(step) = step.filter(|step| again && step.unwanted) {
+            return self.stopped(id, path, step.attempt).await;
+        }
+        if again {
             let Some(attempt) = self.begin(id, path, left).await? else { return Ok(()) };
             return self.carry_out(id, path, attempt).await;
         }
@@ -103,32 +107,36 @@ impl Kernel {
         Ok(None)
     }
 
+    /// Records that an effect was stopped because nobody wants it any more.
+    async fn stopped(&self, id: &ExecutionId, path: &str, attempt: u32) -> Result<(), Error> {
+        let unwanted = |step: &Step| step.wants_doing() && step.unwanted && step.attempt == attempt;
+        self.record(id, path, unwanted, |_| {
+            EffectCancelled { path: path.to_owned(), attempt }.into()
+        })
+        .await
+        .map(|_| ())
+    }
+
     async fn carry_out(&self, id: &ExecutionId, path: &str, attempt: u32) -> Result<(), Error> {
+        // Whoever stops wanting it from here on can stop it; what came before is in the log.
+        let (_under_way, stop) = self.running.begin(id, path);
         let Some(execution) = self.execution(id)? else { return Ok(()) };
         let Some(step) = execution.steps.get(path) else { return Ok(()) };
-        let busy = self.show_busy(execution.started.place.room.clone());
-        let mut retry = None;
-        let done = match Builtin::of(&execution.started.handler) {
-            Some(builtin @ (Builtin::Audit | Builtin::Find)) => {
-                self.audit_effect(builtin, &execution, step).await?
-            }
-            Some(_) => self.room_effect(&execution, step).await?,
-            None => match self.declared(&execution, &step.args)? {
-                Some(def) => {
-                    retry.clone_from(&def.retry);
-                    self.run_action(&execution, path, step, def).await?
-                }
-                None => gone(step),
-            },
+        if step.unwanted || !step.wants_doing() {
+            return self.stopped(id, path, attempt).await;
+        }
+        let done = tokio::select! {
+            done = self.perform_effect(&execution, path, step) => done?,
+            // What is dropped is killed, with everything that it started.
+            _ = stop => return self.stopped(id, path, attempt).await,
         };
-        drop(busy);
         let output = match &done.whole {
             Some(bytes) => Some(self.store.put_blob(bytes)?),
             None => None,
         };
         let took_ms = u64::try_from(done.took.as_millis()).unwrap_or(u64::MAX);
         let waits = |step: &Step| step.wants_doing() && step.attempt == attempt;
-        let again = retry.as_ref().and_then(|retry| self.again(step, retry, &done.result));
+        let again = self.again(&execution, step, &done.result)?;
         let recorded = self
             .record(id, path, waits, |_| {
                 let (path, result, output) = (path.to_owned(), done.result.clone(), output.clone());
@@ -149,6 +157,26 @@ impl Kernel {
         }
     }
 
+    /// Does what an effect asks for, to its end.
+    async fn perform_effect(
+        &self,
+        execution: &Execution,
+        path: &str,
+        step: &Step,
+    ) -> Result<ActionDone, Error> {
+        let _busy = self.show_busy(execution.started.place.room.clone());
+        Ok(match Builtin::of(&execution.started.handler) {
+            Some(builtin @ (Builtin::Audit | Builtin::Find)) => {
+                self.audit_effect(builtin, execution, step).await?
+            }
+            Some(_) => self.room_effect(execution, step).await?,
+            None => match self.declared(execution, &step.args)? {
+                Some(def) => self.run_action(execution, path, step, def).await?,
+                None => gone(step),
+            },
+        })
+    }
+
     /// Shows that the bot is busy in a room until what is given back is dropped; nothing waits for it.
     fn show_busy(&self, room: RoomId) -> oneshot::Sender<()> {
         let (busy, mut ended) = oneshot::channel::<()>();
@@ -165,11 +193,20 @@ impl Kernel {
     }
 
     /// When an effect is tried again after this; none: this is what it gave.
-    fn again(&self, step: &Step, retry: &Retry, result: &EffectResult) -> Option<Timestamp> {
-        let EffectResult::Err(error) = result else { return None };
+    fn again(
+        &self,
+        execution: &Execution,
+        step: &Step,
+        result: &EffectResult,
+    ) -> Result<Option<Timestamp>, ReadError> {
+        let EffectResult::Err(error) = result else { return Ok(None) };
+        if Builtin::of(&execution.started.handler).is_some() {
+            return Ok(None);
+        }
+        let retry = self.declared(execution, &step.args)?.and_then(|def| def.retry);
         let kind = error["kind"].as_str().unwrap_or_default();
-        let wait_ms = retry.again(step.class, kind, step.failed + 1)?;
-        Some(self.clock.now().plus_ms(wait_ms))
+        let wait_ms = retry.and_then(|retry| retry.again(step.class, kind, step.failed + 1));
+        Ok(wait_ms.map(|ms| self.clock.now().plus_ms(ms)))
     }
 
     /// The action that a call names, as the execution's own version of the script declares it, or as it is offered now.

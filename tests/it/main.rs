@@ -6,6 +6,7 @@ mod audit_bounds;
 mod backup;
 mod both_states;
 mod bounds;
+mod cancel;
 mod cli;
 mod control;
 mod day;

@@ -18,11 +18,13 @@ pub mod chat;
 mod data;
 pub mod declare;
 pub mod editor;
+pub mod group;
 pub mod memory;
 pub mod options;
 mod perform;
 pub mod question;
 pub mod reference;
+pub mod saga;
 pub mod secret;
 pub mod table;
 pub mod talk;
@@ -35,6 +37,7 @@ pub use declare::{Loading, loading};
 pub use editor::editor;
 pub use options::Options;
 pub use perform::{begin, perform, pinned};
+pub use saga::Undo;
 pub use table::HostFn;
 pub use talk::Progress;
 
@@ -50,6 +53,8 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Saying", talk::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
+    ("Waiting together", group::ROWS),
+    ("Undoing", saga::ROWS),
     ("Remembering", memory::ROWS),
     ("Secrets", secret::ROWS),
     ("Knowing", bot::ROWS),
@@ -94,6 +99,8 @@ pub fn register(engine: &mut Engine) {
     bot::register(engine);
     data::register(engine);
     words::register(engine);
+    group::register(engine);
+    saga::register(engine);
 }
 
 /// Every host function.
