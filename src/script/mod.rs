@@ -4,6 +4,7 @@
 //! An execution that waits is not in memory; it is run again from the start, and the journal answers what was done already.
 
 pub mod action;
+pub mod check;
 pub mod closure;
 pub mod context;
 pub mod engine;
