@@ -124,6 +124,20 @@ pub const KEYS: &[Key] = &[
         help: "How long the bot stays in a room where nobody else is: `30m`, `1 day`, `never`. It never leaves the management room.",
     },
     Key {
+        table: "secrets",
+        name: "folder",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "A folder with a file for each secret that actions are given by name; only its owner may read them.",
+    },
+    Key {
+        table: "secrets",
+        name: "prefix",
+        kind: Kind::Text,
+        default: "\"BEADLE_SECRET_\"",
+        help: "Environment variables with this prefix are secrets too: `cloud/token` is `BEADLE_SECRET_CLOUD_TOKEN`. `\"\"`: none are.",
+    },
+    Key {
         table: "log",
         name: "head_every",
         kind: Kind::DurationOrNever,
@@ -147,8 +161,14 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// The keys whose change takes effect at the next start; SIGHUP reloads all others.
-pub const RESTART: &[(&str, &str)] =
-    &[("paths", "data"), ("paths", "scripts"), ("matrix", "homeserver"), ("matrix", "user")];
+pub const RESTART: &[(&str, &str)] = &[
+    ("paths", "data"),
+    ("paths", "scripts"),
+    ("matrix", "homeserver"),
+    ("matrix", "user"),
+    ("secrets", "folder"),
+    ("secrets", "prefix"),
+];
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +195,10 @@ pub struct Config {
     pub intro: String,
     /// How long the bot stays in a room where nobody else is; none: for ever.
     pub leave_alone_after: Option<Duration>,
+    /// Where the files of secrets are, if that is configured.
+    pub secrets_folder: Option<PathBuf>,
+    /// What the names of variables begin with that are secrets; empty: none are.
+    pub secrets_prefix: String,
     /// How long an event may be without a signed head; none: for ever.
     pub head_every: Option<Duration>,
     /// How long what is over is kept; none: for ever.
@@ -231,6 +255,8 @@ impl Config {
             ("paths", "scripts") => self.scripts != old.scripts,
             ("matrix", "homeserver") => self.homeserver != old.homeserver,
             ("matrix", "user") => self.user != old.user,
+            ("secrets", "folder") => self.secrets_folder != old.secrets_folder,
+            ("secrets", "prefix") => self.secrets_prefix != old.secrets_prefix,
             _ => false,
         };
         let differing = RESTART.iter().filter(|(table, name)| differs(table, name));
@@ -266,6 +292,8 @@ impl Config {
             rooms_exec: list("rooms", "exec"),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
+            secrets_folder: text("secrets", "folder").map(|path| at_home(&path)),
+            secrets_prefix: given("secrets", "prefix"),
             head_every: or_never(&given("log", "head_every")).ok().flatten(),
             keep: or_never(&given("log", "keep")).ok().flatten(),
             audit_room: text("log", "audit_room"),

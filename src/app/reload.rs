@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::adapter::matrix::{Matrix, MatrixSettings};
 use crate::config::{Config, ConfigError};
 use crate::domain::id::RoomId;
+use crate::processor::progress::PROGRESS_EVERY;
 use crate::processor::{ExecRooms, Kernel, Settings};
 use crate::script::problem::Problem;
 
@@ -87,6 +88,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         head_every: config.head_every,
         keep: config.keep,
         audit_room: config.audit_room.clone().map(RoomId),
+        progress_every: PROGRESS_EVERY,
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),

@@ -12,7 +12,7 @@ use super::style::out;
 use super::{Context, Failure};
 use crate::adapter::terminal::Terminal;
 use crate::adapter::{Incoming, Intake};
-use crate::app::{SystemEntropy, kernel, surroundings, told};
+use crate::app::{SystemEntropy, kernel, secrets, surroundings, told};
 use crate::domain::event::Event;
 use crate::domain::id::{MessageId, Position, RoomId};
 use crate::play::bot::BotError;
@@ -205,7 +205,8 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
-    let opened = kernel(store.clone(), &scripts, terminal.clone(), settings);
+    let opened =
+        kernel(store.clone(), &scripts, terminal.clone(), settings, secrets(&context.config));
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
     problems.iter().for_each(|problem| eprintln!("{problem}"));
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];

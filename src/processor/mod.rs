@@ -32,10 +32,12 @@ pub mod erasure;
 pub mod execute;
 mod held;
 pub mod intake;
+mod lock;
 pub mod order;
 pub mod outbox;
 pub mod own;
 pub mod pause;
+pub mod progress;
 pub mod questions;
 pub mod reread;
 pub mod rooms;
@@ -90,6 +92,8 @@ pub struct Settings {
     pub keep: Option<Duration>,
     /// Where signed heads are published.
     pub audit_room: Option<RoomId>,
+    /// How often it is recorded what a running action prints.
+    pub progress_every: Duration,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
     pub intro: String,
 }
@@ -116,6 +120,7 @@ impl Settings {
             head_every: Some(tree_head::HEAD_EVERY),
             keep: None,
             audit_room: None,
+            progress_every: progress::PROGRESS_EVERY,
             intro: String::new(),
         }
     }
@@ -252,6 +257,7 @@ impl Kernel {
             Work::Slice(id) => self.slice(id).await,
             Work::Effect(id, path) => self.effect(id, path).await,
             Work::Orphan(id, path) => self.orphan(id, path).await,
+            Work::Delay(id, path, behind) => self.delay(id, path, behind).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::locks::Locks;
 use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, Event, Payload, Recorded, Resolution, Wants};
@@ -14,7 +15,7 @@ use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-5";
+pub const PROJECTION: &str = "agenda-6";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -33,6 +34,7 @@ pub struct Agenda {
     unsent: BTreeMap<String, BTreeMap<Position, Unsent>>,
     queued: BTreeMap<MessageId, (String, Position)>,
     edited: BTreeMap<MessageId, Timestamp>,
+    locks: Locks,
     /// The built-in executions that take in more of the same, by what they gather.
     gathering: BTreeMap<String, ExecutionId>,
     /// The triggers that could not be read.
@@ -59,6 +61,8 @@ enum Stage {
     /// It is under way, and nobody wants it any more.
     Stopping,
     InDoubt,
+    /// An attempt has failed, and the next one comes then.
+    Again(Timestamp),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +89,8 @@ pub enum Work {
     Effect(ExecutionId, String),
     /// An effect was started by a bot that died: repeat it, or say that it is in doubt.
     Orphan(ExecutionId, String),
+    /// An effect cannot run yet: another execution holds its lock.
+    Delay(ExecutionId, String, ExecutionId),
     /// A time has come.
     Timer(ExecutionId, String, Timestamp),
     /// Send a message.
@@ -108,7 +114,9 @@ impl Budget {
     /// What is left when this has been taken as well.
     pub fn less(mut self, work: &Work) -> Self {
         let left = match work {
-            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) => &mut self.steps,
+            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) | Work::Delay(..) => {
+                &mut self.steps
+            }
             Work::Effect(..) | Work::Orphan(..) => &mut self.effects,
             Work::Send(_) | Work::Supersede(..) => &mut self.sends,
         };
@@ -258,6 +266,11 @@ impl Agenda {
                 });
             }
             Event::EffectStarted(e) => self.stage(&id, &e.path, Some(Stage::Started)),
+            Event::LockRequested(e) => {
+                self.locks.request(&e.tag, recorded.position, &id, &e.path);
+            }
+            Event::EffectDelayed(e) => self.locks.told(&id, &e.path),
+            Event::AttemptFailed(e) => self.stage(&id, &e.path, Some(Stage::Again(e.again))),
             Event::EffectInDoubt(e) => {
                 self.stage(&id, &e.path, Some(Stage::InDoubt));
                 self.ready.insert(id);
@@ -269,7 +282,10 @@ impl Agenda {
             Event::EffectResolved(e) => {
                 self.stop_asking(&id, &e.path);
                 match e.resolution {
-                    Resolution::Repeat => self.stage(&id, &e.path, Some(Stage::Requested)),
+                    Resolution::Repeat => {
+                        self.stage(&id, &e.path, Some(Stage::Requested));
+                        self.locks.again(recorded.position, &id, &e.path);
+                    }
                     Resolution::GiveUp => self.stage(&id, &e.path, None),
                     Resolution::Done => {
                         self.stage(&id, &e.path, None);
@@ -320,10 +336,18 @@ impl Agenda {
     fn stage(&mut self, id: &ExecutionId, path: &str, stage: Option<Stage>) {
         let key = (id.clone(), path.to_owned());
         match stage {
-            Some(Stage::Requested | Stage::Started | Stage::Stopping) => {
+            Some(Stage::Requested | Stage::Started | Stage::Stopping | Stage::Again(_)) => {
                 self.effects.insert(key);
             }
-            Some(Stage::InDoubt) | None => drop(self.effects.remove(&key)),
+            Some(Stage::InDoubt) => {
+                // Nothing runs any more; a lock that waited for people would hold up everybody.
+                self.locks.release(id, path);
+                self.effects.remove(&key);
+            }
+            None => {
+                self.locks.forget(id, path);
+                self.effects.remove(&key);
+            }
         }
         self.on(id, |open| match stage {
             Some(stage) => drop(open.effects.insert(path.to_owned(), stage)),
@@ -460,11 +484,19 @@ impl Agenda {
             self.ready.iter().map(|id| task(format!("slice {id}"), Work::Slice(id.clone())));
         let effects = self.effects.iter().filter_map(|(id, path)| {
             let work = match self.open.get(id)?.effects.get(path)? {
-                Stage::Requested => Work::Effect(id.clone(), path.clone()),
+                Stage::Again(at) if *at > now => return None,
+                Stage::Requested | Stage::Again(_) => match self.locks.before(id, path) {
+                    None => Work::Effect(id.clone(), path.clone()),
+                    Some(_) => return None,
+                },
                 Stage::Started | Stage::Stopping => Work::Orphan(id.clone(), path.clone()),
                 Stage::InDoubt => return None,
             };
             Some(task(format!("effect {id} {path}"), work))
+        });
+        let delays = self.locks.untold().map(|(id, path, behind)| {
+            let work = Work::Delay(id.clone(), path.to_owned(), behind.clone());
+            task(format!("delay {id} {path}"), work)
         });
         let due =
             self.timers.iter().take_while(|(due, _, _)| *due <= now).map(|(due, id, path)| {
@@ -476,7 +508,7 @@ impl Agenda {
             .iter()
             .filter_map(|(lane, queue)| Some(task(lane.clone(), self.next_send(queue, now)?)));
         let free = |task: &Task| !taken(&task.lane);
-        let steps = decide.chain(slices).chain(due).filter(free).take(budget.steps);
+        let steps = decide.chain(slices).chain(due).chain(delays).filter(free).take(budget.steps);
         let effects = effects.filter(free).take(budget.effects);
         sends.filter(free).take(budget.sends).chain(steps).chain(effects).collect()
     }
@@ -503,7 +535,14 @@ impl Agenda {
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let timer = self.timers.iter().map(|(due, _, _)| *due).find(|due| *due > now);
         let edits = self.edited.values().map(|last| last.plus_ms(EDIT_INTERVAL_MS));
-        timer.into_iter().chain(edits.filter(|free| *free > now)).min()
+        let again = self.effects.iter().filter_map(|(id, path)| {
+            match self.open.get(id)?.effects.get(path)? {
+                Stage::Again(at) => Some(*at),
+                _ => None,
+            }
+        });
+        let free = edits.chain(again).filter(|free| *free > now);
+        timer.into_iter().chain(free).min()
     }
 
     /// The open questions of a room, the newest first.

@@ -11,6 +11,7 @@ pub mod export;
 pub mod filter;
 pub mod follow;
 pub mod fuzz;
+pub mod locks;
 pub mod lookup;
 pub mod proof;
 pub mod question;
