@@ -5,6 +5,7 @@
 
 mod example;
 mod parse;
+mod partial;
 mod pattern;
 mod problem;
 mod text;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use example::EXAMPLES_MAX;
 pub use parse::{Fault, FormatError, Parameter};
+pub use partial::Partial;
 pub use problem::{Problem, QUOTED_CHARS_MAX};
 pub use text::Text;
 pub use value::{DURATION_MS_MAX, Kind, parse_duration};

@@ -12,6 +12,7 @@ pub mod host;
 pub mod isolate;
 pub mod journal;
 pub mod load;
+pub mod missing;
 pub mod problem;
 pub mod reload;
 pub mod resolver;

@@ -9,11 +9,12 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState};
 use serde_json::{Value, json};
 
 use super::closure::Closure;
-use super::context::{self, Halt, Recall};
+use super::context::{self, Halt, May, Recall};
 use super::engine::SLICE_TIME_MAX;
 use super::host;
-use super::journal::{Entry, Journal, Noted, Tape};
-use super::load::{Place, innermost};
+use super::journal::{Divergence, Entry, Journal, Noted, Tape};
+use super::load::{Place, innermost, innermost_error};
+use super::missing;
 use super::source::{ActionDef, Run as Handler, Script};
 use crate::domain::event::{EffectResult, Failure};
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -45,6 +46,10 @@ pub struct Input {
     pub exec_refused: Option<String>,
     /// Reads what was remembered.
     pub recall: Recall,
+    /// Who may run what here.
+    pub may: May,
+    /// The error that the next wait ends in, if the execution was cancelled and the script has not met that yet.
+    pub cancel: Option<Value>,
 }
 
 /// What a slice did.
@@ -70,7 +75,7 @@ pub enum End {
     /// The slice is full.
     Yielded,
     /// It does not do what the log says.
-    Diverged(String),
+    Diverged(Divergence),
 }
 
 /// Runs a handler of a script against a journal.
@@ -88,16 +93,24 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         exec_refused: input.exec_refused,
         recall: input.recall,
         memory: BTreeMap::new(),
+        may: input.may,
         printed: String::new(),
+        cancel: input.cancel,
+        sagas: vec![],
+        abandoned: vec![],
+        undoing: 0,
+        undone: vec![],
     };
-    let (result, run) = context::with_run(run, || {
+    let (result, mut run) = context::with_run(run, || {
         catch_unwind(AssertUnwindSafe(|| match handler {
             Handler::Handler(closure, takes) => call(engine, script, closure, *takes, &args, &msg),
             Handler::Action(name) => Ok(bare_action(name, &args, &msg)),
         }))
     });
+    let result =
+        result.map(|result| result.map_err(|why| missing_field(script, handler, &args, &msg, why)));
     let end = ending(script, &run, result);
-    Slice { end, printed: run.printed.clone(), entries: run.tape.into_new() }
+    Slice { end, printed: run.printed.clone(), entries: run.tape.take_new() }
 }
 
 fn call(
@@ -116,6 +129,31 @@ fn call(
         0 => closure.call_isolated(engine, []),
         1 => closure.call_isolated(engine, [args]),
         _ => closure.call_isolated(engine, [args, msg]),
+    }
+}
+
+/// Says of a field that `args` or `msg` does not have what they have.
+fn missing_field(
+    script: &Script,
+    handler: &Handler,
+    args: &Value,
+    msg: &Value,
+    why: Box<EvalAltResult>,
+) -> Box<EvalAltResult> {
+    let Handler::Handler(closure, takes) = handler else { return why };
+    let (name, position) = match innermost_error(&why) {
+        EvalAltResult::ErrorPropertyNotFound(name, position) => (name.clone(), *position),
+        _ => return why,
+    };
+    let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let (line, column) = (number(position.line()), number(position.position()));
+    let function = script.ast.iter_functions().find(|f| f.name == closure.fn_name());
+    let names = function.map_or(vec![], |f| f.params);
+    let own = names.iter().skip(names.len().saturating_sub(*takes)).copied();
+    let params: Vec<(&str, &Value)> = own.zip([args, msg]).collect();
+    match missing::field(script, &name, line, column, &params) {
+        Some(told) => EvalAltResult::ErrorRuntime(told.into(), position).into(),
+        None => why,
     }
 }
 
@@ -157,6 +195,10 @@ fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
         EvalAltResult::ErrorTooManyOperations(_) => "limit",
         _ => "error",
     });
+    let message = match run.undone.as_slice() {
+        [] => message,
+        undone => format!("{message}; undone: {}", undone.join(", ")),
+    };
     let line = match number(position.line()) {
         0 => run.tape.last_line(),
         line => line,

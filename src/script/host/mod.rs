@@ -11,22 +11,29 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 
 pub mod act;
+mod bot;
+pub mod bounded;
 pub mod chat;
+mod data;
 pub mod declare;
 pub mod editor;
+pub mod group;
 pub mod memory;
 pub mod options;
 pub mod question;
 pub mod reference;
+pub mod saga;
 pub mod table;
 pub mod talk;
 #[cfg(test)]
 pub mod trial;
+pub mod words;
 
 pub use act::{error_value, request};
 pub use declare::{Loading, loading};
 pub use editor::editor;
 pub use options::Options;
+pub use saga::Undo;
 pub use table::HostFn;
 pub use talk::Progress;
 
@@ -41,7 +48,12 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Saying", talk::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
+    ("Waiting together", group::ROWS),
+    ("Undoing", saga::ROWS),
     ("Remembering", memory::ROWS),
+    ("Knowing", bot::ROWS),
+    ("Data", data::ROWS),
+    ("Texts", words::ROWS),
     ("Testing", chat::ROWS),
 ];
 
@@ -61,6 +73,14 @@ pub const LATER: &[(&str, &str)] = &[
     ("http_delete", "HTTP from scripts is not available yet: `exec` an action"),
 ];
 
+/// The names that stand for something in every handler.
+pub const VARIABLES: &[&str] = &["memory"];
+
+/// What such a name stands for.
+pub fn variable(name: &str) -> Option<Dynamic> {
+    (name == VARIABLES[0]).then(|| Dynamic::from(memory::Memories))
+}
+
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
@@ -69,6 +89,11 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     act::register(engine);
     memory::register(engine);
+    bot::register(engine);
+    data::register(engine);
+    words::register(engine);
+    group::register(engine);
+    saga::register(engine);
 }
 
 /// Every host function.
