@@ -62,9 +62,8 @@ fn speaker(name: &str) -> Speaker {
 
 /// What ann said: `!text` and `@text` are addressed to the bot.
 fn said(text: &str) -> Message {
-    let by = |mark, by| {
-        text.strip_prefix(mark).map(|text| Command { by, text: text.trim().to_owned() })
-    };
+    let by =
+        |mark, by| text.strip_prefix(mark).map(|text| Command { by, text: text.trim().to_owned() });
     Message {
         place: place(None),
         speaker: speaker("ann"),
@@ -130,10 +129,7 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
 fn a_command_is_run_refused_or_answered() {
     let catalog = ops();
     for (text, want) in [
-        (
-            "!greet bea",
-            r#"run 0 {"extra":{},"who":"bea"} | it matches and is open to everyone"#,
-        ),
+        ("!greet bea", r#"run 0 {"extra":{},"who":"bea"} | it matches and is open to everyone"#),
         ("!yes", r#"run 5 {"extra":{}} | it matches and is open to everyone"#),
         (
             "!restart web1",
@@ -259,12 +255,7 @@ fn a_reaction_answers_a_question_or_is_nothing() {
         ("ann", "👎", "$p", "answer 0 false | it answers this question"),
         ("ann", "🎉", "$q", "ignore | it is not for the bot"),
         ("ann", "👍", "$else", "ignore | it is not for the bot"),
-        (
-            "bea",
-            "👍",
-            "$q",
-            "refuse Thanks bea, but “Sure?” is for ann. | somebody else was asked",
-        ),
+        ("bea", "👍", "$q", "refuse Thanks bea, but “Sure?” is for ann. | somebody else was asked"),
     ] {
         let given = Reaction {
             place: place(None),

@@ -26,6 +26,7 @@ use crate::store::{
 pub mod action;
 mod builtin;
 pub mod cancel;
+mod compose;
 pub mod dispatch;
 pub mod effect;
 pub mod erasure;
@@ -253,6 +254,7 @@ impl Kernel {
             Work::Effect(id, path) => self.effect(id, path).await,
             Work::Orphan(id, path) => self.orphan(id, path).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
+            Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,
         }

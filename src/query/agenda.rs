@@ -6,15 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::compose::Compose;
 use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectClass, Event, Payload, Recorded, Resolution, Wants};
+use crate::domain::event::{
+    EffectClass, Event, Outcome, Payload, Recorded, Resolution, Verdict, Wants,
+};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-5";
+pub const PROJECTION: &str = "agenda-6";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -35,6 +38,8 @@ pub struct Agenda {
     edited: BTreeMap<MessageId, Timestamp>,
     /// The built-in executions that take in more of the same, by what they gather.
     gathering: BTreeMap<String, ExecutionId>,
+    /// What executions wait for from one another.
+    pub compose: Compose,
     /// The triggers that could not be read.
     pub unreadable: Unreadable,
 }
@@ -87,6 +92,8 @@ pub enum Work {
     Orphan(ExecutionId, String),
     /// A time has come.
     Timer(ExecutionId, String, Timestamp),
+    /// What an execution called has ended: the caller, where it waits, and what it called.
+    Return(ExecutionId, String, ExecutionId),
     /// Send a message.
     Send(MessageId),
     /// An edit need not be sent: a later one replaces it.
@@ -108,7 +115,9 @@ impl Budget {
     /// What is left when this has been taken as well.
     pub fn less(mut self, work: &Work) -> Self {
         let left = match work {
-            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) => &mut self.steps,
+            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) | Work::Return(..) => {
+                &mut self.steps
+            }
             Work::Effect(..) | Work::Orphan(..) => &mut self.effects,
             Work::Send(_) | Work::Supersede(..) => &mut self.sends,
         };
@@ -165,6 +174,11 @@ impl Agenda {
             Event::TriggerRecorded(e) => {
                 let lane = match &e.trigger.what {
                     What::Timer(timer) => format!("timer {}", timer.execution),
+                    What::Event(_) => "events".to_owned(),
+                    What::Call(call) => {
+                        self.compose.call(&recorded.id.stream, &call.execution, &call.path);
+                        format!("call {}", call.execution)
+                    }
                     What::Message(_)
                     | What::Reaction(_)
                     | What::Undecryptable(_)
@@ -176,7 +190,13 @@ impl Agenda {
                 self.lanes.insert(stream.clone(), (lane.clone(), position));
                 self.undecided.entry(lane).or_default().insert(position, stream);
             }
-            Event::TriggerRouted(_) => self.decided(&recorded.id.stream),
+            Event::TriggerRouted(e) => {
+                let started = |outcome: &Outcome| matches!(outcome.verdict, Verdict::Started(_));
+                if !e.outcomes.iter().any(started) {
+                    self.compose.refused(&recorded.id.stream);
+                }
+                self.decided(&recorded.id.stream);
+            }
             Event::MessageQueued(e) => {
                 let lane = lane_to(recorded.room.as_ref());
                 let unsent = Unsent { message: e.message.clone(), edits: e.edits.clone() };
@@ -226,6 +246,7 @@ impl Agenda {
             if let Some(what) = &gathers {
                 self.gathering.insert(what.clone(), id.clone());
             }
+            self.compose.began(&e.trigger.stream, &id);
             self.open
                 .insert(id.clone(), Open { gathers, at: recorded.position, ..Open::default() });
             self.ready.insert(id);
@@ -238,6 +259,9 @@ impl Agenda {
             Event::EffectRequested(e) => {
                 if e.class != EffectClass::Log {
                     self.stage(&id, &e.path, Some(Stage::Requested));
+                }
+                if let ("wait_for", Some(tag)) = (e.op.as_str(), e.args["tag"].as_str()) {
+                    self.compose.wait(&id, &e.path, tag, recorded.position);
                 }
                 if let Some(due) = e.due {
                     self.on(&id, |open| {
@@ -264,6 +288,8 @@ impl Agenda {
             }
             Event::EffectCompleted(e) => {
                 self.stage(&id, &e.path, None);
+                self.stop_timer(&id, &e.path);
+                self.compose.done(&id, &e.path);
                 self.ready.insert(id);
             }
             Event::EffectResolved(e) => {
@@ -287,6 +313,7 @@ impl Agenda {
             Event::TimerFired(e) => {
                 self.stop_asking(&id, &e.path);
                 self.stop_timer(&id, &e.path);
+                self.compose.done(&id, &e.path);
                 self.ready.insert(id);
             }
             Event::GroupDecided(e) => {
@@ -336,6 +363,7 @@ impl Agenda {
         self.stage(id, path, None);
         self.stop_asking(id, path);
         self.stop_timer(id, path);
+        self.compose.done(id, path);
     }
 
     /// Nobody is asked any more what became of an effect.
@@ -442,6 +470,8 @@ impl Agenda {
     fn close(&mut self, id: &ExecutionId) {
         self.ready.remove(id);
         self.stop_gathering(id);
+        let others = &self.open;
+        self.compose.ended(id, |other| other != id && others.contains_key(other));
         let Some(open) = self.open.get(id).cloned() else { return };
         open.timers.keys().for_each(|path| self.stop_timer(id, path));
         open.questions.keys().for_each(|path| drop(self.stop_asking(id, path)));
@@ -475,8 +505,12 @@ impl Agenda {
             .unsent
             .iter()
             .filter_map(|(lane, queue)| Some(task(lane.clone(), self.next_send(queue, now)?)));
+        let returns = self.compose.returns().map(|(caller, path, called)| {
+            let work = Work::Return(caller.clone(), path.clone(), called.clone());
+            task(format!("slice {caller}"), work)
+        });
         let free = |task: &Task| !taken(&task.lane);
-        let steps = decide.chain(slices).chain(due).filter(free).take(budget.steps);
+        let steps = returns.chain(decide).chain(slices).chain(due).filter(free).take(budget.steps);
         let effects = effects.filter(free).take(budget.effects);
         sends.filter(free).take(budget.sends).chain(steps).chain(effects).collect()
     }

@@ -14,6 +14,7 @@ pub mod act;
 mod bot;
 pub mod bounded;
 pub mod chat;
+mod compose;
 mod data;
 pub mod declare;
 mod doc;
@@ -52,6 +53,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Doing and waiting", act::ROWS),
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
+    ("Working together", compose::ROWS),
     ("Remembering", memory::ROWS),
     ("Knowing", bot::ROWS),
     ("Data", data::ROWS),
@@ -93,6 +95,7 @@ pub fn register(engine: &mut Engine) {
     act::register(engine);
     memory::register(engine);
     bot::register(engine);
+    compose::register(engine);
     data::register(engine);
     words::register(engine);
     group::register(engine);
