@@ -18,6 +18,7 @@ pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
     RoomLeft, RoomUpgraded,
 };
+pub use super::script_event::{ImportKept, ScriptKept};
 pub use super::tree_head::TreeHead;
 use super::trigger::{Place, Speaker, Trigger};
 
@@ -225,28 +226,6 @@ pub struct IntakePaused {
 pub struct IntakeResumed {
     /// What was free.
     pub free_bytes: u64,
-}
-
-/// The source of a script version that executions are pinned to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ScriptKept {
-    /// Its file, from the scripts folder.
-    pub file: String,
-    /// The hash of the source, and of what it imports.
-    pub hash: ScriptHash,
-    /// The source.
-    pub source: String,
-    /// The libraries that it imports, and those that they import; each is kept under its own hash.
-    pub imports: Vec<ImportKept>,
-}
-
-/// One version of a library that a script imports.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ImportKept {
-    /// Its file, from the scripts folder.
-    pub file: String,
-    /// The hash of its source.
-    pub hash: ScriptHash,
 }
 
 /// Something happened outside.

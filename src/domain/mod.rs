@@ -28,6 +28,7 @@ pub mod recorded;
 pub mod room_command;
 pub mod room_event;
 pub mod route;
+pub mod script_event;
 pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;

@@ -6,6 +6,7 @@ mod backup;
 mod both_states;
 mod bounds;
 mod cancel;
+mod checks;
 mod cli;
 mod control;
 mod day;
