@@ -213,6 +213,17 @@ fn people(question: &OpenQuestion) -> String {
     question.from.iter().map(|id| name(id.as_str())).collect::<Vec<_>>().join(" or ")
 }
 
+/// Decides on a command that an execution calls.
+pub fn call(message: &Message, view: &View) -> Decision {
+    match view.catalog.index.lookup(&message.text) {
+        Found::One(_) | Found::Tie(_) => commanded(&message.text, Address::Direct, message, view),
+        Found::None { .. } => {
+            let why = format!("there is no command `{}`", message.text);
+            decision("call", Act::Refuse(Doc::text(&why)), "no alias matches")
+        }
+    }
+}
+
 fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decision {
     match view.catalog.index.lookup(text) {
         Found::One(hit) => fitting(&hit, message, view),

@@ -7,17 +7,24 @@ use serde_json::Value;
 
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
+<<<<<<< HEAD
     EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
     ExecutionSuspended, ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten,
     MessageQueued, Meta, NewEvent, QuestionAsked, ScriptKept, Wants,
+=======
+    EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionSuspended,
+    ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten, MessageQueued, Meta,
+    NewEvent, QuestionAsked, ScriptKept, TriggerRecorded, Wants,
+>>>>>>> wt-b
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
 use crate::domain::id::{
     DedupeKey, MessageId, PostId, RoomId, ScriptHash, StreamName, Timestamp, UserId, Version,
 };
 use crate::domain::message::Doc;
+use crate::domain::named::{Call, NamedEvent};
 use crate::domain::path::{follows, inside};
-use crate::domain::trigger::Place;
+use crate::domain::trigger::{Place, Trigger, What};
 use crate::script::host::memory::Scope;
 use crate::script::journal::{Entry, Noted};
 use crate::script::run::{End, Slice, shortened};
@@ -144,7 +151,12 @@ impl<'a> Sheet<'a> {
             "react" => self.react(entry),
             "ask" | "confirm" => self.question(entry),
             "remember" => self.remember(entry, reads),
+<<<<<<< HEAD
             "action" => self.keep_action(entry)?,
+=======
+            "emit" => self.emit(entry),
+            "run" if matches!(entry.state, Noted::Waits { .. }) => self.call(entry),
+>>>>>>> wt-b
             _ => {}
         }
         Ok(())
@@ -314,6 +326,28 @@ impl<'a> Sheet<'a> {
         self.memories.entry(stream).or_default().push(event);
     }
 
+    fn emit(&mut self, entry: &Entry) {
+        let name = entry.args["trigger"].as_str().unwrap_or_default().to_owned();
+        let fields = entry.args["fields"].as_object().cloned().unwrap_or_default();
+        let source = self.execution.id.to_string();
+        self.trigger(entry, What::Event(NamedEvent { name, fields, source }));
+    }
+
+    fn call(&mut self, entry: &Entry) {
+        let command = entry.args["command"].as_str().unwrap_or_default().to_owned();
+        let (execution, path) = (self.execution.id.clone(), entry.path.clone());
+        self.trigger(entry, What::Call(Call { execution, path, command }));
+    }
+
+    /// Records a trigger together with the effect that is one.
+    fn trigger(&mut self, entry: &Entry, what: What) {
+        let key = DedupeKey::new(&[&entry.op, self.execution.id.as_str(), &entry.path]);
+        let stream = StreamName::trigger(&self.kernel.store.key().dedupe(&key));
+        let trigger = Trigger { key: key.clone(), at: self.now, late: false, what };
+        let events = vec![NewEvent::with(&self.meta, TriggerRecorded { trigger })];
+        self.others.push(Write { stream, expected: Expected::NoStream, key: Some(key), events });
+    }
+
     /// Says something.
     pub(super) fn queue(&mut self, message: MessageQueued) {
         self.said = true;
@@ -404,7 +438,11 @@ impl<'a> Sheet<'a> {
         self.finished(Ending::Failed(failure));
     }
 
+    /// Tells the asker; what was called by a script tells that script.
     fn tell_failure(&mut self, message: &str, at: Option<&Failure>) {
+        if let Ok(Some(_)) = self.kernel.call_of(&self.execution.started.trigger) {
+            return;
+        }
         let message = failure_message(self.execution, message, at);
         let id = self.message_id("failure");
         self.queue(MessageQueued { message: id, ..message });

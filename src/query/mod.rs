@@ -3,6 +3,7 @@
 pub mod agenda;
 pub mod audit;
 pub mod command;
+pub mod compose;
 pub mod edits;
 pub mod erased;
 pub mod erasure;

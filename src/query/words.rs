@@ -171,6 +171,10 @@ fn of_trigger(trigger: &Trigger) -> String {
         What::Timer(timer) => format!("a time of {} came", timer.execution.short()),
         What::Undecryptable(_) => "said something that could not be read".into(),
         What::Order(order) => format!("ordered: {}", order.words()),
+        What::Event(event) => format!("{} happened", event.name),
+        What::Call(call) => {
+            format!("{} called “{}”", call.execution.short(), quoted(&call.command))
+        }
     }
 }
 

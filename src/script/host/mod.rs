@@ -15,6 +15,7 @@ pub mod action;
 mod bot;
 pub mod bounded;
 pub mod chat;
+mod compose;
 mod data;
 pub mod declare;
 mod doc;
@@ -57,6 +58,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Doing and waiting", act::ROWS),
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
+    ("Working together", compose::ROWS),
     ("Remembering", memory::ROWS),
     ("Secrets", secret::ROWS),
     ("Knowing", bot::ROWS),
@@ -100,6 +102,7 @@ pub fn register(engine: &mut Engine) {
     memory::register(engine);
     secret::register(engine);
     bot::register(engine);
+    compose::register(engine);
     data::register(engine);
     words::register(engine);
     group::register(engine);
