@@ -28,6 +28,7 @@ mod proof;
 mod query;
 mod run;
 mod script;
+mod story;
 mod style;
 mod trim;
 

@@ -6,6 +6,7 @@ pub mod command;
 pub mod edits;
 pub mod erased;
 pub mod erasure;
+pub mod execution_story;
 pub mod executions;
 pub mod export;
 pub mod filter;
