@@ -164,7 +164,7 @@ impl Kind {
 
 fn failed(branch: usize, why: &EvalAltResult) -> EffectResult {
     let value = error_value(why);
-    let (message, _) = innermost(why);
+    let message = innermost(why).message;
     let kind = value["kind"].as_str().unwrap_or("error").to_owned();
     let message = shortened(&message, ERROR_CHARS_MAX);
     EffectResult::Err(json!({ "branch": branch, "kind": kind, "message": message }))

@@ -217,7 +217,7 @@ fn note(call: &NativeCallContext, op: &str, args: Value) -> HostResult<()> {
 /// An error as it is kept: its kind and its message.
 fn told(why: &EvalAltResult) -> Value {
     let value = error_value(why);
-    let (message, _) = innermost(why);
+    let message = innermost(why).message;
     let kind = value["kind"].as_str().unwrap_or("error");
     json!({ "kind": kind, "message": shortened(&message, ERROR_CHARS_MAX) })
 }
@@ -227,7 +227,7 @@ fn undo_failed(
     why: &EvalAltResult,
     failed: &[(String, Value)],
 ) -> HostResult<Box<EvalAltResult>> {
-    let (first, _) = innermost(why);
+    let first = innermost(why).message;
     let words = failed.iter().map(|(step, error)| {
         format!("“{step}” could not be undone: {}", error["message"].as_str().unwrap_or_default())
     });
