@@ -7,6 +7,7 @@ pub mod compose;
 pub mod edits;
 pub mod erased;
 pub mod erasure;
+pub mod execution_story;
 pub mod executions;
 pub mod export;
 pub mod filter;
