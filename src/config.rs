@@ -175,12 +175,9 @@ pub const RESTART: &[(&str, &str)] = &[
     ("paths", "scripts"),
     ("matrix", "homeserver"),
     ("matrix", "user"),
-<<<<<<< HEAD
     ("secrets", "folder"),
     ("secrets", "prefix"),
-=======
     ("scripts", "reload"),
->>>>>>> wt-d
 ];
 
 /// The configuration.
@@ -272,12 +269,9 @@ impl Config {
             ("paths", "scripts") => self.scripts != old.scripts,
             ("matrix", "homeserver") => self.homeserver != old.homeserver,
             ("matrix", "user") => self.user != old.user,
-<<<<<<< HEAD
             ("secrets", "folder") => self.secrets_folder != old.secrets_folder,
             ("secrets", "prefix") => self.secrets_prefix != old.secrets_prefix,
-=======
             ("scripts", "reload") => self.scripts_reload != old.scripts_reload,
->>>>>>> wt-d
             _ => false,
         };
         let differing = RESTART.iter().filter(|(table, name)| differs(table, name));

@@ -7,15 +7,9 @@ use serde_json::Value;
 
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
-<<<<<<< HEAD
     EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
     ExecutionSuspended, ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten,
-    MessageQueued, Meta, NewEvent, QuestionAsked, ScriptKept, Wants,
-=======
-    EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionSuspended,
-    ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten, MessageQueued, Meta,
-    NewEvent, QuestionAsked, ScriptKept, TriggerRecorded, Wants,
->>>>>>> wt-b
+    MessageQueued, Meta, NewEvent, QuestionAsked, ScriptKept, TriggerRecorded, Wants,
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
 use crate::domain::id::{
@@ -151,12 +145,9 @@ impl<'a> Sheet<'a> {
             "react" => self.react(entry),
             "ask" | "confirm" => self.question(entry),
             "remember" => self.remember(entry, reads),
-<<<<<<< HEAD
             "action" => self.keep_action(entry)?,
-=======
             "emit" => self.emit(entry),
             "run" if matches!(entry.state, Noted::Waits { .. }) => self.call(entry),
->>>>>>> wt-b
             _ => {}
         }
         Ok(())

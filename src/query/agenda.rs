@@ -6,11 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-<<<<<<< HEAD
-use super::locks::Locks;
-=======
 use super::compose::Compose;
->>>>>>> wt-b
+use super::locks::Locks;
 use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{
@@ -124,13 +121,11 @@ impl Budget {
     /// What is left when this has been taken as well.
     pub fn less(mut self, work: &Work) -> Self {
         let left = match work {
-<<<<<<< HEAD
-            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) | Work::Delay(..) => {
-=======
-            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) | Work::Return(..) => {
->>>>>>> wt-b
-                &mut self.steps
-            }
+            Work::Dispatch(_)
+            | Work::Slice(_)
+            | Work::Timer(..)
+            | Work::Delay(..)
+            | Work::Return(..) => &mut self.steps,
             Work::Effect(..) | Work::Orphan(..) => &mut self.effects,
             Work::Send(_) | Work::Supersede(..) => &mut self.sends,
         };
@@ -547,11 +542,13 @@ impl Agenda {
             task(format!("slice {caller}"), work)
         });
         let free = |task: &Task| !taken(&task.lane);
-<<<<<<< HEAD
-        let steps = decide.chain(slices).chain(due).chain(delays).filter(free).take(budget.steps);
-=======
-        let steps = returns.chain(decide).chain(slices).chain(due).filter(free).take(budget.steps);
->>>>>>> wt-b
+        let steps = returns
+            .chain(decide)
+            .chain(slices)
+            .chain(due)
+            .chain(delays)
+            .filter(free)
+            .take(budget.steps);
         let effects = effects.filter(free).take(budget.effects);
         sends.filter(free).take(budget.sends).chain(steps).chain(effects).collect()
     }

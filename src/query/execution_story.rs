@@ -102,6 +102,11 @@ fn retried(store: &dyn EventStore, execution: &Execution) -> Result<Option<Strin
             OrderKind::Retry { execution, .. } => Some(execution.to_string()),
             OrderKind::Cancel { .. } => None,
         },
-        What::Message(_) | What::Reaction(_) | What::Timer(_) | What::Undecryptable(_) => None,
+        What::Message(_)
+        | What::Reaction(_)
+        | What::Timer(_)
+        | What::Undecryptable(_)
+        | What::Event(_)
+        | What::Call(_) => None,
     })
 }
