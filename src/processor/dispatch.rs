@@ -238,7 +238,7 @@ impl Kernel {
     }
 
     /// Starts an execution and runs its first slice.
-    async fn start(
+    pub(super) async fn start(
         &self,
         recorded: &Recorded,
         origin: &Origin<'_>,

@@ -14,6 +14,7 @@ use crate::domain::id::{
     DedupeKey, MessageId, RoomId, ScriptHash, StreamName, Timestamp, UserId, Version,
 };
 use crate::domain::message::Doc;
+use crate::domain::order::NETWORK;
 use crate::domain::path::{follows, inside};
 use crate::domain::trigger::Place;
 use crate::script::host::memory::Scope;
@@ -277,7 +278,10 @@ impl<'a> Sheet<'a> {
     /// Says something.
     pub(super) fn queue(&mut self, message: MessageQueued) {
         self.said = true;
-        self.others.push(queued(&self.meta, message));
+        // At the command line nothing is said: who ordered is shown what came of it.
+        if message.place.network != NETWORK {
+            self.others.push(queued(&self.meta, message));
+        }
     }
 
     /// Writes down what a slice did, and where it stopped; `how` are the words for a divergence.
