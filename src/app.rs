@@ -35,6 +35,7 @@ pub mod desk;
 pub mod orders;
 mod proofs;
 mod reload;
+pub mod saved;
 mod tend;
 pub mod trim;
 
@@ -303,6 +304,18 @@ pub async fn run(
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
     let asked_to_stop = stop.subscribe();
+    let after_saves = async {
+        if !config.scripts_reload {
+            return std::future::pending().await;
+        }
+        saved::follow(kernel.clone(), problems.clone(), async |text: Option<String>| {
+            reload::resolve_rooms(&kernel, &matrix, config).await;
+            if let Some(text) = text {
+                reload::tell_owner(&kernel, &text).await;
+            }
+        })
+        .await;
+    };
     let tend = Tend {
         manager: &manager,
         hang_ups,
@@ -325,6 +338,7 @@ pub async fn run(
         done = &mut work => flat(done).map_err(RunError::from),
         done = &mut heads => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
+        () = after_saves => Ok(()),
         () = async {
             if first_sync.wait_for(|ready| *ready).await.is_ok() {
                 ready(user.as_str(), &problems);

@@ -27,6 +27,8 @@ pub enum Kind {
     Duration,
     /// A time span, or `never`.
     DurationOrNever,
+    /// True or false.
+    Bool,
 }
 
 /// One key of the configuration.
@@ -158,6 +160,13 @@ pub const KEYS: &[Key] = &[
         default: "\"\"",
         help: "Where the signed heads are published, by id or name: `!abc`, `#audit:example.org`; best on another homeserver. Invite the bot into it.",
     },
+    Key {
+        table: "scripts",
+        name: "reload",
+        kind: Kind::Bool,
+        default: "true",
+        help: "Whether scripts are loaded again when they are saved. SIGHUP loads them in any case.",
+    },
 ];
 
 /// The keys whose change takes effect at the next start; SIGHUP reloads all others.
@@ -168,6 +177,7 @@ pub const RESTART: &[(&str, &str)] = &[
     ("matrix", "user"),
     ("secrets", "folder"),
     ("secrets", "prefix"),
+    ("scripts", "reload"),
 ];
 
 /// The configuration.
@@ -179,6 +189,8 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// The scripts folder, if it is configured.
     pub scripts: Option<PathBuf>,
+    /// Whether scripts are loaded again when they are saved.
+    pub scripts_reload: bool,
     /// The homeserver, if it is configured.
     pub homeserver: Option<String>,
     /// The bot's account, if it is configured.
@@ -237,6 +249,8 @@ impl Config {
             let Some(text) = environment.get(&name) else { continue };
             let value = match key.kind {
                 Kind::Text | Kind::Duration | Kind::DurationOrNever => Value::String(text.clone()),
+                // What is neither is refused below.
+                Kind::Bool => text.parse().map_or(Value::String(text.clone()), Value::Boolean),
                 Kind::List => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
@@ -257,6 +271,7 @@ impl Config {
             ("matrix", "user") => self.user != old.user,
             ("secrets", "folder") => self.secrets_folder != old.secrets_folder,
             ("secrets", "prefix") => self.secrets_prefix != old.secrets_prefix,
+            ("scripts", "reload") => self.scripts_reload != old.scripts_reload,
             _ => false,
         };
         let differing = RESTART.iter().filter(|(table, name)| differs(table, name));
@@ -284,6 +299,7 @@ impl Config {
             prefix: text("bot", "prefix").unwrap_or_else(|| "!".into()),
             data: text("paths", "data").map(|path| at_home(&path)),
             scripts: text("paths", "scripts").map(|path| at_home(&path)),
+            scripts_reload: values.get(&("scripts", "reload")) != Some(&Value::Boolean(false)),
             homeserver: text("matrix", "homeserver"),
             user: text("matrix", "user"),
             management_room: text("matrix", "management_room"),
@@ -393,12 +409,14 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     let fits = match (key.kind, value) {
         (Kind::Text, Value::String(_)) => true,
         (Kind::DurationOrNever, Value::String(text)) => or_never(text).is_ok(),
+        (Kind::Bool, Value::Boolean(_)) => true,
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
         _ => false,
     };
     let wanted = match key.kind {
         Kind::Text => "a text: \"…\"",
+        Kind::Bool => "true or false",
         Kind::List => "a list of texts: [\"…\", \"…\"]",
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"",
         Kind::DurationOrNever => "a time span of at least a second: \"1h\", \"30m\", or \"never\"",
@@ -450,6 +468,7 @@ pub fn reference() -> String {
     );
     for key in KEYS {
         let kind = match key.kind {
+            Kind::Bool => "true or false",
             Kind::Text => "text",
             Kind::List => "list of texts",
             Kind::Duration => "time span",

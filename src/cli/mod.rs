@@ -29,6 +29,7 @@ mod proof;
 mod query;
 mod run;
 mod script;
+mod story;
 mod style;
 mod trim;
 

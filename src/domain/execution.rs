@@ -475,6 +475,10 @@ fn in_doubt(step: Option<&Step>) -> Value {
 pub fn timer_result(step: &Step) -> EffectResult {
     match (step.op.as_str(), &step.args["or_else"]) {
         ("sleep", _) => EffectResult::Ok(Value::Null),
+        ("wait_for", _) => EffectResult::Err(json!({
+            "kind": "timed_out",
+            "message": format!("`{}` did not happen in time", step.args["trigger"].as_str().unwrap_or("")),
+        })),
         (_, Value::Object(or_else)) => {
             EffectResult::Ok(or_else.get("value").cloned().unwrap_or(Value::Null))
         }

@@ -19,6 +19,7 @@ pub mod id;
 pub mod log_event;
 pub mod lost_keys;
 pub mod message;
+pub mod named;
 pub mod near;
 pub mod order;
 pub mod own_command;

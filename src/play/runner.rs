@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::bot::BotError;
-use super::parse::{Form, LINE_BREAK, Step, Transcript};
-use super::pattern::{Words, matches};
+use super::parse::{Does, Form, LINE_BREAK, Step, Transcript};
+use super::pattern::{Words, fill, matches};
 use super::world::{FakeExec, Heard, Person, Room, World};
 use crate::adapter::{Relation, Reread};
 use crate::domain::alias::parse_duration;
@@ -177,6 +177,7 @@ impl Player<'_> {
             Step::Person { name, network, account, ago_ms, does } => {
                 self.nothing_left()?;
                 self.world.expect_execs(self.execs_after(at));
+                let does = &filled(does, &self.words);
                 (self.listener)(&spoken(name, does));
                 let (network, account) = (network.clone(), account.clone());
                 let person = Person { name: name.clone(), network, account, ago_ms: *ago_ms };
@@ -309,6 +310,7 @@ impl Player<'_> {
             Form::Reply => matches!(heard.relation, Relation::Reply(_)),
             Form::Thread => matches!(heard.relation, Relation::Thread(_)),
             Form::Edit => matches!(heard.relation, Relation::Edit(_)),
+            Form::Reaction => matches!(heard.relation, Relation::Reaction(_)),
         };
         if formed && matches(text, &heard.text, &mut self.words) {
             return Ok(());
@@ -358,12 +360,25 @@ pub(super) fn spoken(name: &str, does: &super::parse::Does) -> String {
     }
 }
 
+/// What somebody says, with the words that the bot said before.
+fn filled(does: &Does, words: &Words) -> Does {
+    match does {
+        Does::Says(text) => Does::Says(fill(text, words)),
+        Does::SaysUnreadable(text) => Does::SaysUnreadable(fill(text, words)),
+        Does::SaysInThread(text) => Does::SaysInThread(fill(text, words)),
+        Does::Replies(text) => Does::Replies(fill(text, words)),
+        Does::Reacts(key) => Does::Reacts(key.clone()),
+        Does::Edits(text) => Does::Edits(fill(text, words)),
+    }
+}
+
 pub(super) fn said(heard: &Heard) -> String {
     let how = match heard.relation {
         Relation::New => ":",
         Relation::Reply(_) => " (reply):",
         Relation::Thread(_) => " (in thread):",
         Relation::Edit(_) => " edits:",
+        Relation::Reaction(_) => " reacts",
     };
     format!("< bot{how} {}", one_line(&heard.text))
 }

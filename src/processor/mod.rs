@@ -27,6 +27,7 @@ use crate::store::{
 pub mod action;
 mod builtin;
 pub mod cancel;
+mod compose;
 pub mod dispatch;
 pub mod effect;
 pub mod erasure;
@@ -260,6 +261,7 @@ impl Kernel {
             Work::Orphan(id, path) => self.orphan(id, path).await,
             Work::Delay(id, path, behind) => self.delay(id, path, behind).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
+            Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,
         }

@@ -6,10 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::compose::Compose;
 use super::locks::Locks;
 use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectClass, Event, Payload, Recorded, Resolution, Wants};
+use crate::domain::event::{
+    EffectClass, Event, Outcome, Payload, Recorded, Resolution, Verdict, Wants,
+};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
@@ -37,6 +40,8 @@ pub struct Agenda {
     locks: Locks,
     /// The built-in executions that take in more of the same, by what they gather.
     gathering: BTreeMap<String, ExecutionId>,
+    /// What executions wait for from one another.
+    pub compose: Compose,
     /// The triggers that could not be read.
     pub unreadable: Unreadable,
 }
@@ -93,6 +98,8 @@ pub enum Work {
     Delay(ExecutionId, String, ExecutionId),
     /// A time has come.
     Timer(ExecutionId, String, Timestamp),
+    /// What an execution called has ended: the caller, where it waits, and what it called.
+    Return(ExecutionId, String, ExecutionId),
     /// Send a message.
     Send(MessageId),
     /// An edit need not be sent: a later one replaces it.
@@ -114,9 +121,11 @@ impl Budget {
     /// What is left when this has been taken as well.
     pub fn less(mut self, work: &Work) -> Self {
         let left = match work {
-            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) | Work::Delay(..) => {
-                &mut self.steps
-            }
+            Work::Dispatch(_)
+            | Work::Slice(_)
+            | Work::Timer(..)
+            | Work::Delay(..)
+            | Work::Return(..) => &mut self.steps,
             Work::Effect(..) | Work::Orphan(..) => &mut self.effects,
             Work::Send(_) | Work::Supersede(..) => &mut self.sends,
         };
@@ -173,6 +182,11 @@ impl Agenda {
             Event::TriggerRecorded(e) => {
                 let lane = match &e.trigger.what {
                     What::Timer(timer) => format!("timer {}", timer.execution),
+                    What::Event(_) => "events".to_owned(),
+                    What::Call(call) => {
+                        self.compose.call(&recorded.id.stream, &call.execution, &call.path);
+                        format!("call {}", call.execution)
+                    }
                     What::Message(_)
                     | What::Reaction(_)
                     | What::Undecryptable(_)
@@ -184,7 +198,13 @@ impl Agenda {
                 self.lanes.insert(stream.clone(), (lane.clone(), position));
                 self.undecided.entry(lane).or_default().insert(position, stream);
             }
-            Event::TriggerRouted(_) => self.decided(&recorded.id.stream),
+            Event::TriggerRouted(e) => {
+                let started = |outcome: &Outcome| matches!(outcome.verdict, Verdict::Started(_));
+                if !e.outcomes.iter().any(started) {
+                    self.compose.refused(&recorded.id.stream);
+                }
+                self.decided(&recorded.id.stream);
+            }
             Event::MessageQueued(e) => {
                 let lane = lane_to(recorded.room.as_ref());
                 let unsent = Unsent { message: e.message.clone(), edits: e.edits.clone() };
@@ -234,6 +254,7 @@ impl Agenda {
             if let Some(what) = &gathers {
                 self.gathering.insert(what.clone(), id.clone());
             }
+            self.compose.began(&e.trigger.stream, &id);
             self.open
                 .insert(id.clone(), Open { gathers, at: recorded.position, ..Open::default() });
             self.ready.insert(id);
@@ -246,6 +267,9 @@ impl Agenda {
             Event::EffectRequested(e) => {
                 if e.class != EffectClass::Log {
                     self.stage(&id, &e.path, Some(Stage::Requested));
+                }
+                if let ("wait_for", Some(tag)) = (e.op.as_str(), e.args["tag"].as_str()) {
+                    self.compose.wait(&id, &e.path, tag, recorded.position);
                 }
                 if let Some(due) = e.due {
                     self.on(&id, |open| {
@@ -277,6 +301,8 @@ impl Agenda {
             }
             Event::EffectCompleted(e) => {
                 self.stage(&id, &e.path, None);
+                self.stop_timer(&id, &e.path);
+                self.compose.done(&id, &e.path);
                 self.ready.insert(id);
             }
             Event::EffectResolved(e) => {
@@ -303,6 +329,7 @@ impl Agenda {
             Event::TimerFired(e) => {
                 self.stop_asking(&id, &e.path);
                 self.stop_timer(&id, &e.path);
+                self.compose.done(&id, &e.path);
                 self.ready.insert(id);
             }
             Event::GroupDecided(e) => {
@@ -360,6 +387,7 @@ impl Agenda {
         self.stage(id, path, None);
         self.stop_asking(id, path);
         self.stop_timer(id, path);
+        self.compose.done(id, path);
     }
 
     /// Nobody is asked any more what became of an effect.
@@ -466,6 +494,8 @@ impl Agenda {
     fn close(&mut self, id: &ExecutionId) {
         self.ready.remove(id);
         self.stop_gathering(id);
+        let others = &self.open;
+        self.compose.ended(id, |other| other != id && others.contains_key(other));
         let Some(open) = self.open.get(id).cloned() else { return };
         open.timers.keys().for_each(|path| self.stop_timer(id, path));
         open.questions.keys().for_each(|path| drop(self.stop_asking(id, path)));
@@ -507,8 +537,18 @@ impl Agenda {
             .unsent
             .iter()
             .filter_map(|(lane, queue)| Some(task(lane.clone(), self.next_send(queue, now)?)));
+        let returns = self.compose.returns().map(|(caller, path, called)| {
+            let work = Work::Return(caller.clone(), path.clone(), called.clone());
+            task(format!("slice {caller}"), work)
+        });
         let free = |task: &Task| !taken(&task.lane);
-        let steps = decide.chain(slices).chain(due).chain(delays).filter(free).take(budget.steps);
+        let steps = returns
+            .chain(decide)
+            .chain(slices)
+            .chain(due)
+            .chain(delays)
+            .filter(free)
+            .take(budget.steps);
         let effects = effects.filter(free).take(budget.effects);
         sends.filter(free).take(budget.sends).chain(steps).chain(effects).collect()
     }

@@ -3,9 +3,11 @@
 pub mod agenda;
 pub mod audit;
 pub mod command;
+pub mod compose;
 pub mod edits;
 pub mod erased;
 pub mod erasure;
+pub mod execution_story;
 pub mod executions;
 pub mod export;
 pub mod filter;

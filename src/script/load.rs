@@ -310,6 +310,11 @@ pub fn innermost(error: &EvalAltResult) -> Place {
     let message = match inner {
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => host::wrong_call(signature),
+        EvalAltResult::ErrorMismatchDataType(wanted, given, _)
+            if wanted == "Fn" && given == "string" =>
+        {
+            "`call` calls a closure; `run(\"..\")` runs a command".to_owned()
+        }
         other => without_position(&other.to_string()),
     };
     Place { message, position, library }

@@ -15,8 +15,10 @@ pub mod action;
 mod bot;
 pub mod bounded;
 pub mod chat;
+mod compose;
 mod data;
 pub mod declare;
+mod doc;
 pub mod editor;
 pub mod group;
 pub mod memory;
@@ -51,10 +53,12 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
     ("Actions", action::ROWS),
     ("Saying", talk::ROWS),
+    ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
+    ("Working together", compose::ROWS),
     ("Remembering", memory::ROWS),
     ("Secrets", secret::ROWS),
     ("Knowing", bot::ROWS),
@@ -92,11 +96,13 @@ pub fn register(engine: &mut Engine) {
     declare::register(engine);
     chat::register(engine);
     talk::register(engine);
+    doc::register(engine);
     question::register(engine);
     act::register(engine);
     memory::register(engine);
     secret::register(engine);
     bot::register(engine);
+    compose::register(engine);
     data::register(engine);
     words::register(engine);
     group::register(engine);
