@@ -4,15 +4,21 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::style::out;
+use super::ask::ask;
+use super::style::{out, plain};
 use super::{Context, Failure};
 use crate::domain::alias_index::damerau;
 use crate::domain::event::EffectClass;
+use crate::query::command::Request;
 use crate::script::action::{ActionDef, SecretUse};
 use crate::script::load::{ScriptSet, load_folder};
+use crate::script::param::Args;
 
 /// How many letters may differ between a name and the one that is suggested for it.
 const NEAR_MAX: usize = 3;
+
+/// Most characters of a line that is shown.
+const SHOWN_CHARS: usize = 4_000;
 
 /// What to show or to run.
 #[derive(Debug, clap::Subcommand)]
@@ -26,10 +32,9 @@ pub enum ActionCommand {
         /// Its name.
         name: String,
     },
-    /// Checks a call and shows what it would run.
-    #[command(
-        after_help = "Example: beadle action run cloud.create_vm name=web001 provider=aws size=small --dry"
-    )]
+    /// Runs an action: what it prints goes to standard error, its result to standard output.
+    #[command(after_help = "While no bot runs it is recorded, and done at the next start.\n\n\
+                      Example: beadle action run cloud.create_vm name=web001 provider=aws size=small")]
     Run {
         /// Its name.
         name: String,
@@ -37,7 +42,7 @@ pub enum ActionCommand {
         #[arg(value_name = "NAME=VALUE")]
         params: Vec<String>,
         /// Runs nothing: shows the command line and the names of the variables.
-        #[arg(long, required = true)]
+        #[arg(long)]
         dry: bool,
     },
 }
@@ -65,9 +70,14 @@ pub fn main(context: &Context, command: &ActionCommand) -> Result<u8, Failure> {
             }
             Ok(0)
         }
-        ActionCommand::Run { name, params, dry: _ } => {
+        ActionCommand::Run { name, params, dry } => {
             let def = find(&set, name)?;
-            dry(context, def, &read(def, params)?)
+            let params = read(def, params)?;
+            let shown = checked(def, &params)?;
+            match dry {
+                true => show_call(context, def, shown),
+                false => run(context, name, params),
+            }
         }
     }
 }
@@ -110,10 +120,52 @@ fn read(def: &ActionDef, words: &[String]) -> Result<Value, Failure> {
     Err(Failure::new(2, wrong.join("\n")).hint(format!("`beadle action show {}`", def.name)))
 }
 
-fn dry(context: &Context, def: &ActionDef, given: &Value) -> Result<u8, Failure> {
+/// The command line and the parameters of a call that fits.
+fn checked(def: &ActionDef, given: &Value) -> Result<(Vec<String>, Args), Failure> {
     let checked = def.complete(given).and_then(|args| Ok((def.argv(&args)?, args)));
-    let (argv, args) = checked
-        .map_err(|why| Failure::new(2, why).hint(format!("`beadle action show {}`", def.name)))?;
+    checked.map_err(|why| Failure::new(2, why).hint(format!("`beadle action show {}`", def.name)))
+}
+
+/// Orders a call, and shows what comes of it.
+fn run(context: &Context, name: &str, params: Value) -> Result<u8, Failure> {
+    let mut status = 0;
+    let request = Request::ActionRun { action: name.to_owned(), params };
+    ask(context, &request, &mut |row| {
+        if row["state"] == "failed" {
+            status = 1;
+        }
+        match row["line"].as_str() {
+            Some(line) => eprintln!("{}", plain(line, SHOWN_CHARS)),
+            None if context.json() => out!("{row}"),
+            None => show_state(&row),
+        }
+        Ok(())
+    })?;
+    Ok(status)
+}
+
+fn show_state(row: &Value) {
+    let text = |name: &str| plain(row[name].as_str().unwrap_or(""), SHOWN_CHARS);
+    match (row["state"].as_str(), &row["result"], &row["text"]) {
+        (Some("started"), _, _) => eprintln!("execution {}", text("execution")),
+        (Some("failed"), _, _) => {
+            let why = row["error"]["message"].as_str().or(row["error"].as_str());
+            eprintln!("error: {}", plain(why.unwrap_or("it failed"), SHOWN_CHARS));
+        }
+        (Some("succeeded"), Value::String(text), _)
+        | (Some("succeeded"), Value::Null, Value::String(text)) => {
+            text.lines().for_each(|line| out!("{}", plain(line, SHOWN_CHARS)));
+        }
+        (Some("succeeded"), value, _) => out!("{value}"),
+        _ => out!("{}: recorded, and done as soon as the bot runs", text("order")),
+    }
+}
+
+fn show_call(
+    context: &Context,
+    def: &ActionDef,
+    (argv, args): (Vec<String>, Args),
+) -> Result<u8, Failure> {
     let variables: Vec<&String> = def.env.keys().chain(def.secrets.keys()).collect();
     let lock = def.lock_name(&args);
     if context.json() {

@@ -6,6 +6,7 @@ use crate::domain::event::{EffectDelayed, LockRequested, MessageQueued};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::ExecutionId;
 use crate::domain::message::Doc;
+use crate::domain::order::NETWORK;
 use crate::script::journal::{Entry, Noted};
 use crate::store::{ReadError, Write};
 
@@ -35,9 +36,11 @@ impl Kernel {
         let waits = |step: &Step| step.wants_doing() && !step.under_way;
         let event =
             |_: &Step| EffectDelayed { path: path.to_owned(), behind: behind.clone() }.into();
-        let told = |execution: &Execution, step: &Step| {
-            vec![self.tell_delay(execution, path, step, behind)]
-        };
+        let told =
+            |execution: &Execution, step: &Step| match execution.started.place.network == NETWORK {
+                true => vec![],
+                false => vec![self.tell_delay(execution, path, step, behind)],
+            };
         self.record_with(id, path, waits, event, told).await.map(|_| ())
     }
 

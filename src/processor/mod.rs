@@ -16,6 +16,7 @@ use crate::domain::id::{
     EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
 };
 use crate::domain::message::Doc;
+use crate::domain::order::NETWORK;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
 use crate::query::executions;
@@ -305,6 +306,8 @@ impl Kernel {
     fn exec_refusal(&self, room: &RoomId) -> Option<String> {
         match &self.settings().exec_rooms {
             ExecRooms::All => None,
+            // Who can order at the command line owns the bot; no room has this name.
+            ExecRooms::Listed(_) if room.as_str() == NETWORK => None,
             ExecRooms::Listed(list) if self.listed(list, room) => None,
             ExecRooms::Listed(_) => Some(format!(
                 "actions may not run in this room; an operator can add \"{room}\" to `exec` under [rooms] in the configuration"

@@ -14,6 +14,7 @@ use crate::domain::event::{EffectProgressed, MessageQueued};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, MessageId};
 use crate::domain::message::Doc;
+use crate::domain::order::NETWORK;
 use crate::script::action::ActionDef;
 use crate::script::run::shortened;
 use crate::store::Write;
@@ -136,6 +137,7 @@ impl Kernel {
             self.store.key().message(execution.id.as_str(), &place)
         };
         let edits = match &step.args["progress"] {
+            _ if execution.started.place.network == NETWORK => return vec![],
             Value::String(message) => Some(MessageId(message.clone())),
             Value::Bool(true) => (step.progressed > 0).then(|| own(0)),
             _ => return vec![],

@@ -17,6 +17,7 @@ use crate::domain::id::{
 };
 use crate::domain::message::Doc;
 use crate::domain::named::{Call, NamedEvent};
+use crate::domain::order::NETWORK;
 use crate::domain::path::{follows, inside};
 use crate::domain::trigger::{Place, Trigger, What};
 use crate::script::host::memory::Scope;
@@ -343,7 +344,10 @@ impl<'a> Sheet<'a> {
     pub(super) fn queue(&mut self, message: MessageQueued) {
         self.said = true;
         self.placed.insert(message.message.clone(), message.place.clone());
-        self.others.push(queued(&self.meta, message));
+        // At the command line nothing is said: who ordered is shown what came of it.
+        if message.place.network != NETWORK {
+            self.others.push(queued(&self.meta, message));
+        }
     }
 
     /// Writes down what a slice did, and where it stopped; `how` are the words for a divergence.

@@ -95,6 +95,13 @@ pub enum Request {
         /// Even if something of it may have been done.
         in_doubt_too: bool,
     },
+    /// Run an action by itself, and say what it prints and gives.
+    ActionRun {
+        /// Which.
+        action: String,
+        /// Its parameters.
+        params: Value,
+    },
     /// Erase something for good, or only say what would be erased.
     LogErase {
         /// What.
@@ -199,6 +206,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         Request::LogBackup(_)
         | Request::LogDrop { .. }
         | Request::ExecutionCancel { .. }
+        | Request::ActionRun { .. }
         | Request::ExecutionRetry { .. } => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
         }

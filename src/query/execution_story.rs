@@ -100,7 +100,7 @@ fn retried(store: &dyn EventStore, execution: &Execution) -> Result<Option<Strin
     Ok(match &e.trigger.what {
         What::Order(order) => match &order.what {
             OrderKind::Retry { execution, .. } => Some(execution.to_string()),
-            OrderKind::Cancel { .. } => None,
+            OrderKind::Cancel { .. } | OrderKind::RunAction { .. } => None,
         },
         What::Message(_)
         | What::Reaction(_)

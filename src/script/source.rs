@@ -90,6 +90,25 @@ pub struct AliasDef {
     pub column: u32,
 }
 
+impl AliasDef {
+    /// What runs for an action that is called by itself: it has no format and says nothing.
+    pub fn of_action(action: &str) -> Self {
+        Self {
+            name: action.to_owned(),
+            formats: vec![],
+            help: String::new(),
+            example: None,
+            role: None,
+            rooms: vec![],
+            tags: vec![],
+            ack: Ack::Silent,
+            run: Run::Action(action.to_owned()),
+            line: 0,
+            column: 0,
+        }
+    }
+}
+
 /// What is said at once when a command takes its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ack {

@@ -13,12 +13,17 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beadle::adapter::secrets::Secrets;
-use beadle::domain::event::{EffectResult, Event};
+use beadle::domain::event::{EffectResult, Event, Verdict};
+use beadle::domain::execution::{Status, Step};
+use beadle::domain::id::UserId;
+use beadle::domain::order::{Order, OrderKind};
 use beadle::play::world::World;
 use beadle::processor::action::{ActionCall, ActionDone, Actions, LINES_QUEUED_MAX, Processes};
+use beadle::processor::order::{decided, put};
+use beadle::query::executions;
 use beadle::script::load::load_folder;
 use beadle::store::sled::SledStore;
-use beadle::store::{EventStore, Options, Surroundings};
+use beadle::store::{Clock, EventStore, Options, Surroundings};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -70,6 +75,44 @@ async fn what_a_running_action_prints_is_recorded_and_shown() {
         _ => None,
     });
     assert_eq!(lines, Some(vec!["step 1".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_action_is_ordered_at_the_command_line_and_nothing_is_said() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = r#"
+        action("greet", #{ run: ["echo", "hello {name}"], params: #{ name: "string=you" }, lock: "greet" });
+        action("greet.both", #{ params: #{ first: "string" } }, |args| exec("greet", #{ name: args.first }));
+    "#;
+    let (desk, store) = desk(&dir.path().join("data"), script, Secrets::default());
+    for (nth, (action, params, want)) in [
+        ("greet", json!({ "name": "ann" }), Ok("hello ann")),
+        ("greet.both", json!({ "first": "ben" }), Ok("hello ben")),
+        ("greet", json!({ "nmae": "ann" }), Err("did you mean `name`?")),
+        ("great", json!({}), Err("no script declares the action great")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let what = OrderKind::RunAction { action: action.into(), params };
+        let order = Order::new(&UserId("cli:ann".into()), what);
+        let trigger = order.trigger(desk.clock.now(), &nth.to_string());
+        let stream = put(store.as_ref(), trigger).await.expect("the log works");
+        desk.settle().await.expect("the log works");
+        let found = decided(store.as_ref(), &stream).expect("it reads").expect("it is decided");
+        match (found, want) {
+            ((Verdict::Started(id), _), Ok(want)) => {
+                let execution = executions::load(store.as_ref(), &id).expect("it reads");
+                let execution = execution.expect("it is there");
+                assert_eq!(execution.status(), Status::Succeeded, "{action}");
+                let given = |step: &Step| step.result == Some(EffectResult::Ok(json!(want)));
+                assert!(execution.steps.values().any(given), "{action}: {:?}", execution.steps);
+            }
+            ((Verdict::Ignored, why), Err(want)) => assert!(why.contains(want), "{why}"),
+            (other, _) => panic!("{action}: {other:?}"),
+        }
+    }
+    assert!(desk.said().is_empty(), "there is no room");
 }
 
 /// A secret from a file and one from a variable.

@@ -228,7 +228,10 @@ fn triggers() -> Vec<Event> {
     let (reason, force) = ("wrong host".into(), false);
     let what = OrderKind::Cancel { execution: execution(), reason, force };
     let cancel = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "1d2b");
-    let all = outside.chain([late, Trigger::timer(timer), order, cancel]);
+    let (action, params) = ("disk.free".into(), json!({ "path": "/" }));
+    let what = OrderKind::RunAction { action, params };
+    let run = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "2e3c");
+    let all = outside.chain([late, Trigger::timer(timer), order, cancel, run]);
     all.map(|trigger| TriggerRecorded { trigger }.into()).collect()
 }
 
