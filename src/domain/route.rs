@@ -172,7 +172,12 @@ fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
 }
 
 fn matches_alias(view: &View, text: &str) -> bool {
-    help_word(text).is_some() || !view.catalog.index.fitting(text).is_empty()
+    help_word(text).is_some()
+        || match view.catalog.index.lookup(text) {
+            Found::One(_) | Found::Tie(_) => true,
+            // What begins a command is one, too: what it lacks is asked for.
+            Found::None { begun, .. } => begun.is_some(),
+        }
 }
 
 fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::parse::{Node, Parameter};
-use super::pattern::{Group, Pattern};
+use super::pattern::{Group, Pattern, pairs as pattern_pairs};
 use super::value::Kind;
-use super::{Format, Text, pairs, written};
+use super::{Format, Text, written};
 
 /// What a message that begins a command says of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,6 +152,14 @@ fn ends_whole(nodes: &[Node]) -> &[Node] {
         [rest @ .., Node::Space] => ends_whole(rest),
         nodes => nodes,
     }
+}
+
+/// The trailing `key=value` pairs of a message.
+pub(super) fn pairs(text: &Text<'_>, range: std::ops::Range<usize>) -> BTreeMap<String, Value> {
+    let pair = |(key, value): (std::ops::Range<usize>, std::ops::Range<usize>)| {
+        Some((text.plain()[key].to_owned(), Kind::Word.value(text.written(value))?))
+    };
+    pattern_pairs(text.plain(), range).into_iter().filter_map(pair).collect()
 }
 
 fn word_or_space(node: &Node) -> bool {
