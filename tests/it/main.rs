@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_bounds;
+mod authoring;
 mod backup;
 mod both_states;
 mod bounds;
@@ -29,6 +30,7 @@ mod rehearsals;
 mod reread;
 mod retention;
 mod rooms;
+mod saved;
 mod scripts;
 mod stays;
 mod store_contract;
