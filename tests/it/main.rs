@@ -3,6 +3,7 @@
 mod actions;
 mod audit;
 mod audit_bounds;
+mod authoring;
 mod backup;
 mod both_states;
 mod bounds;
@@ -30,6 +31,7 @@ mod rehearsals;
 mod reread;
 mod retention;
 mod rooms;
+mod saved;
 mod scripts;
 mod stays;
 mod store_contract;
