@@ -33,10 +33,12 @@ pub mod erasure;
 pub mod execute;
 mod held;
 pub mod intake;
+mod lock;
 pub mod order;
 pub mod outbox;
 pub mod own;
 pub mod pause;
+pub mod progress;
 pub mod questions;
 pub mod reread;
 pub mod rooms;
@@ -91,6 +93,8 @@ pub struct Settings {
     pub keep: Option<Duration>,
     /// Where signed heads are published.
     pub audit_room: Option<RoomId>,
+    /// How often it is recorded what a running action prints.
+    pub progress_every: Duration,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
     pub intro: String,
 }
@@ -117,6 +121,7 @@ impl Settings {
             head_every: Some(tree_head::HEAD_EVERY),
             keep: None,
             audit_room: None,
+            progress_every: progress::PROGRESS_EVERY,
             intro: String::new(),
         }
     }
@@ -253,6 +258,7 @@ impl Kernel {
             Work::Slice(id) => self.slice(id).await,
             Work::Effect(id, path) => self.effect(id, path).await,
             Work::Orphan(id, path) => self.orphan(id, path).await,
+            Work::Delay(id, path, behind) => self.delay(id, path, behind).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,

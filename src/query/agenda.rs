@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::compose::Compose;
+use super::locks::Locks;
 use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{
@@ -36,6 +37,7 @@ pub struct Agenda {
     unsent: BTreeMap<String, BTreeMap<Position, Unsent>>,
     queued: BTreeMap<MessageId, (String, Position)>,
     edited: BTreeMap<MessageId, Timestamp>,
+    locks: Locks,
     /// The built-in executions that take in more of the same, by what they gather.
     gathering: BTreeMap<String, ExecutionId>,
     /// What executions wait for from one another.
@@ -64,6 +66,8 @@ enum Stage {
     /// It is under way, and nobody wants it any more.
     Stopping,
     InDoubt,
+    /// An attempt has failed, and the next one comes then.
+    Again(Timestamp),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,6 +94,8 @@ pub enum Work {
     Effect(ExecutionId, String),
     /// An effect was started by a bot that died: repeat it, or say that it is in doubt.
     Orphan(ExecutionId, String),
+    /// An effect cannot run yet: another execution holds its lock.
+    Delay(ExecutionId, String, ExecutionId),
     /// A time has come.
     Timer(ExecutionId, String, Timestamp),
     /// What an execution called has ended: the caller, where it waits, and what it called.
@@ -115,9 +121,11 @@ impl Budget {
     /// What is left when this has been taken as well.
     pub fn less(mut self, work: &Work) -> Self {
         let left = match work {
-            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) | Work::Return(..) => {
-                &mut self.steps
-            }
+            Work::Dispatch(_)
+            | Work::Slice(_)
+            | Work::Timer(..)
+            | Work::Delay(..)
+            | Work::Return(..) => &mut self.steps,
             Work::Effect(..) | Work::Orphan(..) => &mut self.effects,
             Work::Send(_) | Work::Supersede(..) => &mut self.sends,
         };
@@ -282,6 +290,11 @@ impl Agenda {
                 });
             }
             Event::EffectStarted(e) => self.stage(&id, &e.path, Some(Stage::Started)),
+            Event::LockRequested(e) => {
+                self.locks.request(&e.tag, recorded.position, &id, &e.path);
+            }
+            Event::EffectDelayed(e) => self.locks.told(&id, &e.path),
+            Event::AttemptFailed(e) => self.stage(&id, &e.path, Some(Stage::Again(e.again))),
             Event::EffectInDoubt(e) => {
                 self.stage(&id, &e.path, Some(Stage::InDoubt));
                 self.ready.insert(id);
@@ -295,7 +308,10 @@ impl Agenda {
             Event::EffectResolved(e) => {
                 self.stop_asking(&id, &e.path);
                 match e.resolution {
-                    Resolution::Repeat => self.stage(&id, &e.path, Some(Stage::Requested)),
+                    Resolution::Repeat => {
+                        self.stage(&id, &e.path, Some(Stage::Requested));
+                        self.locks.again(recorded.position, &id, &e.path);
+                    }
                     Resolution::GiveUp => self.stage(&id, &e.path, None),
                     Resolution::Done => {
                         self.stage(&id, &e.path, None);
@@ -347,10 +363,18 @@ impl Agenda {
     fn stage(&mut self, id: &ExecutionId, path: &str, stage: Option<Stage>) {
         let key = (id.clone(), path.to_owned());
         match stage {
-            Some(Stage::Requested | Stage::Started | Stage::Stopping) => {
+            Some(Stage::Requested | Stage::Started | Stage::Stopping | Stage::Again(_)) => {
                 self.effects.insert(key);
             }
-            Some(Stage::InDoubt) | None => drop(self.effects.remove(&key)),
+            Some(Stage::InDoubt) => {
+                // Nothing runs any more; a lock that waited for people would hold up everybody.
+                self.locks.release(id, path);
+                self.effects.remove(&key);
+            }
+            None => {
+                self.locks.forget(id, path);
+                self.effects.remove(&key);
+            }
         }
         self.on(id, |open| match stage {
             Some(stage) => drop(open.effects.insert(path.to_owned(), stage)),
@@ -490,11 +514,19 @@ impl Agenda {
             self.ready.iter().map(|id| task(format!("slice {id}"), Work::Slice(id.clone())));
         let effects = self.effects.iter().filter_map(|(id, path)| {
             let work = match self.open.get(id)?.effects.get(path)? {
-                Stage::Requested => Work::Effect(id.clone(), path.clone()),
+                Stage::Again(at) if *at > now => return None,
+                Stage::Requested | Stage::Again(_) => match self.locks.before(id, path) {
+                    None => Work::Effect(id.clone(), path.clone()),
+                    Some(_) => return None,
+                },
                 Stage::Started | Stage::Stopping => Work::Orphan(id.clone(), path.clone()),
                 Stage::InDoubt => return None,
             };
             Some(task(format!("effect {id} {path}"), work))
+        });
+        let delays = self.locks.untold().map(|(id, path, behind)| {
+            let work = Work::Delay(id.clone(), path.to_owned(), behind.clone());
+            task(format!("delay {id} {path}"), work)
         });
         let due =
             self.timers.iter().take_while(|(due, _, _)| *due <= now).map(|(due, id, path)| {
@@ -510,7 +542,13 @@ impl Agenda {
             task(format!("slice {caller}"), work)
         });
         let free = |task: &Task| !taken(&task.lane);
-        let steps = returns.chain(decide).chain(slices).chain(due).filter(free).take(budget.steps);
+        let steps = returns
+            .chain(decide)
+            .chain(slices)
+            .chain(due)
+            .chain(delays)
+            .filter(free)
+            .take(budget.steps);
         let effects = effects.filter(free).take(budget.effects);
         sends.filter(free).take(budget.sends).chain(steps).chain(effects).collect()
     }
@@ -537,7 +575,14 @@ impl Agenda {
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let timer = self.timers.iter().map(|(due, _, _)| *due).find(|due| *due > now);
         let edits = self.edited.values().map(|last| last.plus_ms(EDIT_INTERVAL_MS));
-        timer.into_iter().chain(edits.filter(|free| *free > now)).min()
+        let again = self.effects.iter().filter_map(|(id, path)| {
+            match self.open.get(id)?.effects.get(path)? {
+                Stage::Again(at) => Some(*at),
+                _ => None,
+            }
+        });
+        let free = edits.chain(again).filter(|free| *free > now);
+        timer.into_iter().chain(free).min()
     }
 
     /// The open questions of a room, the newest first.

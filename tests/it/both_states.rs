@@ -58,6 +58,7 @@ const ROWS: &[Row] = &[
     row("log trim", &["--dry-run", "--keep", "365 days"]),
     row("log trim", &["--keep", "365 days"]),
     row("execution list", &[]),
+    row("execution list", &["--status", "diverged", "--since", "2001-01-01"]),
     row("execution show", &["ABC"]),
     Row { same: false, ..row("execution cancel", &["ABC", "--reason", "a test"]) },
     // Without a bot it is recorded; a bot does it at once.

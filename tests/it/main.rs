@@ -1,5 +1,6 @@
 //! The one integration binary.
 
+mod actions;
 mod audit;
 mod audit_bounds;
 mod backup;

@@ -36,9 +36,11 @@ impl Format {
         whole.or_else(|| {
             let first = self.nodes.iter().position(|node| !word_or_space(node))?;
             // As much of the format as the message has: the longest beginning that it fits.
-            let cuts = (first.max(1)..self.nodes.len()).rev();
-            let cuts = cuts.filter(|cut| self.nodes[*cut - 1] != Node::Space);
-            cuts.map(|cut| Pattern::strict(&self.nodes[..cut], &self.parameters))
+            let beginnings =
+                (first..self.nodes.len()).rev().map(|cut| ends_whole(&self.nodes[..cut]));
+            beginnings
+                .filter(|nodes| !nodes.is_empty())
+                .map(|nodes| Pattern::strict(nodes, &self.parameters))
                 .find_map(|pattern| self.caught(&pattern, text))
                 .and_then(|caught| self.lacking(caught))
         })
@@ -141,6 +143,14 @@ impl Format {
             (false, false) => format!("\"{text}\""),
             (false, true) => format!("'{text}'"),
         })
+    }
+}
+
+/// Without the spaces at the end.
+fn ends_whole(nodes: &[Node]) -> &[Node] {
+    match nodes {
+        [rest @ .., Node::Space] => ends_whole(rest),
+        nodes => nodes,
     }
 }
 
