@@ -22,8 +22,14 @@ fn following(folder: &Path) -> (Arc<Kernel>, mpsc::UnboundedReceiver<Option<Stri
     let (kernel, problems) = opened.expect("an empty log opens");
     let (tell, told) = mpsc::unbounded_channel();
     let followed = kernel.clone();
-    tokio::spawn(async move {
-        follow(followed, problems, async |text: Option<String>| drop(tell.send(text))).await;
+    // It ends with the test's process: a watched folder is watched for ever.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(follow(
+            followed,
+            problems,
+            async |text: Option<String>| drop(tell.send(text)),
+        ));
     });
     (kernel, told)
 }
