@@ -2,6 +2,7 @@
 
 pub mod alias;
 pub mod alias_index;
+pub mod attachment;
 pub mod audit_command;
 pub mod builtin;
 pub mod catalog;
@@ -15,7 +16,9 @@ pub mod id;
 pub mod log_event;
 pub mod lost_keys;
 pub mod message;
+pub mod message_event;
 pub mod own_command;
+pub mod plot;
 pub mod recorded;
 pub mod room_command;
 pub mod room_event;

@@ -94,6 +94,7 @@ impl Kernel {
         if !slice.printed.is_empty() {
             tracing::trace!(execution = %execution.id, printed = slice.printed, "script printed");
         }
+        sheet.attach(self.attachments(&slice).await?);
         for entry in &slice.entries {
             sheet.enter(entry, &reads);
         }
@@ -147,6 +148,7 @@ impl Kernel {
                 column: 0,
             }),
             printed: String::new(),
+            files: Default::default(),
         };
         match spawned {
             Err(why) => broken(format!("the system has no thread for a script: {why}")),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use super::attach::Attached;
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionSuspended,
@@ -48,6 +49,7 @@ pub(super) struct Sheet<'a> {
     memories: BTreeMap<StreamName, Vec<NewEvent>>,
     seen: BTreeMap<StreamName, Option<Version>>,
     said: bool,
+    attached: BTreeMap<String, Attached>,
 }
 
 impl<'a> Sheet<'a> {
@@ -62,6 +64,7 @@ impl<'a> Sheet<'a> {
             memories: BTreeMap::new(),
             seen: BTreeMap::new(),
             said: false,
+            attached: BTreeMap::new(),
         }
     }
 
@@ -106,6 +109,11 @@ impl<'a> Sheet<'a> {
         }
     }
 
+    /// What the slice attached to its messages is kept, or why it is not.
+    pub(super) fn attach(&mut self, attached: BTreeMap<String, Attached>) {
+        self.attached = attached;
+    }
+
     pub(super) fn message_id(&self, path: &str) -> MessageId {
         self.kernel.store.key().message(self.execution.id.as_str(), path)
     }
@@ -127,12 +135,18 @@ impl<'a> Sheet<'a> {
             _ => (started.place.clone(), Some(started.post.clone()), vec![]),
         };
         let message = self.message_id(&entry.path);
+        let (doc, attachment) = match self.attached.remove(&entry.path) {
+            None => (Doc::text(text), None),
+            Some(Ok(attachment)) => (Doc::text(text), Some(attachment)),
+            Some(Err(why)) => (Doc::text(text).line([format!("({why})").into()]), None),
+        };
         self.queue(MessageQueued {
             message,
             place,
             reply_to,
             edits: None,
-            doc: Doc::text(text),
+            doc,
+            attachment,
             notify,
             execution: Some(self.execution.id.clone()),
             question: None,
@@ -151,6 +165,7 @@ impl<'a> Sheet<'a> {
             reply_to: None,
             edits: Some(MessageId(target.to_owned())),
             doc: Doc::text(&text),
+            attachment: None,
             notify: vec![],
             execution: Some(self.execution.id.clone()),
             question: None,
@@ -201,6 +216,7 @@ impl<'a> Sheet<'a> {
             reply_to: Some(started.post.clone()),
             edits: None,
             doc: Doc::text(&format!("{text}{suffix}")),
+            attachment: None,
             notify: from.clone(),
             execution: Some(self.execution.id.clone()),
             question: Some(path.to_owned()),
@@ -309,6 +325,7 @@ impl<'a> Sheet<'a> {
             reply_to: Some(started.post.clone()),
             edits: None,
             doc: Doc::text(&text),
+            attachment: None,
             notify: vec![],
             execution: Some(self.execution.id.clone()),
             question: None,
@@ -372,6 +389,7 @@ pub(super) fn failure_message(
         reply_to: Some(started.post.clone()),
         edits: None,
         doc: Doc::text(&text),
+        attachment: None,
         notify: vec![started.requester.id.clone()],
         execution: Some(execution.id.clone()),
         question: None,

@@ -66,6 +66,8 @@ pub struct Run {
     pub memory: BTreeMap<String, Value>,
     /// What it printed.
     pub printed: String,
+    /// The bytes of the files that it attached, by the effect's place in the journal.
+    pub files: BTreeMap<String, Arc<Vec<u8>>>,
 }
 
 thread_local! {

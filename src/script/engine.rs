@@ -154,6 +154,7 @@ mod tests {
             recall: Box::new(|_| Ok(serde_json::Value::Null)),
             memory: Default::default(),
             printed: String::new(),
+            files: Default::default(),
         };
         let begun = Instant::now();
         let source = "let n = 0; try { while n < 1000 { n += 1; } } catch { } 7";

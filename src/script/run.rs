@@ -55,6 +55,8 @@ pub struct Slice {
     pub end: End,
     /// What it printed.
     pub printed: String,
+    /// The bytes of the files that it attached, by the effect's place in the journal.
+    pub files: BTreeMap<String, Arc<Vec<u8>>>,
 }
 
 /// Where a slice stopped.
@@ -88,6 +90,7 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         recall: input.recall,
         memory: BTreeMap::new(),
         printed: String::new(),
+        files: BTreeMap::new(),
     };
     let (result, run) = context::with_run(run, || {
         catch_unwind(AssertUnwindSafe(|| match handler {
@@ -96,7 +99,7 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         }))
     });
     let end = ending(script, &run, result);
-    Slice { end, printed: run.printed.clone(), entries: run.tape.into_new() }
+    Slice { end, printed: run.printed, files: run.files, entries: run.tape.into_new() }
 }
 
 fn call(

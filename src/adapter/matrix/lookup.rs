@@ -181,6 +181,7 @@ mod tests {
             whole: None,
             html: None,
             mentions: vec![],
+            attached: None,
         }
     }
 

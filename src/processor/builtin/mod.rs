@@ -51,6 +51,7 @@ fn answer_doc(sheet: &mut Sheet, execution: &Execution, path: &str, doc: Doc) {
         reply_to: Some(started.post.clone()),
         edits: None,
         doc,
+        attachment: None,
         notify: vec![started.requester.id.clone()],
         execution: Some(execution.id.clone()),
         question: None,

@@ -9,6 +9,7 @@ use crate::domain::event::EffectClass;
 mod act;
 pub mod declare;
 pub mod memory;
+mod picture;
 pub mod question;
 pub mod reference;
 pub mod talk;
@@ -54,8 +55,8 @@ table! {
     "action" None, false, "action(name, #{ run, params, timeout, output, effect, env, help }) or action(name)",
         "Declares an operation in any language, or names one for an alias.",
         "action(\"disk.free\", #{ run: [\"df\", \"-h\", \"{path}\"], params: #{ path: \"string\" }, effect: \"read\" });";
-    "say" LOG, false, "say(room?, text)", "Says something in the room of the command, or in another.", "say(\"good morning\");";
-    "reply" LOG, false, "reply(text)", "Answers the person who asked.", "reply(\"done\");";
+    "say" LOG, false, "say(room?, text, #{ attach }?)", "Says something in the room of the command, or in another.", "say(\"good morning\");";
+    "reply" LOG, false, "reply(text, #{ attach }?)", "Answers the person who asked.", "reply(\"done\");";
     "progress" LOG, false, "progress(text)", "Says something that changes: `.update(text, percent?)`, `.done(text)`, `.fail(text)`.",
         "let p = progress(\"working\"); p.done(\"done\");";
     "update" LOG, false, "p.update(text, percent?)", "Changes a progress.", "p.update(\"booting\", 40);";
@@ -72,6 +73,11 @@ table! {
     "remember" LOG, false, "remember(key, value, \"7d\"?)", "Keeps a value for this script.", "remember(\"last\", \"web001\", \"7d\");";
     "recall" LOG, false, "recall(key)", "What was remembered, or ().", "let last = recall(\"last\") ?? \"nothing yet\";";
     "forget" LOG, false, "forget(key)", "Forgets it.", "forget(\"last\");";
+    "plot" None, false, "plot(#{ title, lines: [#{ name, values | points }], x, y, kind, width, height })",
+        "A picture of numbers, for `attach`; `kind` is lines, points or bars.",
+        "reply(\"the load\", #{ attach: plot(#{ title: \"Load\", lines: [[1, 4, 2]] }) });";
+    "file" None, false, "file(name, text or bytes)", "A file, for `attach`.",
+        "reply(\"the list\", #{ attach: file(\"list.csv\", \"name,size\\nweb1,3\\n\") });";
     "execution" None, false, "execution()", "The id of this execution, as people see it.", "reply(execution());";
     "exit" None, false, "exit()", "Is not available: end a handler with `return`.", "return;";
 }
@@ -83,6 +89,7 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     act::register(engine);
     memory::register(engine);
+    picture::register(engine);
 }
 
 /// A duration from a script: `"15m"`, or seconds.

@@ -1,10 +1,12 @@
 //! Saying things: `say`, `reply`, `progress`.
 
-use rhai::{Dynamic, Engine, NativeCallContext};
+use rhai::{Dynamic, Engine, Map, NativeCallContext};
 use serde_json::{Value, json};
 
 use super::super::context::{HostResult, Run, effect, error};
 use super::super::journal::Noted;
+use super::picture::attachment;
+use super::question::known_options;
 use crate::domain::event::EffectResult;
 
 /// Longest text that one call may say, in bytes of JSON.
@@ -29,9 +31,21 @@ pub(super) fn register(engine: &mut Engine) {
             let text = text(&call, &said)?;
             speak(&call, "say", json!({ "room": room, "text": text }))
         })
+        .register_fn("say", |call: NativeCallContext, said: &str, options: Map| {
+            let text = text(&call, &said.into())?;
+            attach(&call, "say", json!({ "text": text }), &options)
+        })
+        .register_fn("say", |call: NativeCallContext, room: &str, said: &str, options: Map| {
+            let text = text(&call, &said.into())?;
+            attach(&call, "say", json!({ "room": room, "text": text }), &options)
+        })
         .register_fn("reply", |call: NativeCallContext, said: Dynamic| {
             let text = text(&call, &said)?;
             speak(&call, "reply", json!({ "text": text }))
+        })
+        .register_fn("reply", |call: NativeCallContext, said: Dynamic, options: Map| {
+            let text = text(&call, &said)?;
+            attach(&call, "reply", json!({ "text": text }), &options)
         })
         .register_type_with_name::<Progress>("Progress")
         .register_fn("progress", |call: NativeCallContext, said: Dynamic| -> HostResult {
@@ -74,6 +88,21 @@ fn text(call: &NativeCallContext, value: &Dynamic) -> HostResult<String> {
 
 fn speak(call: &NativeCallContext, op: &str, args: Value) -> HostResult {
     effect(call, op, args, SAID_EVENTS, |run, path| {
+        Noted::Done(EffectResult::Ok(Value::String(message(run, path))))
+    })
+}
+
+/// Says something that may have something attached to it.
+fn attach(call: &NativeCallContext, op: &str, mut args: Value, options: &Map) -> HostResult {
+    known_options(call, op, options, &["attach"])?;
+    let attached = options.get("attach").map(|value| attachment(call, value)).transpose()?;
+    if let Some(attached) = &attached {
+        args["attach"] = attached.args();
+    }
+    effect(call, op, args, SAID_EVENTS, |run, path| {
+        if let Some(attached) = attached {
+            attached.keep(run, path);
+        }
         Noted::Done(EffectResult::Ok(Value::String(message(run, path))))
     })
 }
