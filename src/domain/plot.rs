@@ -27,7 +27,7 @@ const SKETCH_COLUMNS: usize = 40;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// What a description may hold.
-const OPTIONS: &[&str] = &["title", "lines", "x", "y", "kind", "width", "height"];
+pub const PLOT_OPTIONS: &[&str] = &["title", "lines", "x", "y", "kind", "width", "height"];
 /// What a line may hold.
 const LINE_OPTIONS: &[&str] = &["name", "points", "values"];
 
@@ -83,7 +83,7 @@ impl Plot {
     /// A sentence for the author of the script.
     pub fn read(described: &Value) -> Result<Self, String> {
         let map = described.as_object().ok_or("a picture is described by a map")?;
-        known(map, "plot", OPTIONS)?;
+        known(map, "plot", PLOT_OPTIONS)?;
         let lines = map.get("lines").ok_or("a picture needs `lines`")?;
         let lines = lines.as_array().ok_or("`lines` is a list of lines")?;
         if lines.is_empty() || lines.len() > PLOT_LINES_MAX {

@@ -10,7 +10,6 @@ use super::engine::{STACK_BYTES, engine};
 use super::host::{self, Loading};
 use super::problem::Problem;
 use super::source::{ActionDef, Run, SCRIPT_BYTES_MAX, Script, hash};
-use crate::domain::alias_index::damerau;
 
 /// Most script files.
 pub const SCRIPTS_MAX: usize = 2_000;
@@ -280,15 +279,7 @@ pub fn innermost(error: &EvalAltResult) -> (String, Position) {
     }
     let message = match inner {
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
-        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
-            let name = signature.split([' ', '(']).next().unwrap_or(signature);
-            match host::TABLE.iter().find(|function| function.name == name) {
-                Some(function) => {
-                    format!("`{name}` is used as `{}`, not as `{signature}`", function.usage)
-                }
-                None => format!("there is no function `{signature}`"),
-            }
-        }
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => host::wrong_call(signature),
         other => without_position(&other.to_string()),
     };
     (message, position)
@@ -315,9 +306,7 @@ fn without_position(message: &str) -> String {
 fn run_hint(message: &str) -> Option<String> {
     let signature = message.strip_prefix("there is no function `")?;
     let name = signature.split([' ', '(', '`']).next()?;
-    let near = host::TABLE.iter().map(|function| function.name);
-    let near =
-        near.filter(|known| damerau(known, name) <= 2).min_by_key(|known| damerau(known, name))?;
+    let near = host::nearest(name, host::table().map(|row| row.name))?;
     Some(format!("did you mean `{near}`?"))
 }
 

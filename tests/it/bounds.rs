@@ -18,7 +18,7 @@ use beadle::processor::schedule::{self, AT_ONCE};
 use beadle::processor::{Kernel, QUESTIONS_MAX, Settings};
 use beadle::query::executions::{self, LISTED_MAX};
 use beadle::script::engine::{ARRAY_ITEMS_MAX, CALL_LEVELS_MAX, MAP_ENTRIES_MAX, STRING_BYTES_MAX};
-use beadle::script::host::{declare, memory, question, talk};
+use beadle::script::host::{act, declare, memory, question, talk};
 use beadle::script::journal::Journal;
 use beadle::script::load::{FOLDERS_MAX, SCRIPTS_MAX, load_folder, load_sources};
 use beadle::script::run::End;
@@ -45,7 +45,10 @@ fn failure(body: &str) -> Option<String> {
 #[test]
 fn a_script_fails_one_beyond_its_bounds() {
     type Body = fn(usize) -> String;
-    let rows: [(&str, usize, Body); 8] = [
+    let rows: [(&str, usize, Body); 9] = [
+        ("waits for 366 days at most", act::SLEEP_MS_MAX as usize / 1000, |n| {
+            format!("sleep({n});")
+        }),
         ("Length of string", STRING_BYTES_MAX, |n| format!(r#"let s = "x"; s.pad({n}, "x");"#)),
         ("Size of array", ARRAY_ITEMS_MAX, |n| format!("let a = [1]; a.pad({n}, 1);")),
         ("Size of object map", MAP_ENTRIES_MAX, |n| {

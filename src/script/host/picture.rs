@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::super::context::{HostResult, Run, error, to_json};
+use super::options::Options;
+use super::table::{HostFn, Kind, OPTIONS, form, opt, p};
 use crate::domain::attachment::{Attach, FILE_BYTES_MAX, bad_name};
-use crate::domain::plot::Plot;
+use crate::domain::plot::{PLOT_OPTIONS, Plot};
 
 /// A picture of numbers, as a script holds it.
 #[derive(Debug, Clone)]
@@ -21,6 +23,37 @@ struct File {
     bytes: Arc<Vec<u8>>,
 }
 
+/// What a script can attach.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "plot",
+        forms: &[form(&[OPTIONS], Kind::Type("Picture"))],
+        options: &[
+            opt("title", Kind::Text, "what stands above it"),
+            opt(
+                "lines",
+                Kind::List,
+                "lists of numbers, or `#{ name, values }`, or `#{ name, points: [[x, y]] }`",
+            ),
+            opt("x", Kind::Texts, "what stands below: a word, or a name for each place"),
+            opt("y", Kind::Text, "what stands at the side"),
+            opt("kind", Kind::Text, "`lines`, `points` or `bars`"),
+            opt("width", Kind::Int, "in pixels; 640 without it"),
+            opt("height", Kind::Int, "in pixels; 320 without it"),
+        ],
+        help: "A picture of numbers, for `attach`.",
+        example: "reply(\"the load\", #{ attach: plot(#{ title: \"Load\", lines: [[1, 4, 2]] }) });",
+        ..HostFn::PURE
+    },
+    HostFn {
+        name: "file",
+        forms: &[form(&[p("name", Kind::Text), p("content", Kind::Any)], Kind::Type("File"))],
+        help: "A file of a text or of bytes, for `attach`.",
+        example: "reply(\"the list\", #{ attach: file(\"list.csv\", \"name,size\\nweb1,3\\n\") });",
+        ..HostFn::PURE
+    },
+];
+
 /// Something to attach: what the journal keeps of it, and what only the blob has.
 pub(super) struct Attachment {
     args: Value,
@@ -32,8 +65,14 @@ pub(super) fn register(engine: &mut Engine) {
         .register_type_with_name::<Picture>("Picture")
         .register_type_with_name::<File>("File")
         .register_fn("plot", |call: NativeCallContext, described: Map| -> HostResult<Picture> {
-            let described = to_json(&call, &described.into())?;
-            let plot = Plot::read(&described).map_err(|why| error(&call, why))?;
+            let options = Options::of(&call, "plot", &described)?;
+            let mut described = serde_json::Map::new();
+            for name in PLOT_OPTIONS {
+                if let Some(value) = options.get(name) {
+                    described.insert((*name).to_owned(), to_json(&call, value)?);
+                }
+            }
+            let plot = Plot::read(&Value::Object(described)).map_err(|why| error(&call, why))?;
             Ok(Picture(Arc::new(plot)))
         })
         .register_fn("file", |call: NativeCallContext, name: &str, text: &str| {

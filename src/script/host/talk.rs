@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::super::context::{HostResult, Run, effect, error};
 use super::super::journal::Noted;
+use super::options::Options;
 use super::picture::attachment;
-use super::question::known_options;
+use super::table::{HostFn, Kind, OPTIONS, Opt, Param, form, method, opt, p};
 use crate::domain::event::EffectResult;
 
 /// Longest text that one call may say, in bytes of JSON.
@@ -20,6 +21,69 @@ pub struct Progress {
     /// The id of the message.
     pub message: String,
 }
+
+const PROGRESS: Kind = Kind::Type("Progress");
+const ON: Param = p("p", PROGRESS);
+const ATTACH: Opt = opt("attach", Kind::Any, "what `plot(..)` or `file(..)` gives");
+
+/// What a script can say.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "say",
+        forms: &[
+            form(&[p("text", Kind::Any)], Kind::Text),
+            form(&[p("text", Kind::Text), OPTIONS], Kind::Text),
+            form(&[p("room", Kind::Text), p("text", Kind::Any)], Kind::Text),
+            form(&[p("room", Kind::Text), p("text", Kind::Text), OPTIONS], Kind::Text),
+        ],
+        options: &[ATTACH],
+        help: "Says something in the room of the command, or in another.",
+        example: "say(\"good morning\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "reply",
+        forms: &[
+            form(&[p("text", Kind::Any)], Kind::Text),
+            form(&[p("text", Kind::Any), OPTIONS], Kind::Text),
+        ],
+        options: &[ATTACH],
+        help: "Answers the person who asked.",
+        example: "reply(\"done\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "progress",
+        forms: &[form(&[p("text", Kind::Any)], PROGRESS)],
+        help: "Says something that changes: `.update(text, percent)`, `.done(text)`, `.fail(text)`.",
+        example: "let p = progress(\"working\");\np.done(\"done\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "update",
+        forms: &[
+            method(ON, &[p("text", Kind::Any)], Kind::Unit),
+            method(ON, &[p("text", Kind::Any), p("percent", Kind::Int)], Kind::Unit),
+        ],
+        help: "Changes a progress.",
+        example: "let p = progress(\"working\");\np.update(\"booting\", 40);",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "done",
+        forms: &[method(ON, &[p("text", Kind::Any)], Kind::Unit)],
+        help: "Ends a progress well.",
+        example: "let p = progress(\"working\");\np.done(\"it is up\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "fail",
+        forms: &[method(ON, &[p("text", Kind::Any)], Kind::Unit)],
+        help: "Ends a progress badly.",
+        example: "let p = progress(\"working\");\np.fail(\"it is down\");",
+        ..HostFn::EFFECT
+    },
+];
 
 pub(super) fn register(engine: &mut Engine) {
     engine
@@ -94,7 +158,7 @@ fn speak(call: &NativeCallContext, op: &str, args: Value) -> HostResult {
 
 /// Says something that may have something attached to it.
 fn attach(call: &NativeCallContext, op: &str, mut args: Value, options: &Map) -> HostResult {
-    known_options(call, op, options, &["attach"])?;
+    let options = Options::of(call, op, options)?;
     let attached = options.get("attach").map(|value| attachment(call, value)).transpose()?;
     if let Some(attached) = &attached {
         args["attach"] = attached.args();
