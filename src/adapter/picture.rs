@@ -17,6 +17,10 @@ const FONT: &str = "sans-serif";
 const LABEL_PIXELS: (u32, u32) = (80, 40);
 /// A stretch shorter than this part of its numbers is drawn as if it were longer: its marks would not differ.
 const STRETCH_PART_MIN: f64 = 1e-9;
+/// How high the name of a line is.
+const NAME_PIXELS: usize = 18;
+/// Most of a picture that is kept free for names.
+const NAMES_PART_MAX: f64 = 0.6;
 /// Colours that are told apart by people who see no red or no green, too (Okabe and Ito).
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
@@ -83,6 +87,7 @@ fn chart(plot: &Plot, area: &Area) -> Result<(), Error> {
     let half = if plot.kind == PlotKind::Bars { 0.5 } else { 0.0 };
     let (left, right) = stretched((across.0 - half, across.1 + half), 0.0);
     let (low, high) = stretched(up, if plot.kind == PlotKind::Bars { 0.0 } else { 0.05 });
+    let high = high + (high - low) * names_part(plot);
     let mut builder = ChartBuilder::on(area);
     builder.margin(10).set_label_area_size(LabelAreaPosition::Left, 52);
     builder.set_label_area_size(LabelAreaPosition::Bottom, if plot.x.is_empty() { 24 } else { 40 });
@@ -179,6 +184,13 @@ fn stretched((low, high): Ends, part: f64) -> Ends {
     }
     let more = if size > 0.0 { size * 0.1 } else { 1.0 };
     (low - more, high + more)
+}
+
+/// How much higher the picture is for the names of its lines, so that they hide none of them.
+fn names_part(plot: &Plot) -> f64 {
+    let names = plot.lines.iter().filter(|line| !line.name.is_empty()).count();
+    let pixels = if names == 0 { 0 } else { names * NAME_PIXELS + 2 * NAME_PIXELS / 3 };
+    (pixels as f64 / f64::from(plot.height)).min(NAMES_PART_MAX)
 }
 
 /// What stands at a place along: its name, or its number.

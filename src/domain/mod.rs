@@ -26,3 +26,4 @@ pub mod route;
 pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;
+pub mod when_words;

@@ -126,6 +126,7 @@ impl Kernel {
             execution: execution.id.clone(),
             key: self.store.key().clone(),
             now,
+            zone: self.settings().zone.clone(),
             args: started.args.clone(),
             msg: started.msg.clone(),
             journal: execution.steps.iter().map(past).collect::<Journal>(),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::tz::TimeZone;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use serde_json::Value;
 
@@ -48,6 +49,8 @@ pub struct Run {
     pub key: IdKey,
     /// The time of this slice.
     pub now: Timestamp,
+    /// What clocks on the wall show where the bot is.
+    pub zone: TimeZone,
     /// The journal.
     pub tape: Tape,
     /// Why the run has stopped, if it has.

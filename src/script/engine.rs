@@ -145,6 +145,7 @@ mod tests {
             execution: ExecutionId("E".into()),
             key: IdKey([1; 32]),
             now: Timestamp(0),
+            zone: jiff::tz::TimeZone::UTC,
             tape: Tape::new(Journal::new()),
             halted: None,
             deadline,

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::tz::TimeZone;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, Map};
 use serde_json::{Value, json};
 
@@ -32,6 +33,8 @@ pub struct Input {
     pub key: IdKey,
     /// The time of this slice.
     pub now: Timestamp,
+    /// What clocks on the wall show where the bot is.
+    pub zone: TimeZone,
     /// The handler's `args`.
     pub args: Value,
     /// The handler's `msg`.
@@ -81,6 +84,7 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         execution: input.execution,
         key: input.key,
         now: input.now,
+        zone: input.zone,
         tape: Tape::new(input.journal),
         halted: None,
         deadline: Instant::now() + SLICE_TIME_MAX,

@@ -20,6 +20,7 @@ pub mod question;
 pub mod reference;
 pub mod table;
 pub mod talk;
+pub mod time;
 #[cfg(test)]
 pub mod trial;
 
@@ -43,6 +44,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Doing and waiting", act::ROWS),
     ("Remembering", memory::ROWS),
     ("Pictures and files", picture::ROWS),
+    ("Times", time::ROWS),
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
@@ -69,6 +71,7 @@ pub fn register(engine: &mut Engine) {
     act::register(engine);
     memory::register(engine);
     picture::register(engine);
+    time::register(engine);
 }
 
 /// Every host function.

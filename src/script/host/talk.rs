@@ -38,7 +38,7 @@ pub const ROWS: &[HostFn] = &[
         ],
         options: &[ATTACH],
         help: "Says something in the room of the command, or in another.",
-        example: "say(\"good morning\");",
+        example: "say(\"good morning\");\nsay(\"#ops\", \"the list\", #{ attach: file(\"list.txt\", \"web1\") });",
         ..HostFn::EFFECT
     },
     HostFn {
@@ -49,7 +49,7 @@ pub const ROWS: &[HostFn] = &[
         ],
         options: &[ATTACH],
         help: "Answers the person who asked.",
-        example: "reply(\"done\");",
+        example: "reply(\"done\", #{ attach: plot(#{ title: \"Load\", lines: [[1, 4, 2]] }) });",
         ..HostFn::EFFECT
     },
     HostFn {
