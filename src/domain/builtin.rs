@@ -25,6 +25,8 @@ pub enum Builtin {
     Audit,
     /// Finds words in what was asked and done.
     Find,
+    /// Proposes a script that does again what was commanded.
+    Save,
 }
 
 /// Every built-in handler with its stored name.
@@ -36,6 +38,7 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Leave, "leave"),
     (Builtin::Audit, "audit"),
     (Builtin::Find, "find"),
+    (Builtin::Save, "save as"),
 ];
 
 impl Builtin {
@@ -68,7 +71,7 @@ impl Builtin {
     pub fn gathers(self) -> bool {
         match self {
             Self::CatchUp | Self::Unreadable => true,
-            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find => false,
+            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find | Self::Save => false,
         }
     }
 
@@ -77,7 +80,7 @@ impl Builtin {
         match self {
             Self::CatchUp => true,
             Self::Unreadable => false,
-            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find => false,
+            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find | Self::Save => false,
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod recorded;
 pub mod room_command;
 pub mod room_event;
 pub mod route;
+pub mod save_command;
 pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;

@@ -6,9 +6,10 @@ use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::id::RoomId;
 use super::room_command::{self, RoomCommand};
+use super::save_command;
 
 /// Their first words, for those who misspelt one.
-pub const WORDS: &[&str] = &["help", "rooms", "join", "leave", "audit", "find"];
+pub const WORDS: &[&str] = &["help", "rooms", "join", "leave", "audit", "find", "save"];
 
 /// A command of the bot itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum OwnCommand {
     Rooms(RoomCommand),
     /// About the log.
     Audit(AuditCommand),
+    /// To keep what was commanded under this name.
+    Save(String),
 }
 
 /// Where the bot's own commands may be said.
@@ -31,14 +34,15 @@ pub struct Where<'a> {
 /// The command that a text is, if it is one.
 pub fn parse(text: &str) -> Option<OwnCommand> {
     let rooms = room_command::parse(text).map(OwnCommand::Rooms);
-    rooms.or_else(|| audit_command::parse(text).map(OwnCommand::Audit))
+    let audit = || audit_command::parse(text).map(OwnCommand::Audit);
+    rooms.or_else(audit).or_else(|| save_command::parse(text).map(OwnCommand::Save))
 }
 
 /// The commands with their usage and help that can be said somewhere.
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    rooms.chain(audit).map(|(_, usage, help)| (*usage, *help))
+    rooms.chain(audit).chain(save_command::COMMANDS).map(|(_, usage, help)| (*usage, *help))
 }
 
 impl OwnCommand {
@@ -47,6 +51,7 @@ impl OwnCommand {
         match self {
             Self::Rooms(command) => command.builtin,
             Self::Audit(command) => command.builtin,
+            Self::Save(_) => Builtin::Save,
         }
     }
 
@@ -55,6 +60,7 @@ impl OwnCommand {
         match self {
             Self::Rooms(command) => command.args(),
             Self::Audit(command) => command.args(),
+            Self::Save(name) => save_command::args(name),
         }
     }
 
@@ -63,6 +69,7 @@ impl OwnCommand {
         match self {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(here, places.audited),
+            Self::Save(name) => save_command::refusal(name),
         }
     }
 }

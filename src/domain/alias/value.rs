@@ -386,7 +386,11 @@ mod tests {
             (Kind::Time, "25:00", json!(null)),
             (Kind::Time, "someday", json!(null)),
             (Kind::When, "in an hour and a half", json!("in an hour and a half")),
-            (Kind::When, "next friday at noon Europe/London", json!("next friday at noon Europe/London")),
+            (
+                Kind::When,
+                "next friday at noon Europe/London",
+                json!("next friday at noon Europe/London"),
+            ),
             (Kind::When, "every monday", json!(null)),
         ] {
             assert_eq!(kind.value(written).unwrap_or_default(), want, "{kind:?} of {written:?}");

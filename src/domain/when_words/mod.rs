@@ -110,7 +110,9 @@ fn misread(text: &str, why: &Misread) -> String {
             "`{text}` says how often, and I can be told one time only: there are no schedules yet; write for example `next monday at 9:00`"
         ),
         Misread::Over => format!("`{text}` is over; {USAGE}"),
-        Misread::Word(word) => format!("I do not understand `{word}` in `{text}` as a time; {USAGE}"),
+        Misread::Word(word) => {
+            format!("I do not understand `{word}` in `{text}` as a time; {USAGE}")
+        }
         Misread::Empty => format!("there is no time; {USAGE}"),
     }
 }

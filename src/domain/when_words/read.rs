@@ -76,8 +76,18 @@ const DAYS: [(&str, Weekday); 7] = [
     ("sunday", Weekday::Sunday),
 ];
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const NUMBERS: [&str; 13] = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -123,7 +133,8 @@ pub(super) fn read(text: &str) -> Result<Spoken, Misread> {
 
 /// Whether a word names a zone: `europe/london`, `utc`.
 fn is_zone(word: &str) -> bool {
-    let part = |part: &str| part.len() > 1 && part.chars().all(|c| c.is_alphabetic() || "_-".contains(c));
+    let part =
+        |part: &str| part.len() > 1 && part.chars().all(|c| c.is_alphabetic() || "_-".contains(c));
     matches!(word, "utc" | "gmt" | "z") || word.contains('/') && word.split('/').all(part)
 }
 
@@ -253,7 +264,8 @@ impl<'b> Words<'_, 'b> {
         if self.take(&["tonight"]) {
             return Some((Day::Ahead(0), Some(Part::Evening)));
         }
-        if self.take(&["the", "day", "after", "tomorrow"]) || self.take(&["day", "after", "tomorrow"])
+        if self.take(&["the", "day", "after", "tomorrow"])
+            || self.take(&["day", "after", "tomorrow"])
         {
             return Some((Day::Ahead(2), self.word(part)));
         }
@@ -277,10 +289,13 @@ impl<'b> Words<'_, 'b> {
             })
         });
         let day = day.or_else(|| self.attempt(Self::dated))?;
-        Some((day, self.attempt(|left| {
-            left.take(&["in", "the"]);
-            left.word(part)
-        })))
+        Some((
+            day,
+            self.attempt(|left| {
+                left.take(&["in", "the"]);
+                left.word(part)
+            }),
+        ))
     }
 
     /// `3 march 2027`, `march 3rd`, `the 3rd`, `the 3rd of march`.
@@ -396,7 +411,8 @@ fn clock_word(word: &str) -> Option<(Time, Whole)> {
     };
     let mut parts = bare.split(':');
     let number = |text: &str| {
-        let digits = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| text.parse::<i8>().ok()).flatten()
     };
     let hour = number(parts.next()?)?;

@@ -82,7 +82,7 @@ fn days_on_which_clocks_change() {
         ("tomorrow at 01:30", autumn, "2026-10-25 01:30:00 +01:00", "01:30 comes twice that day"),
         ("tomorrow at 02:00", autumn, "2026-10-25 02:00:00 +00:00", ""),
         ("in 12 hours", autumn, "2026-10-25 06:00:00 +00:00", ""),
-        ("in 1 day", autumn, "2026-10-25 18:00:00 +00:00", ""),
+        ("in 1 day", autumn, "2026-10-25 19:00:00 +00:00", ""),
     ] {
         assert_eq!(understood(text, now, "Europe/London"), want, "{text} after {now}");
         let words = said(text, now, "Europe/London").expect("it is a time").words;
@@ -113,7 +113,7 @@ fn what_is_no_time_is_refused_with_a_hint() {
         ("today at 9:00", "is over: it is today at 10:30 (Europe/London) now"),
         ("2025-01-01", "is over: it is today at 10:30 (Europe/London) now"),
         ("in 400 days", "is further off than 366 days"),
-        ("in 999999 years", "outside of the calendar"),
+        ("in 9999 years", "outside of the calendar"),
         ("at 9 at 10", "I do not understand"),
         ("13pm", "I do not understand `13pm`"),
         ("", "there is no time; write for example"),

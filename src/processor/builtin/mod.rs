@@ -11,6 +11,7 @@ use serde_json::Value;
 mod audit;
 mod catch_up;
 mod rooms;
+mod save;
 mod unreadable;
 
 impl Kernel {
@@ -27,6 +28,7 @@ impl Kernel {
                 self.room_command_slice(builtin, execution)
             }
             Builtin::Audit | Builtin::Find => self.audit_slice(builtin, execution),
+            Builtin::Save => self.save_slice(execution),
         }
     }
 }

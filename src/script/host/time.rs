@@ -18,7 +18,10 @@ pub const ROWS: &[HostFn] = &[
             form(&[p("text", Kind::Text)], Kind::Map),
             form(&[p("text", Kind::Text), p("zone", Kind::Text)], Kind::Map),
         ],
-        errors: &[thrown("", "the words are no time to come; the text says why, for the person who wrote them")],
+        errors: &[thrown(
+            "",
+            "the words are no time to come; the text says why, for the person who wrote them",
+        )],
         help: "Reads a time to come: `#{ at, after, words, zone }`, with `after` in seconds for `sleep`.",
         example: "let time = when(\"tomorrow at 9:00\", \"Europe/London\");\nreply(`I will say it ${time.words}`);\nsleep(time.after);\nreply(\"now\");",
         ..HostFn::EFFECT
@@ -40,9 +43,10 @@ pub(super) fn register(engine: &mut Engine) {
         })
         .register_fn("find_when", |text: &str| match when_words::find(text) {
             None => Dynamic::UNIT,
-            Some((when, rest)) => {
-                Dynamic::from(Map::from([("when".into(), when.into()), ("rest".into(), rest.into())]))
-            }
+            Some((when, rest)) => Dynamic::from(Map::from([
+                ("when".into(), when.into()),
+                ("rest".into(), rest.into()),
+            ])),
         });
 }
 
@@ -59,7 +63,8 @@ fn understood(run: &Run, text: &str, zone: Option<&str>) -> EffectResult {
         Some(name) => match zones(name) {
             Some(zone) => zone,
             None => {
-                let why = format!("there is no time zone `{name}`; write one such as `Europe/London`");
+                let why =
+                    format!("there is no time zone `{name}`; write one such as `Europe/London`");
                 return EffectResult::Err(json!(why));
             }
         },
