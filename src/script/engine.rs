@@ -7,10 +7,14 @@ use rhai::packages::{
     BasicMapPackage, BasicMathPackage, BasicStringPackage, BitFieldPackage, LanguageCorePackage,
     LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallContext, OptimizationLevel};
+use rhai::{
+    Dynamic, Engine, EvalAltResult, GlobalRuntimeState, ImmutableString, NativeCallContext,
+    OptimizationLevel,
+};
 
 use super::context::{self, Halt, HostResult, PRINT_BYTES_MAX};
 use super::host;
+use super::resolver::Libraries;
 
 /// Most operations of one slice.
 pub const OPERATIONS_MAX: u64 = 1_000_000;
@@ -61,10 +65,25 @@ pub fn engine() -> Engine {
         .flatten()
     });
     #[expect(deprecated, reason = "the engine marks it as likely to change, not as wrong")]
-    engine.on_var(|name, _, _| Ok(context::current(|run| run.consts.get(name).cloned()).flatten()));
+    engine.on_var(|name, _, context| {
+        // What a script calls so itself comes first.
+        if context.scope().contains(name) {
+            return Ok(None);
+        }
+        let constant = constant(context.global_runtime_state(), name);
+        Ok(constant.or_else(|| host::variable(name)))
+    });
+    engine.set_module_resolver(Libraries);
     checked_replace(&mut engine);
     host::register(&mut engine);
     engine
+}
+
+/// A top-level constant by its plain name: of the library whose function runs, else of the script.
+fn constant(global: &GlobalRuntimeState, name: &str) -> Option<Dynamic> {
+    let own =
+        global.constants.as_ref().and_then(|all| rhai::Locked::read(all).ok()?.get(name).cloned());
+    own.or_else(|| context::current(|run| run.consts.get(name).cloned()).flatten())
 }
 
 fn packages(engine: &mut Engine) {
@@ -152,7 +171,8 @@ mod tests {
             consts: Default::default(),
             actions: Default::default(),
             exec_refused: None,
-            recall: Box::new(|_| Ok(serde_json::Value::Null)),
+            recall: Box::new(|_, _| Ok(serde_json::Value::Null)),
+            may: std::sync::Arc::new(|_, _| true),
             memory: Default::default(),
             printed: String::new(),
             files: Default::default(),

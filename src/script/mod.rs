@@ -3,13 +3,18 @@
 //! A run is deterministic: the same source, the same arguments and the same journal do the same effects in the same order.
 //! An execution that waits is not in memory; it is run again from the start, and the journal answers what was done already.
 
+pub mod closure;
 pub mod context;
 pub mod engine;
+mod evaluate;
 pub mod host;
+pub mod isolate;
 pub mod journal;
 pub mod load;
+pub mod missing;
 pub mod problem;
 pub mod reload;
+pub mod resolver;
 pub mod run;
 pub mod source;
 pub mod threads;
