@@ -46,8 +46,10 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("notes.rhai", include_str!("../scripts/notes.rhai")),
     ("printers.rhai", include_str!("../scripts/printers.rhai")),
     ("reminders.rhai", include_str!("../scripts/reminders.rhai")),
+    ("shields.rhai", include_str!("../scripts/shields.rhai")),
     ("vm.rhai", include_str!("../scripts/vm.rhai")),
     ("actions/cloud.py", include_str!("../scripts/actions/cloud.py")),
+    ("actions/defence.py", include_str!("../scripts/actions/defence.py")),
     ("actions/metrics.py", include_str!("../scripts/actions/metrics.py")),
     ("actions/printers.py", include_str!("../scripts/actions/printers.py")),
 ];

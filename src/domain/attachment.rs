@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::plot::Plot;
 
 /// Largest file that a script can attach, in bytes.
-pub const FILE_BYTES_MAX: usize = 256 * 1024;
+pub const FILE_BYTES_MAX: usize = 200 * 1024;
 /// Longest name of a file, in characters.
 pub const FILE_NAME_CHARS_MAX: usize = 80;
 

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub use super::erasure::EventsErased;
+pub use super::execution_event::{
+    EffectCancelled, Ending, ExecutionCancelled, ExecutionFinished, ExecutionSuspended,
+    ExecutionYielded, Failure, GroupDecided,
+};
 use super::id::{EventId, ExecutionId, MessageId, PostId, ScriptHash, Timestamp, UserId};
 pub use super::log_event::{BackupMade, LogRestored, LogTrimmed};
 pub use super::message_event::{
@@ -139,7 +143,10 @@ events! {
     TimerFired "timer_fired" 1 Sealed,
     ExecutionYielded "execution_yielded" 1 Sealed,
     ExecutionSuspended "execution_suspended" 1 Sealed,
-    ExecutionFinished "execution_finished" 1 Sealed,
+    ExecutionFinished "execution_finished" 2 Sealed,
+    ExecutionCancelled "execution_cancelled" 1 Sealed,
+    EffectCancelled "effect_cancelled" 1 Sealed,
+    GroupDecided "group_decided" 1 Sealed,
     MemoryWritten "memory_written" 1 Sealed,
     MessageQueued "message_queued" 2 Sealed,
     MessageSent "message_sent" 1 Sealed,
@@ -166,6 +173,8 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
             trigger.insert("late".into(), Value::Bool(false));
             (2, data)
         }
+        // Before version 2 nobody could cancel: every older ending is one of the newer ones.
+        ("execution_finished", 1, _) => (2, data),
         _ => match (kind, schema, data.as_object_mut()) {
             // Before version 2 a script imported nothing.
             ("script_kept", 1, Some(kept)) => {
@@ -536,48 +545,6 @@ pub struct TimerFired {
     pub due: Timestamp,
     /// What the script gets.
     pub result: EffectResult,
-}
-
-/// A slice reached its bound; the execution goes on at once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionYielded {}
-
-/// A slice ended in a wait.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionSuspended {}
-
-/// The execution ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionFinished {
-    /// How.
-    pub ending: Ending,
-}
-
-/// How an execution ends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// It returned this.
-    Succeeded(Value),
-    /// An error that nothing caught.
-    Failed(Failure),
-    /// The replay did something else than the journal says.
-    Diverged(String),
-}
-
-/// An error that nothing caught, and where.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Failure {
-    /// `error`, `failed`, `timed_out`, `in_doubt`, `limit` …
-    pub kind: String,
-    /// What is wrong.
-    pub message: String,
-    /// The script's file.
-    pub file: String,
-    /// The line, 0 where it is not known.
-    pub line: u32,
-    /// The column, 0 where it is not known.
-    pub column: u32,
 }
 
 /// A value was remembered or forgotten.

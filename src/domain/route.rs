@@ -34,6 +34,8 @@ pub struct View<'a> {
     pub listed: &'a (dyn Fn(&[String], &RoomId) -> bool + Sync),
     /// Where the bot's own commands may be said.
     pub places: Where<'a>,
+    /// The question that it points at, if that is not asked any more.
+    pub withdrawn: Option<&'a OpenQuestion>,
 }
 
 /// A decision with what it is about and why.
@@ -103,7 +105,10 @@ pub fn message(message: &Message, view: &View) -> Decision {
         let sorry = "I cannot tell who sent that: it was not encrypted by the sender's own device.";
         return decision("message", Act::Refuse(Doc::text(sorry)), "nothing proves who sent it");
     }
-    let Some(command) = &message.command else { return answered(&reading, view, &said) };
+    let too_late = || too_late(&reading, view, &said);
+    let Some(command) = &message.command else {
+        return too_late().unwrap_or_else(|| answered(&reading, view, &said));
+    };
     if command.text.len() > COMMAND_BYTES_MAX {
         let (is, most) = (command.text.len(), COMMAND_BYTES_MAX);
         let sorry = format!("That command has {is} bytes; I read at most {most}.");
@@ -117,6 +122,9 @@ pub fn message(message: &Message, view: &View) -> Decision {
     let commands = command_of_ours || matches_alias(view, text);
     if reading != Reading::Nothing && (replies || !commands) {
         return answered(&reading, view, &said);
+    }
+    if !commands && let Some(decision) = too_late() {
+        return decision;
     }
     if let Some(word) = help_word(text) {
         let help = help(view, word);
@@ -136,7 +144,21 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         target: Some(&reaction.target),
         at: view.at,
     };
-    answered(&conversation::read(&said, view.questions), view, &said)
+    let reading = conversation::read(&said, view.questions);
+    too_late(&reading, view, &said).unwrap_or_else(|| answered(&reading, view, &said))
+}
+
+/// What would have answered a question that is not asked any more is told so.
+fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
+    let question = view.withdrawn.filter(|_| *reading == Reading::Nothing)?;
+    if !question.from.contains(&said.speaker.id) {
+        return None;
+    }
+    conversation::answer(question, said.text)?;
+    let (name, text) = (&said.speaker.name, &question.text);
+    let doc = Doc::text(&format!("Thanks {name}, but “{text}” is no longer asked."));
+    let considered = format!("question of {}", question.execution);
+    Some(decision(considered, Act::Say(doc), "it is no longer asked"))
 }
 
 fn matches_alias(view: &View, text: &str) -> bool {
@@ -408,7 +430,7 @@ mod tests {
         let at = Timestamp(0);
         let (prefix, open_executions) = ("!", open);
         let places = Where { management: None, audited: None };
-        View { catalog, questions, prefix, open_executions, at, listed, places }
+        View { catalog, questions, prefix, open_executions, at, listed, places, withdrawn: None }
     }
 
     #[test]

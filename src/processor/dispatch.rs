@@ -145,6 +145,7 @@ impl Kernel {
         decide: impl FnOnce(&View) -> Decision,
     ) -> Result<Routed, Error> {
         let questions = self.questions(&origin.place.room, origin.target)?;
+        let withdrawn = self.withdrawn(&origin.place.room, origin.target)?;
         let offered = self.scripts.offered();
         let settings = self.settings();
         let management = self.management_room()?;
@@ -159,6 +160,7 @@ impl Kernel {
                 management: management.as_ref(),
                 audited: settings.asking_room.as_ref().or(management.as_ref()),
             },
+            withdrawn: withdrawn.as_ref(),
         };
         let Decision { considered, act, reason } = decide(&view);
         let stream = &recorded.id.stream;

@@ -147,7 +147,13 @@ impl Ear {
     }
 
     fn may_answer(&self, message: &Message, at: Timestamp) -> Result<bool, ReadError> {
-        if message.edits.is_some() || !self.kernel.agenda(|agenda| agenda.asks()) {
+        if message.edits.is_some() {
+            return Ok(false);
+        }
+        if self.kernel.withdrawn(&message.place.room, message.reply_to.as_ref())?.is_some() {
+            return Ok(true);
+        }
+        if !self.kernel.agenda(|agenda| agenda.asks()) {
             return Ok(false);
         }
         let target = message.reply_to.as_ref().or(message.place.thread.as_ref());

@@ -7,12 +7,13 @@ use super::attach::Attached;
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionSuspended,
-    ExecutionYielded, Failure, ImportKept, MemoryWritten, MessageQueued, Meta, NewEvent,
-    QuestionAsked, ScriptKept, Wants,
+    ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten, MessageQueued, Meta,
+    NewEvent, QuestionAsked, ScriptKept, Wants,
 };
-use crate::domain::execution::Execution;
+use crate::domain::execution::{CANCELLED, Execution, Step};
 use crate::domain::id::{DedupeKey, MessageId, RoomId, StreamName, Timestamp, UserId, Version};
 use crate::domain::message::Doc;
+use crate::domain::path::{follows, inside};
 use crate::domain::trigger::Place;
 use crate::script::host::memory::Scope;
 use crate::script::journal::{Entry, Noted};
@@ -111,7 +112,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Writes down one effect and what follows from it.
-    pub(super) fn enter(&mut self, entry: &Entry, reads: &Reads) {
+    fn enter(&mut self, entry: &Entry, reads: &Reads) {
         let Entry { path, op, args, line, state } = entry;
         let (path, op, args, line) = (path.clone(), op.clone(), args.clone(), *line);
         match state {
@@ -122,6 +123,10 @@ impl<'a> Sheet<'a> {
             Noted::Waits { class, due } => {
                 let (class, due) = (*class, *due);
                 self.event(EffectRequested { path, op, args, line, class, due });
+            }
+            Noted::Decided { result, cancelled } => {
+                let (result, cancelled) = (result.clone(), cancelled.clone());
+                self.event(GroupDecided { path, result, cancelled });
             }
         }
         match entry.op.as_str() {
@@ -270,31 +275,63 @@ impl<'a> Sheet<'a> {
         self.others.push(queued(&self.meta, message));
     }
 
-    /// Writes down where the slice stopped.
-    pub(super) fn end(&mut self, slice: &Slice) {
-        match &slice.end {
-            End::Suspended => self.event(ExecutionSuspended {}),
-            End::Yielded => self.event(ExecutionYielded {}),
-            End::Returned(value) => self.finished(Ending::Succeeded(value.clone())),
-            End::Diverged(how) => {
-                let text = format!("the script no longer does what it did: {how}");
-                self.tell_failure(&text, None);
-                self.finished(Ending::Diverged(how.clone()));
+    /// Writes down what a slice did, and where it stopped; `how` are the words for a divergence.
+    pub(super) fn close(&mut self, slice: &Slice, reads: &Reads, how: Option<String>) {
+        let doubt = self.doubt(slice).map(str::to_owned);
+        for entry in &slice.entries {
+            // A group that failed for a doubt has not decided: the answer of a person may be another one.
+            let undecided = doubt.as_ref().is_some_and(|doubt| inside(doubt, &entry.path));
+            if !undecided || !matches!(entry.state, Noted::Decided { .. }) {
+                self.enter(entry, reads);
             }
-            End::Failed(failure) => match self.execution.last_doubt() {
-                Some(path) if failure.kind == "in_doubt" && slice.entries.is_empty() => {
-                    self.ask_doubt(path, failure);
-                }
-                _ => {
-                    self.tell_failure(&failure.message, Some(failure));
-                    self.finished(Ending::Failed(failure.clone()));
-                }
-            },
+        }
+        match (&slice.end, doubt) {
+            (End::Suspended, _) => self.event(ExecutionSuspended {}),
+            (End::Yielded, _) => self.event(ExecutionYielded {}),
+            (End::Returned(value), _) => self.finished(Ending::Succeeded(value.clone())),
+            (End::Diverged(_), _) => {
+                let how = how.unwrap_or_default();
+                self.tell_failure(&format!("the script no longer does what it did: {how}"), None);
+                self.finished(Ending::Diverged(how));
+            }
+            (End::Failed(failure), Some(path)) => self.ask_doubt(&path, failure),
+            (End::Failed(failure), None) => self.failed(failure),
+        }
+    }
+
+    /// The effect in doubt that ended the script, if a person is to say what became of it.
+    fn doubt(&self, slice: &Slice) -> Option<&str> {
+        let End::Failed(failure) = &slice.end else { return None };
+        if failure.kind != "in_doubt" || self.execution.cancelled.is_some() {
+            return None;
+        }
+        let path = self.execution.last_doubt()?;
+        (!slice.entries.iter().any(|entry| follows(&entry.path, path))).then_some(path)
+    }
+
+    /// An error ended the script; that nobody wanted it any more is no failure.
+    fn failed(&mut self, failure: &Failure) {
+        match &self.execution.cancelled {
+            Some(cancelled) if failure.kind == CANCELLED => {
+                let (by, reason) = (cancelled.by.clone(), cancelled.reason.clone());
+                let message = self.message_id("failure");
+                let told = cancelled_message(self.execution, &failure.message);
+                self.queue(MessageQueued { message, ..told });
+                self.finished(Ending::Cancelled { by, reason });
+            }
+            _ => {
+                self.tell_failure(&failure.message, Some(failure));
+                self.finished(Ending::Failed(failure.clone()));
+            }
         }
     }
 
     /// Nobody knows whether an effect was done, and the script does not care for it: a person must say.
     fn ask_doubt(&mut self, path: &str, failure: &Failure) {
+        if self.execution.steps.get(path).is_some_and(Step::asks) {
+            // Something else came meanwhile; they have been asked.
+            return self.event(ExecutionSuspended {});
+        }
         let started = &self.execution.started;
         let who = &started.requester;
         let text = format!(
@@ -418,6 +455,19 @@ pub(super) fn failure_message(
         execution: Some(execution.id.clone()),
         question: None,
     }
+}
+
+/// What the asker is told when an execution is over because somebody cancelled it.
+pub(super) fn cancelled_message(execution: &Execution, message: &str) -> MessageQueued {
+    let told = failure_message(execution, message, None);
+    let started = &execution.started;
+    let text = format!(
+        "{}: “{}” is over, {message} (execution {})",
+        started.requester.name,
+        shortened(&started.command, COMMAND_CHARS_SHOWN),
+        execution.id.short()
+    );
+    MessageQueued { doc: Doc::text(&text), ..told }
 }
 
 /// Another room on the same network.

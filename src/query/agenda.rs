@@ -14,7 +14,7 @@ use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-4";
+pub const PROJECTION: &str = "agenda-5";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -54,6 +54,8 @@ struct Open {
 enum Stage {
     Requested,
     Started,
+    /// It is under way, and nobody wants it any more.
+    Stopping,
     InDoubt,
 }
 
@@ -281,6 +283,20 @@ impl Agenda {
                 self.stop_timer(&id, &e.path);
                 self.ready.insert(id);
             }
+            Event::GroupDecided(e) => {
+                e.cancelled.iter().for_each(|path| self.wait_no_longer(&id, path));
+                self.ready.insert(id);
+            }
+            Event::ExecutionCancelled(e) => {
+                e.cancelled.iter().for_each(|path| self.wait_no_longer(&id, path));
+                e.stopping.iter().for_each(|path| self.stage(&id, path, Some(Stage::Stopping)));
+                self.stop_doubting(&id);
+                self.ready.insert(id);
+            }
+            Event::EffectCancelled(e) => {
+                self.stage(&id, &e.path, None);
+                self.ready.insert(id);
+            }
             Event::ExecutionYielded(_) => drop(self.ready.insert(id)),
             Event::ExecutionSuspended(_) => drop(self.ready.remove(&id)),
             Event::ExecutionFinished(_) => self.close(&id),
@@ -298,13 +314,36 @@ impl Agenda {
     fn stage(&mut self, id: &ExecutionId, path: &str, stage: Option<Stage>) {
         let key = (id.clone(), path.to_owned());
         match stage {
-            Some(Stage::Requested | Stage::Started) => drop(self.effects.insert(key)),
+            Some(Stage::Requested | Stage::Started | Stage::Stopping) => {
+                self.effects.insert(key);
+            }
             Some(Stage::InDoubt) | None => drop(self.effects.remove(&key)),
         }
         self.on(id, |open| match stage {
             Some(stage) => drop(open.effects.insert(path.to_owned(), stage)),
             None => drop(open.effects.remove(path)),
         });
+    }
+
+    /// An effect is neither done nor waited for any more.
+    fn wait_no_longer(&mut self, id: &ExecutionId, path: &str) {
+        self.stage(id, path, None);
+        self.stop_asking(id, path);
+        self.stop_timer(id, path);
+    }
+
+    /// Nobody is asked any more what became of an effect.
+    fn stop_doubting(&mut self, id: &ExecutionId) {
+        let Some(open) = self.open.get(id) else { return };
+        let doubts = open.questions.iter().filter(|(_, asked)| asked.doubt);
+        let doubts: Vec<String> = doubts.map(|(path, _)| path.clone()).collect();
+        doubts.iter().for_each(|path| drop(self.stop_asking(id, path)));
+    }
+
+    /// Whether an effect that is under way is still wanted.
+    pub fn wants(&self, id: &ExecutionId, path: &str) -> bool {
+        let stage = self.open.get(id).and_then(|open| open.effects.get(path));
+        matches!(stage, Some(Stage::Requested | Stage::Started))
     }
 
     fn stop_asking(&mut self, id: &ExecutionId, path: &str) -> Option<Asked> {
@@ -416,7 +455,7 @@ impl Agenda {
         let effects = self.effects.iter().filter_map(|(id, path)| {
             let work = match self.open.get(id)?.effects.get(path)? {
                 Stage::Requested => Work::Effect(id.clone(), path.clone()),
-                Stage::Started => Work::Orphan(id.clone(), path.clone()),
+                Stage::Started | Stage::Stopping => Work::Orphan(id.clone(), path.clone()),
                 Stage::InDoubt => return None,
             };
             Some(task(format!("effect {id} {path}"), work))

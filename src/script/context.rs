@@ -12,8 +12,9 @@ use jiff::tz::TimeZone;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use serde_json::Value;
 
+use super::host::Undo;
 use super::host::memory::Scope;
-use super::journal::{Entry, Met, Noted, Tape};
+use super::journal::{Divergence, Done, Entry, JOURNAL_ENTRIES_MAX, Met, Noted, Tape};
 use super::source::ActionDef;
 use crate::domain::event::EffectResult;
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -34,7 +35,7 @@ pub enum Halt {
     /// Its slice is full.
     Yielded,
     /// It does not do what the log says.
-    Diverged(String),
+    Diverged(Divergence),
     /// It reached a bound.
     Limit(String),
 }
@@ -76,6 +77,16 @@ pub struct Run {
     pub printed: String,
     /// The bytes of the files that it attached, by the effect's place in the journal.
     pub files: BTreeMap<String, Arc<Vec<u8>>>,
+    /// The error that the next wait ends in: the execution was cancelled, and the script has not met that yet.
+    pub cancel: Option<Value>,
+    /// What each saga that the script is in has to undo, the innermost last.
+    pub sagas: Vec<Vec<Undo>>,
+    /// What is to be undone of sagas in branches that their group does not wait for any more.
+    pub abandoned: Vec<Undo>,
+    /// How many undos the script is in: they are left to their end.
+    pub undoing: usize,
+    /// The steps that were undone last, as people read them.
+    pub undone: Vec<String>,
 }
 
 thread_local! {
@@ -123,16 +134,26 @@ pub fn effect(
         return Err(error(call, why));
     }
     let line = line(call);
-    let result = current(|run| meet(run, op, args, events, line, decide)).ok_or_else(|| {
-        error(call, format!("`{op}` cannot be used at the top level: put it in a handler"))
-    })?;
+    let result = current(|run| meet(run, op, &args, events, line, decide));
+    match result.ok_or_else(|| top_level(call, op))? {
+        Ok(done) => given(done.result, position),
+        Err(Halted) => Err(stop(position)),
+    }
+}
+
+/// The error of a function that needs an execution.
+pub fn top_level(call: &NativeCallContext, op: &str) -> Box<EvalAltResult> {
+    error(call, format!("`{op}` cannot be used at the top level: put it in a handler"))
+}
+
+/// A result as the script gets it.
+fn given(result: EffectResult, position: Position) -> HostResult {
     match result {
-        Ok(EffectResult::Ok(value)) => rhai::serde::to_dynamic(value),
-        Ok(EffectResult::Err(value)) => {
+        EffectResult::Ok(value) => rhai::serde::to_dynamic(value),
+        EffectResult::Err(value) => {
             let value = rhai::serde::to_dynamic(value)?;
             Err(EvalAltResult::ErrorRuntime(value, position).into())
         }
-        Err(Halted) => Err(stop(position)),
     }
 }
 
@@ -143,46 +164,91 @@ pub fn act(
     events: usize,
     decide: impl FnOnce(&mut Run, &str) -> Noted,
 ) -> Option<EffectResult> {
-    current(|run| meet(run, op, args, events, 0, decide).ok()).flatten()
+    let done = current(|run| meet(run, op, &args, events, 0, decide).ok()).flatten();
+    done.map(|done| done.result)
 }
 
 /// The run has stopped; why stands in [`Run::halted`].
-struct Halted;
+pub struct Halted;
 
+/// Does an effect, or answers from the journal, or halts.
 fn meet(
     run: &mut Run,
     op: &str,
-    args: Value,
+    args: &Value,
     events: usize,
     line: u32,
     decide: impl FnOnce(&mut Run, &str) -> Noted,
-) -> Result<EffectResult, Halted> {
-    if run.halted.is_some() {
-        return Err(Halted);
+) -> Result<Done, Halted> {
+    if !run.undone.is_empty() && run.undoing == 0 {
+        // The script goes on after what was undone, so that is no part of how it ends.
+        run.undone.clear();
     }
-    let halt = match run.tape.meet(op, &args, line, events) {
-        Met::Known(result) => return Ok(result),
-        Met::New(path) => match decide(run, &path) {
-            Noted::Done(result) => {
-                let state = Noted::Done(result.clone());
-                run.tape.note(Entry { path, op: op.into(), args, line, state });
-                return Ok(result);
+    let mut decide = Some(decide);
+    loop {
+        match run.look(op, args, line, events)? {
+            Look::Known(done) => return Ok(done),
+            Look::Waiting => run.wait()?,
+            Look::New(path) => {
+                let decide = decide.take().expect("what was noted is not new");
+                let mut state = decide(run, &path);
+                if matches!(state, Noted::Waits { .. }) && run.undoing == 0 {
+                    // Whoever is cancelled meets that where they would wait, once.
+                    let error = run.cancel.take().map(EffectResult::Err);
+                    state = error.map_or(state, Noted::Done);
+                }
+                run.tape.note(Entry { path, op: op.into(), args: args.clone(), line, state });
             }
-            state => {
-                run.tape.note(Entry { path, op: op.into(), args, line, state });
-                Halt::Suspended
-            }
-        },
-        Met::Waiting => Halt::Suspended,
-        Met::Full => Halt::Yielded,
-        Met::Diverged(how) => Halt::Diverged(how),
-        Met::TooMany => Halt::Limit(format!(
-            "an execution may have at most {} recorded steps",
-            super::journal::JOURNAL_ENTRIES_MAX
-        )),
-    };
-    run.halted = Some(halt);
-    Err(Halted)
+        }
+    }
+}
+
+/// What a host function finds in the journal.
+pub enum Look {
+    /// It was done.
+    Known(Done),
+    /// It was asked for.
+    Waiting,
+    /// It is new: note it at this place.
+    New(String),
+}
+
+impl Run {
+    /// Looks for a call in the journal; halts where the script cannot go on.
+    pub fn look(
+        &mut self,
+        op: &str,
+        args: &Value,
+        line: u32,
+        events: usize,
+    ) -> Result<Look, Halted> {
+        if self.halted.is_some() {
+            return Err(Halted);
+        }
+        let halt = match self.tape.meet(op, args, line, events) {
+            Met::Known(done) => return Ok(Look::Known(done)),
+            Met::Waiting => return Ok(Look::Waiting),
+            Met::New(path) => return Ok(Look::New(path)),
+            Met::Full => Halt::Yielded,
+            Met::Diverged(how) => Halt::Diverged(how),
+            Met::TooMany => Halt::Limit(format!(
+                "an execution may have at most {JOURNAL_ENTRIES_MAX} recorded steps"
+            )),
+        };
+        self.halted = Some(halt);
+        Err(Halted)
+    }
+
+    /// Whether it has halted because it waits.
+    pub fn waits(&self) -> bool {
+        self.halted == Some(Halt::Suspended)
+    }
+
+    /// Nothing more can be done until something that is waited for has come.
+    pub fn wait(&mut self) -> Result<(), Halted> {
+        self.halted = Some(Halt::Suspended);
+        Err(Halted)
+    }
 }
 
 /// The line of a call, 0 where the engine does not know it.

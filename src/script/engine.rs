@@ -176,6 +176,11 @@ mod tests {
             memory: Default::default(),
             printed: String::new(),
             files: Default::default(),
+            cancel: None,
+            sagas: vec![],
+            abandoned: vec![],
+            undoing: 0,
+            undone: vec![],
         };
         let begun = Instant::now();
         let source = "let n = 0; try { while n < 1000 { n += 1; } } catch { } 7";

@@ -13,7 +13,7 @@ use super::closure::Closure;
 use super::context::{self, Halt, May, Recall};
 use super::engine::SLICE_TIME_MAX;
 use super::host;
-use super::journal::{Entry, Journal, Noted, Tape};
+use super::journal::{Divergence, Entry, Journal, Noted, Tape};
 use super::load::{Place, innermost, innermost_error};
 use super::missing;
 use super::source::{ActionDef, Run as Handler, Script};
@@ -51,6 +51,8 @@ pub struct Input {
     pub recall: Recall,
     /// Who may run what here.
     pub may: May,
+    /// The error that the next wait ends in, if the execution was cancelled and the script has not met that yet.
+    pub cancel: Option<Value>,
 }
 
 /// What a slice did.
@@ -78,7 +80,7 @@ pub enum End {
     /// The slice is full.
     Yielded,
     /// It does not do what the log says.
-    Diverged(String),
+    Diverged(Divergence),
 }
 
 /// Runs a handler of a script against a journal.
@@ -100,8 +102,13 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         may: input.may,
         printed: String::new(),
         files: BTreeMap::new(),
+        cancel: input.cancel,
+        sagas: vec![],
+        abandoned: vec![],
+        undoing: 0,
+        undone: vec![],
     };
-    let (result, run) = context::with_run(run, || {
+    let (result, mut run) = context::with_run(run, || {
         catch_unwind(AssertUnwindSafe(|| match handler {
             Handler::Handler(closure, takes) => call(engine, script, closure, *takes, &args, &msg),
             Handler::Action(name) => Ok(bare_action(name, &args, &msg)),
@@ -110,7 +117,8 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
     let result =
         result.map(|result| result.map_err(|why| missing_field(script, handler, &args, &msg, why)));
     let end = ending(script, &run, result);
-    Slice { end, printed: run.printed, files: run.files, entries: run.tape.into_new() }
+    let files = std::mem::take(&mut run.files);
+    Slice { end, printed: run.printed.clone(), files, entries: run.tape.take_new() }
 }
 
 fn call(
@@ -195,6 +203,10 @@ fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
         EvalAltResult::ErrorTooManyOperations(_) => "limit",
         _ => "error",
     });
+    let message = match run.undone.as_slice() {
+        [] => message,
+        undone => format!("{message}; undone: {}", undone.join(", ")),
+    };
     let line = match number(position.line()) {
         0 => run.tape.last_line(),
         line => line,

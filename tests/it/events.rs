@@ -25,7 +25,8 @@ const TAGS: &[(&str, &[&str])] = &[
     ("events_erased", &["event", "execution", "person", "older_than", "redaction"]),
     ("room_left", &["alone", "asked", "kicked", "banned", "by_hand"]),
     ("question_asked", &["text", "yes_no", "doubt"]),
-    ("execution_finished", &["succeeded", "failed", "diverged"]),
+    ("execution_finished", &["succeeded", "failed", "diverged", "cancelled"]),
+    ("group_decided", &["ok", "err"]),
     ("message_queued", &["line", "code", "list", "text", "bold", "link", "mention"]),
 ];
 

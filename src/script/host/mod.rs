@@ -17,11 +17,13 @@ pub mod chat;
 mod data;
 pub mod declare;
 pub mod editor;
+pub mod group;
 pub mod memory;
 pub mod options;
 pub mod picture;
 pub mod question;
 pub mod reference;
+pub mod saga;
 pub mod table;
 pub mod talk;
 pub mod time;
@@ -33,6 +35,7 @@ pub use act::{error_value, request};
 pub use declare::{Loading, loading};
 pub use editor::editor;
 pub use options::Options;
+pub use saga::Undo;
 pub use table::HostFn;
 pub use talk::Progress;
 
@@ -47,6 +50,8 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Saying", talk::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
+    ("Waiting together", group::ROWS),
+    ("Undoing", saga::ROWS),
     ("Remembering", memory::ROWS),
     ("Pictures and files", picture::ROWS),
     ("Times", time::ROWS),
@@ -93,6 +98,8 @@ pub fn register(engine: &mut Engine) {
     bot::register(engine);
     data::register(engine);
     words::register(engine);
+    group::register(engine);
+    saga::register(engine);
 }
 
 /// Every host function.

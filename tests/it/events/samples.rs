@@ -297,9 +297,29 @@ fn executions() -> Vec<Event> {
         ended(Ending::Succeeded(json!({ "id": "i-f99b4320", "ports": [22, 443] }))),
         ended(Ending::Failed(failure)),
         ended(Ending::Diverged("line 30 did exec, now it does sleep".into())),
+        ended(Ending::Cancelled { by: user("ben"), reason: "too late".into() }),
+        ExecutionCancelled {
+            by: user("ben"),
+            reason: "too late".into(),
+            cancelled: vec!["3.1.0".into()],
+            stopping: vec!["3.0.0".into()],
+        }
+        .into(),
+        EffectCancelled { path: "3.0.0".into(), attempt: 1 }.into(),
+        decided(EffectResult::Ok(json!({ "branch": null })), &[]),
+        decided(EffectResult::Ok(json!({ "branch": 1 })), &["3.0.0"]),
+        decided(
+            EffectResult::Err(json!({ "branch": 0, "kind": "failed", "message": "no such host" })),
+            &["3.1.0"],
+        ),
         memory(json!(["ann: buy milk"]), Some(NOW.plus_ms(7 * 86_400 * SECOND))),
         memory(Value::Null, None),
     ]
+}
+
+fn decided(result: EffectResult, cancelled: &[&str]) -> Event {
+    let cancelled = cancelled.iter().map(|path| (*path).to_owned()).collect();
+    GroupDecided { path: "3".into(), result, cancelled }.into()
 }
 
 fn memory(value: Value, expires: Option<Timestamp>) -> Event {

@@ -21,7 +21,10 @@ fn shown<C: Chat>(scene: &mut Scene<C>, command: &str, words: &str) -> Event {
 fn is_picture(shown: &Event) {
     let content = &shown.content;
     assert_eq!(content["msgtype"], "m.image", "{shown:?}");
-    assert_eq!((&content["filename"], content["body"].as_str()), (&"load.png".into(), Some("the load today")));
+    assert_eq!(
+        (&content["filename"], content["body"].as_str()),
+        (&"load.png".into(), Some("the load today"))
+    );
     let info = &content["info"];
     assert_eq!((&info["w"], &info["h"]), (&640.into(), &320.into()), "{info}");
     assert_eq!(info["mimetype"], "image/png", "{info}");
