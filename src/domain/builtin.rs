@@ -27,6 +27,8 @@ pub enum Builtin {
     Find,
     /// Proposes a script that does again what was commanded.
     Save,
+    /// Asks what somebody meant, then runs it.
+    Clarify,
 }
 
 /// Every built-in handler with its stored name.
@@ -39,6 +41,7 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Audit, "audit"),
     (Builtin::Find, "find"),
     (Builtin::Save, "save as"),
+    (Builtin::Clarify, "clarify"),
 ];
 
 impl Builtin {
@@ -71,7 +74,8 @@ impl Builtin {
     pub fn gathers(self) -> bool {
         match self {
             Self::CatchUp | Self::Unreadable => true,
-            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find | Self::Save => false,
+            Self::Rooms | Self::Join | Self::Leave => false,
+            Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
         }
     }
 
@@ -80,7 +84,8 @@ impl Builtin {
         match self {
             Self::CatchUp => true,
             Self::Unreadable => false,
-            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find | Self::Save => false,
+            Self::Rooms | Self::Join | Self::Leave => false,
+            Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
         }
     }
 }

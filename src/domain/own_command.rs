@@ -1,15 +1,16 @@
-//! The bot's own commands, which need no script: about its rooms, and about what the log knows.
-
-use serde_json::Value;
+//! The bot's own commands, which need no script: about its rooms, its executions, and what the log knows.
 
 use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
+use super::execution_command::{self, ExecutionCommand};
 use super::id::RoomId;
 use super::room_command::{self, RoomCommand};
+use super::route::Act;
 use super::save_command;
 
 /// Their first words, for those who misspelt one.
-pub const WORDS: &[&str] = &["help", "rooms", "join", "leave", "audit", "find", "save"];
+pub const WORDS: &[&str] =
+    &["help", "executions", "cancel", "again", "rooms", "join", "leave", "audit", "find", "save"];
 
 /// A command of the bot itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum OwnCommand {
     Rooms(RoomCommand),
     /// About the log.
     Audit(AuditCommand),
+    /// About executions.
+    Executions(ExecutionCommand),
     /// To keep what was commanded under this name.
     Save(String),
 }
@@ -35,33 +38,46 @@ pub struct Where<'a> {
 pub fn parse(text: &str) -> Option<OwnCommand> {
     let rooms = room_command::parse(text).map(OwnCommand::Rooms);
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
-    rooms.or_else(audit).or_else(|| save_command::parse(text).map(OwnCommand::Save))
+    let executions = || execution_command::parse(text).map(OwnCommand::Executions);
+    let save = || save_command::parse(text).map(OwnCommand::Save);
+    rooms.or_else(audit).or_else(executions).or_else(save)
 }
 
 /// The commands with their usage and help that can be said somewhere.
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    rooms.chain(audit).chain(save_command::COMMANDS).map(|(_, usage, help)| (*usage, *help))
+    let executions = execution_command::COMMANDS.iter().copied();
+    let others = rooms.chain(audit).chain(save_command::COMMANDS);
+    executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
 
 impl OwnCommand {
-    /// What runs it.
-    pub fn builtin(&self) -> Builtin {
+    /// Its first word.
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Rooms(command) => command.builtin,
-            Self::Audit(command) => command.builtin,
-            Self::Save(_) => Builtin::Save,
+            Self::Rooms(command) => command.builtin.name(),
+            Self::Audit(command) => command.builtin.name(),
+            Self::Executions(command) => command.name(),
+            Self::Save(_) => Builtin::Save.name(),
         }
     }
 
-    /// What an execution of it is started with.
-    pub fn args(&self) -> Value {
+    /// What does it.
+    pub fn act(&self) -> Act {
         match self {
-            Self::Rooms(command) => command.args(),
-            Self::Audit(command) => command.args(),
-            Self::Save(name) => save_command::args(name),
+            Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
+            Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
+            Self::Executions(command) => Act::Executions(command.clone()),
+            Self::Save(name) => {
+                Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
+            }
         }
+    }
+
+    /// Whether it names an execution to be cancelled.
+    pub fn cancels_one(&self) -> bool {
+        matches!(self, Self::Executions(command) if command.cancels_one())
     }
 
     /// Why it is not done here, if so.
@@ -69,6 +85,7 @@ impl OwnCommand {
         match self {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(here, places.audited),
+            Self::Executions(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
         }
     }

@@ -9,6 +9,8 @@ pub const PLOT_LINES_MAX: usize = 12;
 pub const PLOT_POINTS_MAX: usize = 2_000;
 /// Largest number, and the largest below zero.
 pub const PLOT_NUMBER_MAX: f64 = 1e15;
+/// What is smaller is nothing in a picture.
+const NUMBER_MIN: f64 = 1e-9;
 /// Longest text in a picture, in characters.
 pub const PLOT_TEXT_CHARS_MAX: usize = 120;
 /// Widest picture in pixels.
@@ -216,8 +218,16 @@ fn point(value: &Value) -> Result<(f64, f64), String> {
 fn numeric(value: &Value) -> Result<f64, String> {
     let number = value.as_f64().ok_or_else(|| format!("{value} is no number"))?;
     match number.abs() <= PLOT_NUMBER_MAX {
-        true => Ok(number),
+        true => Ok(rounded(number)),
         false => Err(format!("{number} is too large for a picture")),
+    }
+}
+
+/// A number of so few digits that it is read back from the log as exactly what was written there.
+fn rounded(number: f64) -> f64 {
+    match number.abs() < NUMBER_MIN {
+        true => 0.0,
+        false => format!("{number:.11e}").parse().unwrap_or(number),
     }
 }
 
@@ -357,6 +367,18 @@ mod tests {
             let got = Plot::read(&described).err().unwrap_or_else(|| "ok".into());
             assert!(got.starts_with(want), "{described}: {got}");
         }
+    }
+
+    #[test]
+    fn numbers_come_back_from_the_log_as_they_were() {
+        let thirds: Vec<f64> = (1..400).map(|n| f64::from(n) / 3.0 + 1e-7).collect();
+        let plot = Plot::read(&json!({ "lines": [thirds, [1e-300, 0.1 + 0.2, 1e15 / 7.0]] }));
+        let plot = plot.expect("it is right");
+        let stored = serde_json::to_value(&plot).expect("it is JSON").to_string();
+        let back: Value = serde_json::from_str(&stored).expect("it is JSON");
+        assert_eq!(back, serde_json::to_value(&plot).expect("it is JSON"));
+        assert_eq!(plot.lines[1].points[0].1, 0.0);
+        assert_eq!(plot.lines[1].points[1].1, 0.3);
     }
 
     #[test]

@@ -232,6 +232,8 @@ impl<'a> Sheet<'a> {
             Wants::YesNo => " (yes or no)".to_owned(),
             Wants::Doubt => " (done, not done, or give up)".to_owned(),
             Wants::Text if choices.is_empty() => String::new(),
+            // The question lists them itself.
+            Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),
             Wants::Text => format!(" ({})", choices.join(", ")),
         };
         let place = match wants {
