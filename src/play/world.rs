@@ -285,7 +285,8 @@ impl World {
     /// The simulated homeserver takes a message; a repeated transaction is the first one again.
     pub fn take(&self, outgoing: &Outgoing) -> PostId {
         let mut state = self.state();
-        let key = (outgoing.room.clone(), outgoing.message.0.clone());
+        let room = direct(&outgoing.room);
+        let key = (room.clone(), outgoing.message.0.clone());
         state.wrong.extend(outgoing.attached.as_ref().and_then(misdrawn));
         if let Some(post) = state.transactions.get(&key) {
             return post.clone();
@@ -296,13 +297,13 @@ impl World {
             Relation::Thread(root) => Some(root.clone()),
             _ => None,
         };
-        if !matches!(outgoing.relation, Relation::Edit(_)) {
-            let (id, room) = (post.clone(), outgoing.room.clone());
+        if !matches!(outgoing.relation, Relation::Edit(_) | Relation::Reaction(_)) {
+            let (id, room) = (post.clone(), room.clone());
             state.posts.push(Post { id, room, by: "bot".into(), thread });
         }
         state.heard.push_back(Heard {
             post: post.clone(),
-            room: outgoing.room.clone(),
+            room,
             relation: outgoing.relation.clone(),
             text: said(outgoing),
         });
@@ -413,6 +414,12 @@ fn misdrawn(attached: &Attached) -> Option<String> {
     let is_png = attached.bytes.starts_with(b"\x89PNG\r\n\x1a\n");
     let fits = (number(16), number(20)) == (Some(picture.width), Some(picture.height));
     (!is_png || !fits).then(|| format!("{} is not what it says", attached.line()))
+}
+
+/// The room of a person is called by their name.
+fn direct(room: &RoomId) -> RoomId {
+    let bare = room.as_str().strip_suffix(":local").filter(|bare| bare.starts_with('@'));
+    bare.map_or_else(|| room.clone(), |bare| RoomId(bare.to_owned()))
 }
 
 /// A room of the simulated homeserver.
