@@ -114,7 +114,7 @@ fn what_is_no_time_is_refused_with_a_hint() {
         ("2025-01-01", "is over: it is today at 10:30 (Europe/London) now"),
         ("in 400 days", "is further off than 366 days"),
         ("in 9999 years", "outside of the calendar"),
-        ("at 9 at 10", "I do not understand"),
+        ("at 9 at 10", "there is no time"),
         ("13pm", "I do not understand `13pm`"),
         ("", "there is no time; write for example"),
         (long.as_str(), "a time has at most 1000 bytes"),
