@@ -13,6 +13,7 @@ pub mod matrix;
 pub mod picture;
 pub mod process;
 pub mod render;
+pub mod secrets;
 pub mod service;
 pub mod terminal;
 

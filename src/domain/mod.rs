@@ -1,5 +1,6 @@
 //! Pure data and decisions: no I/O, no clock, no randomness; everything they need arrives as an argument.
 
+pub mod action_event;
 pub mod alias;
 pub mod alias_index;
 pub mod attachment;
@@ -20,6 +21,7 @@ pub mod log_event;
 pub mod lost_keys;
 pub mod message;
 pub mod message_event;
+pub mod named;
 pub mod near;
 pub mod order;
 pub mod own_command;

@@ -1,5 +1,6 @@
 //! Runs a slice of an execution: its script against its journal, on a thread that it has for itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -7,15 +8,18 @@ use serde_json::Value;
 use super::sheet::{Prepared, Reads, Sheet, memory_of, memory_stream};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectClass, Event, ExecutionStarted, Failure};
+use crate::domain::event::{EffectClass, EffectResult, Event, ExecutionStarted, Failure};
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp, Version};
+use crate::domain::id::{ExecutionId, RoomId, ScriptHash, StreamName, Timestamp, Version};
+use crate::domain::order::ordered_action;
 use crate::domain::permission;
+use crate::script::action::ActionDef;
 use crate::script::context::{May, Recall};
+use crate::script::host::pinned;
 use crate::script::journal::{Divergence, Done, Journal, Past};
 use crate::script::run::{End, Input, Slice, run};
-use crate::script::source::{Run, Script};
-use crate::store::{Direction, EventStore, Expected};
+use crate::script::source::{AliasDef, Run, Script};
+use crate::store::{Direction, EventStore, Expected, ReadError};
 
 impl Kernel {
     /// Runs the next slice of an execution, unless it has nothing new to see.
@@ -80,13 +84,17 @@ impl Kernel {
             self.keep_libraries(&script).await?;
             sheet.keep_script(&script)?;
         }
-        let Some(alias) = script.aliases.iter().find(|alias| alias.name == handler.alias).cloned()
-        else {
+        let alias = match ordered_action(&execution.started) {
+            Some(action) => Some(AliasDef::of_action(action)),
+            None => script.aliases.iter().find(|alias| alias.name == handler.alias).cloned(),
+        };
+        let Some(alias) = alias else {
             sheet.fail("error", format!("{} has no alias `{}`", handler.file, handler.alias));
             return Ok(sheet.finish());
         };
         let reads = Reads::default();
-        let mut slice = self.run_slice(execution, script.clone(), alias.run.clone(), &reads).await;
+        let mut slice =
+            self.run_slice(execution, script.clone(), alias.run.clone(), &reads).await?;
         if let End::Failed(failure) = &mut slice.end
             && failure.line == 0
         {
@@ -101,7 +109,7 @@ impl Kernel {
             End::Diverged(how) => Some(self.divergence(how, &script)?),
             _ => None,
         };
-        sheet.close(&slice, &reads, how);
+        sheet.close(&slice, &reads, how)?;
         if first {
             sheet.acknowledge(&slice, &alias.ack);
         }
@@ -126,12 +134,13 @@ impl Kernel {
         script: Arc<Script>,
         handler: Run,
         reads: &Reads,
-    ) -> Slice {
+    ) -> Result<Slice, ReadError> {
         let started = &execution.started;
         let now = self.clock.now();
         let offered = self.scripts.offered();
         let mut actions = (*offered.set.actions).clone();
         actions.extend(script.actions.clone());
+        self.pin_actions(execution, &mut actions)?;
         let input = Input {
             execution: execution.id.clone(),
             key: self.store.key().clone(),
@@ -163,10 +172,28 @@ impl Kernel {
             printed: String::new(),
             files: Default::default(),
         };
-        match spawned {
+        Ok(match spawned {
             Err(why) => broken(format!("the system has no thread for a script: {why}")),
             Ok(()) => slice.await.unwrap_or_else(|_| broken("the script engine broke off".into())),
+        })
+    }
+
+    /// Adds the actions that are written in Rhai in the versions in which this execution began them.
+    fn pin_actions(
+        &self,
+        execution: &Execution,
+        actions: &mut BTreeMap<String, ActionDef>,
+    ) -> Result<(), ReadError> {
+        for step in execution.steps.values().filter(|step| step.op == "action") {
+            let Some(EffectResult::Ok(begun)) = &step.result else { continue };
+            let hash = ScriptHash(begun["script"].as_str().unwrap_or_default().to_owned());
+            let name = step.args["action"].as_str().unwrap_or_default();
+            let script = self.scripts.version(&hash, self.store.as_ref())?;
+            if let Some(def) = script.and_then(|script| script.actions.get(name).cloned()) {
+                actions.insert(pinned(name, hash.as_str()), def);
+            }
         }
+        Ok(())
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Run {
     pub printed: String,
     /// The bytes of the files that it attached, by the effect's place in the journal.
     pub files: BTreeMap<String, Arc<Vec<u8>>>,
+    /// How deep it is in actions that are written in Rhai.
+    pub levels: usize,
     /// The error that the next wait ends in: the execution was cancelled, and the script has not met that yet.
     pub cancel: Option<Value>,
     /// What each saga that the script is in has to undo, the innermost last.

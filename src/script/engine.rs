@@ -176,6 +176,7 @@ mod tests {
             memory: Default::default(),
             printed: String::new(),
             files: Default::default(),
+            levels: 0,
             cancel: None,
             sagas: vec![],
             abandoned: vec![],
