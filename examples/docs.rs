@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[path = "docs/cookbook.rs"]
+mod cookbook;
 #[path = "docs/events.rs"]
 mod events;
 
@@ -12,6 +14,7 @@ fn main() -> std::io::Result<()> {
         ("config.md", beadle::config::reference()),
         ("script-functions.md", beadle::script::host::reference::reference()),
         ("events.md", events::page()),
+        ("cookbook.md", cookbook::page()),
     ] {
         std::fs::write(docs.join(name), page)?;
         println!("wrote docs/{name}");

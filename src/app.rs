@@ -43,11 +43,19 @@ pub use reload::Load;
 
 /// The scripts that come with the program, by file name.
 pub const SHIPPED: &[(&str, &str)] = &[
+    ("graph.rhai", include_str!("../scripts/graph.rhai")),
     ("hello.rhai", include_str!("../scripts/hello.rhai")),
     ("host.rhai", include_str!("../scripts/host.rhai")),
+    ("joke.rhai", include_str!("../scripts/joke.rhai")),
     ("notes.rhai", include_str!("../scripts/notes.rhai")),
+    ("printers.rhai", include_str!("../scripts/printers.rhai")),
+    ("reminders.rhai", include_str!("../scripts/reminders.rhai")),
+    ("shields.rhai", include_str!("../scripts/shields.rhai")),
     ("vm.rhai", include_str!("../scripts/vm.rhai")),
     ("actions/cloud.py", include_str!("../scripts/actions/cloud.py")),
+    ("actions/defence.py", include_str!("../scripts/actions/defence.py")),
+    ("actions/metrics.py", include_str!("../scripts/actions/metrics.py")),
+    ("actions/printers.py", include_str!("../scripts/actions/printers.py")),
 ];
 
 /// How long the connection may take to end.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A pretend cloud: machines are entries of a JSON file. Parameters come as JSON on standard input.
+"""A pretend cloud with its DNS and monitoring: machines are entries of a JSON file. Parameters come as JSON on standard input.
 
 BEADLE_EFFECT_ID names the call: the same call makes the same machine, so that a repeated one does no harm.
 """
@@ -26,14 +26,24 @@ with open(path, "a+") as file:
         known = machines.get(made["name"])
         if known and known["id"] != made["id"]:
             sys.exit(f"there already is a machine {made['name']} ({known['id']})")
+        made["address"] = f"192.0.2.{int(made['id'][2:4], 16) % 254 + 1}"
         machines[made["name"]] = made
         answer = dict(made, url=f"https://console.example/{made['provider']}/{made['id']}")
     elif verb == "delete":
         answer = {"deleted": machines.pop(params["name"], None) is not None}
     elif verb == "list":
         answer = sorted(machines.values(), key=lambda vm: vm["name"])
+    elif verb in ("port", "dns", "watch"):
+        machine = machines.get(params["name"])
+        if machine is None and verb == "port":
+            sys.exit(f"there is no machine {params['name']}")
+        if machine is not None and verb == "dns":
+            machine["dns"] = params["address"]
+        if machine is not None and verb == "watch":
+            machine["watched"] = params["on"]
+        answer = True
     else:
-        sys.exit(f"there is no `{verb}`: create, delete or list")
+        sys.exit(f"there is no `{verb}`: create, delete, list, port, dns or watch")
     file.truncate(0)
     json.dump(machines, file)
 json.dump(answer, sys.stdout)

@@ -5,11 +5,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::event::Departure;
+use crate::domain::event::{Departure, Picture};
 use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::Trigger;
 
 pub mod matrix;
+pub mod picture;
 pub mod process;
 pub mod render;
 pub mod secrets;
@@ -313,6 +314,34 @@ pub struct Outgoing {
     pub html: Option<String>,
     /// Who is notified.
     pub mentions: Vec<UserId>,
+    /// What goes with it.
+    pub attached: Option<Attached>,
+}
+
+/// A picture or another file that goes with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// What it is called.
+    pub name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// What it shows, for those who do not see it.
+    pub title: String,
+    /// For a picture, how it looks.
+    pub picture: Option<Picture>,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl Attached {
+    /// A line that stands for it where it cannot be shown: `[picture: Load, 640×320]`.
+    pub fn line(&self) -> String {
+        let title = if self.title.is_empty() { &self.name } else { &self.title };
+        match &self.picture {
+            Some(picture) => format!("[picture: {title}, {}×{}]", picture.width, picture.height),
+            None => format!("[file: {title}, {} bytes]", self.bytes.len()),
+        }
+    }
 }
 
 /// A message's relation to other posts.

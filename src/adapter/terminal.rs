@@ -1,16 +1,20 @@
 //! The simulated rooms of `beadle chat`: what the bot says is printed, what is typed becomes a trigger.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use futures_util::future::BoxFuture;
 
-use super::{Chat, Outgoing, Relation, SendError};
-use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
+use super::{Attached, Chat, Outgoing, Relation, SendError};
+use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::{Message, Place, Reaction, Speaker, Trigger, Trust, What};
 
 /// The server that everyone in the terminal belongs to.
 const SERVER: &str = "terminal";
+/// How much of a message's id stands before the name of its file.
+const MESSAGE_CHARS_SHOWN: usize = 8;
 
 /// Prints a line above the prompt.
 pub type Printer = Box<dyn FnMut(String) + Send>;
@@ -19,17 +23,44 @@ pub type Printer = Box<dyn FnMut(String) + Send>;
 pub struct Terminal {
     printer: Mutex<Printer>,
     last: Mutex<BTreeMap<RoomId, PostId>>,
+    /// Where pictures and files are put to be looked at, once there is one.
+    shown: Mutex<Option<PathBuf>>,
 }
 
 impl Terminal {
     /// Prints with this.
     pub fn new(printer: Printer) -> Self {
-        Self { printer: Mutex::new(printer), last: Mutex::default() }
+        Self { printer: Mutex::new(printer), last: Mutex::default(), shown: Mutex::default() }
     }
 
     /// Prints a line.
     pub fn print(&self, line: String) {
         (self.printer.lock().expect("nobody panics while printing"))(line);
+    }
+
+    /// Shows what goes with a message: a line for it, the file to be opened, and a sketch of a picture.
+    fn show(&self, attached: &Attached, message: &MessageId) -> Vec<String> {
+        let mut lines = match self.put(attached, message) {
+            Ok(path) => vec![format!("{} {}", attached.line(), path.display())],
+            Err(why) => vec![format!("{} (it cannot be put anywhere: {why})", attached.line())],
+        };
+        let sketch = attached.picture.as_ref().map(|picture| picture.sketch.lines());
+        lines.extend(sketch.into_iter().flatten().map(str::to_owned));
+        lines
+    }
+
+    /// Puts a file into a folder of its own outside of the data directory: what is said leaves the log's keeping.
+    fn put(&self, attached: &Attached, message: &MessageId) -> io::Result<PathBuf> {
+        let mut shown = self.shown.lock().expect("nobody panics with it");
+        let folder = match &*shown {
+            Some(folder) => folder.clone(),
+            None => tempfile::Builder::new().prefix("beadle-shown-").tempdir()?.keep(),
+        };
+        *shown = Some(folder.clone());
+        let start: String = message.as_str().chars().take(MESSAGE_CHARS_SHOWN).collect();
+        let path = folder.join(format!("{start}-{}", attached.name));
+        std::fs::write(&path, &attached.bytes)?;
+        Ok(path)
     }
 
     /// Notes a post that was made earlier, so that it can be reacted to.
@@ -106,7 +137,9 @@ impl Chat for Terminal {
                 Relation::Reaction(_) => "beadle reacts",
                 Relation::New | Relation::Reply(_) | Relation::Thread(_) => "beadle",
             };
-            for line in outgoing.plain.lines() {
+            let shown = outgoing.attached.as_ref().map(|it| self.show(it, &outgoing.message));
+            let lines = outgoing.plain.lines().map(str::to_owned);
+            for line in lines.chain(shown.into_iter().flatten()) {
                 self.print(format!("{} {mark}: {line}", direct(&outgoing.room)));
             }
             let post = PostId(format!("${}", outgoing.message));
@@ -119,5 +152,50 @@ impl Chat for Terminal {
 
     fn typing<'a>(&'a self, _: &'a RoomId, _: bool) -> BoxFuture<'a, ()> {
         Box::pin(async {})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::event::Picture;
+
+    #[test]
+    fn pictures_are_put_where_they_can_be_opened() {
+        let printed = Arc::new(Mutex::new(vec![]));
+        let out = printed.clone();
+        let terminal = Terminal::new(Box::new(move |line| out.lock().unwrap().push(line)));
+        let picture = Some(Picture { width: 640, height: 320, sketch: "▁█\n█▁".into() });
+        let attached = Attached {
+            name: "load.png".into(),
+            media_type: "image/png".into(),
+            title: "Load".into(),
+            picture,
+            bytes: b"PNG".to_vec(),
+        };
+        let outgoing = Outgoing {
+            message: MessageId("ABCDEFGHIJ".into()),
+            room: RoomId("#ops".into()),
+            queued_at: Timestamp(0),
+            relation: Relation::New,
+            plain: "here".into(),
+            whole: None,
+            html: None,
+            mentions: vec![],
+            attached: Some(attached),
+        };
+        let sent = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        sent.block_on(terminal.send(&outgoing)).expect("it is printed");
+        let lines = printed.lock().unwrap().clone();
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert_eq!(lines[0], "#ops beadle: here");
+        let path =
+            lines[1].strip_prefix("#ops beadle: [picture: Load, 640×320] ").expect(&lines[1]);
+        assert!(path.ends_with("ABCDEFGH-load.png"), "{path}");
+        assert_eq!(std::fs::read(path).expect("it is there"), b"PNG");
+        assert_eq!(lines[2..], ["#ops beadle: ▁█", "#ops beadle: █▁"]);
+        std::fs::remove_dir_all(PathBuf::from(path).parent().unwrap()).expect("it was ours");
     }
 }

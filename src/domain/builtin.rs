@@ -25,6 +25,8 @@ pub enum Builtin {
     Audit,
     /// Finds words in what was asked and done.
     Find,
+    /// Proposes a script that does again what was commanded.
+    Save,
     /// Asks what somebody meant, then runs it.
     Clarify,
 }
@@ -38,6 +40,7 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Leave, "leave"),
     (Builtin::Audit, "audit"),
     (Builtin::Find, "find"),
+    (Builtin::Save, "save as"),
     (Builtin::Clarify, "clarify"),
 ];
 
@@ -72,7 +75,7 @@ impl Builtin {
         match self {
             Self::CatchUp | Self::Unreadable => true,
             Self::Rooms | Self::Join | Self::Leave => false,
-            Self::Audit | Self::Find | Self::Clarify => false,
+            Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
         }
     }
 
@@ -82,7 +85,7 @@ impl Builtin {
             Self::CatchUp => true,
             Self::Unreadable => false,
             Self::Rooms | Self::Join | Self::Leave => false,
-            Self::Audit | Self::Find | Self::Clarify => false,
+            Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
         }
     }
 }

@@ -16,7 +16,9 @@ pub use super::log_event::{
     BackupMade, ClockStepped, IntakePaused, IntakeResumed, LogCreated, LogRestored, LogTrimmed,
     StoreRebuilt, SyncAdvanced,
 };
-use super::message::Doc;
+pub use super::message_event::{
+    Attachment, MessageFailed, MessageQueued, MessageSent, MessageSuperseded, Picture,
+};
 pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
 pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
@@ -155,10 +157,21 @@ events! {
     EffectCancelled "effect_cancelled" 1 Sealed,
     GroupDecided "group_decided" 1 Sealed,
     MemoryWritten "memory_written" 1 Sealed,
-    MessageQueued "message_queued" 1 Sealed,
+    MessageQueued "message_queued" 2 Sealed,
     MessageSent "message_sent" 1 Sealed,
     MessageSuperseded "message_superseded" 1 Sealed,
     MessageFailed "message_failed" 1 Sealed,
+}
+
+impl Event {
+    /// The value beside the log that the event names.
+    pub fn blob(&self) -> Option<&BlobRef> {
+        match self {
+            Self::EffectCompleted(done) => done.output.as_ref(),
+            Self::MessageQueued(message) => message.attachment.as_ref().map(|it| &it.content),
+            _ => None,
+        }
+    }
 }
 
 /// Brings a payload of an older version to the current shape.
@@ -175,6 +188,11 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
             // Before version 2 a script imported nothing.
             ("script_kept", 1, Some(kept)) => {
                 kept.insert("imports".into(), Value::Array(vec![]));
+                (2, data)
+            }
+            // Before version 2 nothing was attached to a message.
+            ("message_queued", 1, Some(message)) => {
+                message.insert("attachment".into(), Value::Null);
                 (2, data)
             }
             _ => (schema, data),
@@ -481,46 +499,4 @@ pub struct MemoryWritten {
     pub value: Value,
     /// When it is forgotten by itself.
     pub expires: Option<Timestamp>,
-}
-
-/// The bot decided to say something.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MessageQueued {
-    /// Its id, and its transaction id at the homeserver.
-    pub message: MessageId,
-    /// Where.
-    pub place: Place,
-    /// The post that it replies to.
-    pub reply_to: Option<PostId>,
-    /// The earlier message that it replaces.
-    pub edits: Option<MessageId>,
-    /// What.
-    pub doc: Doc,
-    /// Who is to be notified.
-    pub notify: Vec<UserId>,
-    /// The execution that says it.
-    pub execution: Option<ExecutionId>,
-    /// The question that it asks, by its place in the journal.
-    pub question: Option<String>,
-}
-
-/// The message is in the room.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MessageSent {
-    /// As this post.
-    pub post: PostId,
-}
-
-/// The message was not sent because a later edit replaced it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MessageSuperseded {
-    /// The later edit.
-    pub by: MessageId,
-}
-
-/// The message can never be sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MessageFailed {
-    /// Why.
-    pub reason: String,
 }

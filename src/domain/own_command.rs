@@ -1,14 +1,16 @@
 //! The bot's own commands, which need no script: about its rooms, its executions, and what the log knows.
 
 use super::audit_command::{self, AuditCommand};
+use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::id::RoomId;
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
+use super::save_command;
 
 /// Their first words, for those who misspelt one.
 pub const WORDS: &[&str] =
-    &["help", "executions", "cancel", "again", "rooms", "join", "leave", "audit", "find"];
+    &["help", "executions", "cancel", "again", "rooms", "join", "leave", "audit", "find", "save"];
 
 /// A command of the bot itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum OwnCommand {
     Audit(AuditCommand),
     /// About executions.
     Executions(ExecutionCommand),
+    /// To keep what was commanded under this name.
+    Save(String),
 }
 
 /// Where the bot's own commands may be said.
@@ -35,7 +39,8 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let rooms = room_command::parse(text).map(OwnCommand::Rooms);
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
-    rooms.or_else(audit).or_else(executions)
+    let save = || save_command::parse(text).map(OwnCommand::Save);
+    rooms.or_else(audit).or_else(executions).or_else(save)
 }
 
 /// The commands with their usage and help that can be said somewhere.
@@ -43,7 +48,8 @@ pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static st
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
     let executions = execution_command::COMMANDS.iter().copied();
-    executions.chain(rooms.chain(audit).map(|(_, usage, help)| (*usage, *help)))
+    let others = rooms.chain(audit).chain(save_command::COMMANDS);
+    executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
 
 impl OwnCommand {
@@ -53,6 +59,7 @@ impl OwnCommand {
             Self::Rooms(command) => command.builtin.name(),
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
+            Self::Save(_) => Builtin::Save.name(),
         }
     }
 
@@ -62,6 +69,9 @@ impl OwnCommand {
             Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
+            Self::Save(name) => {
+                Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
+            }
         }
     }
 
@@ -76,6 +86,7 @@ impl OwnCommand {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(here, places.audited),
             Self::Executions(command) => command.refusal(here, places.management),
+            Self::Save(name) => save_command::refusal(name),
         }
     }
 }

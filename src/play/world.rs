@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::parse::Does;
 use crate::adapter::{
-    Chat, Found, Outgoing, Relation, Reread, RoomAct, RoomAnswer, RoomInfo, SendError,
+    Attached, Chat, Found, Outgoing, Relation, Reread, RoomAct, RoomAnswer, RoomInfo, SendError,
 };
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
@@ -287,6 +287,7 @@ impl World {
         let mut state = self.state();
         let room = direct(&outgoing.room);
         let key = (room.clone(), outgoing.message.0.clone());
+        state.wrong.extend(outgoing.attached.as_ref().and_then(misdrawn));
         if let Some(post) = state.transactions.get(&key) {
             return post.clone();
         }
@@ -304,7 +305,7 @@ impl World {
             post: post.clone(),
             room,
             relation: outgoing.relation.clone(),
-            text: outgoing.plain.clone(),
+            text: said(outgoing),
         });
         post
     }
@@ -394,6 +395,28 @@ impl State {
         let last = self.posts.iter().rev().find(|post| post.room == *room)?;
         Some(last.thread.clone().unwrap_or_else(|| last.id.clone()))
     }
+}
+
+/// What a room shows of a message: its text, and a line for what goes with it.
+fn said(outgoing: &Outgoing) -> String {
+    let line = outgoing.attached.as_ref().map(Attached::line);
+    match (outgoing.plain.trim_end(), line) {
+        (_, None) => outgoing.plain.clone(),
+        ("", Some(line)) => line,
+        (text, Some(line)) => format!("{text}\n{line}"),
+    }
+}
+
+/// What is wrong with a picture: it must be a PNG file of the size that the message says.
+fn misdrawn(attached: &Attached) -> Option<String> {
+    let picture = attached.picture.as_ref()?;
+    let number = |at: usize| {
+        let bytes = attached.bytes.get(at..at + 4)?;
+        Some(u32::from_be_bytes(bytes.try_into().expect("these are four bytes")))
+    };
+    let is_png = attached.bytes.starts_with(b"\x89PNG\r\n\x1a\n");
+    let fits = (number(16), number(20)) == (Some(picture.width), Some(picture.height));
+    (!is_png || !fits).then(|| format!("{} is not what it says", attached.line()))
 }
 
 /// The room of a person is called by their name.

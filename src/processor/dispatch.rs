@@ -235,6 +235,7 @@ impl Kernel {
             reply_to: origin.post.or(origin.target).cloned(),
             edits: None,
             doc,
+            attachment: None,
             notify: vec![origin.speaker.id.clone()],
             execution: None,
             question: None,

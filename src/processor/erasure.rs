@@ -250,6 +250,7 @@ fn told(store: &dyn EventStore, execution: &Execution, meta: &Meta) -> Write {
         reply_to: Some(started.post.clone()),
         edits: None,
         doc: Doc::text(&text),
+        attachment: None,
         notify: vec![started.requester.id.clone()],
         execution: Some(execution.id.clone()),
         question: None,

@@ -104,6 +104,7 @@ impl Kernel {
         if !slice.printed.is_empty() {
             tracing::trace!(execution = %execution.id, printed = slice.printed, "script printed");
         }
+        sheet.attach(self.attachments(&slice).await?);
         let how = match &slice.end {
             End::Diverged(how) => Some(self.divergence(how, &script)?),
             _ => None,
@@ -144,6 +145,7 @@ impl Kernel {
             execution: execution.id.clone(),
             key: self.store.key().clone(),
             now,
+            zone: self.settings().zone.clone(),
             args: started.args.clone(),
             msg: started.msg.clone(),
             journal: journal(execution),
@@ -168,6 +170,7 @@ impl Kernel {
                 column: 0,
             }),
             printed: String::new(),
+            files: Default::default(),
         };
         Ok(match spawned {
             Err(why) => broken(format!("the system has no thread for a script: {why}")),

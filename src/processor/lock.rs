@@ -66,6 +66,7 @@ impl Kernel {
             reply_to: Some(started.post.clone()),
             edits: None,
             doc: Doc::text(&text),
+            attachment: None,
             notify: vec![],
             execution: Some(execution.id.clone()),
             question: None,

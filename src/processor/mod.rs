@@ -25,6 +25,7 @@ use crate::store::{
 };
 
 pub mod action;
+mod attach;
 mod builtin;
 pub mod cancel;
 mod compose;
@@ -354,6 +355,7 @@ impl Kernel {
             reply_to: None,
             edits: None,
             doc: Doc::text(text),
+            attachment: None,
             notify: vec![],
             execution: None,
             question: None,
@@ -363,12 +365,15 @@ impl Kernel {
 
     /// Appends what was decided on; that it cannot be is an outcome too, which the caller records.
     async fn append(&self, batch: Vec<Write>) -> Result<Tried, AppendError> {
-        match self.store.append(batch).await {
-            Ok(_) => Ok(Tried::Done),
-            Err(AppendError::WrongVersion { .. }) => Ok(Tried::Moved),
-            Err(AppendError::Invalid(why)) => Ok(Tried::TooMuch(why)),
-            Err(error) => Err(error),
-        }
+        let attached = attach::blobs(&batch);
+        let tried = match self.store.append(batch).await {
+            Ok(_) => return Ok(Tried::Done),
+            Err(AppendError::WrongVersion { .. }) => Tried::Moved,
+            Err(AppendError::Invalid(why)) => Tried::TooMuch(why),
+            Err(error) => return Err(error),
+        };
+        self.discard(attached);
+        Ok(tried)
     }
 }
 

@@ -229,6 +229,7 @@ impl Kernel {
             reply_to: Some(started.post.clone()),
             edits: None,
             doc: Doc::text(&text),
+            attachment: None,
             notify: vec![started.requester.id.clone()],
             execution: Some(new.clone()),
             question: None,

@@ -1,5 +1,6 @@
 //! Speaks: sends what the log says is to be said, in order for each room, and records what became of it.
 
+use super::attach::Erased;
 use super::held::Wait;
 use super::tree_head::is_about_heads;
 use super::{Error, Kernel, write};
@@ -27,6 +28,13 @@ impl Kernel {
                 return self.gone(id, "the message that it changes was never sent").await;
             }
         };
+        let attached = match self.attached(&queued)? {
+            Ok(attached) => attached,
+            Err(Erased) => {
+                self.held.free(lane);
+                return self.gone(id, "what was to be shown is erased").await;
+            }
+        };
         let rendered = render(&queued.doc, &Show::default());
         let mut mentions = queued.notify.clone();
         mentions.extend(rendered.mentions.into_iter().map(UserId));
@@ -45,6 +53,7 @@ impl Kernel {
             whole,
             html: rendered.html,
             mentions,
+            attached,
         };
         match self.chat.send(&outgoing).await {
             Ok(post) => {

@@ -149,6 +149,7 @@ impl Kernel {
             reply_to: edits.is_none().then(|| started.post.clone()),
             edits,
             doc: Doc::text(line),
+            attachment: None,
             notify: vec![],
             execution: Some(execution.id.clone()),
             question: None,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
+use super::attach::Attached;
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
@@ -73,6 +74,7 @@ pub(super) struct Sheet<'a> {
     memories: BTreeMap<StreamName, Vec<NewEvent>>,
     seen: BTreeMap<StreamName, Option<Version>>,
     said: bool,
+    attached: BTreeMap<String, Attached>,
     /// Where this slice said what.
     placed: BTreeMap<MessageId, Place>,
 }
@@ -89,6 +91,7 @@ impl<'a> Sheet<'a> {
             memories: BTreeMap::new(),
             seen: BTreeMap::new(),
             said: false,
+            attached: BTreeMap::new(),
             placed: BTreeMap::new(),
         }
     }
@@ -164,6 +167,11 @@ impl<'a> Sheet<'a> {
         }
     }
 
+    /// What the slice attached to its messages is kept, or why it is not.
+    pub(super) fn attach(&mut self, attached: BTreeMap<String, Attached>) {
+        self.attached = attached;
+    }
+
     pub(super) fn message_id(&self, path: &str) -> MessageId {
         self.kernel.store.key().message(self.execution.id.as_str(), path)
     }
@@ -194,12 +202,18 @@ impl<'a> Sheet<'a> {
             None => vec![],
         };
         let message = self.message_id(&entry.path);
+        let (doc, attachment) = match self.attached.remove(&entry.path) {
+            None => (said(args), None),
+            Some(Ok(attachment)) => (said(args), Some(attachment)),
+            Some(Err(why)) => (said(args).line([format!("({why})").into()]), None),
+        };
         self.queue(MessageQueued {
             message,
             place,
             reply_to,
             edits: None,
-            doc: said(args),
+            doc,
+            attachment,
             notify,
             execution: Some(self.execution.id.clone()),
             question: None,
@@ -219,6 +233,7 @@ impl<'a> Sheet<'a> {
             reply_to: None,
             edits: Some(target),
             doc,
+            attachment: None,
             notify: vec![],
             execution: Some(self.execution.id.clone()),
             question: None,
@@ -236,6 +251,7 @@ impl<'a> Sheet<'a> {
             reply_to: Some(post),
             edits: None,
             doc: Doc::of_reaction(entry.args["emoji"].as_str().unwrap_or_default()),
+            attachment: None,
             notify: vec![],
             execution: Some(self.execution.id.clone()),
             question: None,
@@ -295,6 +311,7 @@ impl<'a> Sheet<'a> {
             reply_to: Some(started.post.clone()),
             edits: None,
             doc: Doc::text(&format!("{text}{suffix}")),
+            attachment: None,
             notify: from.clone(),
             execution: Some(self.execution.id.clone()),
             question: Some(path.to_owned()),
@@ -471,6 +488,7 @@ impl<'a> Sheet<'a> {
             reply_to: Some(started.post.clone()),
             edits: None,
             doc: Doc::text(&text),
+            attachment: None,
             notify: vec![],
             execution: Some(self.execution.id.clone()),
             question: None,
@@ -534,6 +552,7 @@ pub(super) fn failure_message(
         reply_to: Some(started.post.clone()),
         edits: None,
         doc: Doc::text(&text),
+        attachment: None,
         notify: vec![started.requester.id.clone()],
         execution: Some(execution.id.clone()),
         question: None,

@@ -83,6 +83,7 @@ impl Kernel {
             reply_to: None,
             edits: None,
             doc: Doc::text(&text),
+            attachment: None,
             notify: vec![],
             execution: None,
             question: None,

@@ -111,6 +111,7 @@ fn batch(
             reply_to: None,
             edits: None,
             doc: told(head, now),
+            attachment: None,
             notify: vec![],
             execution: None,
             question: None,

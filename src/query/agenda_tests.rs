@@ -61,6 +61,7 @@ fn said(id: &str, edits: Option<&str>) -> Event {
         reply_to: None,
         edits: edits.map(|id| MessageId(id.into())),
         doc: Doc::text("x"),
+        attachment: None,
         notify: vec![],
         execution: None,
         question: None,

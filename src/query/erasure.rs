@@ -225,8 +225,7 @@ impl Planner {
         if self.account.are_in(&content) || words::any_named(&content, &named) {
             return Ok(true);
         }
-        let Some(Event::EffectCompleted(done)) = event.event() else { return Ok(false) };
-        let Some(blob) = &done.output else { return Ok(false) };
+        let Some(blob) = event.event().and_then(Event::blob) else { return Ok(false) };
         let bytes = store.blob(blob)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         Ok(self.account.are_in_text(&text) || self.names.name_somebody_in(&text))
@@ -259,10 +258,8 @@ impl Round {
         if self.persons.len() < PERSONS_MAX {
             self.persons.extend(event.actor.clone());
         }
-        if let Some(Event::EffectCompleted(done)) = event.event() {
-            let blob = done.output.as_ref();
-            self.blobs.extend(blob.map(|it| ErasedBlob { id: it.id.clone(), slot: it.slot }));
-        }
+        let blob = event.event().and_then(Event::blob);
+        self.blobs.extend(blob.map(|it| ErasedBlob { id: it.id.clone(), slot: it.slot }));
         self.look_at(store, &event.id.stream)
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::tz::TimeZone;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use serde_json::Value;
 
@@ -52,6 +53,8 @@ pub struct Run {
     pub key: IdKey,
     /// The time of this slice.
     pub now: Timestamp,
+    /// What clocks on the wall show where the bot is.
+    pub zone: TimeZone,
     /// The journal.
     pub tape: Tape,
     /// Why the run has stopped, if it has.
@@ -72,6 +75,8 @@ pub struct Run {
     pub may: May,
     /// What it printed.
     pub printed: String,
+    /// The bytes of the files that it attached, by the effect's place in the journal.
+    pub files: BTreeMap<String, Arc<Vec<u8>>>,
     /// How deep it is in actions that are written in Rhai.
     pub levels: usize,
     /// The error that the next wait ends in: the execution was cancelled, and the script has not met that yet.

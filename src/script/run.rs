@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::tz::TimeZone;
 use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Position};
 use serde_json::{Value, json};
 
@@ -34,6 +35,8 @@ pub struct Input {
     pub key: IdKey,
     /// The time of this slice.
     pub now: Timestamp,
+    /// What clocks on the wall show where the bot is.
+    pub zone: TimeZone,
     /// The handler's `args`.
     pub args: Value,
     /// The handler's `msg`.
@@ -61,6 +64,8 @@ pub struct Slice {
     pub end: End,
     /// What it printed.
     pub printed: String,
+    /// The bytes of the files that it attached, by the effect's place in the journal.
+    pub files: BTreeMap<String, Arc<Vec<u8>>>,
 }
 
 /// Where a slice stopped.
@@ -85,6 +90,7 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         execution: input.execution,
         key: input.key,
         now: input.now,
+        zone: input.zone,
         tape: Tape::new(input.journal),
         halted: None,
         deadline: Instant::now() + SLICE_TIME_MAX,
@@ -95,6 +101,7 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         memory: BTreeMap::new(),
         may: input.may,
         printed: String::new(),
+        files: BTreeMap::new(),
         levels: 0,
         cancel: input.cancel,
         sagas: vec![],
@@ -111,7 +118,8 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
     let result =
         result.map(|result| result.map_err(|why| missing_field(script, handler, &args, &msg, why)));
     let end = ending(script, &run, result);
-    Slice { end, printed: run.printed.clone(), entries: run.tape.take_new() }
+    let files = std::mem::take(&mut run.files);
+    Slice { end, printed: run.printed.clone(), files, entries: run.tape.take_new() }
 }
 
 fn call(

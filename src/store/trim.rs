@@ -231,8 +231,7 @@ impl SledStore {
             // What a newer program wrote, or what is erased, names nothing that can be read here.
             let Ok(event) = record::read(position, line, &shared.keys) else { return Ok(()) };
             let Payload::Event(event) = &event.payload else { return Ok(()) };
-            let Event::EffectCompleted(effect) = &**event else { return Ok(()) };
-            effect.output.as_ref().map_or(Ok(()), |blob| self.discard_blob(blob))
+            event.blob().map_or(Ok(()), |blob| self.discard_blob(blob))
         })?;
         let mut slots = Vec::with_capacity(SLOTS_AT_ONCE);
         each_line(segment, |position, line| {

@@ -397,8 +397,7 @@ impl Check<'_> {
                 verified.count_unknown(format!("{} {}", event.kind, event.schema));
             }
             Payload::Event(known) => {
-                if let Event::EffectCompleted(effect) = &**known
-                    && let Some(blob) = &effect.output
+                if let Some(blob) = known.blob()
                     && let Err(error) = self.blobs.get(blob, self.keys)
                 {
                     verified.find(place(), error.to_string());

@@ -155,6 +155,7 @@ impl Desk {
             reply_to: None,
             edits: edits.cloned(),
             doc: Doc::text(text),
+            attachment: None,
             notify: vec![],
             execution: None,
             question: None,

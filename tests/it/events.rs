@@ -113,6 +113,26 @@ fn the_samples_are_what_the_fixtures_hold() {
 }
 
 #[test]
+fn every_value_beside_the_log_is_known_to_be_named() {
+    fn names_one(value: &Value) -> bool {
+        let is_one = |map: &serde_json::Map<String, Value>| {
+            ["id", "bytes", "commitment", "slot"].iter().all(|key| map.contains_key(*key))
+        };
+        match value {
+            Value::Object(map) => is_one(map) || map.values().any(names_one),
+            Value::Array(items) => items.iter().any(names_one),
+            _ => false,
+        }
+    }
+    let mut found = BTreeSet::new();
+    for event in samples::all() {
+        assert_eq!(event.blob().is_some(), names_one(&event.encode()), "{}", event.kind());
+        found.extend(event.blob().map(|_| event.kind()));
+    }
+    assert_eq!(found, BTreeSet::from(["effect_completed", "message_queued"]));
+}
+
+#[test]
 fn every_variant_stands_in_a_fixture() {
     let fixtures = fixtures();
     for (kind, tags) in TAGS {

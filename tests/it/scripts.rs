@@ -29,6 +29,7 @@ pub fn input(script: &Script, journal: Journal) -> Input {
     Input {
         execution: ExecutionId("0123456789ABCDEF".into()),
         key: IdKey([1; 32]),
+        zone: jiff::tz::TimeZone::UTC,
         now: Timestamp(1_000),
         args: json!({ "name": "web1", "extra": {} }),
         msg: json!({ "user": { "id": "@ann:hs", "name": "ann" } }),

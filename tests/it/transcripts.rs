@@ -11,8 +11,10 @@ use beadle::play::stops;
 use beadle::play::world::World;
 
 fn transcripts() -> Vec<(Transcript, PathBuf, Setup)> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir("tests/transcripts")
-        .expect("the folder is there")
+    let folders = ["tests/transcripts", "tests/transcripts/shipped"];
+    let mut files: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).expect("the folder is there"))
         .map(|entry| entry.expect("it can be read").path())
         .filter(|path| path.extension().is_some_and(|end| end == "txt"))
         .collect();

@@ -182,6 +182,7 @@ mod tests {
             whole: None,
             html: None,
             mentions: vec![],
+            attached: None,
         }
     }
 

@@ -25,6 +25,7 @@ pub mod limits;
 mod looks;
 mod lookup;
 mod management;
+mod media;
 mod missing;
 mod outbound;
 mod oversize;

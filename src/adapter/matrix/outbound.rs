@@ -77,6 +77,9 @@ impl Matrix {
     async fn put(&self, room: &Room, outgoing: &Outgoing) -> Result<PostId, Trouble> {
         let state = room.latest_encryption_state().await.map_err(|error| Trouble::from(&error))?;
         let encrypted = state.is_encrypted();
+        if let Some(attached) = &outgoing.attached {
+            return self.put_attached(room, outgoing, attached, encrypted).await;
+        }
         let content = content(outgoing);
         if let Relation::Reaction(_) = outgoing.relation {
             return self.put_event(room, outgoing, content).await;
@@ -91,7 +94,7 @@ impl Matrix {
         self.put_event(room, outgoing, content).await
     }
 
-    async fn put_event(
+    pub(super) async fn put_event(
         &self,
         room: &Room,
         outgoing: &Outgoing,
@@ -261,6 +264,7 @@ mod tests {
             whole: None,
             html: html.map(Into::into),
             mentions: mentions.iter().map(|user| UserId((*user).into())).collect(),
+            attached: None,
         }
     }
 

@@ -45,7 +45,7 @@ impl Matrix {
         let all = outgoing.whole.as_ref().unwrap_or(&outgoing.plain);
         let text = cut(all, max.unwrap_or(usize::MAX));
         let (whole, size) = (text.len() == all.len(), text.len());
-        match self.upload(text, encrypted).await {
+        match self.upload(text.as_bytes(), (FILE_NAME, FILE_TYPE), encrypted).await {
             Ok(source) => {
                 let note = if whole { WHOLE.to_owned() } else { part(size) };
                 let said = filed(outgoing, source, size, &note);
@@ -63,18 +63,23 @@ impl Matrix {
         }
     }
 
-    /// Uploads a text, and returns where it is: the fields `url` or `file` of an event.
-    async fn upload(&self, text: &str, encrypted: bool) -> Result<Value, Trouble> {
+    /// Uploads a file of a name and a type, and returns where it is: the fields `url` or `file` of an event.
+    pub(super) async fn upload(
+        &self,
+        bytes: &[u8],
+        (name, media_type): (&str, &str),
+        encrypted: bool,
+    ) -> Result<Value, Trouble> {
         if encrypted {
-            let mut bytes = Cursor::new(text.as_bytes());
+            let mut bytes = Cursor::new(bytes);
             let uploading = self.client.upload_encrypted_file(&mut bytes);
             let file = uploading.with_request_config(request_config().disable_retry()).await;
             let file = file.map_err(|error| Trouble::from(&error))?;
             return Ok(json!({ "file": file }));
         }
-        let mut request = Upload::new(text.as_bytes().to_vec());
-        request.content_type = Some(FILE_TYPE.into());
-        request.filename = Some(FILE_NAME.into());
+        let mut request = Upload::new(bytes.to_vec());
+        request.content_type = Some(media_type.into());
+        request.filename = Some(name.into());
         let config = request_config().disable_retry();
         let config = config.timeout(Duration::from_millis(2 * REQUEST_MS_MAX));
         let uploaded = self.client.send(request).with_request_config(config).await;
@@ -104,7 +109,7 @@ fn filed(outgoing: &Outgoing, source: Value, bytes: usize, note: &str) -> Said {
 }
 
 /// The beginning of a text and a note.
-fn caption(text: &str, note: &str) -> String {
+pub(super) fn caption(text: &str, note: &str) -> String {
     let end = text.char_indices().nth(CAPTION_CHARS_MAX).map_or(text.len(), |(end, _)| end);
     let begin = text[..end].trim_end();
     let more = if begin.len() < text.trim_end().len() { " …" } else { "" };

@@ -264,6 +264,7 @@ impl Asked {
             reply_to: Some(self.post()),
             edits: None,
             doc: Doc::text(text),
+            attachment: None,
             notify: vec![self.speaker.id.clone()],
             execution: Some(id.clone()),
             question: None,

@@ -49,6 +49,7 @@ fn value(kind: &Kind, nth: usize) -> String {
         Kind::Bool => "yes".into(),
         Kind::Duration => "15m".into(),
         Kind::Time => "12:30".into(),
+        Kind::When => "tomorrow at 9:00".into(),
         Kind::User => "@somebody:example.org".into(),
         Kind::Room => "#somewhere".into(),
         Kind::Text => "something to say".into(),

@@ -136,7 +136,7 @@ impl Format {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let bare = matches!(kind, Kind::Text | Kind::Duration | Kind::Time);
+        let bare = matches!(kind, Kind::Text | Kind::Duration | Kind::Time | Kind::When);
         let plain = !text.is_empty() && !text.contains([' ', '=', '"', '\'']);
         Some(match (bare || plain, text.contains('"')) {
             (true, _) => text,

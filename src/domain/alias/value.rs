@@ -6,6 +6,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::text;
+use crate::domain::when_words;
 
 /// Longest duration that is accepted, in milliseconds: a hundred years.
 pub const DURATION_MS_MAX: i64 = 100 * 365 * DAY_MS;
@@ -59,6 +60,8 @@ pub enum Kind {
     Duration,
     /// A point in time, kept as written.
     Time,
+    /// A time to come in words; see [`crate::domain::when_words`].
+    When,
     /// A person.
     User,
     /// A room.
@@ -70,13 +73,14 @@ pub enum Kind {
 }
 
 /// The names that a format may use.
-pub(super) const NAMES: [(&str, Kind); 9] = [
+pub(super) const NAMES: [(&str, Kind); 10] = [
     ("word", Kind::Word),
     ("int", Kind::Int),
     ("number", Kind::Number),
     ("bool", Kind::Bool),
     ("duration", Kind::Duration),
     ("time", Kind::Time),
+    ("when", Kind::When),
     ("user", Kind::User),
     ("room", Kind::Room),
     ("text", Kind::Text),
@@ -103,6 +107,9 @@ impl Kind {
             Kind::Bool => "`yes` or `no`".into(),
             Kind::Duration => "a duration such as `15m`, `2h30m` or `1 day`".into(),
             Kind::Time => "a time such as `15:30`, `tomorrow 9am` or `2026-11-21 15:30`".into(),
+            Kind::When => {
+                "a time to come such as `in 20 minutes`, `tomorrow at 9:00` or `next friday`".into()
+            }
             Kind::User => "a person such as `@ann:example.org`".into(),
             Kind::Room => "a room such as `#ops:example.org`".into(),
             Kind::Text => "some text".into(),
@@ -129,6 +136,8 @@ impl Kind {
             Kind::Bool => "(?i-u:true|false|yes|no|on|off)".into(),
             Kind::Duration => format!("(?i-u:{DURATION})"),
             Kind::Time => time_pattern(),
+            // As few words as fit: what follows in the format ends it.
+            Kind::When => r#"[^"\x00]{1,120}?"#.into(),
             Kind::Choices(choices) => {
                 choices.iter().map(|choice| literal(choice)).collect::<Vec<_>>().join("|")
             }
@@ -157,6 +166,7 @@ impl Kind {
             Kind::Bool => truth(&plain).map(Value::from),
             Kind::Duration => parse_duration(&plain).is_ok().then(|| plain.into()),
             Kind::Time => TIME.is_match(&plain).then(|| plain.into()),
+            Kind::When => when_words::is_when(&plain).then(|| plain.into()),
             Kind::Choices(choices) => {
                 choices.iter().find(|choice| same(choice, &plain)).cloned().map(Value::from)
             }
@@ -384,6 +394,13 @@ mod tests {
             (Kind::Time, "2026-11-21T15:30:00Z", json!("2026-11-21T15:30:00Z")),
             (Kind::Time, "25:00", json!(null)),
             (Kind::Time, "someday", json!(null)),
+            (Kind::When, "in an hour and a half", json!("in an hour and a half")),
+            (
+                Kind::When,
+                "next friday at noon Europe/London",
+                json!("next friday at noon Europe/London"),
+            ),
+            (Kind::When, "every monday", json!(null)),
         ] {
             assert_eq!(kind.value(written).unwrap_or_default(), want, "{kind:?} of {written:?}");
         }

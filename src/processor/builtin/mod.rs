@@ -12,6 +12,7 @@ mod audit;
 mod catch_up;
 mod clarify;
 mod rooms;
+mod save;
 mod unreadable;
 
 impl Kernel {
@@ -29,6 +30,7 @@ impl Kernel {
             }
             Builtin::Clarify => self.clarify_slice(execution).await,
             Builtin::Audit | Builtin::Find => self.audit_slice(builtin, execution),
+            Builtin::Save => self.save_slice(execution),
         }
     }
 }
@@ -53,6 +55,7 @@ fn answer_doc(sheet: &mut Sheet, execution: &Execution, path: &str, doc: Doc) {
         reply_to: Some(started.post.clone()),
         edits: None,
         doc,
+        attachment: None,
         notify: vec![started.requester.id.clone()],
         execution: Some(execution.id.clone()),
         question: None,

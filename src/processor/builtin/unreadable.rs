@@ -208,6 +208,7 @@ fn say(
         reply_to: None,
         edits: None,
         doc: Doc::text(text),
+        attachment: None,
         notify,
         execution: Some(execution.id.clone()),
         question: None,

@@ -42,6 +42,7 @@ impl Bench {
         let input = Input {
             execution: ExecutionId("0123456789ABCDEF".into()),
             key: IdKey([1; 32]),
+            zone: jiff::tz::TimeZone::UTC,
             now: Timestamp(1_000),
             args: json!({}),
             msg: json!({}),

@@ -24,12 +24,14 @@ pub mod group;
 pub mod memory;
 pub mod options;
 mod perform;
+pub mod picture;
 pub mod question;
 pub mod reference;
 pub mod saga;
 pub mod secret;
 pub mod table;
 pub mod talk;
+pub mod time;
 #[cfg(test)]
 pub mod trial;
 pub mod words;
@@ -60,6 +62,8 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Undoing", saga::ROWS),
     ("Working together", compose::ROWS),
     ("Remembering", memory::ROWS),
+    ("Pictures and files", picture::ROWS),
+    ("Times", time::ROWS),
     ("Secrets", secret::ROWS),
     ("Knowing", bot::ROWS),
     ("Data", data::ROWS),
@@ -100,6 +104,8 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     act::register(engine);
     memory::register(engine);
+    picture::register(engine);
+    time::register(engine);
     secret::register(engine);
     bot::register(engine);
     compose::register(engine);

@@ -8,6 +8,7 @@ use super::super::journal::Noted;
 use super::bot::person;
 use super::doc::Formatted;
 use super::options::Options;
+use super::picture::attachment;
 use super::table::{HostFn, Kind, OPTIONS, Opt, Param, form, method, opt, p, thrown};
 use crate::domain::event::EffectResult;
 
@@ -27,6 +28,7 @@ pub struct Progress {
 
 const PROGRESS: Kind = Kind::Type("Progress");
 const ON: Param = p("p", PROGRESS);
+const ATTACH: Opt = opt("attach", Kind::Any, "what `plot(..)` or `file(..)` gives");
 const SAID: Param = p("text", Kind::Any);
 const ROOM: Param = p("room", Kind::Text);
 const POST: Param = p("post", Kind::Text);
@@ -44,15 +46,15 @@ pub const ROWS: &[HostFn] = &[
             form(&[ROOM, SAID], Kind::Text),
             form(&[ROOM, SAID, OPTIONS], Kind::Text),
         ],
-        options: &[REPLY_TO, NOTIFY],
+        options: &[ATTACH, REPLY_TO, NOTIFY],
         help: "Says something in the room of the command, or in another, and gives the post.",
-        example: "say(\"good morning\");\nsay(\"somebody should look\", #{ notify: [\"@ben:example.org\"] });",
+        example: "say(\"good morning\");\nsay(\"somebody should look\", #{ notify: [\"@ben:example.org\"] });\nsay(\"the list\", #{ attach: file(\"list.txt\", \"web1\") });",
         ..HostFn::EFFECT
     },
     HostFn {
         name: "reply",
         forms: &[form(&[SAID], Kind::Text), form(&[SAID, OPTIONS], Kind::Text)],
-        options: &[REPLY_TO, NOTIFY],
+        options: &[ATTACH, REPLY_TO, NOTIFY],
         help: "Answers the person who asked, who is notified, and gives the post.",
         example: "reply(\"done\");\nreply(\"no hurry\", #{ notify: [] });",
         ..HostFn::EFFECT
@@ -217,7 +219,16 @@ fn speak_as(call: &NativeCallContext, op: &str, mut args: Value, options: &Map) 
             list.iter().map(|one| person(call, one)).collect::<HostResult<_>>()?;
         args["notify"] = list.into();
     }
-    speak(call, op, args)
+    let attached = options.get("attach").map(|value| attachment(call, value)).transpose()?;
+    if let Some(attached) = &attached {
+        args["attach"] = attached.args();
+    }
+    effect(call, op, args, SAID_EVENTS, |run, path| {
+        if let Some(attached) = attached {
+            attached.keep(run, path);
+        }
+        Noted::Done(EffectResult::Ok(Value::String(message(run, path))))
+    })
 }
 
 fn speak(call: &NativeCallContext, op: &str, args: Value) -> HostResult {

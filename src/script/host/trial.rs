@@ -128,6 +128,7 @@ fn input(
         execution: ExecutionId("01TRIAL".into()),
         key: IdKey([1; 32]),
         now: Timestamp(1_795_000_000_000 + nth as i64 * 1_000),
+        zone: jiff::tz::TimeZone::UTC,
         args: json!({ "name": "web001", "extra": {} }),
         msg: json!({
             "id": "$1", "in_thread": null, "text": "trial", "time": 1_795_000_000_000_i64,

@@ -350,12 +350,7 @@ fn effects() -> Vec<Event> {
         let args = json!({ "action": "cloud.create_vm", "params": { "name": "web001" }, "timeout_ms": null });
         EffectRequested { path: "1".into(), op: op.into(), args, line: 30, class, due }.into()
     };
-    let output = BlobRef {
-        id: "303132333435363738393a3b3c3d3e3f".into(),
-        bytes: 700_000,
-        commitment: "194654572204e84cae356a80506050efc766bf713bd25a988db66dea5960a49e".into(),
-        slot: 42,
-    };
+    let output = blob();
     let completed = |attempt, result, output| {
         EffectCompleted { path: "1".into(), attempt, result, output, took_ms: 2_150 }.into()
     };
@@ -449,6 +444,7 @@ fn messages() -> Vec<Event> {
         reply_to: Some(post("$said")),
         edits: None,
         doc,
+        attachment: None,
         notify: vec![ann()],
         execution: Some(execution()),
         question: Some("2".into()),
@@ -458,18 +454,45 @@ fn messages() -> Vec<Event> {
         reply_to: None,
         edits: Some(answer()),
         doc: Doc::text("web001 is up"),
+        attachment: None,
         notify: vec![],
         execution: None,
+        question: None,
+        ..first.clone()
+    };
+    let shown = MessageQueued {
+        message: MessageId("K2V7WN0A4S8X1C5DQ9E3GZ6YHM".into()),
+        attachment: Some(Attachment {
+            name: "load-of-web001.png".into(),
+            media_type: "image/png".into(),
+            title: "Load of web001".into(),
+            picture: Some(Picture {
+                width: 640,
+                height: 320,
+                sketch: "▁▃█  1 to 4, last 4".into(),
+            }),
+            content: blob(),
+        }),
         question: None,
         ..first.clone()
     };
     vec![
         first.into(),
         edit.into(),
+        shown.into(),
         MessageSent { post: post("$spoken") }.into(),
         MessageSuperseded { by: answer() }.into(),
         MessageFailed { reason: "the bot is not in this room".into() }.into(),
     ]
+}
+
+fn blob() -> BlobRef {
+    BlobRef {
+        id: "303132333435363738393a3b3c3d3e3f".into(),
+        bytes: 700_000,
+        commitment: "194654572204e84cae356a80506050efc766bf713bd25a988db66dea5960a49e".into(),
+        slot: 42,
+    }
 }
 
 fn user(name: &str) -> UserId {

@@ -15,6 +15,7 @@ mod late_keys;
 mod limits;
 mod misuse;
 mod people;
+mod pictures;
 mod resend;
 mod rewind;
 mod rooms;
