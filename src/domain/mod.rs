@@ -19,6 +19,7 @@ pub mod message;
 pub mod near;
 pub mod own_command;
 pub mod path;
+pub mod permission;
 pub mod recorded;
 pub mod room_command;
 pub mod room_event;

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::sheet::{Prepared, Reads, Sheet, memory_stream};
+use super::hot::HotRun;
+use super::sheet::{Prepared, Reads, Sheet, memory_of, memory_stream};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectClass, Event, Failure};
+use crate::domain::event::{EffectClass, Event, ExecutionStarted, Failure};
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{ExecutionId, StreamName, Timestamp, Version};
-use crate::script::context::Recall;
+use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp, Version};
+use crate::domain::permission;
+use crate::script::context::{May, Recall};
+use crate::script::hot::Wake;
 use crate::script::journal::{Divergence, Done, Journal, Past};
-use crate::script::run::{End, Input, Slice, run};
+use crate::script::run::{End, Input, Slice, run, run_hot};
 use crate::script::source::{Run, Script};
 use crate::store::{Direction, EventStore, Expected};
 
@@ -118,6 +121,7 @@ impl Kernel {
         Ok(how.words(&|n| line(&then, n), &|n| line(&script.source, n)))
     }
 
+    /// Runs a slice where its script waits, or else from the start of its journal.
     async fn run_slice(
         &self,
         execution: &Execution,
@@ -125,44 +129,105 @@ impl Kernel {
         handler: Run,
         reads: &Reads,
     ) -> Slice {
-        let started = &execution.started;
-        let now = self.clock.now();
-        let offered = self.scripts.offered();
-        let mut actions = (*offered.set.actions).clone();
-        actions.extend(script.actions.clone());
-        let input = Input {
-            execution: execution.id.clone(),
-            key: self.store.key().clone(),
-            now,
-            args: started.args.clone(),
-            msg: started.msg.clone(),
-            journal: journal(execution),
-            actions: Arc::new(actions),
-            exec_refused: self.exec_refusal(&started.place.room),
-            recall: recall(self.store.clone(), script.file.clone(), now, reads.clone()),
-            cancel: undelivered(execution),
-        };
-        let engine = self.scripts.engine.clone();
-        let file = script.file.clone();
-        let job = move || run(&engine, &script, &handler, input);
-        let (done, slice) = tokio::sync::oneshot::channel();
-        let spawned = self.scripts.threads.run(move || drop(done.send(job())));
-        let broken = |why: String| Slice {
+        let mut waiting = self.hot.take(&execution.id);
+        if let Some(run) = &mut waiting
+            && let Some(results) = run.news(execution)
+            && let Some(slice) = run.go_on(self.wake(execution, &script, results, reads)).await
+        {
+            return self.kept_hot(execution, waiting, slice);
+        }
+        drop(waiting);
+        let input = self.input(execution, &script, reads);
+        let (engine, file) = (self.scripts.engine.clone(), script.file.clone());
+        let broken = |message: String| Slice {
             entries: vec![],
             end: End::Failed(Failure {
                 kind: "error".into(),
-                message: why,
+                message,
                 file: file.clone(),
                 line: 0,
                 column: 0,
             }),
             printed: String::new(),
         };
-        match spawned {
-            Err(why) => broken(format!("the system has no thread for a script: {why}")),
-            Ok(()) => slice.await.unwrap_or_else(|_| broken("the script engine broke off".into())),
+        let wait = self.settings().hot_for;
+        let Some((mut run_there, parking, permit)) =
+            self.hot.place(wait).filter(|_| !wait.is_zero())
+        else {
+            let (done, slice) = tokio::sync::oneshot::channel();
+            let job = move || drop(done.send(run(&engine, &script, &handler, input)));
+            return match self.scripts.threads.run(job) {
+                Err(why) => broken(no_thread(&why)),
+                Ok(()) => slice.await.unwrap_or_else(|_| broken(BROKE_OFF.into())),
+            };
+        };
+        run_there.begin(execution);
+        let job = move || {
+            run_hot(&engine, &script, &handler, input, parking);
+            drop(permit);
+        };
+        match self.scripts.threads.run(job) {
+            Err(why) => broken(no_thread(&why)),
+            Ok(()) => match run_there.next().await {
+                Some(slice) => self.kept_hot(execution, Some(run_there), slice),
+                None => broken(BROKE_OFF.into()),
+            },
         }
     }
+
+    /// Keeps the thread of a script that waits on it.
+    fn kept_hot(&self, execution: &Execution, run: Option<HotRun>, slice: Slice) -> Slice {
+        if let Some(run) = run.filter(|_| matches!(slice.end, End::Suspended | End::Yielded)) {
+            self.hot.keep(&execution.id, run);
+        }
+        slice
+    }
+
+    fn input(&self, execution: &Execution, script: &Script, reads: &Reads) -> Input {
+        let started = &execution.started;
+        let Wake { now, actions, exec_refused, recall, .. } =
+            self.wake(execution, script, vec![], reads);
+        Input {
+            execution: execution.id.clone(),
+            key: self.store.key().clone(),
+            now,
+            args: started.args.clone(),
+            msg: started.msg.clone(),
+            journal: journal(execution),
+            actions,
+            exec_refused,
+            recall,
+            may: self.may(started),
+            cancel: undelivered(execution),
+        }
+    }
+
+    /// What a slice goes on with.
+    fn wake(
+        &self,
+        execution: &Execution,
+        script: &Script,
+        results: Vec<(String, Done)>,
+        reads: &Reads,
+    ) -> Wake {
+        let (started, now) = (&execution.started, self.clock.now());
+        let mut actions = (*self.scripts.offered().set.actions).clone();
+        actions.extend(script.actions.clone());
+        Wake {
+            now,
+            results,
+            actions: Arc::new(actions),
+            exec_refused: self.exec_refusal(&started.place.room),
+            recall: recall(self.store.clone(), started.clone(), now, reads.clone()),
+        }
+    }
+}
+
+/// What is told of a script whose engine panicked.
+const BROKE_OFF: &str = "the script engine broke off";
+
+fn no_thread(why: &std::io::Error) -> String {
+    format!("the system has no thread for a script: {why}")
 }
 
 /// What the log has of an execution, as its script meets it.
@@ -185,10 +250,34 @@ fn undelivered(execution: &Execution) -> Option<Value> {
     (!stopping).then(|| cancelled.error(None))
 }
 
+impl Kernel {
+    /// Answers a script that asks who may run what here.
+    fn may(&self, started: &ExecutionStarted) -> May {
+        let (kernel, room) = (self.me.clone(), started.place.room.clone());
+        Arc::new(move |who, what| {
+            kernel.upgrade().is_some_and(|kernel| kernel.permits(who, what, &room))
+        })
+    }
+
+    /// Whether a person may run an alias or an action in a room.
+    fn permits(&self, who: &str, what: &str, room: &RoomId) -> bool {
+        let offered = self.scripts.offered();
+        if let Some(alias) = offered.catalog.aliases.iter().find(|alias| alias.name == what) {
+            return permission::refusal(alias, who, |list| self.listed(list, room)).is_none();
+        }
+        offered.set.actions.contains_key(what) && self.exec_refusal(room).is_none()
+    }
+}
+
 /// Reads what was remembered, and notes which version was seen.
-fn recall(store: Arc<dyn EventStore>, scope: String, now: Timestamp, reads: Reads) -> Recall {
-    Box::new(move |key| {
-        let stream = memory_stream(store.as_ref(), &scope, key);
+fn recall(
+    store: Arc<dyn EventStore>,
+    started: ExecutionStarted,
+    now: Timestamp,
+    reads: Reads,
+) -> Recall {
+    Box::new(move |of, key| {
+        let stream = memory_stream(store.as_ref(), &memory_of(&started, of), key);
         let last = store.read(&stream, Version::END, Direction::Backward, 1);
         let last = last.map_err(|why| format!("the memory cannot be read: {why}"))?;
         let version = last.first().map(|recorded| recorded.id.version);

@@ -18,7 +18,7 @@ use crate::domain::id::{
 use crate::domain::message::Doc;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
-use crate::query::executions;
+use crate::script::hot::HOT_FOR;
 use crate::store::{
     AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Write,
 };
@@ -30,7 +30,9 @@ pub mod dispatch;
 pub mod effect;
 pub mod erasure;
 pub mod execute;
+mod folds;
 mod held;
+mod hot;
 pub mod intake;
 pub mod outbox;
 pub mod pause;
@@ -89,6 +91,8 @@ pub struct Settings {
     pub audit_room: Option<RoomId>,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
     pub intro: String,
+    /// How long a script that waits stays on its thread; zero: not at all.
+    pub hot_for: Duration,
 }
 
 /// Rooms where actions may run.
@@ -114,12 +118,15 @@ impl Settings {
             keep: None,
             audit_room: None,
             intro: String::new(),
+            hot_for: HOT_FOR,
         }
     }
 }
 
 /// All that the processors work with.
 pub struct Kernel {
+    /// Itself, for what is asked of it while a script runs.
+    me: std::sync::Weak<Self>,
     /// The log.
     pub store: Arc<dyn EventStore>,
     /// The scripts.
@@ -139,6 +146,8 @@ pub struct Kernel {
     kept: Mutex<u64>,
     held: held::Held,
     running: cancel::Running,
+    hot: hot::HotRuns,
+    folds: folds::Folds,
 }
 
 impl Kernel {
@@ -155,22 +164,25 @@ impl Kernel {
         settings: Settings,
     ) -> Result<Arc<Self>, ReadError> {
         let agenda = Agenda::kept(store.as_ref())?;
-        let kernel = Self {
+        let kernel = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             kept: Mutex::new(agenda.checkpoint.0),
             agenda: Mutex::new(agenda),
             names: RwLock::new(vec!["beadle".into()]),
             rooms: RwLock::default(),
             held: held::Held::default(),
             running: cancel::Running::default(),
+            hot: hot::HotRuns::default(),
+            folds: folds::Folds::default(),
             store,
             scripts,
             chat,
             actions,
             clock,
             settings: RwLock::new(Arc::new(settings)),
-        };
+        });
         kernel.catch_up()?;
-        Ok(Arc::new(kernel))
+        Ok(kernel)
     }
 
     /// How the bot behaves now.
@@ -283,8 +295,8 @@ impl Kernel {
     }
 
     /// An execution as it stands.
-    fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, ReadError> {
-        executions::load(self.store.as_ref(), id)
+    fn execution(&self, id: &ExecutionId) -> Result<Option<Arc<Execution>>, ReadError> {
+        self.folds.now(self.store.as_ref(), id)
     }
 
     /// Why actions may not run in a room, if so.

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
-    EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionSuspended,
-    ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten, MessageQueued, Meta,
-    NewEvent, QuestionAsked, ScriptKept, Wants,
+    EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionStarted,
+    ExecutionSuspended, ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten,
+    MessageQueued, Meta, NewEvent, QuestionAsked, ScriptKept, Wants,
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
 use crate::domain::id::{DedupeKey, MessageId, RoomId, StreamName, Timestamp, UserId, Version};
 use crate::domain::message::Doc;
 use crate::domain::path::{follows, inside};
 use crate::domain::trigger::Place;
+use crate::script::host::memory::Scope;
 use crate::script::journal::{Entry, Noted};
 use crate::script::run::{End, Slice, shortened};
 use crate::script::source::{Ack, Import, Script};
@@ -36,6 +37,15 @@ pub(super) type Reads = Arc<Mutex<BTreeMap<StreamName, Option<Version>>>>;
 /// The stream of one remembered value.
 pub(super) fn memory_stream(store: &dyn EventStore, scope: &str, key: &str) -> StreamName {
     StreamName::memory(&store.key().tag("memory", &[scope, key]))
+}
+
+/// Whose memory a script means, as it is recorded: a file, a room or a person.
+pub(super) fn memory_of(started: &ExecutionStarted, scope: Scope) -> String {
+    match scope {
+        Scope::Script => started.handler.file.clone(),
+        Scope::Room => format!("room {}", started.place.room),
+        Scope::User => format!("user {}", started.requester.id),
+    }
 }
 
 /// The write that keeps a version of a script or of a library.
@@ -229,7 +239,7 @@ impl<'a> Sheet<'a> {
     }
 
     fn remember(&mut self, entry: &Entry, reads: &Reads) {
-        let scope = self.execution.started.handler.file.clone();
+        let scope = memory_of(&self.execution.started, Scope::of(entry.args["scope"].as_str()));
         let key = entry.args["key"].as_str().unwrap_or_default().to_owned();
         let expires = entry.args["for_ms"].as_i64().map(|ms| self.now.plus_ms(ms));
         let value = entry.args["value"].clone();

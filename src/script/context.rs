@@ -11,8 +11,12 @@ use std::time::Instant;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use serde_json::Value;
 
+use super::engine::SLICE_TIME_MAX;
 use super::host::Undo;
+use super::host::memory::Scope;
+use super::hot::Parking;
 use super::journal::{Divergence, Done, Entry, JOURNAL_ENTRIES_MAX, Met, Noted, Tape};
+use super::run::{End, Slice};
 use super::source::ActionDef;
 use crate::domain::event::EffectResult;
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -39,7 +43,9 @@ pub enum Halt {
 }
 
 /// Reads what was remembered; the caller notes what was read.
-pub type Recall = Box<dyn FnMut(&str) -> Result<Value, String> + Send>;
+pub type Recall = Box<dyn FnMut(Scope, &str) -> Result<Value, String> + Send>;
+/// Whether a person may run an alias or an action here: their id, and its name.
+pub type May = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
 
 /// One run of a handler.
 pub struct Run {
@@ -64,7 +70,9 @@ pub struct Run {
     /// Reads what was remembered before this slice.
     pub recall: Recall,
     /// What this slice remembers.
-    pub memory: BTreeMap<String, Value>,
+    pub memory: BTreeMap<(Scope, String), Value>,
+    /// Who may run what here.
+    pub may: May,
     /// What it printed.
     pub printed: String,
     /// The error that the next wait ends in: the execution was cancelled, and the script has not met that yet.
@@ -77,6 +85,8 @@ pub struct Run {
     pub undoing: usize,
     /// The steps that were undone last, as people read them.
     pub undone: Vec<String>,
+    /// Where it waits on its thread, if it may; when nobody has woken it there, nobody wants to know how it ends.
+    pub parking: Option<Parking>,
 }
 
 thread_local! {
@@ -219,7 +229,10 @@ impl Run {
             Met::Known(done) => return Ok(Look::Known(done)),
             Met::Waiting => return Ok(Look::Waiting),
             Met::New(path) => return Ok(Look::New(path)),
-            Met::Full => Halt::Yielded,
+            Met::Full => match self.parked(End::Yielded) {
+                true => return self.look(op, args, line, events),
+                false => Halt::Yielded,
+            },
             Met::Diverged(how) => Halt::Diverged(how),
             Met::TooMany => Halt::Limit(format!(
                 "an execution may have at most {JOURNAL_ENTRIES_MAX} recorded steps"
@@ -236,8 +249,34 @@ impl Run {
 
     /// Nothing more can be done until something that is waited for has come.
     pub fn wait(&mut self) -> Result<(), Halted> {
+        if self.parked(End::Suspended) {
+            return Ok(());
+        }
         self.halted = Some(Halt::Suspended);
         Err(Halted)
+    }
+
+    /// Waits on this thread for what the script needs to go on; false: it cannot wait here, or nobody came.
+    ///
+    /// In a branch it cannot: the other branches have to be run.
+    fn parked(&mut self, end: End) -> bool {
+        if self.tape.depth() > 0 {
+            return false;
+        }
+        let Some(parking) = &self.parking else { return false };
+        let printed = std::mem::take(&mut self.printed);
+        let Some(wake) = parking.park(Slice { entries: self.tape.take_new(), end, printed }) else {
+            self.parking = None;
+            return false;
+        };
+        self.now = wake.now;
+        self.actions = wake.actions;
+        self.exec_refused = wake.exec_refused;
+        self.recall = wake.recall;
+        self.memory.clear();
+        self.tape.come(wake.results);
+        self.deadline = Instant::now() + SLICE_TIME_MAX;
+        true
     }
 }
 

@@ -65,7 +65,14 @@ pub fn engine() -> Engine {
         .flatten()
     });
     #[expect(deprecated, reason = "the engine marks it as likely to change, not as wrong")]
-    engine.on_var(|name, _, context| Ok(constant(context.global_runtime_state(), name)));
+    engine.on_var(|name, _, context| {
+        // What a script calls so itself comes first.
+        if context.scope().contains(name) {
+            return Ok(None);
+        }
+        let constant = constant(context.global_runtime_state(), name);
+        Ok(constant.or_else(|| host::variable(name)))
+    });
     engine.set_module_resolver(Libraries);
     checked_replace(&mut engine);
     host::register(&mut engine);
@@ -163,7 +170,8 @@ mod tests {
             consts: Default::default(),
             actions: Default::default(),
             exec_refused: None,
-            recall: Box::new(|_| Ok(serde_json::Value::Null)),
+            recall: Box::new(|_, _| Ok(serde_json::Value::Null)),
+            may: std::sync::Arc::new(|_, _| true),
             memory: Default::default(),
             printed: String::new(),
             cancel: None,
@@ -171,6 +179,7 @@ mod tests {
             abandoned: vec![],
             undoing: 0,
             undone: vec![],
+            parking: None,
         };
         let begun = Instant::now();
         let source = "let n = 0; try { while n < 1000 { n += 1; } } catch { } 7";

@@ -231,6 +231,15 @@ pub fn runtime_problem(file: &str, source: &str, error: &EvalAltResult) -> Probl
     problem(file, source, position, message.clone()).hinted(run_hint(&message))
 }
 
+/// The error without the chain of calls.
+pub fn innermost_error(error: &EvalAltResult) -> &EvalAltResult {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, below, _)
+        | EvalAltResult::ErrorInModule(_, below, _) => innermost_error(below),
+        other => other,
+    }
+}
+
 /// What went wrong where.
 pub struct Place {
     /// The message without the chain of calls.

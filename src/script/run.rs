@@ -9,11 +9,13 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState};
 use serde_json::{Value, json};
 
 use super::closure::Closure;
-use super::context::{self, Halt, Recall};
+use super::context::{self, Halt, May, Recall};
 use super::engine::SLICE_TIME_MAX;
 use super::host;
+use super::hot::Parking;
 use super::journal::{Divergence, Entry, Journal, Noted, Tape};
-use super::load::{Place, innermost};
+use super::load::{Place, innermost, innermost_error};
+use super::missing;
 use super::source::{ActionDef, Run as Handler, Script};
 use crate::domain::event::{EffectResult, Failure};
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -47,6 +49,8 @@ pub struct Input {
     pub recall: Recall,
     /// The error that the next wait ends in, if the execution was cancelled and the script has not met that yet.
     pub cancel: Option<Value>,
+    /// Who may run what here.
+    pub may: May,
 }
 
 /// What a slice did.
@@ -77,6 +81,30 @@ pub enum End {
 
 /// Runs a handler of a script against a journal.
 pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) -> Slice {
+    run_here(engine, script, handler, input, None).0
+}
+
+/// The same on a thread on which it may wait: every slice is handed over there.
+pub fn run_hot(
+    engine: &Engine,
+    script: &Script,
+    handler: &Handler,
+    input: Input,
+    parking: Parking,
+) {
+    if let (slice, Some(parking)) = run_here(engine, script, handler, input, Some(parking)) {
+        parking.end(slice);
+    }
+}
+
+/// Gives the last slice, and where to hand it over, if anybody wants to know.
+fn run_here(
+    engine: &Engine,
+    script: &Script,
+    handler: &Handler,
+    input: Input,
+    parking: Option<Parking>,
+) -> (Slice, Option<Parking>) {
     let (args, msg) = (input.args.clone(), input.msg.clone());
     let run = context::Run {
         execution: input.execution,
@@ -90,12 +118,14 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         exec_refused: input.exec_refused,
         recall: input.recall,
         memory: BTreeMap::new(),
+        may: input.may,
         printed: String::new(),
         cancel: input.cancel,
         sagas: vec![],
         abandoned: vec![],
         undoing: 0,
         undone: vec![],
+        parking,
     };
     let (result, mut run) = context::with_run(run, || {
         catch_unwind(AssertUnwindSafe(|| match handler {
@@ -103,8 +133,11 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
             Handler::Action(name) => Ok(bare_action(name, &args, &msg)),
         }))
     });
+    let result =
+        result.map(|result| result.map_err(|why| missing_field(script, handler, &args, &msg, why)));
     let end = ending(script, &run, result);
-    Slice { end, printed: run.printed.clone(), entries: run.tape.take_new() }
+    let parking = run.parking.take();
+    (Slice { end, printed: run.printed.clone(), entries: run.tape.take_new() }, parking)
 }
 
 fn call(
@@ -123,6 +156,31 @@ fn call(
         0 => closure.call_isolated(engine, []),
         1 => closure.call_isolated(engine, [args]),
         _ => closure.call_isolated(engine, [args, msg]),
+    }
+}
+
+/// Says of a field that `args` or `msg` does not have what they have.
+fn missing_field(
+    script: &Script,
+    handler: &Handler,
+    args: &Value,
+    msg: &Value,
+    why: Box<EvalAltResult>,
+) -> Box<EvalAltResult> {
+    let Handler::Handler(closure, takes) = handler else { return why };
+    let (name, position) = match innermost_error(&why) {
+        EvalAltResult::ErrorPropertyNotFound(name, position) => (name.clone(), *position),
+        _ => return why,
+    };
+    let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let (line, column) = (number(position.line()), number(position.position()));
+    let function = script.ast.iter_functions().find(|f| f.name == closure.fn_name());
+    let names = function.map_or(vec![], |f| f.params);
+    let own = names.iter().skip(names.len().saturating_sub(*takes)).copied();
+    let params: Vec<(&str, &Value)> = own.zip([args, msg]).collect();
+    match missing::field(script, &name, line, column, &params) {
+        Some(told) => EvalAltResult::ErrorRuntime(told.into(), position).into(),
+        None => why,
     }
 }
 

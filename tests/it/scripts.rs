@@ -35,7 +35,8 @@ pub fn input(script: &Script, journal: Journal) -> Input {
         journal,
         actions: Arc::new(script.actions.clone()),
         exec_refused: None,
-        recall: Box::new(|_| Ok(Value::Null)),
+        recall: Box::new(|_, _| Ok(Value::Null)),
+        may: Arc::new(|_, _| true),
         cancel: None,
     }
 }

@@ -48,7 +48,8 @@ impl Bench {
             journal: journal.clone(),
             actions: Arc::new(self.script.actions.clone()),
             exec_refused: None,
-            recall: Box::new(|_| Ok(Value::Null)),
+            recall: Box::new(|_, _| Ok(Value::Null)),
+            may: Arc::new(|_, _| true),
             cancel,
         };
         run(&self.engine, &self.script, &self.script.aliases[0].run, input)

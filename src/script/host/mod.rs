@@ -11,7 +11,10 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 
 pub mod act;
+mod bot;
+pub mod bounded;
 pub mod chat;
+mod data;
 pub mod declare;
 pub mod editor;
 pub mod group;
@@ -24,6 +27,7 @@ pub mod table;
 pub mod talk;
 #[cfg(test)]
 pub mod trial;
+pub mod words;
 
 pub use act::{error_value, request};
 pub use declare::{Loading, loading};
@@ -47,6 +51,9 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
     ("Remembering", memory::ROWS),
+    ("Knowing", bot::ROWS),
+    ("Data", data::ROWS),
+    ("Texts", words::ROWS),
     ("Testing", chat::ROWS),
 ];
 
@@ -66,6 +73,14 @@ pub const LATER: &[(&str, &str)] = &[
     ("http_delete", "HTTP from scripts is not available yet: `exec` an action"),
 ];
 
+/// The names that stand for something in every handler.
+pub const VARIABLES: &[&str] = &["memory"];
+
+/// What such a name stands for.
+pub fn variable(name: &str) -> Option<Dynamic> {
+    (name == VARIABLES[0]).then(|| Dynamic::from(memory::Memories))
+}
+
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
@@ -76,6 +91,9 @@ pub fn register(engine: &mut Engine) {
     memory::register(engine);
     group::register(engine);
     saga::register(engine);
+    bot::register(engine);
+    data::register(engine);
+    words::register(engine);
 }
 
 /// Every host function.

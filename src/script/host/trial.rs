@@ -10,6 +10,7 @@ use super::super::engine::engine;
 use super::super::journal::{Done, Entry, Journal, keep};
 use super::super::load::{load_one, on_script_thread};
 use super::super::run::{End, Input, run};
+use super::memory::Scope;
 use super::table::{HostFn, Place};
 use crate::domain::event::EffectResult;
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -93,7 +94,8 @@ pub fn source_with(source: &str, answer: fn(&Entry) -> EffectResult) -> Result<T
             let slice = run(&engine, &script, &handler, input(nth, &journal, &actions, &memory));
             for entry in &slice.entries {
                 if entry.op == "remember" {
-                    let key = entry.args["key"].as_str().unwrap_or_default().to_owned();
+                    let of = Scope::of(entry.args["scope"].as_str());
+                    let key = format!("{of:?} {}", entry.args["key"].as_str().unwrap_or_default());
                     memory.lock().expect("one thread").insert(key, entry.args["value"].clone());
                 }
                 at += 1;
@@ -135,9 +137,11 @@ fn input(
         journal: journal.clone(),
         actions: actions.clone(),
         exec_refused: None,
-        recall: Box::new(move |key| {
-            Ok(memory.lock().expect("one thread").get(key).cloned().unwrap_or(Value::Null))
+        recall: Box::new(move |of, key| {
+            let name = format!("{of:?} {key}");
+            Ok(memory.lock().expect("one thread").get(&name).cloned().unwrap_or(Value::Null))
         }),
         cancel: None,
+        may: Arc::new(|who, what| who == "@ann:local" && what != "launch"),
     }
 }
