@@ -82,3 +82,26 @@ fn go_on(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{Event, decode};
+    use crate::domain::id::Timestamp;
+
+    #[test]
+    fn as_many_as_fit_are_kept_the_last_looked_at() {
+        let fixture = include_str!("../../tests/fixtures/events/execution_started.v1.json");
+        let list: Vec<serde_json::Value> = serde_json::from_str(fixture).expect("JSON");
+        let started = decode("execution_started", 1, list[0].clone()).expect("an event");
+        let Event::ExecutionStarted(started) = started else { panic!("it begins") };
+        let folds = Folds::default();
+        let id = |nth: usize| ExecutionId(format!("E{nth}"));
+        for nth in 0..FOLDS_MAX + 5 {
+            let execution = Execution::begin(id(nth), started.clone(), Timestamp(0));
+            folds.keep(&id(nth), Arc::new(execution));
+        }
+        assert_eq!(folds.0.lock().unwrap().all.len(), FOLDS_MAX);
+        assert!(folds.take(&id(4)).is_none() && folds.take(&id(5)).is_some());
+    }
+}

@@ -99,7 +99,7 @@ impl HotRun {
 
     /// Goes on; none: its thread has not waited so long.
     pub async fn go_on(&mut self, wake: Wake) -> Option<Slice> {
-        wake.results.iter().for_each(|(path, _)| drop(self.open.remove(path)));
+        self.open.retain(|path| !wake.results.iter().any(|(come, _)| come == path));
         self.wake.send(wake).ok()?;
         self.next().await
     }
@@ -116,11 +116,39 @@ impl HotRun {
                 }
                 Noted::Decided { cancelled, .. } => {
                     self.open.remove(&entry.path);
-                    cancelled.iter().for_each(|path| drop(self.open.remove(path)));
+                    self.open.retain(|path| !cancelled.contains(path));
                 }
             }
         }
         self.yielded = slice.end == End::Yielded;
         Some(slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn so_many_scripts_wait_on_their_threads_and_no_more() {
+        let hot = HotRuns::default();
+        let mut taken: Vec<_> = (0..HOT_MAX).map_while(|_| hot.place(Duration::ZERO)).collect();
+        assert_eq!(taken.len(), HOT_MAX);
+        assert!(hot.place(Duration::ZERO).is_none());
+        taken.pop();
+        assert!(hot.place(Duration::ZERO).is_some(), "there is room again");
+    }
+
+    #[test]
+    fn what_has_ended_is_not_kept() {
+        let hot = HotRuns::default();
+        for nth in 0..10 {
+            // The place to wait in is dropped at once: the thread has ended.
+            let (run, _, _) = hot.place(Duration::ZERO).expect("there is room");
+            hot.keep(&ExecutionId(format!("E{nth}")), run);
+        }
+        assert_eq!(hot.all().len(), 1);
     }
 }

@@ -10,6 +10,7 @@ mod cli;
 mod control;
 mod day;
 mod desk;
+mod diverged;
 mod erasure;
 mod erasure_disk;
 mod events;
