@@ -18,6 +18,7 @@ pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
     RoomLeft, RoomUpgraded,
 };
+pub use super::script_event::{ImportKept, ScriptKept};
 pub use super::tree_head::TreeHead;
 use super::trigger::{Place, Speaker, Trigger};
 
@@ -124,7 +125,7 @@ events! {
     RoomJoined "room_joined" 1 Sealed,
     RoomFollowed "room_followed" 1 Sealed,
     RoomLeft "room_left" 1 Sealed,
-    TriggerRecorded "trigger_recorded" 2 Sealed,
+    TriggerRecorded "trigger_recorded" 3 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,
     EventWithheld "event_withheld" 1 Sealed,
@@ -155,10 +156,10 @@ events! {
 /// Brings a payload of an older version to the current shape.
 fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
     match (kind, schema, data.get_mut("trigger")) {
-        // Before version 2 nothing was late: everything was acted on when it came.
-        ("trigger_recorded", 1, Some(Value::Object(trigger))) => {
-            trigger.insert("late".into(), Value::Bool(false));
-            (2, data)
+        // Before version 2 nothing was late, before version 3 nothing was ordered.
+        ("trigger_recorded", 1 | 2, Some(Value::Object(trigger))) => {
+            trigger.entry("late").or_insert(Value::Bool(false));
+            (3, data)
         }
         // Before version 2 nobody could cancel: every older ending is one of the newer ones.
         ("execution_finished", 1, _) => (2, data),
@@ -225,28 +226,6 @@ pub struct IntakePaused {
 pub struct IntakeResumed {
     /// What was free.
     pub free_bytes: u64,
-}
-
-/// The source of a script version that executions are pinned to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ScriptKept {
-    /// Its file, from the scripts folder.
-    pub file: String,
-    /// The hash of the source, and of what it imports.
-    pub hash: ScriptHash,
-    /// The source.
-    pub source: String,
-    /// The libraries that it imports, and those that they import; each is kept under its own hash.
-    pub imports: Vec<ImportKept>,
-}
-
-/// One version of a library that a script imports.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ImportKept {
-    /// Its file, from the scripts folder.
-    pub file: String,
-    /// The hash of its source.
-    pub hash: ScriptHash,
 }
 
 /// Something happened outside.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionStarted,
@@ -10,7 +12,9 @@ use crate::domain::event::{
     MessageQueued, Meta, NewEvent, QuestionAsked, ScriptKept, Wants,
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
-use crate::domain::id::{DedupeKey, MessageId, RoomId, StreamName, Timestamp, UserId, Version};
+use crate::domain::id::{
+    DedupeKey, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
+};
 use crate::domain::message::Doc;
 use crate::domain::path::{follows, inside};
 use crate::domain::trigger::Place;
@@ -66,6 +70,8 @@ pub(super) struct Sheet<'a> {
     memories: BTreeMap<StreamName, Vec<NewEvent>>,
     seen: BTreeMap<StreamName, Option<Version>>,
     said: bool,
+    /// Where this slice said what.
+    placed: BTreeMap<MessageId, Place>,
 }
 
 impl<'a> Sheet<'a> {
@@ -80,6 +86,7 @@ impl<'a> Sheet<'a> {
             memories: BTreeMap::new(),
             seen: BTreeMap::new(),
             said: false,
+            placed: BTreeMap::new(),
         }
     }
 
@@ -126,8 +133,9 @@ impl<'a> Sheet<'a> {
             }
         }
         match entry.op.as_str() {
-            "say" | "reply" | "progress" => self.speak(entry),
-            "update" | "done" | "fail" => self.change(entry),
+            "say" | "reply" | "tell" | "progress" => self.speak(entry),
+            "update" | "done" | "fail" | "edit" => self.change(entry),
+            "react" => self.react(entry),
             "ask" | "confirm" => self.question(entry),
             "remember" => self.remember(entry, reads),
             _ => {}
@@ -139,20 +147,29 @@ impl<'a> Sheet<'a> {
     }
 
     fn speak(&mut self, entry: &Entry) {
-        let started = &self.execution.started;
-        let text = entry.args["text"].as_str().unwrap_or_default();
-        let (place, reply_to, notify) = match (entry.op.as_str(), entry.args["room"].as_str()) {
-            ("say", Some(room))
-                if room != started.place.name && room != started.place.room.as_str() =>
-            {
-                (elsewhere(&started.place, room), None, vec![])
+        let (started, args) = (&self.execution.started, &entry.args);
+        let (here, asker) = (&started.place, &started.requester.id);
+        let place = match (entry.op.as_str(), args["room"].as_str(), args["user"].as_str()) {
+            ("tell", _, Some(user)) => {
+                let person = full_id(user, asker);
+                Place { direct: true, ..elsewhere(here, person.as_str()) }
             }
-            ("say", _) => (started.place.clone(), None, vec![]),
-            ("reply", _) => {
-                let notify = vec![started.requester.id.clone()];
-                (started.place.clone(), Some(started.post.clone()), notify)
+            ("say", Some(room), _) if room != here.name && room != here.room.as_str() => {
+                elsewhere(here, room)
             }
-            _ => (started.place.clone(), Some(started.post.clone()), vec![]),
+            _ => here.clone(),
+        };
+        let answers = matches!(entry.op.as_str(), "reply" | "progress");
+        let reply_to = match args["reply_to"].as_str() {
+            Some(post) => Some(post_id(post)),
+            None => answers.then(|| started.post.clone()),
+        };
+        let notify = match args["notify"].as_array() {
+            Some(list) => {
+                list.iter().filter_map(Value::as_str).map(|name| full_id(name, asker)).collect()
+            }
+            None if entry.op == "reply" => vec![asker.clone()],
+            None => vec![],
         };
         let message = self.message_id(&entry.path);
         self.queue(MessageQueued {
@@ -160,7 +177,7 @@ impl<'a> Sheet<'a> {
             place,
             reply_to,
             edits: None,
-            doc: Doc::text(text),
+            doc: said(args),
             notify,
             execution: Some(self.execution.id.clone()),
             question: None,
@@ -168,21 +185,46 @@ impl<'a> Sheet<'a> {
     }
 
     fn change(&mut self, entry: &Entry) {
-        let text = entry.args["text"].as_str().unwrap_or_default();
         let percent = entry.args["percent"].as_i64();
-        let text = percent.map_or(text.to_owned(), |percent| format!("{text} ({percent} %)"));
-        let target = entry.args["progress"].as_str().unwrap_or_default();
+        let percent = percent.map(|percent| Doc::text(&format!(" ({percent} %)")));
+        let doc = said(&entry.args).joined(percent.unwrap_or_default());
+        let target = entry.args["progress"].as_str().or(entry.args["post"].as_str());
+        let target = MessageId(target.unwrap_or_default().to_owned());
         let message = self.message_id(&entry.path);
         self.queue(MessageQueued {
             message,
-            place: self.execution.started.place.clone(),
+            place: self.place_of(&target),
             reply_to: None,
-            edits: Some(MessageId(target.to_owned())),
-            doc: Doc::text(&text),
+            edits: Some(target),
+            doc,
             notify: vec![],
             execution: Some(self.execution.id.clone()),
             question: None,
         });
+    }
+
+    fn react(&mut self, entry: &Entry) {
+        let post = entry.args["post"].as_str();
+        let post = post.map_or_else(|| self.execution.started.post.clone(), post_id);
+        let place = post.message().map(|message| self.place_of(&message));
+        let message = self.message_id(&entry.path);
+        self.queue(MessageQueued {
+            message,
+            place: place.unwrap_or_else(|| self.execution.started.place.clone()),
+            reply_to: Some(post),
+            edits: None,
+            doc: Doc::of_reaction(entry.args["emoji"].as_str().unwrap_or_default()),
+            notify: vec![],
+            execution: Some(self.execution.id.clone()),
+            question: None,
+        });
+    }
+
+    /// Where a message of the bot stands; what is not known any more counts as said here, and cannot be changed.
+    fn place_of(&self, message: &MessageId) -> Place {
+        let known = self.placed.get(message).cloned();
+        let kept = || self.kernel.queued(message).ok().flatten().map(|queued| queued.place);
+        known.or_else(kept).unwrap_or_else(|| self.execution.started.place.clone())
     }
 
     fn question(&mut self, entry: &Entry) {
@@ -216,6 +258,8 @@ impl<'a> Sheet<'a> {
             Wants::YesNo => " (yes or no)".to_owned(),
             Wants::Doubt => " (done, not done, or give up)".to_owned(),
             Wants::Text if choices.is_empty() => String::new(),
+            // The question lists them itself.
+            Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),
             Wants::Text => format!(" ({})", choices.join(", ")),
         };
         let place = match wants {
@@ -255,6 +299,7 @@ impl<'a> Sheet<'a> {
     /// Says something.
     pub(super) fn queue(&mut self, message: MessageQueued) {
         self.said = true;
+        self.placed.insert(message.message.clone(), message.place.clone());
         self.others.push(queued(&self.meta, message));
     }
 
@@ -435,6 +480,20 @@ pub(super) fn failure_message(
         notify: vec![started.requester.id.clone()],
         execution: Some(execution.id.clone()),
         question: None,
+    }
+}
+
+/// What a call says.
+fn said(args: &Value) -> Doc {
+    let doc = args.get("doc").and_then(|doc| serde_json::from_value(doc.clone()).ok());
+    doc.unwrap_or_else(|| Doc::text(args["text"].as_str().unwrap_or_default()))
+}
+
+/// A post as scripts name it: that of a network, or a message of the bot.
+fn post_id(text: &str) -> PostId {
+    match text.starts_with('$') {
+        true => PostId(text.to_owned()),
+        false => PostId::of_message(&MessageId(text.to_owned())),
     }
 }
 

@@ -47,6 +47,8 @@ struct Open {
     timers: BTreeMap<String, Timestamp>,
     /// What it gathers.
     gathers: Option<String>,
+    /// Where it began.
+    at: Position,
 }
 
 /// How far an effect has come.
@@ -163,7 +165,10 @@ impl Agenda {
             Event::TriggerRecorded(e) => {
                 let lane = match &e.trigger.what {
                     What::Timer(timer) => format!("timer {}", timer.execution),
-                    What::Message(_) | What::Reaction(_) | What::Undecryptable(_) => {
+                    What::Message(_)
+                    | What::Reaction(_)
+                    | What::Undecryptable(_)
+                    | What::Order(_) => {
                         format!("room {}", pseudonym(recorded.room.as_ref()))
                     }
                 };
@@ -221,7 +226,8 @@ impl Agenda {
             if let Some(what) = &gathers {
                 self.gathering.insert(what.clone(), id.clone());
             }
-            self.open.insert(id.clone(), Open { gathers, ..Open::default() });
+            self.open
+                .insert(id.clone(), Open { gathers, at: recorded.position, ..Open::default() });
             self.ready.insert(id);
             return;
         }
@@ -375,7 +381,7 @@ impl Agenda {
             }
             "execution_started" => {
                 let id = ExecutionId(stream.id().to_owned());
-                self.open.insert(id.clone(), Open::default());
+                self.open.insert(id.clone(), Open { at: position, ..Open::default() });
                 self.ready.insert(id);
             }
             "trigger_routed" => self.decided(&recorded.id.stream),
@@ -524,6 +530,14 @@ impl Agenda {
     /// The executions that are open.
     pub fn open_ids(&self) -> impl Iterator<Item = &ExecutionId> {
         self.open.keys()
+    }
+
+    /// The open executions that began last, the newest first, and how many others there are.
+    pub fn open_newest(&self, max: usize) -> (Vec<ExecutionId>, usize) {
+        let mut all: Vec<_> = self.open.iter().map(|(id, open)| (open.at, id)).collect();
+        all.sort_unstable_by(|one, other| other.cmp(one));
+        let more = all.len().saturating_sub(max);
+        (all.into_iter().take(max).map(|(_, id)| id.clone()).collect(), more)
     }
 
     /// The triggers about which nothing was decided, and those that are still worth a try to read.

@@ -227,7 +227,7 @@ fn cause_of(events: &[Recorded]) -> Cause {
                     What::Message(message) => Some(message.post.clone()),
                     What::Reaction(reaction) => Some(reaction.target.clone()),
                     What::Undecryptable(event) => Some(event.post.clone()),
-                    What::Timer(_) => None,
+                    What::Timer(_) | What::Order(_) => None,
                 };
                 if let What::Timer(timer) = &trigger.what {
                     cause.execution = Some(timer.execution.clone());

@@ -8,7 +8,7 @@ use crate::domain::event::{
     EffectResult, Ending, Event, MessageQueued, Outcome, Payload, Recorded, Resolution, Verdict,
 };
 use crate::domain::id::UserId;
-use crate::domain::message::{Block, Doc, Span};
+use crate::domain::message::Doc;
 use crate::domain::trigger::{Trigger, What};
 
 /// Longest piece of somebody's text in one line, in characters.
@@ -154,6 +154,7 @@ fn of_trigger(trigger: &Trigger) -> String {
         What::Reaction(reaction) => format!("reacted {}", quoted(&reaction.key)),
         What::Timer(timer) => format!("a time of {} came", timer.execution.short()),
         What::Undecryptable(_) => "said something that could not be read".into(),
+        What::Order(order) => format!("ordered: {}", order.words()),
     }
 }
 
@@ -164,24 +165,7 @@ fn of_message(queued: &MessageQueued) -> String {
 
 /// The text of a document, a line for each of its lines.
 pub fn doc_text(doc: &Doc) -> String {
-    let spans = |spans: &[Span]| -> String {
-        spans
-            .iter()
-            .map(|span| match span {
-                Span::Text(text) | Span::Bold(text) | Span::Code(text) => text.as_str(),
-                Span::Link { text, .. } => text,
-                Span::Mention { name, .. } => name,
-            })
-            .collect()
-    };
-    let block = |block: &Block| match block {
-        Block::Line(line) => spans(line),
-        Block::Code { text, .. } => text.clone(),
-        Block::List(points) => {
-            points.iter().map(|point| spans(point)).collect::<Vec<_>>().join("\n")
-        }
-    };
-    doc.blocks.iter().map(block).collect::<Vec<_>>().join("\n")
+    doc.words()
 }
 
 fn result(result: &EffectResult) -> String {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::load::{Joined, ScriptSet, load_each, sources_of};
+use super::load::{Joined, Loaded, ScriptSet, load_each, sources_of};
 use super::problem::Problem;
 use super::source::Script;
 
@@ -12,7 +12,7 @@ use super::source::Script;
 /// What has not changed keeps its names; a changed script that would take one of them stays as it was.
 pub fn reload_folder(folder: &Path, old: &ScriptSet) -> (ScriptSet, Vec<Problem>) {
     let (sources, mut problems) = sources_of(folder);
-    let (now, more) = load_each(sources);
+    let Loaded { scripts: now, problems: more, checked } = load_each(sources);
     problems.extend(more);
     // A folder that cannot be read says nothing of the scripts below it.
     let broken = |file: &str| {
@@ -43,7 +43,7 @@ pub fn reload_folder(folder: &Path, old: &ScriptSet) -> (ScriptSet, Vec<Problem>
         }
         problems.extend(found);
     }
-    (ScriptSet { folder: folder.to_owned(), ..set.done() }, problems)
+    (ScriptSet { folder: folder.to_owned(), ..set.done(checked) }, problems)
 }
 
 #[cfg(test)]

@@ -169,7 +169,12 @@ fn missing_field(
 ) -> Box<EvalAltResult> {
     let Handler::Handler(closure, takes) = handler else { return why };
     let (name, position) = match innermost_error(&why) {
-        EvalAltResult::ErrorPropertyNotFound(name, position) => (name.clone(), *position),
+        // A place of a library is no place of this source.
+        EvalAltResult::ErrorPropertyNotFound(name, position)
+            if innermost(&why).library.is_none() =>
+        {
+            (name.clone(), *position)
+        }
         _ => return why,
     };
     let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);

@@ -14,7 +14,10 @@ use serde_json::Value;
 
 /// Every tag of the enums inside events: each stands in some fixture, or nobody would notice that it was renamed.
 const TAGS: &[(&str, &[&str])] = &[
-    ("trigger_recorded", &["message", "reaction", "timer", "undecryptable"]),
+    (
+        "trigger_recorded",
+        &["message", "reaction", "timer", "undecryptable", "order", "retry", "cancel"],
+    ),
     ("trigger_recorded", &["prefix", "name", "direct", "nothing", "account", "device"]),
     ("trigger_routed", &["started", "continued", "said", "refused", "ignored"]),
     ("effect_requested", &["read", "idempotent", "once", "log"]),

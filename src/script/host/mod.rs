@@ -16,6 +16,7 @@ pub mod bounded;
 pub mod chat;
 mod data;
 pub mod declare;
+mod doc;
 pub mod editor;
 pub mod group;
 pub mod memory;
@@ -46,6 +47,7 @@ const NEAR_MAX: usize = 2;
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
     ("Saying", talk::ROWS),
+    ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
     ("Waiting together", group::ROWS),
@@ -86,6 +88,7 @@ pub fn register(engine: &mut Engine) {
     declare::register(engine);
     chat::register(engine);
     talk::register(engine);
+    doc::register(engine);
     question::register(engine);
     act::register(engine);
     memory::register(engine);

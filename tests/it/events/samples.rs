@@ -7,6 +7,7 @@ use beadle::domain::id::{
     UserId,
 };
 use beadle::domain::message::{Block, Doc, Span};
+use beadle::domain::order::{Order, OrderKind};
 use beadle::domain::trigger::{
     Address, Command, Message, Place, Reaction, Speaker, Timer, Trigger, Trust, Undecryptable, What,
 };
@@ -222,7 +223,12 @@ fn triggers() -> Vec<Event> {
     let outside = outside.map(|what| Trigger { key: key.clone(), at: NOW, late: false, what });
     let late =
         Trigger { key: key.clone(), at: NOW, late: true, what: What::Message(message("!pong")) };
-    let all = outside.chain([late, Trigger::timer(timer)]);
+    let what = OrderKind::Retry { execution: execution(), in_doubt_too: true };
+    let order = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "0c1a");
+    let (reason, force) = ("wrong host".into(), false);
+    let what = OrderKind::Cancel { execution: execution(), reason, force };
+    let cancel = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "1d2b");
+    let all = outside.chain([late, Trigger::timer(timer), order, cancel]);
     all.map(|trigger| TriggerRecorded { trigger }.into()).collect()
 }
 
