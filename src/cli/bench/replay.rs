@@ -137,7 +137,7 @@ async fn took(work: impl Future<Output = Result<(), Failure>>) -> Result<(f64, f
 
 /// An execution with so many entries goes on after a restart.
 async fn replayed(dir: &Path, scripts: &Path, entries: usize) -> Result<(), Failure> {
-    let scene = Scene::open(&World::new(), dir, scripts, HOT_FOR)?;
+    let scene = Scene::open(&World::new(), dir, scripts, Duration::ZERO)?;
     scene.says(0, &format!("!remember {} things", entries - 1)).await?;
     let scene = scene.reopened(Duration::ZERO)?;
     scene.world.clock.advance(3_600_000);
