@@ -14,6 +14,7 @@ use self::reload::Reload;
 use self::tend::Tend;
 
 use crate::adapter::matrix::{ConnectError, Matrix, Session, SyncError};
+use crate::adapter::secrets::Secrets;
 use crate::adapter::service::ServiceManager;
 use crate::adapter::{Chat, Outgoing, RoomAct, RoomAnswer, SendError};
 use crate::config::Config;
@@ -34,6 +35,7 @@ pub mod desk;
 pub mod orders;
 mod proofs;
 mod reload;
+pub mod saved;
 mod tend;
 pub mod trim;
 
@@ -166,11 +168,22 @@ pub fn kernel(
     scripts: &Path,
     chat: Arc<dyn Chat>,
     settings: Settings,
+    secrets: Secrets,
 ) -> Result<(Arc<Kernel>, Vec<Problem>), ReadError> {
     let (scripts, problems) = Scripts::folder(scripts);
     let clock = Arc::new(SystemClock);
-    let kernel = Kernel::new(store, scripts, chat, Arc::new(Processes), clock, settings)?;
+    let actions = Arc::new(Processes { secrets });
+    let kernel = Kernel::new(store, scripts, chat, actions, clock, settings)?;
     Ok((kernel, problems))
+}
+
+/// Where the secrets of actions are.
+pub fn secrets(config: &Config) -> Secrets {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let environment = std::env::vars_os().filter_map(text);
+    Secrets::new(config.secrets_folder.clone(), &config.secrets_prefix, environment)
 }
 
 /// Makes a kernel on an open log for what needs no network: nothing is sent.
@@ -185,7 +198,7 @@ pub fn kernel_alone(
     let session = Session::load(&paths.data).ok().flatten();
     let of_login = session.and_then(|session| session.management_room);
     let (settings, _) = reload::settings(config, of_login.as_ref());
-    Ok(kernel(store, &paths.scripts, Arc::new(Line::default()), settings)?.0)
+    Ok(kernel(store, &paths.scripts, Arc::new(Line::default()), settings, secrets(config))?.0)
 }
 
 /// What connects to the network when the connection is there: until then nothing can be sent.
@@ -248,7 +261,8 @@ pub async fn run(
     let session = Session::load(&paths.data).map_err(ConnectError::from)?;
     let of_login = session.and_then(|session| session.management_room);
     let (settings, of_matrix) = reload::settings(config, of_login.as_ref());
-    let (kernel, problems) = kernel(store.clone(), &paths.scripts, line.clone(), settings)?;
+    let (kernel, problems) =
+        kernel(store.clone(), &paths.scripts, line.clone(), settings, secrets(config))?;
     let reserve = Some(Reserve::of(&paths.data));
     let guard = Guard::new(Arc::new(DiskOf(paths.data.clone())), reserve);
     let ear = Arc::new(Ear::new(kernel.clone()).guarded(guard));
@@ -290,6 +304,18 @@ pub async fn run(
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
     let asked_to_stop = stop.subscribe();
+    let after_saves = async {
+        if !config.scripts_reload {
+            return std::future::pending().await;
+        }
+        saved::follow(kernel.clone(), problems.clone(), async |text: Option<String>| {
+            reload::resolve_rooms(&kernel, &matrix, config).await;
+            if let Some(text) = text {
+                reload::tell_owner(&kernel, &text).await;
+            }
+        })
+        .await;
+    };
     let tend = Tend {
         manager: &manager,
         hang_ups,
@@ -312,6 +338,7 @@ pub async fn run(
         done = &mut work => flat(done).map_err(RunError::from),
         done = &mut heads => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
+        () = after_saves => Ok(()),
         () = async {
             if first_sync.wait_for(|ready| *ready).await.is_ok() {
                 ready(user.as_str(), &problems);

@@ -27,6 +27,8 @@ pub enum Kind {
     Duration,
     /// A time span, or `never`.
     DurationOrNever,
+    /// True or false.
+    Bool,
 }
 
 /// One key of the configuration.
@@ -124,6 +126,20 @@ pub const KEYS: &[Key] = &[
         help: "How long the bot stays in a room where nobody else is: `30m`, `1 day`, `never`. It never leaves the management room.",
     },
     Key {
+        table: "secrets",
+        name: "folder",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "A folder with a file for each secret that actions are given by name; only its owner may read them.",
+    },
+    Key {
+        table: "secrets",
+        name: "prefix",
+        kind: Kind::Text,
+        default: "\"BEADLE_SECRET_\"",
+        help: "Environment variables with this prefix are secrets too: `cloud/token` is `BEADLE_SECRET_CLOUD_TOKEN`. `\"\"`: none are.",
+    },
+    Key {
         table: "log",
         name: "head_every",
         kind: Kind::DurationOrNever,
@@ -144,11 +160,25 @@ pub const KEYS: &[Key] = &[
         default: "\"\"",
         help: "Where the signed heads are published, by id or name: `!abc`, `#audit:example.org`; best on another homeserver. Invite the bot into it.",
     },
+    Key {
+        table: "scripts",
+        name: "reload",
+        kind: Kind::Bool,
+        default: "true",
+        help: "Whether scripts are loaded again when they are saved. SIGHUP loads them in any case.",
+    },
 ];
 
 /// The keys whose change takes effect at the next start; SIGHUP reloads all others.
-pub const RESTART: &[(&str, &str)] =
-    &[("paths", "data"), ("paths", "scripts"), ("matrix", "homeserver"), ("matrix", "user")];
+pub const RESTART: &[(&str, &str)] = &[
+    ("paths", "data"),
+    ("paths", "scripts"),
+    ("matrix", "homeserver"),
+    ("matrix", "user"),
+    ("secrets", "folder"),
+    ("secrets", "prefix"),
+    ("scripts", "reload"),
+];
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +189,8 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// The scripts folder, if it is configured.
     pub scripts: Option<PathBuf>,
+    /// Whether scripts are loaded again when they are saved.
+    pub scripts_reload: bool,
     /// The homeserver, if it is configured.
     pub homeserver: Option<String>,
     /// The bot's account, if it is configured.
@@ -175,6 +207,10 @@ pub struct Config {
     pub intro: String,
     /// How long the bot stays in a room where nobody else is; none: for ever.
     pub leave_alone_after: Option<Duration>,
+    /// Where the files of secrets are, if that is configured.
+    pub secrets_folder: Option<PathBuf>,
+    /// What the names of variables begin with that are secrets; empty: none are.
+    pub secrets_prefix: String,
     /// How long an event may be without a signed head; none: for ever.
     pub head_every: Option<Duration>,
     /// How long what is over is kept; none: for ever.
@@ -213,6 +249,8 @@ impl Config {
             let Some(text) = environment.get(&name) else { continue };
             let value = match key.kind {
                 Kind::Text | Kind::Duration | Kind::DurationOrNever => Value::String(text.clone()),
+                // What is neither is refused below.
+                Kind::Bool => text.parse().map_or(Value::String(text.clone()), Value::Boolean),
                 Kind::List => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
@@ -231,6 +269,9 @@ impl Config {
             ("paths", "scripts") => self.scripts != old.scripts,
             ("matrix", "homeserver") => self.homeserver != old.homeserver,
             ("matrix", "user") => self.user != old.user,
+            ("secrets", "folder") => self.secrets_folder != old.secrets_folder,
+            ("secrets", "prefix") => self.secrets_prefix != old.secrets_prefix,
+            ("scripts", "reload") => self.scripts_reload != old.scripts_reload,
             _ => false,
         };
         let differing = RESTART.iter().filter(|(table, name)| differs(table, name));
@@ -258,6 +299,7 @@ impl Config {
             prefix: text("bot", "prefix").unwrap_or_else(|| "!".into()),
             data: text("paths", "data").map(|path| at_home(&path)),
             scripts: text("paths", "scripts").map(|path| at_home(&path)),
+            scripts_reload: values.get(&("scripts", "reload")) != Some(&Value::Boolean(false)),
             homeserver: text("matrix", "homeserver"),
             user: text("matrix", "user"),
             management_room: text("matrix", "management_room"),
@@ -266,6 +308,8 @@ impl Config {
             rooms_exec: list("rooms", "exec"),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
+            secrets_folder: text("secrets", "folder").map(|path| at_home(&path)),
+            secrets_prefix: given("secrets", "prefix"),
             head_every: or_never(&given("log", "head_every")).ok().flatten(),
             keep: or_never(&given("log", "keep")).ok().flatten(),
             audit_room: text("log", "audit_room"),
@@ -365,12 +409,14 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     let fits = match (key.kind, value) {
         (Kind::Text, Value::String(_)) => true,
         (Kind::DurationOrNever, Value::String(text)) => or_never(text).is_ok(),
+        (Kind::Bool, Value::Boolean(_)) => true,
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
         _ => false,
     };
     let wanted = match key.kind {
         Kind::Text => "a text: \"…\"",
+        Kind::Bool => "true or false",
         Kind::List => "a list of texts: [\"…\", \"…\"]",
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"",
         Kind::DurationOrNever => "a time span of at least a second: \"1h\", \"30m\", or \"never\"",
@@ -422,6 +468,7 @@ pub fn reference() -> String {
     );
     for key in KEYS {
         let kind = match key.kind {
+            Kind::Bool => "true or false",
             Kind::Text => "text",
             Kind::List => "list of texts",
             Kind::Duration => "time span",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a bare Debian ready for `make test` and `make lab`; says what it does, and does nothing when all is in place.
 #
-# Needed: cargo, a C compiler (SQLite and the TLS library are compiled), certificates, Python with venv, and in
+# Needed: cargo, a C compiler (SQLite and the TLS library are compiled), certificates, Python with venv, OpenSSH, and in
 # `target/venv` the homeserver and the test client that `tools/requirements.txt` names.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -32,6 +32,8 @@ missing_packages() {
     case $(uname -m) in x86_64 | aarch64) ;; *) have cmake || echo cmake ;; esac # the TLS library has prepared builds for these two
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     have python3 || echo python3
+    have ssh || echo openssh-client
+    [ -x /usr/sbin/sshd ] || have sshd || echo openssh-server # the tests run an action over it
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || echo python3-venv
 }
 

@@ -33,6 +33,8 @@ const STREAMS: &[(&str, &str)] = &[
     ("event_", "trigger-<key>"),
     ("execution_", "execution-<id>"),
     ("effect_", "execution-<id>"),
+    ("lock_requested", "execution-<id>"),
+    ("attempt_failed", "execution-<id>"),
     ("group_", "execution-<id>"),
     ("question_", "execution-<id>"),
     ("timer_fired", "execution-<id>"),

@@ -12,6 +12,7 @@ use crate::domain::trigger::Trigger;
 pub mod matrix;
 pub mod process;
 pub mod render;
+pub mod secrets;
 pub mod service;
 pub mod terminal;
 

@@ -11,6 +11,7 @@ use crate::adapter::matrix::Matrix;
 use crate::control::Answers;
 use crate::domain::event::BackupMade;
 use crate::domain::id::{RoomId, StreamName, UserId};
+use crate::domain::order::OrderKind;
 use crate::processor::erasure::{self, EraseError, Order};
 use crate::processor::upkeep;
 use crate::query::command::{self, Refusal, Request, Sink};
@@ -101,6 +102,10 @@ impl Answers for Desk {
             }
             Request::ExecutionRetry { execution, in_doubt_too } => {
                 self.retry(by, execution, *in_doubt_too, sink)
+            }
+            Request::ActionRun { action, params } => {
+                let (action, params) = (action.clone(), params.clone());
+                self.order(by, OrderKind::RunAction { action, params }, sink)
             }
             request => command::answer(store, request, sink),
         }

@@ -3,19 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::desk::Desk;
+use crate::domain::event::{EffectResult, Ending, Event, Verdict};
 use crate::domain::execution::Execution;
 use crate::domain::execution_command::REASON_BYTES_MAX;
-use crate::domain::id::{StreamName, UserId};
+use crate::domain::id::{ExecutionId, StreamName, UserId, Version};
 use crate::domain::order::{Order, OrderKind, retry_refusal};
 use crate::processor::{Kernel, order};
 use crate::query::command::{Refusal, Sink};
 use crate::query::executions;
-use crate::store::Entropy;
 use crate::store::sled::SledStore;
+use crate::store::{Direction, Entropy, EventStore, READ_EVENTS_MAX};
 
 /// How long a running bot may take to decide on an order before the command line no longer waits for it.
 pub const DECIDED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether somebody still waits for an action that prints nothing.
+const LOOKED_AFTER_EVERY: Duration = Duration::from_secs(5);
 
 /// Makes a kernel on the log that the desk has open.
 pub type MakeKernel = Box<dyn Fn(Arc<SledStore>) -> Result<Arc<Kernel>, Refusal> + Send + Sync>;
@@ -40,7 +46,7 @@ enum Alone {
 /// Chosen for each kind: what a script does, it does as the bot, with its network and its environment.
 fn alone(what: &OrderKind) -> Alone {
     match what {
-        OrderKind::Retry { .. } => Alone::Waits,
+        OrderKind::Retry { .. } | OrderKind::RunAction { .. } => Alone::Waits,
         OrderKind::Cancel { .. } => Alone::Decided,
     }
 }
@@ -118,8 +124,73 @@ impl Desk {
         let row = order::row(&order, &stream, decided.as_ref());
         match decided {
             Some((_, reason)) if row["state"] == "refused" => Err(Refusal::Invalid(reason)),
+            Some((Verdict::Started(id), _))
+                if matches!(order.what, OrderKind::RunAction { .. }) =>
+            {
+                sink.row(row)?;
+                self.follow(&id, sink)
+            }
             _ => Ok(sink.row(row)?),
         }
+    }
+
+    /// Hands on what an execution's actions print, and at last what it came to.
+    fn follow(&self, id: &ExecutionId, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let (stream, mut next) = (StreamName::execution(id), Version::START);
+        let mut head = self.store.watch();
+        loop {
+            head.borrow_and_update();
+            let page = self.store.read(&stream, next, Direction::Forward, READ_EVENTS_MAX)?;
+            for recorded in &page {
+                next = recorded.id.version.next();
+                match recorded.event() {
+                    Some(Event::EffectProgressed(progress)) => {
+                        for line in &progress.lines {
+                            sink.row(json!({ "line": line }))?;
+                        }
+                    }
+                    Some(Event::ExecutionFinished(_)) => return Ok(sink.row(self.came_to(id)?)?),
+                    _ => {}
+                }
+            }
+            if page.is_empty() {
+                let waiting = self.runtime.block_on(async {
+                    tokio::time::timeout(LOOKED_AFTER_EVERY, head.changed()).await
+                });
+                match waiting {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Err(Refusal::Unreadable("the log was closed".into())),
+                    // Nothing has happened; somebody may have stopped waiting for it.
+                    Err(_) => sink.progress("running", 0, 0)?,
+                }
+            }
+        }
+    }
+
+    /// What a call of an action came to: its result or its error.
+    fn came_to(&self, id: &ExecutionId) -> Result<Value, Refusal> {
+        let gone = || Refusal::Invalid(format!("{} cannot be read any more", id.short()));
+        let execution = executions::seen(self.store.as_ref(), id)?.ok_or_else(gone)?;
+        let step = execution.steps.get("0");
+        let failed = match (&execution.ending, step.and_then(|step| step.result.as_ref())) {
+            (Some(Ending::Failed(failure)), _) => Some(json!(failure.message)),
+            (Some(Ending::Succeeded(_)), Some(EffectResult::Err(error))) => Some(error.clone()),
+            (Some(Ending::Succeeded(_)), _) => None,
+            _ => Some(json!(execution.status().word())),
+        };
+        let said = execution.steps.values().filter(|step| step.op == "reply").last();
+        let result = step.filter(|step| step.op == "exec").and_then(|step| step.result.as_ref());
+        let result = match result {
+            Some(EffectResult::Ok(value)) => value.clone(),
+            _ => Value::Null,
+        };
+        Ok(json!({
+            "execution": id,
+            "state": if failed.is_some() { "failed" } else { "succeeded" },
+            "result": result,
+            "error": failed,
+            "text": said.map(|step| step.args["text"].clone()),
+        }))
     }
 
     fn decided_by_bot(&self, stream: &StreamName) -> Result<Option<order::Decided>, Refusal> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::adapter::matrix::{Matrix, MatrixSettings};
 use crate::config::{Config, ConfigError};
 use crate::domain::id::RoomId;
+use crate::processor::progress::PROGRESS_EVERY;
 use crate::processor::{ExecRooms, Kernel, Settings};
 use crate::script::hot::HOT_FOR;
 use crate::script::problem::Problem;
@@ -34,12 +35,7 @@ impl Reload<'_> {
                 format!("Not reloaded, all is as it was: {error}\n{}", error.hint)
             }
         };
-        // The time makes each reload's notice one of its own: the same words are said once a day only.
-        let at = jiff::Timestamp::from_millisecond(self.kernel.clock.now().0).unwrap_or_default();
-        let notice = format!("{} ({} UTC)", told, at.strftime("%H:%M:%S"));
-        if let Err(error) = self.kernel.notify(&notice).await {
-            tracing::error!(%error, "the owner is not told of the reload");
-        }
+        tell_owner(&self.kernel, &told).await;
     }
 
     async fn take(&mut self, config: Config) -> String {
@@ -59,6 +55,16 @@ impl Reload<'_> {
             tracing::error!("a script stays as it was\n{problem}");
         }
         summary(scripts, aliases, &problems, &restart)
+    }
+}
+
+/// Tells the owner what came of a reload.
+pub(super) async fn tell_owner(kernel: &Kernel, told: &str) {
+    // The time makes each notice one of its own: the same words are said once a day only.
+    let at = jiff::Timestamp::from_millisecond(kernel.clock.now().0).unwrap_or_default();
+    let notice = format!("{} ({} UTC)", told, at.strftime("%H:%M:%S"));
+    if let Err(error) = kernel.notify(&notice).await {
+        tracing::error!(%error, "the owner is not told of the reload");
     }
 }
 
@@ -89,6 +95,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         head_every: config.head_every,
         keep: config.keep,
         audit_room: config.audit_room.clone().map(RoomId),
+        progress_every: PROGRESS_EVERY,
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),

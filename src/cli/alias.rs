@@ -6,6 +6,7 @@ use super::style::out;
 use super::{Context, Failure};
 use crate::domain::alias::{Format, Match};
 use crate::domain::alias_index::Found;
+use crate::domain::help::ranked;
 use crate::processor::scripts::catalog;
 use crate::script::load::load_folder;
 
@@ -13,8 +14,11 @@ use crate::script::load::load_folder;
 #[derive(Debug, clap::Subcommand)]
 pub enum AliasCommand {
     /// Lists the commands that the scripts offer.
-    #[command(after_help = "Example: beadle alias list")]
-    List,
+    #[command(after_help = "Example: beadle alias list create vm")]
+    List {
+        /// Only those that these words are about, the best first, as `!help WORDS` finds them.
+        words: Vec<String>,
+    },
     /// Says what a text would run, with which parameters.
     #[command(after_help = "Example: beadle alias match -- create vm web001 on aws")]
     Match {
@@ -30,7 +34,7 @@ pub enum AliasCommand {
 /// Shows it; a text that matches nothing is an answer too.
 pub fn main(context: &Context, command: &AliasCommand) -> Result<u8, Failure> {
     match command {
-        AliasCommand::List => list(context),
+        AliasCommand::List { words } => list(context, &words.join(" ")),
         AliasCommand::Match { format: Some(format), text } => {
             let parsed = Format::parse(format).map_err(|error| {
                 Failure::new(2, format!("format, column {}: {error}", error.column + 1))
@@ -60,15 +64,16 @@ pub fn main(context: &Context, command: &AliasCommand) -> Result<u8, Failure> {
     }
 }
 
-fn list(context: &Context) -> Result<u8, Failure> {
+fn list(context: &Context, words: &str) -> Result<u8, Failure> {
     let (set, problems) = load_folder(&context.scripts()?);
-    for alias in catalog(&set).aliases {
+    let all = catalog(&set).aliases;
+    for alias in ranked(&all, words).into_iter().map(|at| &all[at]) {
         if context.json() {
             out!(
                 "{}",
                 json!({
                     "alias": alias.name, "formats": alias.usages, "help": alias.help,
-                    "role": alias.role, "file": alias.file, "version": alias.script,
+                    "tags": alias.tags, "example": alias.example, "role": alias.role, "file": alias.file, "version": alias.script,
                 })
             );
             continue;

@@ -1,8 +1,6 @@
 //! `beadle bench`: figures with units in their names, each beside a baseline of the same run.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -10,13 +8,12 @@ use tempfile::TempDir;
 use super::style::out;
 use super::{Context, Failure};
 use crate::app::surroundings;
-use crate::domain::alias::Format;
-use crate::domain::alias_index::{AliasId, AliasIndex, Found};
 use crate::store::bench::{AppendRow, SustainRow, bench_append, bench_sustain};
 
 mod accounts;
 mod child;
 mod history;
+mod matching;
 mod meter;
 mod ping;
 mod query;
@@ -45,7 +42,7 @@ pub enum BenchCommand {
         #[arg(long, value_name = "N", default_value_t = SUSTAIN_EVENTS)]
         events: usize,
     },
-    /// Finding the alias for a message, among 10 to 10,000; one JSON object a line.
+    /// Finding the alias for a message and its arguments, among 10 to 10,000.
     #[command(after_help = "Example: beadle bench match")]
     Match,
     /// Answering a person on a homeserver, against two plain clients that do nothing else.
@@ -61,7 +58,7 @@ pub fn main(context: &Context, command: &BenchCommand) -> Result<u8, Failure> {
     match command {
         BenchCommand::Append { on } => append(context, on.as_deref())?,
         BenchCommand::Sustain { on, events } => sustain(context, on.as_deref(), *events)?,
-        BenchCommand::Match => lookup(),
+        BenchCommand::Match => return matching::main(context),
         BenchCommand::Ping(args) => ping::main(context, args)?,
         BenchCommand::Query(args) => query::main(context, args)?,
         BenchCommand::Replay(args) => replay::main(context, args)?,
@@ -136,36 +133,4 @@ fn sustain(context: &Context, on: Option<&Path>, events: usize) -> Result<(), Fa
     };
     let done = bench_sustain(dir.path(), events, &surroundings(), show);
     done.map_err(|why| Failure::new(1, why))
-}
-
-fn lookup() {
-    const ROUNDS: u32 = 2_000;
-    let mut first = BTreeMap::new();
-    for aliases in [10_usize, 100, 1_000, 10_000] {
-        let format = |n: usize| {
-            Format::parse(&format!("verb{} object{n} {{host}} on {{cloud=aws}}", n % 10))
-        };
-        let formats = (0..aliases).filter_map(|n| Some((AliasId(n), format(n).ok()?)));
-        let index = AliasIndex::new(formats.collect());
-        let last = aliases - 1;
-        for (what, text) in [
-            ("hit", format!("verb{} object{last} web1 on gce", last % 10)),
-            ("miss", "good morning everyone how are you".to_owned()),
-        ] {
-            let found = matches!(index.lookup(&text), Found::One(_));
-            let start = Instant::now();
-            for _ in 0..ROUNDS {
-                std::hint::black_box(index.lookup(std::hint::black_box(&text)));
-            }
-            let us = start.elapsed().as_secs_f64() * 1e6 / f64::from(ROUNDS);
-            let base = *first.entry(what).or_insert(us);
-            out!(
-                "{}",
-                json!({
-                    "bench": "match", "aliases": aliases, "message": what, "found": found,
-                    "lookup_us": us, "of_10_aliases": us / base,
-                })
-            );
-        }
-    }
 }

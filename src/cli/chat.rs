@@ -12,7 +12,7 @@ use super::style::out;
 use super::{Context, Failure};
 use crate::adapter::terminal::Terminal;
 use crate::adapter::{Incoming, Intake};
-use crate::app::{SystemEntropy, kernel, surroundings, told};
+use crate::app::{SystemEntropy, kernel, secrets, surroundings, told};
 use crate::domain::event::Event;
 use crate::domain::id::{MessageId, Position, RoomId};
 use crate::play::bot::BotError;
@@ -205,7 +205,8 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
-    let opened = kernel(store.clone(), &scripts, terminal.clone(), settings);
+    let opened =
+        kernel(store.clone(), &scripts, terminal.clone(), settings, secrets(&context.config));
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
     problems.iter().for_each(|problem| eprintln!("{problem}"));
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];
@@ -218,7 +219,25 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let ended = runtime.block_on(async {
         let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
         let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping));
-        let talked = talk(&Ear::new(kernel.clone()), &store, &terminal, typed).await;
+        let ear = Ear::new(kernel.clone());
+        let after_saves = async {
+            if context.config.scripts_reload {
+                let shown = terminal.clone();
+                crate::app::saved::follow(
+                    kernel.clone(),
+                    problems,
+                    async |text: Option<String>| {
+                        text.into_iter().for_each(|text| shown.print(text));
+                    },
+                )
+                .await;
+            }
+            std::future::pending::<Result<(), Failure>>().await
+        };
+        let talked = tokio::select! {
+            talked = talk(&ear, &store, &terminal, typed) => talked,
+            never = after_saves => never,
+        };
         stop.send_replace(true);
         let worked =
             work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));

@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use super::ask::ask;
+use super::query::here;
 use super::style::{out, plain, time};
-use super::{Context, Failure};
+use super::{Context, Failure, story};
 use crate::query::command::Request;
+use crate::query::filter::Filter;
 
 /// Most characters of one column.
 const SHOWN_CHARS: usize = 120;
@@ -14,11 +16,20 @@ const SHOWN_CHARS: usize = 120;
 #[derive(Debug, clap::Subcommand)]
 pub enum ExecutionCommand {
     /// The newest executions.
-    #[command(after_help = "Example: beadle execution list --json")]
+    #[command(after_help = "Example: beadle execution list --status failed --since yesterday")]
     List {
         /// How many.
-        #[arg(short = 'n', long = "lines", default_value_t = 20)]
+        #[arg(short = 'n', long = "limit", visible_alias = "lines", default_value_t = 20)]
         count: usize,
+        /// Who asked: an account's id, or a name that is nobody else's.
+        #[arg(long, value_name = "PERSON")]
+        who: Option<String>,
+        /// Only those that are succeeded, failed, diverged, cancelled, waiting, running or in doubt.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only those that began after this time: `yesterday`, `2h ago`, `2026-11-01 14:00`.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
     },
     /// One execution with its journal.
     #[command(after_help = "Example: beadle execution show 01JD4Z7K")]
@@ -58,7 +69,12 @@ pub enum ExecutionCommand {
 /// Shows executions, or orders something about one.
 pub fn main(context: &Context, command: &ExecutionCommand) -> Result<u8, Failure> {
     let request = match command {
-        ExecutionCommand::List { count } => Request::ExecutionList(*count),
+        ExecutionCommand::List { count, who: None, status: None, since: None } => {
+            Request::ExecutionList(*count)
+        }
+        ExecutionCommand::List { count, who, status, since } => {
+            find(*count, [("who", who), ("status", status), ("since", since)])?
+        }
         ExecutionCommand::Show { id } => Request::ExecutionShow(id.clone()),
         ExecutionCommand::Cancel { id, reason, force } => {
             let (execution, reason, force) = (id.clone(), reason.clone(), *force);
@@ -85,7 +101,7 @@ pub fn main(context: &Context, command: &ExecutionCommand) -> Result<u8, Failure
                 );
             }
             (false, ExecutionCommand::Show { .. }) => {
-                out!("{}", serde_json::to_string_pretty(&row).unwrap_or_default());
+                story::show(&row);
             }
             (false, ExecutionCommand::Cancel { .. } | ExecutionCommand::Retry { .. }) => {
                 out!("{}", outcome(&row))
@@ -94,6 +110,17 @@ pub fn main(context: &Context, command: &ExecutionCommand) -> Result<u8, Failure
         Ok(())
     })?;
     Ok(0)
+}
+
+/// The question for some of the executions.
+fn find(count: usize, given: [(&str, &Option<String>); 3]) -> Result<Request, Failure> {
+    let mut filter = Filter { limit: Some(count), ..Filter::default() };
+    for (name, value) in given {
+        let Some(value) = value else { continue };
+        let set = filter.set(name, value, &here());
+        set.map_err(|why| Failure::new(2, why.what).hint(why.hint))?;
+    }
+    Ok(Request::ExecutionFind(Box::new(filter)))
 }
 
 /// What came of an order, in words.

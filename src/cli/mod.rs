@@ -10,6 +10,7 @@ use crate::app::{Paths, RunError};
 use crate::config::{Config, ConfigError};
 use crate::store::OpenError;
 
+mod action;
 mod alias;
 mod ask;
 mod backup;
@@ -28,6 +29,7 @@ mod proof;
 mod query;
 mod run;
 mod script;
+mod story;
 mod style;
 mod trim;
 
@@ -89,6 +91,9 @@ enum Command {
     /// Checks scripts.
     #[command(subcommand, after_help = "Example: beadle script check")]
     Script(script::ScriptCommand),
+    /// Shows which actions there are, what they take, and what a call would run.
+    #[command(subcommand, after_help = "Example: beadle action list")]
+    Action(action::ActionCommand),
     /// Shows which commands there are and what a text would run.
     #[command(subcommand, after_help = "Example: beadle alias match -- create vm web001 on aws")]
     Alias(alias::AliasCommand),
@@ -326,6 +331,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Init(args)) => init::main(&args),
         Some(Command::Doctor) => doctor::main(&context),
         Some(Command::Script(command)) => script::main(&context, &command),
+        Some(Command::Action(command)) => action::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),
         Some(Command::Log(command)) => log::main(&context, &command),

@@ -7,6 +7,8 @@ use super::{Context, Failure};
 use crate::script::problem::Problem;
 
 mod check;
+mod docs;
+mod new;
 mod test;
 
 /// What to do with scripts.
@@ -21,6 +23,24 @@ pub enum ScriptCommand {
     /// Runs the tests inside scripts: as written, and again with a stop at every append.
     #[command(after_help = "Example: beadle script test scripts/vm.rhai --name 'creates *'")]
     Test(test::TestArgs),
+    /// Writes a page of what a folder of scripts offers, or the definitions for editors.
+    #[command(after_help = "Example: beadle script docs --editor > beadle.d.rhai")]
+    Docs {
+        /// The folder; else the configured one.
+        folder: Option<PathBuf>,
+        /// The definitions of all functions, `beadle.d.rhai`, instead.
+        #[arg(long)]
+        editor: bool,
+    },
+    /// Writes a script to begin with, with a test that passes.
+    #[command(after_help = "Example: beadle script new restart_web --kind workflow")]
+    New {
+        /// Its name: lower-case letters, digits and `_`.
+        name: String,
+        /// What to begin with.
+        #[arg(long, value_enum, default_value = "alias")]
+        kind: new::Kind,
+    },
 }
 
 /// Does it.
@@ -28,6 +48,8 @@ pub fn main(context: &Context, command: &ScriptCommand) -> Result<u8, Failure> {
     match command {
         ScriptCommand::Check { folder } => check::main(context, folder.as_deref()),
         ScriptCommand::Test(args) => test::main(context, args),
+        ScriptCommand::Docs { folder, editor } => docs::main(context, folder.as_deref(), *editor),
+        ScriptCommand::New { name, kind } => new::main(context, name, *kind),
     }
 }
 

@@ -25,6 +25,7 @@ pub use text::Text;
 pub use value::{DURATION_MS_MAX, Kind, parse_duration};
 
 use parse::Node;
+use partial::pairs;
 use pattern::{Group, Pattern};
 use problem::quoted;
 
@@ -204,13 +205,6 @@ fn written<'a>(text: &Text<'a>, plain: std::ops::Range<usize>) -> &'a str {
         Some(code) if text.plain()[plain.clone()].chars().eq([text::CODE_MARK]) => code,
         _ => text.written(plain),
     }
-}
-
-fn pairs(text: &Text<'_>, range: std::ops::Range<usize>) -> BTreeMap<String, Value> {
-    let pair = |(key, value): (std::ops::Range<usize>, std::ops::Range<usize>)| {
-        Some((text.plain()[key].to_owned(), Kind::Word.value(text.written(value))?))
-    };
-    pattern::pairs(text.plain(), range).into_iter().filter_map(pair).collect()
 }
 
 #[cfg(test)]

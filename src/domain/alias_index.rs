@@ -138,6 +138,12 @@ impl AliasIndex {
         }
     }
 
+    /// The commands that a message fits: several where nothing tells which is meant.
+    pub fn fitting(&self, message: &str) -> Vec<Hit<'_>> {
+        let Some(text) = Text::read(message) else { return Vec::new() };
+        self.hits(&self.candidates(&text.words().collect()), &text)
+    }
+
     /// The entries whose every clause holds for these words, in order.
     fn candidates(&self, words: &BTreeSet<String>) -> BTreeSet<usize> {
         let holds =

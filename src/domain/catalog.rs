@@ -20,6 +20,10 @@ pub struct Alias {
     pub usages: Vec<String>,
     /// What it is for.
     pub help: String,
+    /// What the script that declares it is for.
+    pub about: String,
+    /// Labels.
+    pub tags: Vec<String>,
     /// How it is used.
     pub example: Option<String>,
     /// Who may run it.

@@ -5,13 +5,17 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub use super::action_event::{AttemptFailed, EffectDelayed, EffectProgressed, LockRequested};
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
     EffectCancelled, Ending, ExecutionCancelled, ExecutionFinished, ExecutionSuspended,
     ExecutionYielded, Failure, GroupDecided,
 };
 use super::id::{EventId, ExecutionId, MessageId, PostId, ScriptHash, Timestamp, UserId};
-pub use super::log_event::{BackupMade, LogRestored, LogTrimmed};
+pub use super::log_event::{
+    BackupMade, ClockStepped, IntakePaused, IntakeResumed, LogCreated, LogRestored, LogTrimmed,
+    StoreRebuilt, SyncAdvanced,
+};
 use super::message::Doc;
 pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
 pub use super::room_event::{
@@ -137,6 +141,10 @@ events! {
     EffectCompleted "effect_completed" 1 Sealed,
     EffectInDoubt "effect_in_doubt" 1 Sealed,
     EffectResolved "effect_resolved" 1 Sealed,
+    LockRequested "lock_requested" 1 Sealed,
+    EffectDelayed "effect_delayed" 1 Sealed,
+    EffectProgressed "effect_progressed" 1 Sealed,
+    AttemptFailed "attempt_failed" 1 Sealed,
     QuestionAsked "question_asked" 1 Sealed,
     QuestionAnswered "question_answered" 1 Sealed,
     TimerFired "timer_fired" 1 Sealed,
@@ -180,52 +188,6 @@ fn parse<T: DeserializeOwned>(kind: &str, schema: u32, data: Value) -> Result<T,
         schema,
         source,
     })
-}
-
-/// The log began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogCreated {
-    /// A random name, so that a store or a segment of another log is told apart.
-    pub log: String,
-}
-
-/// The event store was made anew from the journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StoreRebuilt {
-    /// Why the old one could not be used.
-    pub reason: String,
-    /// Where the old one was moved to.
-    pub moved_to: Option<String>,
-}
-
-/// The wall clock went back by more than two seconds: a new clock epoch begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ClockStepped {
-    /// The latest time before.
-    pub from: Timestamp,
-    /// The time now.
-    pub to: Timestamp,
-}
-
-/// Everything before this position of the Matrix sync is recorded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SyncAdvanced {
-    /// The homeserver's `next_batch`.
-    pub token: String,
-}
-
-/// Nothing new is taken in: the disk of the data directory is nearly full.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IntakePaused {
-    /// What was still free.
-    pub free_bytes: u64,
-}
-
-/// There is room again, and what happened meanwhile is taken in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IntakeResumed {
-    /// What was free.
-    pub free_bytes: u64,
 }
 
 /// Something happened outside.

@@ -70,6 +70,14 @@ pub struct Step {
     pub done_at: Version,
     /// The question that people were asked.
     pub question: Option<QuestionAsked>,
+    /// The lock that it runs under.
+    pub lock: Option<String>,
+    /// How many attempts have failed and were followed by another.
+    pub failed: u32,
+    /// How often it was recorded what it had printed.
+    pub progressed: u32,
+    /// The last line of that.
+    pub last_line: Option<String>,
 }
 
 /// That an execution is not wanted any more.
@@ -115,6 +123,10 @@ impl Step {
             result: None,
             done_at: Version::START,
             question: None,
+            lock: None,
+            failed: 0,
+            progressed: 0,
+            last_line: None,
         }
     }
 
@@ -243,6 +255,17 @@ impl Execution {
                 step.attempt = e.attempt;
                 step.under_way = true;
             }),
+            Event::LockRequested(e) => {
+                self.on(&e.path, |step| step.lock = Some(e.lock.clone()));
+            }
+            Event::EffectProgressed(e) => self.on(&e.path, |step| {
+                step.progressed += 1;
+                step.last_line = e.lines.last().cloned();
+            }),
+            Event::AttemptFailed(e) => self.on(&e.path, |step| {
+                step.under_way = false;
+                step.failed += 1;
+            }),
             Event::EffectCompleted(e) => self.complete(&e.path, e.result.clone()),
             Event::EffectInDoubt(e) => {
                 let error = in_doubt(self.steps.get(&e.path));
@@ -272,6 +295,7 @@ impl Execution {
                 self.ending = Some(e.ending.clone());
             }
             Event::ExecutionStarted(_)
+            | Event::EffectDelayed(_)
             | Event::LogCreated(_)
             | Event::StoreRebuilt(_)
             | Event::ClockStepped(_)
@@ -451,6 +475,10 @@ fn in_doubt(step: Option<&Step>) -> Value {
 pub fn timer_result(step: &Step) -> EffectResult {
     match (step.op.as_str(), &step.args["or_else"]) {
         ("sleep", _) => EffectResult::Ok(Value::Null),
+        ("wait_for", _) => EffectResult::Err(json!({
+            "kind": "timed_out",
+            "message": format!("`{}` did not happen in time", step.args["trigger"].as_str().unwrap_or("")),
+        })),
         (_, Value::Object(or_else)) => {
             EffectResult::Ok(or_else.get("value").cloned().unwrap_or(Value::Null))
         }

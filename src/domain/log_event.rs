@@ -1,9 +1,55 @@
-//! What is done to the log as a whole, as it is recorded: backups, and what was brought back from one.
+//! What concerns the log as a whole, as it is recorded: its beginning, its clock, what it takes in, and its backups.
 
 use serde::{Deserialize, Serialize};
 
-use super::id::Position;
+use super::id::{Position, Timestamp};
 use super::tree_head::TreeHead;
+
+/// The log began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogCreated {
+    /// A random name, so that a store or a segment of another log is told apart.
+    pub log: String,
+}
+
+/// The event store was made anew from the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoreRebuilt {
+    /// Why the old one could not be used.
+    pub reason: String,
+    /// Where the old one was moved to.
+    pub moved_to: Option<String>,
+}
+
+/// The wall clock went back by more than two seconds: a new clock epoch begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockStepped {
+    /// The latest time before.
+    pub from: Timestamp,
+    /// The time now.
+    pub to: Timestamp,
+}
+
+/// Everything before this position of the Matrix sync is recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SyncAdvanced {
+    /// The homeserver's `next_batch`.
+    pub token: String,
+}
+
+/// Nothing new is taken in: the disk of the data directory is nearly full.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntakePaused {
+    /// What was still free.
+    pub free_bytes: u64,
+}
+
+/// There is room again, and what happened meanwhile is taken in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntakeResumed {
+    /// What was free.
+    pub free_bytes: u64,
+}
 
 /// A backup was made and checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

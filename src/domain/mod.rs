@@ -1,5 +1,6 @@
 //! Pure data and decisions: no I/O, no clock, no randomness; everything they need arrives as an argument.
 
+pub mod action_event;
 pub mod alias;
 pub mod alias_index;
 pub mod audit_command;
@@ -18,6 +19,7 @@ pub mod id;
 pub mod log_event;
 pub mod lost_keys;
 pub mod message;
+pub mod named;
 pub mod near;
 pub mod order;
 pub mod own_command;

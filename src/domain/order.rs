@@ -1,9 +1,10 @@
 //! Orders: what somebody tells the bot from the command line of its machine instead of in a room.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::builtin::Builtin;
-use super::event::{EffectClass, EffectResult, Ending};
+use super::event::{EffectClass, EffectResult, Ending, ExecutionStarted};
 use super::execution::{Execution, Step};
 use super::id::{DedupeKey, ExecutionId, RoomId, Timestamp, UserId};
 use super::trigger::{Place, Speaker, Trigger, Trust, What};
@@ -44,6 +45,13 @@ pub enum OrderKind {
         /// Even if something of it may have been done: nobody knows.
         in_doubt_too: bool,
     },
+    /// Run an action by itself.
+    RunAction {
+        /// Which.
+        action: String,
+        /// Its parameters.
+        params: Value,
+    },
 }
 
 impl Order {
@@ -74,8 +82,20 @@ impl Order {
         match &self.what {
             OrderKind::Cancel { execution, .. } => format!("cancel {}", execution.short()),
             OrderKind::Retry { execution, .. } => format!("retry {}", execution.short()),
+            OrderKind::RunAction { action, .. } => format!("run {action}"),
         }
     }
+}
+
+/// The handler's name of an action that was ordered by itself.
+pub fn handler_of(action: &str) -> String {
+    format!("action {action}")
+}
+
+/// The action that an execution was started for by itself, if it was.
+pub fn ordered_action(started: &ExecutionStarted) -> Option<&str> {
+    let ordered = started.place.network == NETWORK;
+    started.handler.alias.strip_prefix("action ").filter(|_| ordered)
 }
 
 /// Why an execution is not tried again, if so.
@@ -126,7 +146,7 @@ fn called(step: &Step) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::super::event::{
         EffectCompleted, EffectInDoubt, EffectRequested, EffectStarted, Event, ExecutionFinished,

@@ -30,6 +30,8 @@ mod tests {
             let alias = Alias {
                 name: "deploy".into(),
                 usages: vec![],
+                about: String::new(),
+                tags: vec![],
                 help: String::new(),
                 example: None,
                 role: role.map(str::to_owned),

@@ -125,15 +125,19 @@ pub fn message(message: &Message, view: &View) -> Decision {
     let ours = own_command::parse(text);
     let cancels = ours.as_ref().is_some_and(OwnCommand::cancels_one);
     let command_of_ours = cancels || (ours.is_some() && !chosen);
-    let commands = command_of_ours || matches_alias(view, text);
-    if reading != Reading::Nothing && (replies || !commands) {
+    // Only where it may be an answer, too, is it looked up twice.
+    let commands = || command_of_ours || matches_alias(view, text);
+    if reading != Reading::Nothing && (replies || !commands()) {
         return answered(&reading, view, &said);
     }
-    if !commands && let Some(decision) = too_late() {
+    if view.withdrawn.is_some()
+        && !commands()
+        && let Some(decision) = too_late()
+    {
         return decision;
     }
     if let Some(word) = help_word(text) {
-        let help = help(view, word);
+        let help = help(view, &message.speaker, &message.place, word);
         return decision("help", Act::Say(help), "help was asked for");
     }
     commanded(text, command.by, message, view)
@@ -168,8 +172,12 @@ fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
 }
 
 fn matches_alias(view: &View, text: &str) -> bool {
-    let found = !matches!(view.catalog.index.lookup(text), Found::None { .. });
-    found || help_word(text).is_some()
+    help_word(text).is_some()
+        || match view.catalog.index.lookup(text) {
+            Found::One(_) | Found::Tie(_) => true,
+            // What begins a command is one, too: what it lacks is asked for.
+            Found::None { begun, .. } => begun.is_some(),
+        }
 }
 
 fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
@@ -213,6 +221,17 @@ fn people(question: &OpenQuestion) -> String {
     question.from.iter().map(|id| name(id.as_str())).collect::<Vec<_>>().join(" or ")
 }
 
+/// Decides on a command that an execution calls.
+pub fn call(message: &Message, view: &View) -> Decision {
+    match view.catalog.index.lookup(&message.text) {
+        Found::One(_) | Found::Tie(_) => commanded(&message.text, Address::Direct, message, view),
+        Found::None { .. } => {
+            let why = format!("there is no command `{}`", message.text);
+            decision("call", Act::Refuse(Doc::text(&why)), "no alias matches")
+        }
+    }
+}
+
 fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decision {
     match view.catalog.index.lookup(text) {
         Found::One(hit) => fitting(&hit, message, view),
@@ -245,7 +264,7 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
             let near = own_command::WORDS.iter().filter(|word| damerau(&first, word) == 1);
             suggestions.splice(0..0, near.map(|word| (*word).to_owned()));
             if text.trim().is_empty() {
-                let doc = help(view, "");
+                let doc = help(view, &message.speaker, &message.place, "");
                 return decision("command", Act::Say(doc), "nothing was asked for");
             }
             let problem = problem.map(|misfit| (misfit.problem.to_string(), misfit.format.usage()));

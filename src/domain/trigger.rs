@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::{DedupeKey, ExecutionId, PostId, RoomId, Timestamp, UserId};
+use super::named::{Call, NamedEvent};
 use super::order::Order;
 
 /// Longest text of a message that is kept, in bytes; Matrix itself stops at 65,536 for a whole event.
@@ -36,6 +37,10 @@ pub enum What {
     Undecryptable(Undecryptable),
     /// A user of the bot's machine ordered something from the command line.
     Order(Order),
+    /// Something with a name happened, which executions may wait for.
+    Event(NamedEvent),
+    /// An execution calls a command.
+    Call(Call),
 }
 
 /// Where something was said.
@@ -167,7 +172,7 @@ impl Trigger {
             What::Reaction(reaction) => Some(&reaction.place),
             What::Undecryptable(event) => Some(&event.place),
             What::Order(order) => Some(&order.place),
-            What::Timer(_) => None,
+            What::Timer(_) | What::Event(_) | What::Call(_) => None,
         }
     }
 
@@ -178,7 +183,7 @@ impl Trigger {
             What::Reaction(reaction) => Some(&reaction.speaker),
             What::Undecryptable(event) => Some(&event.speaker),
             What::Order(order) => Some(&order.speaker),
-            What::Timer(_) => None,
+            What::Timer(_) | What::Event(_) | What::Call(_) => None,
         }
     }
 

@@ -51,6 +51,13 @@ pub fn matches(pattern: &str, text: &str, words: &mut Words) -> bool {
     true
 }
 
+/// A text with the words that were captured so far in place of their names.
+pub fn fill(text: &str, words: &Words) -> String {
+    let put =
+        |text: String, (name, word): (&String, &String)| text.replace(&format!("{{{name}}}"), word);
+    words.iter().fold(text.to_owned(), put)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +80,11 @@ mod tests {
         assert!(matches("execution {id}", "execution 01AB", &mut words));
         assert!(matches("*{id}*", "it is 01AB!", &mut words));
         assert!(!matches("*{id}*", "it is 02AB!", &mut words));
+    }
+
+    #[test]
+    fn what_the_bot_said_is_said_again() {
+        let words = Words::from([("id".to_owned(), "01AB".to_owned())]);
+        assert_eq!(fill("!cancel {id} of {x}", &words), "!cancel 01AB of {x}");
     }
 }

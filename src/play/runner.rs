@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::bot::BotError;
-use super::parse::{Form, LINE_BREAK, Step, Transcript};
-use super::pattern::{Words, matches};
+use super::parse::{Does, Form, LINE_BREAK, Step, Transcript};
+use super::pattern::{Words, fill, matches};
 use super::world::{FakeExec, Heard, Person, Room, World};
 use crate::adapter::{Relation, Reread};
 use crate::domain::alias::parse_duration;
@@ -177,6 +177,7 @@ impl Player<'_> {
             Step::Person { name, network, account, ago_ms, does } => {
                 self.nothing_left()?;
                 self.world.expect_execs(self.execs_after(at));
+                let does = &filled(does, &self.words);
                 (self.listener)(&spoken(name, does));
                 let (network, account) = (network.clone(), account.clone());
                 let person = Person { name: name.clone(), network, account, ago_ms: *ago_ms };
@@ -356,6 +357,18 @@ pub(super) fn spoken(name: &str, does: &super::parse::Does) -> String {
         Does::Replies(text) => format!("> {name} (reply): {}", one_line(text)),
         Does::Reacts(key) => format!("> {name} reacts {key}"),
         Does::Edits(text) => format!("> {name} edits: {}", one_line(text)),
+    }
+}
+
+/// What somebody says, with the words that the bot said before.
+fn filled(does: &Does, words: &Words) -> Does {
+    match does {
+        Does::Says(text) => Does::Says(fill(text, words)),
+        Does::SaysUnreadable(text) => Does::SaysUnreadable(fill(text, words)),
+        Does::SaysInThread(text) => Does::SaysInThread(fill(text, words)),
+        Does::Replies(text) => Does::Replies(fill(text, words)),
+        Does::Reacts(key) => Does::Reacts(key.clone()),
+        Does::Edits(text) => Does::Edits(fill(text, words)),
     }
 }
 

@@ -99,7 +99,7 @@ struct State {
     execs: Vec<FakeExec>,
     fakes: BTreeMap<String, Fake>,
     calls: Vec<(String, Value)>,
-    ran: BTreeMap<String, (u32, EffectResult)>,
+    ran: BTreeMap<String, EffectResult>,
     wrong: Vec<String>,
     unread: Vec<Reread>,
     management: Option<RoomId>,
@@ -318,19 +318,22 @@ impl World {
         args: &Value,
     ) -> EffectResult {
         let mut state = self.state();
-        if let Some((count, result)) = state.ran.get_mut(effect) {
-            *count += 1;
-            let result = result.clone();
-            if class == EffectClass::Once {
-                state.wrong.push(format!("{action} is of class `once` and was run twice"));
-            }
-            return result;
-        }
         let fits = |exec: &&mut FakeExec| {
             !exec.used
                 && exec.action == action
                 && exec.args.as_ref().is_none_or(|want| want == args)
         };
+        if let Some(result) = state.ran.get(effect) {
+            let result = result.clone();
+            // After an error it may be tried again, and the transcript has a line for each attempt.
+            let failed = matches!(result, EffectResult::Err(_));
+            if !failed || !state.execs.iter_mut().any(|exec| fits(&exec)) {
+                if class == EffectClass::Once {
+                    state.wrong.push(format!("{action} is of class `once` and was run twice"));
+                }
+                return result;
+            }
+        }
         let scripted = state.execs.iter_mut().find(fits).map(|exec| {
             exec.used = true;
             exec.result.clone()
@@ -354,7 +357,7 @@ impl World {
                 )
             }
         };
-        state.ran.insert(effect.to_owned(), (1, result.clone()));
+        state.ran.insert(effect.to_owned(), result.clone());
         result
     }
 }

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
+use crate::adapter::process::scrub::Scrub;
 use crate::adapter::process::{self, Finished, Outcome, Spec};
+use crate::adapter::secrets::{Secret, Secrets};
 use crate::domain::event::EffectResult;
-use crate::script::source::{ActionDef, OutputFormat};
+use crate::script::action::{ActionDef, NOT_STARTED, OutputFormat, SecretUse};
 
 /// Most of an action's output that a script sees, in bytes; the rest is kept beside the log.
 pub const RESULT_BYTES_MAX: usize = 64 * 1024;
@@ -18,11 +21,16 @@ pub const RESULT_JSON_BYTES_MAX: usize = 128 * 1024;
 /// Most of an error output that people see, in bytes.
 const ERROR_BYTES_MAX: usize = 2_000;
 
+/// Most lines that wait to be taken up while an action runs; what it prints beyond is in its output alone.
+pub const LINES_QUEUED_MAX: usize = 256;
+
 /// One call of an action.
 #[derive(Debug, Clone)]
 pub struct ActionCall {
     /// What makes it the same call when it comes again; the action sees it as `BEADLE_EFFECT_ID`.
     pub effect: String,
+    /// The execution that calls; the action sees it as `BEADLE_EXECUTION`.
+    pub execution: String,
     /// What to run.
     pub def: ActionDef,
     /// Its parameters.
@@ -31,6 +39,8 @@ pub struct ActionCall {
     pub timeout: Duration,
     /// The scripts folder.
     pub folder: PathBuf,
+    /// Takes the lines that it prints, as they come.
+    pub lines: mpsc::Sender<String>,
 }
 
 /// What a call gave.
@@ -51,37 +61,97 @@ pub trait Actions: Send + Sync {
 }
 
 /// Actions as child processes.
-pub struct Processes;
+pub struct Processes {
+    /// What they may know.
+    pub secrets: Secrets,
+}
 
 impl Actions for Processes {
     fn run(&self, call: ActionCall) -> BoxFuture<'_, ActionDone> {
         Box::pin(async move {
-            let spec = match spec(&call) {
+            let spec = match spec(&call, &self.secrets) {
                 Ok(spec) => spec,
                 Err(why) => return refused(&call, why),
             };
-            let output = process::run(&spec, &call.args, |_| {}).await;
-            done(&call, output)
+            let json = call.def.output == OutputFormat::Json;
+            let on_line = |line: &str| {
+                // What looks like the result is no progress; who takes the lines up may be behind.
+                if !(line.trim().is_empty() || json && line.starts_with(['{', '['])) {
+                    let _ = call.lines.try_send(line.to_owned());
+                }
+            };
+            let output = process::run(&spec, &call.args, on_line).await;
+            scrubbed(done(&call, output), &Scrub::new(&spec.secrets))
         })
     }
 }
 
+/// Nothing has happened, and that is certain.
 fn refused(call: &ActionCall, message: String) -> ActionDone {
-    let error = json!({ "kind": "failed", "action": call.def.name, "message": message });
+    let error = json!({ "kind": NOT_STARTED, "action": call.def.name, "message": message });
     ActionDone { result: EffectResult::Err(error), whole: None, took: Duration::ZERO }
 }
 
-fn spec(call: &ActionCall) -> Result<Spec, String> {
-    let argv = call.def.command_line(&call.args)?;
-    let mut env = call.def.env.clone();
+/// A value that the program wrote with escapes of its own may show a secret that its bytes did not.
+fn scrubbed(done: ActionDone, scrub: &Scrub) -> ActionDone {
+    let result = match done.result {
+        EffectResult::Ok(value) => EffectResult::Ok(scrub.value(value)),
+        EffectResult::Err(value) => EffectResult::Err(scrub.value(value)),
+    };
+    ActionDone { result, ..done }
+}
+
+/// What to run for a call.
+///
+/// # Errors
+/// Why it cannot be run, in words.
+fn spec(call: &ActionCall, secrets: &Secrets) -> Result<Spec, String> {
+    let def = &call.def;
+    let mut argv = def.command_line(&call.args)?;
+    let folder = call.folder.join(&def.folder);
+    let mut env = def.env.clone();
+    let mut known = vec![];
+    for (variable, used) in &def.secrets {
+        let secret = secrets.get(used.name())?;
+        let value = match used {
+            SecretUse::Value(_) => secret.expose().to_owned(),
+            SecretUse::File(name) => path_of(&secret, name)?,
+        };
+        env.insert(variable.clone(), value);
+        known.push(secret);
+    }
     env.insert("BEADLE_EFFECT_ID".into(), call.effect.clone());
+    env.insert("BEADLE_EXECUTION".into(), call.execution.clone());
+    let dir = match &def.dir {
+        None => folder,
+        Some(dir) => {
+            // A program that is named by its path is still found from the folder of the script.
+            if let Some(program) = argv.first_mut().filter(|it| it.contains('/')) {
+                let path = std::path::absolute(folder.join(&*program));
+                let path = path.map_err(|why| format!("{program}: {why}"))?;
+                *program = path.to_string_lossy().into_owned();
+            }
+            folder.join(dir)
+        }
+    };
     Ok(Spec {
         argv,
-        dir: call.folder.join(&call.def.folder),
+        dir,
         env,
         timeout: call.timeout,
         output_bytes_max: process::OUTPUT_BYTES_MAX,
+        memory_bytes: def.memory_bytes,
+        secrets: known,
     })
+}
+
+/// Where the file of a secret is.
+fn path_of(secret: &Secret, name: &str) -> Result<String, String> {
+    let path = secret.file().ok_or_else(|| {
+        format!("the secret `{name}` is a variable, and the action needs it as a file: put it into the folder of [secrets]")
+    })?;
+    let path = std::path::absolute(path).map_err(|why| format!("the secret `{name}`: {why}"))?;
+    Ok(path.to_string_lossy().into_owned())
 }
 
 /// What a process's end means to the script that called it.
@@ -104,7 +174,9 @@ fn done(call: &ActionCall, output: Finished) -> ActionDone {
             let most = process::OUTPUT_BYTES_MAX / 1024;
             ("failed", format!("{name} printed more than {most} KiB and was stopped"), None)
         }
-        Outcome::CannotStart(why) => ("failed", format!("{name} cannot be started: {why}"), None),
+        Outcome::CannotStart(why) => {
+            (NOT_STARTED, format!("{name} cannot be started: {why}"), None)
+        }
     };
     let shown = beginning(&output.stdout, ERROR_BYTES_MAX);
     let error = json!({
@@ -124,8 +196,7 @@ fn good(call: &ActionCall, output: Finished) -> ActionDone {
         OutputFormat::Json if long => {
             Err(format!("its JSON is longer than {} KiB", RESULT_BYTES_MAX / 1024))
         }
-        OutputFormat::Json => serde_json::from_slice(&output.stdout)
-            .map_err(|why| format!("it did not print JSON: {why}")),
+        OutputFormat::Json => json_of(&output.stdout),
     };
     let fits = |value: &Value| match value.to_string().len() {
         bytes if bytes > RESULT_JSON_BYTES_MAX => {
@@ -144,6 +215,16 @@ fn good(call: &ActionCall, output: Finished) -> ActionDone {
         EffectResult::Ok,
     );
     ActionDone { result, whole: long.then_some(output.stdout), took }
+}
+
+/// The JSON that was printed: all of the output, or its last line behind lines of progress.
+fn json_of(stdout: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(stdout).or_else(|why| {
+        let mut lines = stdout.split(|byte| *byte == b'\n').rev();
+        let last = lines.find(|line| !line.iter().all(u8::is_ascii_whitespace));
+        let last = last.and_then(|line| serde_json::from_slice(line).ok());
+        last.ok_or_else(|| format!("it did not print JSON: {why}"))
+    })
 }
 
 fn beginning(bytes: &[u8], max: usize) -> String {
@@ -173,21 +254,14 @@ impl<T: Actions + ?Sized> Actions for Arc<T> {
 mod tests {
     use super::*;
     use crate::domain::event::EffectClass;
+    use crate::script::action::tests::plain;
 
     fn call(output: OutputFormat) -> ActionCall {
-        let def = ActionDef {
-            name: "a.b".into(),
-            run: vec!["true".into()],
-            params: Default::default(),
-            timeout_ms: 1_000,
-            output,
-            effect: EffectClass::Read,
-            env: Default::default(),
-            help: String::new(),
-            folder: String::new(),
-        };
-        let (timeout, folder) = (Duration::from_secs(1), PathBuf::new());
-        ActionCall { effect: "E-0".into(), def, args: Value::Null, timeout, folder }
+        let def = ActionDef { output, effect: EffectClass::Read, ..plain("a.b") };
+        let (timeout, folder) = (Duration::from_secs(60), std::env::temp_dir());
+        let (effect, execution) = ("E-0".into(), "E".into());
+        let (lines, _) = mpsc::channel(LINES_QUEUED_MAX);
+        ActionCall { effect, execution, def, args: json!({}), timeout, folder, lines }
     }
 
     fn ended(outcome: Outcome, stdout: String, stderr: &str) -> Finished {
@@ -237,6 +311,84 @@ mod tests {
             let said = last_words(&stderr);
             let said = said.strip_prefix(": ").unwrap_or(&said);
             assert_eq!(said.chars().count(), want, "{} bytes", stderr.len());
+        }
+    }
+
+    fn secrets() -> Secrets {
+        let environment = [("S_DOOR".to_owned(), "open-sesame".to_owned())];
+        Secrets::new(None, "S_", environment.into_iter())
+    }
+
+    async fn run(script: &str, change: impl FnOnce(&mut ActionCall)) -> (ActionDone, Vec<String>) {
+        let (lines, mut taken) = mpsc::channel(LINES_QUEUED_MAX);
+        let mut call = ActionCall { lines, ..call(OutputFormat::Json) };
+        call.def.run = vec!["/bin/sh".into(), "-c".into(), script.into()];
+        change(&mut call);
+        let done = Processes { secrets: secrets() }.run(call).await;
+        let mut lines = vec![];
+        while let Some(line) = taken.recv().await {
+            lines.push(line);
+        }
+        (done, lines)
+    }
+
+    #[tokio::test]
+    async fn an_action_finds_what_it_needs_and_shows_no_secret() {
+        let script = r#"echo "door is $DOOR"; echo; printf '{"id":"%s","of":"%s","pin":"\\u006fpen-sesame"}' $BEADLE_EFFECT_ID $BEADLE_EXECUTION"#;
+        let (done, lines) = run(script, |call| {
+            call.def.secrets.insert("DOOR".into(), SecretUse::Value("door".into()));
+        })
+        .await;
+        let want = json!({ "id": "E-0", "of": "E", "pin": "[secret door]" });
+        assert_eq!(done.result, EffectResult::Ok(want));
+        assert_eq!(lines, ["door is [secret door]"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_starts_nothing() {
+        for (used, want) in [
+            (SecretUse::Value("none".into()), "there is no secret `none`"),
+            (SecretUse::File("door".into()), "needs it as a file"),
+        ] {
+            let secret = used.clone();
+            let (done, _) = run("echo {}", |call| {
+                call.def.secrets.insert("X".into(), secret);
+            })
+            .await;
+            let EffectResult::Err(error) = done.result else { panic!("{used:?}") };
+            assert_eq!(error["kind"], NOT_STARTED, "{used:?}");
+            assert!(error["message"].as_str().unwrap().contains(want), "{error}");
+        }
+        let (done, _) = run("", |call| call.def.run = vec!["no-such-program".into()]).await;
+        let EffectResult::Err(error) = done.result else { panic!("it cannot start") };
+        assert_eq!(error["kind"], NOT_STARTED);
+    }
+
+    #[tokio::test]
+    async fn an_action_runs_where_it_says_and_is_found_beside_its_script() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("work")).unwrap();
+        std::os::unix::fs::symlink("/bin/pwd", dir.path().join("where")).unwrap();
+        let (done, _) = run("", |call| {
+            call.def.run = vec!["./where".into()];
+            call.def.output = OutputFormat::Text;
+            call.def.dir = Some("work".into());
+            call.folder = dir.path().to_owned();
+        })
+        .await;
+        let want = dir.path().canonicalize().unwrap().join("work");
+        assert_eq!(done.result, EffectResult::Ok(json!(want)));
+    }
+
+    #[test]
+    fn json_is_all_of_the_output_or_its_last_line() {
+        for (printed, want) in [
+            ("{\n\"a\": 1}\n", Some(json!({"a": 1}))),
+            ("step 1\nstep 2\n{\"a\": 1}\n\n", Some(json!({"a": 1}))),
+            ("step 1\n", None),
+            ("", None),
+        ] {
+            assert_eq!(json_of(printed.as_bytes()).ok(), want, "{printed:?}");
         }
     }
 }

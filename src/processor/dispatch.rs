@@ -55,14 +55,7 @@ impl Kernel {
         for _ in 0..ATTEMPTS_MAX {
             let events = self.store.read(stream, Version::START, Direction::Forward, 2)?;
             let [recorded] = events.as_slice() else { return Ok(()) };
-            let routed = match recorded.event() {
-                Some(Event::TriggerRecorded(e)) => {
-                    self.route(recorded, &e.trigger, Late::Ask).await?
-                }
-                _ => Routed::ignored("trigger", "it is erased or of a kind that I do not know"),
-            };
-            let Routed { considered, verdict, reason, writes } = routed;
-            let outcomes = vec![Outcome { considered, verdict, reason }];
+            let (outcomes, writes) = self.decided(recorded).await?;
             let meta = trigger_meta(recorded);
             let event = NewEvent::with(&meta, TriggerRouted { outcomes });
             let mut batch =
@@ -77,6 +70,21 @@ impl Kernel {
         // It is still undecided, and is tried again from the agenda.
         tracing::warn!(trigger = %stream, "something moved on every time it was decided");
         Ok(())
+    }
+
+    /// What is decided on a trigger, and what follows.
+    async fn decided(&self, recorded: &Recorded) -> Result<(Vec<Outcome>, Vec<Write>), Error> {
+        let routed = match recorded.event() {
+            Some(Event::TriggerRecorded(e)) => {
+                if let What::Event(event) = &e.trigger.what {
+                    return Ok(self.happened(event)?);
+                }
+                self.route(recorded, &e.trigger, Late::Ask).await?
+            }
+            _ => Routed::ignored("trigger", "it is erased or of a kind that I do not know"),
+        };
+        let Routed { considered, verdict, reason, writes } = routed;
+        Ok((vec![Outcome { considered, verdict, reason }], writes))
     }
 
     /// What a trigger leads to does not fit into the log: the decision is to refuse it.
@@ -114,6 +122,8 @@ impl Kernel {
             What::Timer(timer) => self.timer_due(timer),
             What::Undecryptable(event) => self.keep_sealed(recorded, trigger, event),
             What::Order(order) => self.ordered(recorded, order).await,
+            What::Call(call) => self.called(recorded, call).await,
+            What::Event(_) => Ok(Routed::ignored("trigger", "it is decided for each who waits")),
             What::Message(message) => {
                 let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
                 let origin = Origin {
@@ -238,7 +248,7 @@ impl Kernel {
     }
 
     /// Starts an execution and runs its first slice.
-    async fn start(
+    pub(super) async fn start(
         &self,
         recorded: &Recorded,
         origin: &Origin<'_>,

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::action::{ActionCall, ActionDone};
+use super::action::ActionDone;
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{
-    EffectCancelled, EffectClass, EffectCompleted, EffectInDoubt, EffectResult, EffectStarted,
-    Event, NewEvent,
+    AttemptFailed, EffectCancelled, EffectClass, EffectCompleted, EffectInDoubt, EffectResult,
+    EffectStarted, Event, NewEvent,
 };
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{ExecutionId, RoomId, StreamName};
-use crate::script::source::ActionDef;
-use crate::store::Expected;
+use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp};
+use crate::script::action::ActionDef;
+use crate::store::{Expected, ReadError, Write};
 
 /// A room shows that somebody is typing for so long only.
 const TYPING_EVERY: Duration = Duration::from_secs(3);
@@ -69,6 +69,18 @@ impl Kernel {
         wanted: impl Fn(&Step) -> bool,
         event: impl Fn(&Step) -> Event,
     ) -> Result<Option<Step>, Error> {
+        self.record_with(id, path, wanted, event, |_, _| vec![]).await
+    }
+
+    /// The same, with what else is written because of it.
+    pub(super) async fn record_with(
+        &self,
+        id: &ExecutionId,
+        path: &str,
+        wanted: impl Fn(&Step) -> bool,
+        event: impl Fn(&Step) -> Event,
+        more: impl Fn(&Execution, &Step) -> Vec<Write>,
+    ) -> Result<Option<Step>, Error> {
         let stream = StreamName::execution(id);
         for _ in 0..ATTEMPTS_MAX {
             let Some(execution) = self.execution(id)? else { return Ok(None) };
@@ -76,7 +88,9 @@ impl Kernel {
             let (Some(step), None) = (step, &execution.ending) else { return Ok(None) };
             let events = vec![NewEvent::with(&meta_of(&execution), event(step))];
             let expected = Expected::Exact(execution.version);
-            match self.append(vec![write(stream.clone(), expected, events)]).await? {
+            let mut batch = vec![write(stream.clone(), expected, events)];
+            batch.extend(more(&execution, step));
+            match self.append(batch).await? {
                 Tried::Done => return Ok(Some(step.clone())),
                 Tried::Moved => {}
                 Tried::TooMuch(why) => {
@@ -122,10 +136,18 @@ impl Kernel {
         };
         let took_ms = u64::try_from(done.took.as_millis()).unwrap_or(u64::MAX);
         let waits = |step: &Step| step.wants_doing() && step.attempt == attempt;
+        let again = self.again(&execution, step, &done.result)?;
         let recorded = self
             .record(id, path, waits, |_| {
                 let (path, result, output) = (path.to_owned(), done.result.clone(), output.clone());
-                EffectCompleted { path, attempt, result, output, took_ms }.into()
+                match (result, again) {
+                    (EffectResult::Err(error), Some(again)) => {
+                        AttemptFailed { path, attempt, error, again, output, took_ms }.into()
+                    }
+                    (result, _) => {
+                        EffectCompleted { path, attempt, result, output, took_ms }.into()
+                    }
+                }
             })
             .await?;
         match (recorded, &output) {
@@ -148,8 +170,8 @@ impl Kernel {
                 self.audit_effect(builtin, execution, step).await?
             }
             Some(_) => self.room_effect(execution, step).await?,
-            None => match self.action(execution, step)? {
-                Some(def) => self.actions.run(self.call(execution, path, step, def)).await,
+            None => match self.declared(execution, &step.args)? {
+                Some(def) => self.run_action(execution, path, step, def).await?,
                 None => gone(step),
             },
         })
@@ -170,25 +192,34 @@ impl Kernel {
         busy
     }
 
-    /// The action as the execution's own version of the script declares it, or as it is offered now.
-    fn action(&self, execution: &Execution, step: &Step) -> Result<Option<ActionDef>, Error> {
-        let name = step.args["action"].as_str().unwrap_or_default();
+    /// When an effect is tried again after this; none: this is what it gave.
+    fn again(
+        &self,
+        execution: &Execution,
+        step: &Step,
+        result: &EffectResult,
+    ) -> Result<Option<Timestamp>, ReadError> {
+        let EffectResult::Err(error) = result else { return Ok(None) };
+        if Builtin::of(&execution.started.handler).is_some() {
+            return Ok(None);
+        }
+        let retry = self.declared(execution, &step.args)?.and_then(|def| def.retry);
+        let kind = error["kind"].as_str().unwrap_or_default();
+        let wait_ms = retry.and_then(|retry| retry.again(step.class, kind, step.failed + 1));
+        Ok(wait_ms.map(|ms| self.clock.now().plus_ms(ms)))
+    }
+
+    /// The action that a call names, as the execution's own version of the script declares it, or as it is offered now.
+    pub(super) fn declared(
+        &self,
+        execution: &Execution,
+        args: &Value,
+    ) -> Result<Option<ActionDef>, ReadError> {
+        let name = args["action"].as_str().unwrap_or_default();
         let hash = &execution.started.handler.script;
         let script = self.scripts.version(hash, self.store.as_ref())?;
         let own = script.and_then(|script| script.actions.get(name).cloned());
         Ok(own.or_else(|| self.scripts.offered().set.actions.get(name).cloned()))
-    }
-
-    fn call(&self, execution: &Execution, path: &str, step: &Step, def: ActionDef) -> ActionCall {
-        let asked = step.args["timeout_ms"].as_i64();
-        let ms = asked.map_or(def.timeout_ms, |ms| ms.min(def.timeout_ms).max(1));
-        ActionCall {
-            effect: format!("{}-{path}", execution.id),
-            args: step.args["params"].clone(),
-            timeout: Duration::from_millis(u64::try_from(ms).unwrap_or(1)),
-            folder: self.scripts.offered().set.folder.clone(),
-            def,
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs a slice of an execution: its script against its journal, on a thread that it has for itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,16 +9,18 @@ use super::hot::HotRun;
 use super::sheet::{Prepared, Reads, Sheet, memory_of, memory_stream};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectClass, Event, ExecutionStarted, Failure};
+use crate::domain::event::{EffectClass, EffectResult, Event, ExecutionStarted, Failure};
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp, Version};
+use crate::domain::id::{ExecutionId, RoomId, ScriptHash, StreamName, Timestamp, Version};
 use crate::domain::permission;
+use crate::script::action::ActionDef;
 use crate::script::context::{May, Recall};
+use crate::script::host::pinned;
 use crate::script::hot::Wake;
 use crate::script::journal::{Divergence, Done, Journal, Past};
 use crate::script::run::{End, Input, Slice, run, run_hot};
 use crate::script::source::{Run, Script};
-use crate::store::{Direction, EventStore, Expected};
+use crate::store::{Direction, EventStore, Expected, ReadError};
 
 impl Kernel {
     /// Runs the next slice of an execution, unless it has nothing new to see.
@@ -88,7 +91,8 @@ impl Kernel {
             return Ok(sheet.finish());
         };
         let reads = Reads::default();
-        let mut slice = self.run_slice(execution, script.clone(), alias.run.clone(), &reads).await;
+        let mut slice =
+            self.run_slice(execution, script.clone(), alias.run.clone(), &reads).await?;
         if let End::Failed(failure) = &mut slice.end
             && failure.line == 0
         {
@@ -102,7 +106,7 @@ impl Kernel {
             End::Diverged(how) => Some(self.divergence(how, &script)?),
             _ => None,
         };
-        sheet.close(&slice, &reads, how);
+        sheet.close(&slice, &reads, how)?;
         if first {
             sheet.acknowledge(&slice, &alias.ack);
         }
@@ -128,16 +132,16 @@ impl Kernel {
         script: Arc<Script>,
         handler: Run,
         reads: &Reads,
-    ) -> Slice {
+    ) -> Result<Slice, ReadError> {
         let mut waiting = self.hot.take(&execution.id);
         if let Some(run) = &mut waiting
             && let Some(results) = run.news(execution)
-            && let Some(slice) = run.go_on(self.wake(execution, &script, results, reads)).await
+            && let Some(slice) = run.go_on(self.wake(execution, &script, results, reads)?).await
         {
-            return self.kept_hot(execution, waiting, slice);
+            return Ok(self.kept_hot(execution, waiting, slice));
         }
         drop(waiting);
-        let input = self.input(execution, &script, reads);
+        let input = self.input(execution, &script, reads)?;
         let (engine, file) = (self.scripts.engine.clone(), script.file.clone());
         let broken = |message: String| Slice {
             entries: vec![],
@@ -156,23 +160,23 @@ impl Kernel {
         else {
             let (done, slice) = tokio::sync::oneshot::channel();
             let job = move || drop(done.send(run(&engine, &script, &handler, input)));
-            return match self.scripts.threads.run(job) {
+            return Ok(match self.scripts.threads.run(job) {
                 Err(why) => broken(no_thread(&why)),
                 Ok(()) => slice.await.unwrap_or_else(|_| broken(BROKE_OFF.into())),
-            };
+            });
         };
         run_there.begin(execution);
         let job = move || {
             run_hot(&engine, &script, &handler, input, parking);
             drop(permit);
         };
-        match self.scripts.threads.run(job) {
+        Ok(match self.scripts.threads.run(job) {
             Err(why) => broken(no_thread(&why)),
             Ok(()) => match run_there.next().await {
                 Some(slice) => self.kept_hot(execution, Some(run_there), slice),
                 None => broken(BROKE_OFF.into()),
             },
-        }
+        })
     }
 
     /// Keeps the thread of a script that waits on it.
@@ -183,11 +187,16 @@ impl Kernel {
         slice
     }
 
-    fn input(&self, execution: &Execution, script: &Script, reads: &Reads) -> Input {
+    fn input(
+        &self,
+        execution: &Execution,
+        script: &Script,
+        reads: &Reads,
+    ) -> Result<Input, ReadError> {
         let started = &execution.started;
         let Wake { now, actions, exec_refused, recall, .. } =
-            self.wake(execution, script, vec![], reads);
-        Input {
+            self.wake(execution, script, vec![], reads)?;
+        Ok(Input {
             execution: execution.id.clone(),
             key: self.store.key().clone(),
             now,
@@ -199,7 +208,7 @@ impl Kernel {
             recall,
             may: self.may(started),
             cancel: undelivered(execution),
-        }
+        })
     }
 
     /// What a slice goes on with.
@@ -209,17 +218,36 @@ impl Kernel {
         script: &Script,
         results: Vec<(String, Done)>,
         reads: &Reads,
-    ) -> Wake {
+    ) -> Result<Wake, ReadError> {
         let (started, now) = (&execution.started, self.clock.now());
         let mut actions = (*self.scripts.offered().set.actions).clone();
         actions.extend(script.actions.clone());
-        Wake {
+        self.pin_actions(execution, &mut actions)?;
+        Ok(Wake {
             now,
             results,
             actions: Arc::new(actions),
             exec_refused: self.exec_refusal(&started.place.room),
             recall: recall(self.store.clone(), started.clone(), now, reads.clone()),
+        })
+    }
+
+    /// Adds the actions that are written in Rhai in the versions in which this execution began them.
+    fn pin_actions(
+        &self,
+        execution: &Execution,
+        actions: &mut BTreeMap<String, ActionDef>,
+    ) -> Result<(), ReadError> {
+        for step in execution.steps.values().filter(|step| step.op == "action") {
+            let Some(EffectResult::Ok(begun)) = &step.result else { continue };
+            let hash = ScriptHash(begun["script"].as_str().unwrap_or_default().to_owned());
+            let name = step.args["action"].as_str().unwrap_or_default();
+            let script = self.scripts.version(&hash, self.store.as_ref())?;
+            if let Some(def) = script.and_then(|script| script.actions.get(name).cloned()) {
+                actions.insert(pinned(name, hash.as_str()), def);
+            }
         }
+        Ok(())
     }
 }
 

@@ -136,7 +136,11 @@ impl Ear {
     pub(super) fn wanted(&self, mut trigger: Trigger) -> Result<Option<Trigger>, ReadError> {
         let kernel = &self.kernel;
         let wanted = match &mut trigger.what {
-            What::Timer(_) | What::Undecryptable(_) | What::Order(_) => true,
+            What::Timer(_)
+            | What::Undecryptable(_)
+            | What::Order(_)
+            | What::Event(_)
+            | What::Call(_) => true,
             What::Reaction(reaction) => kernel.is_ours(&reaction.place.room, &reaction.target)?,
             What::Message(message) => {
                 let names = kernel.names.read().expect("nobody panics with them").clone();

@@ -16,6 +16,7 @@ use crate::domain::id::{
     EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
 };
 use crate::domain::message::Doc;
+use crate::domain::order::NETWORK;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
@@ -26,6 +27,7 @@ use crate::store::{
 pub mod action;
 mod builtin;
 pub mod cancel;
+mod compose;
 pub mod dispatch;
 pub mod effect;
 pub mod erasure;
@@ -34,10 +36,12 @@ mod folds;
 mod held;
 mod hot;
 pub mod intake;
+mod lock;
 pub mod order;
 pub mod outbox;
 pub mod own;
 pub mod pause;
+pub mod progress;
 pub mod questions;
 pub mod reread;
 pub mod rooms;
@@ -92,6 +96,8 @@ pub struct Settings {
     pub keep: Option<Duration>,
     /// Where signed heads are published.
     pub audit_room: Option<RoomId>,
+    /// How often it is recorded what a running action prints.
+    pub progress_every: Duration,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
     pub intro: String,
     /// How long a script that waits stays on its thread; zero: not at all.
@@ -120,6 +126,7 @@ impl Settings {
             head_every: Some(tree_head::HEAD_EVERY),
             keep: None,
             audit_room: None,
+            progress_every: progress::PROGRESS_EVERY,
             intro: String::new(),
             hot_for: HOT_FOR,
         }
@@ -261,7 +268,9 @@ impl Kernel {
             Work::Slice(id) => self.slice(id).await,
             Work::Effect(id, path) => self.effect(id, path).await,
             Work::Orphan(id, path) => self.orphan(id, path).await,
+            Work::Delay(id, path, behind) => self.delay(id, path, behind).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
+            Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,
         }
@@ -306,6 +315,8 @@ impl Kernel {
     fn exec_refusal(&self, room: &RoomId) -> Option<String> {
         match &self.settings().exec_rooms {
             ExecRooms::All => None,
+            // Who can order at the command line owns the bot; no room has this name.
+            ExecRooms::Listed(_) if room.as_str() == NETWORK => None,
             ExecRooms::Listed(list) if self.listed(list, room) => None,
             ExecRooms::Listed(_) => Some(format!(
                 "actions may not run in this room; an operator can add \"{room}\" to `exec` under [rooms] in the configuration"

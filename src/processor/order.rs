@@ -9,11 +9,11 @@ use super::dispatch::{Origin, Routed, trigger_meta};
 use super::intake::record;
 use super::sheet::queued;
 use super::{Error, Kernel};
-use crate::domain::event::{Event, MessageQueued, Recorded, Verdict};
+use crate::domain::event::{Event, Handler, MessageQueued, Recorded, Verdict};
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
-use crate::domain::order::{NETWORK, Order, OrderKind, done_before, retry_refusal};
+use crate::domain::order::{NETWORK, Order, OrderKind, done_before, handler_of, retry_refusal};
 use crate::domain::route::{self, Act};
 use crate::domain::trigger::{Address, Command, Message, Trigger};
 use crate::store::{AppendError, Direction, EventStore, ReadError, Write};
@@ -94,8 +94,46 @@ impl Kernel {
             OrderKind::Retry { execution, in_doubt_too } => {
                 self.retry(recorded, order, execution, *in_doubt_too).await?
             }
+            OrderKind::RunAction { action, params } => {
+                self.run_ordered(recorded, order, action, params).await?
+            }
         };
         Ok(Routed { considered, ..routed })
+    }
+
+    /// Starts an execution that is one call of an action.
+    async fn run_ordered(
+        &self,
+        recorded: &Recorded,
+        order: &Order,
+        action: &str,
+        params: &Value,
+    ) -> Result<Routed, Error> {
+        let offered = self.scripts.offered();
+        let Some(def) = offered.set.actions.get(action) else {
+            return Ok(Routed::ignored("", &format!("no script declares the action {action}")));
+        };
+        if let Err(why) = def.command_line(params) {
+            return Ok(Routed::ignored("", &why));
+        }
+        let script = offered.set.scripts.values().find(|script| script.hash == def.script);
+        let Some(script) = script else {
+            return Ok(Routed::ignored("", &format!("the script of {action} is not offered now")));
+        };
+        let (file, alias) = (script.file.clone(), handler_of(action));
+        let handler = Handler { script: def.script.clone(), file, alias };
+        let words = order.words();
+        let origin = Origin {
+            place: &order.place,
+            speaker: &order.speaker,
+            post: None,
+            target: None,
+            text: &words,
+        };
+        let id = self.execution_id(&recorded.id.stream, &handler);
+        let writes = self.start(recorded, &origin, handler, params.clone()).await?;
+        let (verdict, reason) = (Verdict::Started(id), "it was ordered".to_owned());
+        Ok(Routed { considered: String::new(), verdict, reason, writes })
     }
 
     /// Starts anew what an execution was to do: for the same person, in the same place, with the scripts of today.

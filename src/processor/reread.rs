@@ -25,9 +25,7 @@ impl Kernel {
             found.extend(trigger.and_then(|trigger| {
                 let (room, post) = match &trigger.what {
                     What::Undecryptable(event) => (event.place.room.clone(), event.post.clone()),
-                    What::Message(_) | What::Reaction(_) | What::Timer(_) | What::Order(_) => {
-                        return None;
-                    }
+                    _ => return None,
                 };
                 Some(Unread { key: trigger.key.clone(), room, post, since })
             }));

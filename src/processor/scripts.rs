@@ -188,6 +188,8 @@ pub fn catalog(set: &ScriptSet) -> Catalog {
         name: def.name.clone(),
         usages: usages(n),
         help: if def.help.is_empty() { script.help.clone() } else { def.help.clone() },
+        about: script.help.clone(),
+        tags: def.tags.clone(),
         example: def.example.clone(),
         role: def.role.clone(),
         rooms: def.rooms.clone(),

@@ -7,17 +7,20 @@ use serde_json::Value;
 
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
-    EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionStarted,
-    ExecutionSuspended, ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten,
-    MessageQueued, Meta, NewEvent, QuestionAsked, ScriptKept, Wants,
+    EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
+    ExecutionStarted, ExecutionSuspended, ExecutionYielded, Failure, GroupDecided, ImportKept,
+    MemoryWritten, MessageQueued, Meta, NewEvent, QuestionAsked, ScriptKept, TriggerRecorded,
+    Wants,
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
 use crate::domain::id::{
-    DedupeKey, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
+    DedupeKey, MessageId, PostId, RoomId, ScriptHash, StreamName, Timestamp, UserId, Version,
 };
 use crate::domain::message::Doc;
+use crate::domain::named::{Call, NamedEvent};
+use crate::domain::order::NETWORK;
 use crate::domain::path::{follows, inside};
-use crate::domain::trigger::Place;
+use crate::domain::trigger::{Place, Trigger, What};
 use crate::script::host::memory::Scope;
 use crate::script::journal::{Entry, Noted};
 use crate::script::run::{End, Slice, shortened};
@@ -98,7 +101,9 @@ impl<'a> Sheet<'a> {
     /// Keeps the script's source, once for each version.
     pub(super) fn keep_script(&mut self, script: &Script) -> Result<(), ReadError> {
         let key = DedupeKey::new(&["script", script.hash.as_str()]);
-        if self.kernel.store.find(&key)?.is_none() {
+        let stream = StreamName::script(&script.hash);
+        let begun = self.others.iter().any(|write| write.stream == stream);
+        if !begun && self.kernel.store.find(&key)?.is_none() {
             let import = |import: &Import| ImportKept {
                 file: import.file.clone(),
                 hash: import.hash.clone(),
@@ -115,7 +120,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Writes down one effect and what follows from it.
-    fn enter(&mut self, entry: &Entry, reads: &Reads) {
+    fn enter(&mut self, entry: &Entry, reads: &Reads) -> Result<(), ReadError> {
         let Entry { path, op, args, line, state } = entry;
         let (path, op, args, line) = (path.clone(), op.clone(), args.clone(), *line);
         match state {
@@ -126,6 +131,9 @@ impl<'a> Sheet<'a> {
             Noted::Waits { class, due } => {
                 let (class, due) = (*class, *due);
                 self.event(EffectRequested { path, op, args, line, class, due });
+                if let Some(lock) = self.kernel.lock_of(self.execution, entry)? {
+                    self.event(lock);
+                }
             }
             Noted::Decided { result, cancelled } => {
                 let (result, cancelled) = (result.clone(), cancelled.clone());
@@ -138,7 +146,21 @@ impl<'a> Sheet<'a> {
             "react" => self.react(entry),
             "ask" | "confirm" => self.question(entry),
             "remember" => self.remember(entry, reads),
+            "action" => self.keep_action(entry)?,
+            "emit" => self.emit(entry),
+            "run" if matches!(entry.state, Noted::Waits { .. }) => self.call(entry),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Keeps the script of an action that is written in Rhai: a replay runs the same version.
+    fn keep_action(&mut self, entry: &Entry) -> Result<(), ReadError> {
+        let Noted::Done(EffectResult::Ok(begun)) = &entry.state else { return Ok(()) };
+        let hash = ScriptHash(begun["script"].as_str().unwrap_or_default().to_owned());
+        match self.kernel.scripts.version(&hash, self.kernel.store.as_ref())? {
+            Some(script) => self.keep_script(&script),
+            None => Ok(()),
         }
     }
 
@@ -296,21 +318,51 @@ impl<'a> Sheet<'a> {
         self.memories.entry(stream).or_default().push(event);
     }
 
+    fn emit(&mut self, entry: &Entry) {
+        let name = entry.args["trigger"].as_str().unwrap_or_default().to_owned();
+        let fields = entry.args["fields"].as_object().cloned().unwrap_or_default();
+        let source = self.execution.id.to_string();
+        self.trigger(entry, What::Event(NamedEvent { name, fields, source }));
+    }
+
+    fn call(&mut self, entry: &Entry) {
+        let command = entry.args["command"].as_str().unwrap_or_default().to_owned();
+        let (execution, path) = (self.execution.id.clone(), entry.path.clone());
+        self.trigger(entry, What::Call(Call { execution, path, command }));
+    }
+
+    /// Records a trigger together with the effect that is one.
+    fn trigger(&mut self, entry: &Entry, what: What) {
+        let key = DedupeKey::new(&[&entry.op, self.execution.id.as_str(), &entry.path]);
+        let stream = StreamName::trigger(&self.kernel.store.key().dedupe(&key));
+        let trigger = Trigger { key: key.clone(), at: self.now, late: false, what };
+        let events = vec![NewEvent::with(&self.meta, TriggerRecorded { trigger })];
+        self.others.push(Write { stream, expected: Expected::NoStream, key: Some(key), events });
+    }
+
     /// Says something.
     pub(super) fn queue(&mut self, message: MessageQueued) {
         self.said = true;
         self.placed.insert(message.message.clone(), message.place.clone());
-        self.others.push(queued(&self.meta, message));
+        // At the command line nothing is said: who ordered is shown what came of it.
+        if message.place.network != NETWORK {
+            self.others.push(queued(&self.meta, message));
+        }
     }
 
     /// Writes down what a slice did, and where it stopped; `how` are the words for a divergence.
-    pub(super) fn close(&mut self, slice: &Slice, reads: &Reads, how: Option<String>) {
+    pub(super) fn close(
+        &mut self,
+        slice: &Slice,
+        reads: &Reads,
+        how: Option<String>,
+    ) -> Result<(), ReadError> {
         let doubt = self.doubt(slice).map(str::to_owned);
         for entry in &slice.entries {
             // A group that failed for a doubt has not decided: the answer of a person may be another one.
             let undecided = doubt.as_ref().is_some_and(|doubt| inside(doubt, &entry.path));
             if !undecided || !matches!(entry.state, Noted::Decided { .. }) {
-                self.enter(entry, reads);
+                self.enter(entry, reads)?;
             }
         }
         match (&slice.end, doubt) {
@@ -325,6 +377,7 @@ impl<'a> Sheet<'a> {
             (End::Failed(failure), Some(path)) => self.ask_doubt(&path, failure),
             (End::Failed(failure), None) => self.failed(failure),
         }
+        Ok(())
     }
 
     /// The effect in doubt that ended the script, if a person is to say what became of it.
@@ -380,7 +433,11 @@ impl<'a> Sheet<'a> {
         self.finished(Ending::Failed(failure));
     }
 
+    /// Tells the asker; what was called by a script tells that script.
     fn tell_failure(&mut self, message: &str, at: Option<&Failure>) {
+        if let Ok(Some(_)) = self.kernel.call_of(&self.execution.started.trigger) {
+            return;
+        }
         let message = failure_message(self.execution, message, at);
         let id = self.message_id("failure");
         self.queue(MessageQueued { message: id, ..message });

@@ -6,15 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::compose::Compose;
+use super::locks::Locks;
 use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectClass, Event, Payload, Recorded, Resolution, Wants};
+use crate::domain::event::{
+    EffectClass, Event, Outcome, Payload, Recorded, Resolution, Verdict, Wants,
+};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-5";
+pub const PROJECTION: &str = "agenda-6";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -33,8 +37,11 @@ pub struct Agenda {
     unsent: BTreeMap<String, BTreeMap<Position, Unsent>>,
     queued: BTreeMap<MessageId, (String, Position)>,
     edited: BTreeMap<MessageId, Timestamp>,
+    locks: Locks,
     /// The built-in executions that take in more of the same, by what they gather.
     gathering: BTreeMap<String, ExecutionId>,
+    /// What executions wait for from one another.
+    pub compose: Compose,
     /// The triggers that could not be read.
     pub unreadable: Unreadable,
 }
@@ -59,6 +66,8 @@ enum Stage {
     /// It is under way, and nobody wants it any more.
     Stopping,
     InDoubt,
+    /// An attempt has failed, and the next one comes then.
+    Again(Timestamp),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,8 +94,12 @@ pub enum Work {
     Effect(ExecutionId, String),
     /// An effect was started by a bot that died: repeat it, or say that it is in doubt.
     Orphan(ExecutionId, String),
+    /// An effect cannot run yet: another execution holds its lock.
+    Delay(ExecutionId, String, ExecutionId),
     /// A time has come.
     Timer(ExecutionId, String, Timestamp),
+    /// What an execution called has ended: the caller, where it waits, and what it called.
+    Return(ExecutionId, String, ExecutionId),
     /// Send a message.
     Send(MessageId),
     /// An edit need not be sent: a later one replaces it.
@@ -108,7 +121,11 @@ impl Budget {
     /// What is left when this has been taken as well.
     pub fn less(mut self, work: &Work) -> Self {
         let left = match work {
-            Work::Dispatch(_) | Work::Slice(_) | Work::Timer(..) => &mut self.steps,
+            Work::Dispatch(_)
+            | Work::Slice(_)
+            | Work::Timer(..)
+            | Work::Delay(..)
+            | Work::Return(..) => &mut self.steps,
             Work::Effect(..) | Work::Orphan(..) => &mut self.effects,
             Work::Send(_) | Work::Supersede(..) => &mut self.sends,
         };
@@ -165,6 +182,11 @@ impl Agenda {
             Event::TriggerRecorded(e) => {
                 let lane = match &e.trigger.what {
                     What::Timer(timer) => format!("timer {}", timer.execution),
+                    What::Event(_) => "events".to_owned(),
+                    What::Call(call) => {
+                        self.compose.call(&recorded.id.stream, &call.execution, &call.path);
+                        format!("call {}", call.execution)
+                    }
                     What::Message(_)
                     | What::Reaction(_)
                     | What::Undecryptable(_)
@@ -176,7 +198,13 @@ impl Agenda {
                 self.lanes.insert(stream.clone(), (lane.clone(), position));
                 self.undecided.entry(lane).or_default().insert(position, stream);
             }
-            Event::TriggerRouted(_) => self.decided(&recorded.id.stream),
+            Event::TriggerRouted(e) => {
+                let started = |outcome: &Outcome| matches!(outcome.verdict, Verdict::Started(_));
+                if !e.outcomes.iter().any(started) {
+                    self.compose.refused(&recorded.id.stream);
+                }
+                self.decided(&recorded.id.stream);
+            }
             Event::MessageQueued(e) => {
                 let lane = lane_to(recorded.room.as_ref());
                 let unsent = Unsent { message: e.message.clone(), edits: e.edits.clone() };
@@ -226,6 +254,7 @@ impl Agenda {
             if let Some(what) = &gathers {
                 self.gathering.insert(what.clone(), id.clone());
             }
+            self.compose.began(&e.trigger.stream, &id);
             self.open
                 .insert(id.clone(), Open { gathers, at: recorded.position, ..Open::default() });
             self.ready.insert(id);
@@ -238,6 +267,9 @@ impl Agenda {
             Event::EffectRequested(e) => {
                 if e.class != EffectClass::Log {
                     self.stage(&id, &e.path, Some(Stage::Requested));
+                }
+                if let ("wait_for", Some(tag)) = (e.op.as_str(), e.args["tag"].as_str()) {
+                    self.compose.wait(&id, &e.path, tag, recorded.position);
                 }
                 if let Some(due) = e.due {
                     self.on(&id, |open| {
@@ -258,18 +290,28 @@ impl Agenda {
                 });
             }
             Event::EffectStarted(e) => self.stage(&id, &e.path, Some(Stage::Started)),
+            Event::LockRequested(e) => {
+                self.locks.request(&e.tag, recorded.position, &id, &e.path);
+            }
+            Event::EffectDelayed(e) => self.locks.told(&id, &e.path),
+            Event::AttemptFailed(e) => self.stage(&id, &e.path, Some(Stage::Again(e.again))),
             Event::EffectInDoubt(e) => {
                 self.stage(&id, &e.path, Some(Stage::InDoubt));
                 self.ready.insert(id);
             }
             Event::EffectCompleted(e) => {
                 self.stage(&id, &e.path, None);
+                self.stop_timer(&id, &e.path);
+                self.compose.done(&id, &e.path);
                 self.ready.insert(id);
             }
             Event::EffectResolved(e) => {
                 self.stop_asking(&id, &e.path);
                 match e.resolution {
-                    Resolution::Repeat => self.stage(&id, &e.path, Some(Stage::Requested)),
+                    Resolution::Repeat => {
+                        self.stage(&id, &e.path, Some(Stage::Requested));
+                        self.locks.again(recorded.position, &id, &e.path);
+                    }
                     Resolution::GiveUp => self.stage(&id, &e.path, None),
                     Resolution::Done => {
                         self.stage(&id, &e.path, None);
@@ -287,6 +329,7 @@ impl Agenda {
             Event::TimerFired(e) => {
                 self.stop_asking(&id, &e.path);
                 self.stop_timer(&id, &e.path);
+                self.compose.done(&id, &e.path);
                 self.ready.insert(id);
             }
             Event::GroupDecided(e) => {
@@ -320,10 +363,18 @@ impl Agenda {
     fn stage(&mut self, id: &ExecutionId, path: &str, stage: Option<Stage>) {
         let key = (id.clone(), path.to_owned());
         match stage {
-            Some(Stage::Requested | Stage::Started | Stage::Stopping) => {
+            Some(Stage::Requested | Stage::Started | Stage::Stopping | Stage::Again(_)) => {
                 self.effects.insert(key);
             }
-            Some(Stage::InDoubt) | None => drop(self.effects.remove(&key)),
+            Some(Stage::InDoubt) => {
+                // Nothing runs any more; a lock that waited for people would hold up everybody.
+                self.locks.release(id, path);
+                self.effects.remove(&key);
+            }
+            None => {
+                self.locks.forget(id, path);
+                self.effects.remove(&key);
+            }
         }
         self.on(id, |open| match stage {
             Some(stage) => drop(open.effects.insert(path.to_owned(), stage)),
@@ -336,6 +387,7 @@ impl Agenda {
         self.stage(id, path, None);
         self.stop_asking(id, path);
         self.stop_timer(id, path);
+        self.compose.done(id, path);
     }
 
     /// Nobody is asked any more what became of an effect.
@@ -442,6 +494,8 @@ impl Agenda {
     fn close(&mut self, id: &ExecutionId) {
         self.ready.remove(id);
         self.stop_gathering(id);
+        let others = &self.open;
+        self.compose.ended(id, |other| other != id && others.contains_key(other));
         let Some(open) = self.open.get(id).cloned() else { return };
         open.timers.keys().for_each(|path| self.stop_timer(id, path));
         open.questions.keys().for_each(|path| drop(self.stop_asking(id, path)));
@@ -460,11 +514,19 @@ impl Agenda {
             self.ready.iter().map(|id| task(format!("slice {id}"), Work::Slice(id.clone())));
         let effects = self.effects.iter().filter_map(|(id, path)| {
             let work = match self.open.get(id)?.effects.get(path)? {
-                Stage::Requested => Work::Effect(id.clone(), path.clone()),
+                Stage::Again(at) if *at > now => return None,
+                Stage::Requested | Stage::Again(_) => match self.locks.before(id, path) {
+                    None => Work::Effect(id.clone(), path.clone()),
+                    Some(_) => return None,
+                },
                 Stage::Started | Stage::Stopping => Work::Orphan(id.clone(), path.clone()),
                 Stage::InDoubt => return None,
             };
             Some(task(format!("effect {id} {path}"), work))
+        });
+        let delays = self.locks.untold().map(|(id, path, behind)| {
+            let work = Work::Delay(id.clone(), path.to_owned(), behind.clone());
+            task(format!("delay {id} {path}"), work)
         });
         let due =
             self.timers.iter().take_while(|(due, _, _)| *due <= now).map(|(due, id, path)| {
@@ -475,8 +537,18 @@ impl Agenda {
             .unsent
             .iter()
             .filter_map(|(lane, queue)| Some(task(lane.clone(), self.next_send(queue, now)?)));
+        let returns = self.compose.returns().map(|(caller, path, called)| {
+            let work = Work::Return(caller.clone(), path.clone(), called.clone());
+            task(format!("slice {caller}"), work)
+        });
         let free = |task: &Task| !taken(&task.lane);
-        let steps = decide.chain(slices).chain(due).filter(free).take(budget.steps);
+        let steps = returns
+            .chain(decide)
+            .chain(slices)
+            .chain(due)
+            .chain(delays)
+            .filter(free)
+            .take(budget.steps);
         let effects = effects.filter(free).take(budget.effects);
         sends.filter(free).take(budget.sends).chain(steps).chain(effects).collect()
     }
@@ -503,7 +575,14 @@ impl Agenda {
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let timer = self.timers.iter().map(|(due, _, _)| *due).find(|due| *due > now);
         let edits = self.edited.values().map(|last| last.plus_ms(EDIT_INTERVAL_MS));
-        timer.into_iter().chain(edits.filter(|free| *free > now)).min()
+        let again = self.effects.iter().filter_map(|(id, path)| {
+            match self.open.get(id)?.effects.get(path)? {
+                Stage::Again(at) => Some(*at),
+                _ => None,
+            }
+        });
+        let free = edits.chain(again).filter(|free| *free > now);
+        timer.into_iter().chain(free).min()
     }
 
     /// The open questions of a room, the newest first.

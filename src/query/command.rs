@@ -11,7 +11,7 @@ use super::filter::Filter;
 use super::lookup::Lookup;
 use super::question::Ask;
 use super::report::Per;
-use super::{executions, retention, story};
+use super::{execution_story, executions, retention, story};
 use crate::domain::event::{Payload, Recorded};
 use crate::domain::id::{EventId, Position, Timestamp};
 use crate::store::backup::Target;
@@ -75,6 +75,8 @@ pub enum Request {
     Unsent,
     /// The newest executions.
     ExecutionList(usize),
+    /// The executions that a filter lets through, the newest first.
+    ExecutionFind(Box<Filter>),
     /// One execution, by the beginning of its id.
     ExecutionShow(String),
     /// Stop an execution, by the beginning of its id.
@@ -92,6 +94,13 @@ pub enum Request {
         execution: String,
         /// Even if something of it may have been done.
         in_doubt_too: bool,
+    },
+    /// Run an action by itself, and say what it prints and gives.
+    ActionRun {
+        /// Which.
+        action: String,
+        /// Its parameters.
+        params: Value,
     },
     /// Erase something for good, or only say what would be erased.
     LogErase {
@@ -197,6 +206,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         Request::LogBackup(_)
         | Request::LogDrop { .. }
         | Request::ExecutionCancel { .. }
+        | Request::ActionRun { .. }
         | Request::ExecutionRetry { .. } => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
         }
@@ -204,6 +214,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
             Some(event) => sink.row(story::row(&event, &mut Lookup::new(store))?)?,
             None => story::tell(store, &story::find(store, id)?, sink)?,
         },
+        Request::ExecutionFind(filter) => executions::matching(store, filter, sink)?,
         Request::LogQuery(_) | Request::LogReport(..) | Request::LogStats => {
             let what = "only who knows the time and the files can answer this";
             return Err(Refusal::Invalid(what.into()));
@@ -216,7 +227,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
             }
         }
         Request::ExecutionShow(prefix) => match executions::find(store, prefix)? {
-            Ok(execution) => sink.row(executions::details(&execution))?,
+            Ok(execution) => sink.row(execution_story::story(store, &execution)?)?,
             Err(0) => {
                 let missing = || format!("no execution's id begins with `{prefix}`");
                 let left = executions::remains_of(store, prefix, &mut erased)?;

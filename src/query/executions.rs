@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 
 use super::agenda::known;
+use super::command::{Refusal, Sink};
 use super::erased::Erased;
+use super::filter::Filter;
+use super::lookup::Lookup;
+use super::search::{Flow, Search};
 use crate::domain::event::{EffectResult, Ending, Payload};
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, Position, StreamName, Version};
@@ -63,6 +67,28 @@ pub fn rows(
         Ok(rows.len() < max.min(LISTED_MAX))
     })?;
     Ok(rows)
+}
+
+/// The executions that a filter lets through, as rows, the newest first.
+///
+/// # Errors
+/// [`Refusal`] if the filter names nobody or the log cannot be read.
+pub fn matching(
+    store: &dyn EventStore,
+    filter: &Filter,
+    sink: &mut dyn Sink,
+) -> Result<(), Refusal> {
+    let filter = Filter { types: vec!["execution_started".into()], ..filter.clone() };
+    let limit = filter.limit.unwrap_or(LISTED_MAX).min(LISTED_MAX);
+    let search = Search::new(store, &filter, Position::START..store.next_position(), sink)?;
+    let (mut lookup, mut count) = (Lookup::new(store), 0);
+    search.each(Direction::Backward, &mut lookup, sink, &mut |event, _, sink| {
+        if let Some(found) = seen(store, &ExecutionId(event.id.stream.id().to_owned()))? {
+            sink.row(summary(&found))?;
+            count += 1;
+        }
+        Ok(if count >= limit { Flow::Enough } else { Flow::On })
+    })
 }
 
 /// What can be told of the execution, erased or of a newer program, whose id begins like this, if there is exactly one.

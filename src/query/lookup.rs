@@ -227,10 +227,12 @@ fn cause_of(events: &[Recorded]) -> Cause {
                     What::Message(message) => Some(message.post.clone()),
                     What::Reaction(reaction) => Some(reaction.target.clone()),
                     What::Undecryptable(event) => Some(event.post.clone()),
-                    What::Timer(_) | What::Order(_) => None,
+                    What::Timer(_) | What::Order(_) | What::Event(_) | What::Call(_) => None,
                 };
-                if let What::Timer(timer) = &trigger.what {
-                    cause.execution = Some(timer.execution.clone());
+                match &trigger.what {
+                    What::Timer(timer) => cause.execution = Some(timer.execution.clone()),
+                    What::Call(call) => cause.execution = Some(call.execution.clone()),
+                    _ => {}
                 }
             }
             Event::TriggerRouted(e) => {

@@ -3,14 +3,17 @@
 pub mod agenda;
 pub mod audit;
 pub mod command;
+pub mod compose;
 pub mod edits;
 pub mod erased;
 pub mod erasure;
+pub mod execution_story;
 pub mod executions;
 pub mod export;
 pub mod filter;
 pub mod follow;
 pub mod fuzz;
+pub mod locks;
 pub mod lookup;
 pub mod proof;
 pub mod question;

@@ -56,7 +56,11 @@ fn of_event(event: &Event) -> String {
         | Event::EffectInDoubt(_)
         | Event::EffectCancelled(_)
         | Event::GroupDecided(_)
-        | Event::EffectResolved(_) => of_effect(event),
+        | Event::EffectResolved(_)
+        | Event::LockRequested(_)
+        | Event::EffectDelayed(_)
+        | Event::EffectProgressed(_)
+        | Event::AttemptFailed(_) => of_effect(event),
         Event::QuestionAsked(e) => format!("asked “{}”", quoted(&e.text)),
         Event::QuestionAnswered(e) => format!("{} answered {}", e.by, value_words(&e.answer)),
         Event::TimerFired(e) => format!("the time of step {} came", e.path),
@@ -108,6 +112,18 @@ fn of_effect(event: &Event) -> String {
             format!("step {} took {} ms: {}", e.path, e.took_ms, result(&e.result))
         }
         Event::EffectInDoubt(e) => format!("nobody knows whether step {} was done", e.path),
+        Event::LockRequested(e) => format!("step {} needs the lock {}", e.path, quoted(&e.lock)),
+        Event::EffectDelayed(e) => format!("step {} waits for {}", e.path, e.behind.short()),
+        Event::EffectProgressed(e) => {
+            let last = e.lines.last().map_or("", String::as_str);
+            format!("step {} printed “{}”", e.path, quoted(last))
+        }
+        Event::AttemptFailed(e) => format!(
+            "attempt {} of step {} failed and is followed by another: {}",
+            e.attempt,
+            e.path,
+            value_words(&e.error)
+        ),
         Event::EffectCancelled(e) => {
             format!("attempt {} of step {} was stopped", e.attempt, e.path)
         }
@@ -155,6 +171,10 @@ fn of_trigger(trigger: &Trigger) -> String {
         What::Timer(timer) => format!("a time of {} came", timer.execution.short()),
         What::Undecryptable(_) => "said something that could not be read".into(),
         What::Order(order) => format!("ordered: {}", order.words()),
+        What::Event(event) => format!("{} happened", event.name),
+        What::Call(call) => {
+            format!("{} called “{}”", call.execution.short(), quoted(&call.command))
+        }
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Run {
     pub may: May,
     /// What it printed.
     pub printed: String,
+    /// How deep it is in actions that are written in Rhai.
+    pub levels: usize,
     /// The error that the next wait ends in: the execution was cancelled, and the script has not met that yet.
     pub cancel: Option<Value>,
     /// What each saga that the script is in has to undo, the innermost last.

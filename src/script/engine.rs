@@ -174,6 +174,7 @@ mod tests {
             may: std::sync::Arc::new(|_, _| true),
             memory: Default::default(),
             printed: String::new(),
+            levels: 0,
             cancel: None,
             sagas: vec![],
             abandoned: vec![],

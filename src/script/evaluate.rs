@@ -1,9 +1,10 @@
 //! Compiles one script and runs its top level: what it declares, or every problem of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use rhai::{AST, Engine, FnPtr, Position, Scope, Stmt};
+use rhai::{AST, Dynamic, Engine, FnPtr, Position, Scope, Stmt};
 
 use super::host::{self, Loading};
 use super::load::{parse_hint, problem, runtime_problem, without_position};
@@ -42,7 +43,8 @@ pub fn load_script(
         loaded.wrong.iter().map(|why| runtime_problem(file, source, why)).collect();
     problems.extend(ran.err().map(|why| runtime_problem(file, source, &why)));
     let constants = scope.iter().filter(|(_, constant, _)| *constant);
-    let consts = constants.map(|(name, _, value)| (name.to_owned(), value)).collect();
+    let consts = constants.map(|(name, _, value)| (name.to_owned(), value));
+    let consts: Arc<BTreeMap<String, Dynamic>> = Arc::new(consts.collect());
     let mut aliases = loaded.aliases;
     for alias in &mut aliases {
         if let Err(what) = arity(&ast, &mut alias.run) {
@@ -55,20 +57,34 @@ pub fn load_script(
             problems.push(Problem::at(file, source, test.line, test.column, what));
         }
     }
+    let (hash, global) = (version_hash(source, &imports), loaded.global.map(Arc::new));
+    let mut actions = loaded.actions;
+    for action in actions.values_mut() {
+        action.script = hash.clone();
+        let Some(body) = &mut action.body else { continue };
+        (body.global, body.consts) = (global.clone(), consts.clone());
+        match parameters(&ast, &body.function) {
+            Some(takes @ (0 | 1)) => body.takes = takes,
+            _ => {
+                let what = "an action takes `args` and nothing else: `|args| ..`".to_owned();
+                problems.push(Problem::at(file, source, action.line, 1, what));
+            }
+        }
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
     Ok(Script {
         file: file.to_owned(),
-        hash: version_hash(source, &imports),
+        hash,
         source: source.to_owned(),
         imports,
         help: help(source),
         ast,
-        global: loaded.global.map(Arc::new),
-        consts: Arc::new(consts),
+        global,
+        consts,
         aliases,
-        actions: loaded.actions,
+        actions,
         tests: loaded.tests,
     })
 }

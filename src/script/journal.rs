@@ -191,6 +191,11 @@ impl Tape {
         Met::New(path)
     }
 
+    /// What the log has at the next place, if it has anything.
+    pub fn upcoming(&self) -> Option<&str> {
+        self.past.get(&self.path()).map(|past| past.op.as_str())
+    }
+
     /// Notes a new effect under the path that [`Self::meet`] gave.
     pub fn note(&mut self, entry: Entry) {
         self.seq += 1;

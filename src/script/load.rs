@@ -83,11 +83,19 @@ fn find(
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if path.is_dir() && !hidden && depth > 0 {
             find(root, &path, depth - 1, files, problems);
-        } else if path.extension().is_some_and(|end| end == "rhai") && !hidden {
+        } else if path.extension().is_some_and(|end| end == "rhai")
+            && !hidden
+            && !definitions(&path)
+        {
             let name = path.strip_prefix(root).unwrap_or(&path);
             files.push(name.to_string_lossy().into_owned());
         }
     }
+}
+
+/// Whether a file holds definitions for editors: it is no script.
+fn definitions(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(".d.rhai")
 }
 
 /// A library may be a link, but to a file of the same folder.
@@ -310,6 +318,11 @@ pub fn innermost(error: &EvalAltResult) -> Place {
     let message = match inner {
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => host::wrong_call(signature),
+        EvalAltResult::ErrorMismatchDataType(wanted, given, _)
+            if wanted == "Fn" && given == "string" =>
+        {
+            "`call` calls a closure; `run(\"..\")` runs a command".to_owned()
+        }
         other => without_position(&other.to_string()),
     };
     Place { message, position, library }

@@ -3,6 +3,7 @@
 //! A run is deterministic: the same source, the same arguments and the same journal do the same effects in the same order.
 //! An execution that waits is not in memory; it is run again from the start, and the journal answers what was done already.
 
+pub mod action;
 pub mod check;
 pub mod closure;
 pub mod context;
@@ -14,6 +15,7 @@ pub mod isolate;
 pub mod journal;
 pub mod load;
 pub mod missing;
+pub mod param;
 pub mod problem;
 pub mod reload;
 pub mod resolver;

@@ -88,7 +88,7 @@ impl Problem {
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "file": self.file, "line": self.line, "column": self.column,
-            "what": self.message, "hint": self.hint, "code": self.code,
+            "message": self.message, "hint": self.hint, "code": self.code,
             "severity": if self.is_error() { "error" } else { "warning" },
         })
     }

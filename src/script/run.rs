@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState};
+use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Position};
 use serde_json::{Value, json};
 
 use super::closure::Closure;
-use super::context::{self, Halt, May, Recall};
+use super::context::{self, Halt, HostResult, May, Recall};
 use super::engine::SLICE_TIME_MAX;
 use super::host;
 use super::hot::Parking;
@@ -120,6 +120,7 @@ fn run_here(
         memory: BTreeMap::new(),
         may: input.may,
         printed: String::new(),
+        levels: 0,
         cancel: input.cancel,
         sagas: vec![],
         abandoned: vec![],
@@ -130,7 +131,7 @@ fn run_here(
     let (result, mut run) = context::with_run(run, || {
         catch_unwind(AssertUnwindSafe(|| match handler {
             Handler::Handler(closure, takes) => call(engine, script, closure, *takes, &args, &msg),
-            Handler::Action(name) => Ok(bare_action(name, &args, &msg)),
+            Handler::Action(name) => bare_action(engine, name, &args, &msg),
         }))
     });
     let result =
@@ -244,17 +245,32 @@ fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
 }
 
 /// An alias that names an action and has no handler: run it, and tell the asker what it gave.
-fn bare_action(name: &str, args: &Value, msg: &Value) -> Dynamic {
+fn bare_action(engine: &Engine, name: &str, args: &Value, msg: &Value) -> HostResult {
     let mut params = args.clone();
     if let Some(map) = params.as_object_mut() {
         map.remove("extra");
         map.retain(|_, value| !value.is_null());
     }
-    let call = json!({ "action": name, "params": params, "timeout_ms": null });
-    let given = context::act("exec", call, 1, |run, _| host::request(run, name, &params));
+    let given = match host::is_scripted(name) {
+        true => {
+            let call = json!({ "action": name, "params": params });
+            match context::act("action", call, 1, |run, _| host::begin(run, name, &params)) {
+                Some(EffectResult::Ok(begun)) => {
+                    let value = host::perform(engine, Position::NONE, name, &begun, &params)?;
+                    let value = rhai::serde::from_dynamic(&value).unwrap_or(Value::Null);
+                    Some(EffectResult::Ok(value))
+                }
+                other => other,
+            }
+        }
+        false => {
+            let call = json!({ "action": name, "params": params, "timeout_ms": null });
+            context::act("exec", call, 2, |run, _| host::request(run, name, &params))
+        }
+    };
     let who = msg["user"]["name"].as_str().unwrap_or("you");
     let text = match given {
-        None => return Dynamic::UNIT,
+        None => return Ok(Dynamic::UNIT),
         Some(EffectResult::Ok(value)) => format!("{who}: {name} is done{}", shown(&value)),
         Some(EffectResult::Err(error)) => {
             let why = error["message"].as_str().map_or_else(|| error.to_string(), str::to_owned);
@@ -266,7 +282,7 @@ fn bare_action(name: &str, args: &Value, msg: &Value) -> Dynamic {
         let id = run.key.message(run.execution.as_str(), path);
         Noted::Done(EffectResult::Ok(Value::String(id.0)))
     });
-    Dynamic::UNIT
+    Ok(Dynamic::UNIT)
 }
 
 /// The beginning of a text that may be too long.

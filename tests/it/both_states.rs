@@ -10,13 +10,16 @@ use beadle::app::desk::Desk;
 use beadle::app::orders::Hands;
 use beadle::app::{SystemClock, open_log};
 use beadle::control::serve;
-use beadle::domain::event::{self, Ending, ExecutionFinished, NewEvent};
+use beadle::domain::event::{
+    self, EffectClass, EffectRequested, Ending, ExecutionFinished, ExecutionSuspended, NewEvent,
+};
+use beadle::domain::id::Timestamp;
 use beadle::play::world::World;
 use beadle::processor::scripts::Scripts;
 use beadle::processor::{Kernel, Settings, schedule};
 use beadle::store::sled::SledStore;
 use beadle::store::{EventStore, Expected, Write};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::cli::{Place, Ran};
@@ -30,12 +33,12 @@ struct Row {
     same: bool,
     /// A file that it must have written.
     writes: Option<&'static str>,
-    /// It is an order: a bot does it, without one it is recorded.
-    order: bool,
+    /// It is an order: where it stands without a bot, and with one that does it.
+    order: Option<[&'static str; 2]>,
 }
 
 const fn row(command: &'static str, args: &'static [&'static str]) -> Row {
-    Row { command, args, same: true, writes: None, order: false }
+    Row { command, args, same: true, writes: None, order: None }
 }
 
 const ROWS: &[Row] = &[
@@ -58,10 +61,16 @@ const ROWS: &[Row] = &[
     row("log trim", &["--dry-run", "--keep", "365 days"]),
     row("log trim", &["--keep", "365 days"]),
     row("execution list", &[]),
+    row("execution list", &["--status", "diverged", "--since", "2001-01-01"]),
     row("execution show", &["ABC"]),
-    Row { same: false, ..row("execution cancel", &["ABC", "--reason", "a test"]) },
+    // It is decided without a bot, too; what its script does then waits for one.
+    Row {
+        same: false,
+        order: Some(["continued", "continued"]),
+        ..row("execution cancel", &["ABD", "--reason", "a test"])
+    },
     // Without a bot it is recorded; a bot does it at once.
-    Row { same: false, order: true, ..row("execution retry", &["ABE"]) },
+    Row { same: false, order: Some(["recorded", "started"]), ..row("execution retry", &["ABE"]) },
 ];
 
 /// Makes a small log with an execution in it, and a backup of it.
@@ -72,8 +81,24 @@ async fn make(place: &Place) {
     let list: Vec<Value> = serde_json::from_str(fixture).expect("a fixture is JSON");
     let started = event::decode("execution_started", 1, list[0].clone()).expect("decodes");
     let failed = ExecutionFinished { ending: Ending::Diverged("it was edited".into()) };
+    let sleeps = EffectRequested {
+        path: "0".into(),
+        op: "sleep".into(),
+        args: json!({ "ms": 1 }),
+        line: 1,
+        class: EffectClass::Log,
+        due: Some(Timestamp(i64::MAX)),
+    };
     for (name, events) in [
         ("execution-ABC1", vec![NewEvent::bare(started.clone())]),
+        (
+            "execution-ABD1",
+            vec![
+                NewEvent::bare(started.clone()),
+                NewEvent::bare(sleeps),
+                NewEvent::bare(ExecutionSuspended {}),
+            ],
+        ),
         ("execution-ABE1", vec![NewEvent::bare(started), NewEvent::bare(failed)]),
     ] {
         let (stream, expected) = (stream(name), Expected::NoStream);
@@ -130,7 +155,7 @@ async fn run_beside_bot(place: &Place, row: &Row) -> Ran {
         audit_room: Box::new(|| None),
     };
     let served = serve(Arc::new(desk), &data, stopping).expect("the socket is made");
-    let worked = row.order.then(|| tokio::spawn(schedule::run(kernel(&store), stop.subscribe())));
+    let worked = row.order.map(|_| tokio::spawn(schedule::run(kernel(&store), stop.subscribe())));
     let ran = run(place, row);
     stop.send_replace(true);
     if let Some(worked) = worked {
@@ -187,9 +212,9 @@ async fn every_subcommand_works_with_and_without_a_running_bot() {
             }
             said.push(told(&ran, row));
         }
-        if row.order {
+        if let Some(want) = row.order {
             let states = [&said[0][0]["state"], &said[1][0]["state"]];
-            assert_eq!(states, ["recorded", "started"], "{}", row.command);
+            assert_eq!(states, want, "{}", row.command);
         }
         if row.same && row.writes.is_none() {
             assert!(!said[0].is_empty(), "{} says something", row.command);

@@ -39,7 +39,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a file is in a directory")).expect("ours");
         fs::write(path, content).expect("the directory is ours");
@@ -114,7 +114,7 @@ impl Ran {
     }
 
     /// Says each of these on standard error.
-    fn complains(self, words: &[&str]) -> Self {
+    pub fn complains(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.err.contains(word), "beadle {}: no `{word}` in\n{}", self.args, self.err);
         }
@@ -122,7 +122,7 @@ impl Ran {
     }
 }
 
-fn json_lines(text: &str) -> Vec<Value> {
+pub fn json_lines(text: &str) -> Vec<Value> {
     let parse =
         |line: &str| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
     text.lines().map(parse).collect()

@@ -1,7 +1,9 @@
 //! The one integration binary.
 
+mod actions;
 mod audit;
 mod audit_bounds;
+mod authoring;
 mod backup;
 mod both_states;
 mod bounds;
@@ -30,6 +32,7 @@ mod rehearsals;
 mod reread;
 mod retention;
 mod rooms;
+mod saved;
 mod scripts;
 mod stays;
 mod store_contract;

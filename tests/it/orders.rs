@@ -16,6 +16,7 @@ const SCRIPT: &str = r#"
         reply(`did ${a.what}`);
     });
     alias("wave", || reply("hello"));
+    alias("nap", || { try { sleep("2h"); } catch (e) { reply(`woken: ${e.message}`); throw e; } });
 "#;
 
 /// Records an order and works everything off.
@@ -89,4 +90,23 @@ async fn a_command_that_runs_nothing_any_more_is_refused() {
     assert_eq!(verdict, Verdict::Ignored);
     assert_eq!(reason, "“try it” runs nothing now: no alias matches");
     assert!(edited.said().is_empty());
+}
+
+#[tokio::test]
+async fn a_sleeping_execution_is_cancelled_once_and_its_script_hears_of_it() {
+    let desk = Desk::new(SCRIPT);
+    let nap = say(&desk, "!nap").await;
+    desk.said();
+    let cancel = |reason: &str| OrderKind::Cancel {
+        execution: nap.clone(),
+        reason: reason.into(),
+        force: false,
+    };
+    let (_, verdict, _) = order(&desk, "1", cancel("too long")).await;
+    assert_eq!(verdict, Verdict::Continued(nap.clone()));
+    let said = desk.said().join("\n");
+    assert!(said.contains("woken: cli:ann cancelled it: too long"), "{said}");
+    let (_, verdict, reason) = order(&desk, "2", cancel("")).await;
+    assert_eq!(verdict, Verdict::Ignored);
+    assert_eq!(reason, format!("{} has ended: it was cancelled", nap.short()));
 }

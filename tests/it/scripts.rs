@@ -290,7 +290,7 @@ fn wrong_calls_of_actions_are_told_before_anything_runs() {
         ("exec(\"a.c\")", "there is no action `a.c`; did you mean `a.b`?"),
         ("exec(\"a.b\", #{})", "`a.b` needs `n`"),
         ("exec(\"a.b\", #{ n: \"x\" })", "`n` must be a whole number"),
-        ("exec(\"a.b\", #{ n: 1, m: 2 })", "`a.b` has no parameter `m`; it takes n"),
+        ("exec(\"a.b\", #{ n: 1, m: 2 })", "`a.b` has no parameter `m` (it takes n)"),
         ("exec(\"a.b\", #{ n: 1 }, #{ tiemout: 3 })", "`exec` has no option `tiemout`"),
     ] {
         let source = format!(

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use tokio::io::AsyncReadExt;
 use tokio::process::{ChildStderr, ChildStdout};
 
+use super::scrub::{Cut, Scrub};
+
 /// Most bytes that are kept of what an action complains about: the last ones.
 pub const STDERR_TAIL_BYTES_MAX: usize = 4 * 1024;
 /// Longest line that is passed on while an action runs, in bytes; the rest of a longer one is left out.
@@ -20,13 +22,23 @@ pub(super) struct Output<F> {
     stderr: VecDeque<u8>,
     stderr_cut: bool,
     line: Vec<u8>,
+    line_cut: bool,
+    scrub: Scrub,
     on_line: F,
 }
 
 impl<F: FnMut(&str)> Output<F> {
-    pub(super) fn new(stdout_bytes_max: usize, on_line: F) -> Self {
-        let (stdout, stderr, line) = (Vec::new(), VecDeque::new(), Vec::new());
-        Output { stdout, stdout_bytes_max, stderr, stderr_cut: false, line, on_line }
+    pub(super) fn new(stdout_bytes_max: usize, scrub: Scrub, on_line: F) -> Self {
+        Output {
+            stdout: Vec::new(),
+            stdout_bytes_max,
+            stderr: VecDeque::new(),
+            stderr_cut: false,
+            line: Vec::new(),
+            line_cut: false,
+            scrub,
+            on_line,
+        }
     }
 
     /// Reads both pipes until nobody can write to them; true, and at once, if stdout brings too much.
@@ -61,6 +73,7 @@ impl<F: FnMut(&str)> Output<F> {
             let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
             let room = LINE_BYTES_MAX - self.line.len();
             self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            self.line_cut |= piece.len() > room;
             if whole {
                 self.end_line();
             }
@@ -71,7 +84,8 @@ impl<F: FnMut(&str)> Output<F> {
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
-        (self.on_line)(&String::from_utf8_lossy(line));
+        let cut = if std::mem::take(&mut self.line_cut) { Cut::Back } else { Cut::No };
+        (self.on_line)(&String::from_utf8_lossy(&self.scrub.bytes(line, cut)));
     }
 
     fn complain(&mut self, bytes: &[u8]) {
@@ -83,6 +97,8 @@ impl<F: FnMut(&str)> Output<F> {
 
     pub(super) fn finish(mut self) -> (Vec<u8>, String) {
         if !self.line.is_empty() {
+            // Whatever ended the program may have torn its last line.
+            self.line_cut = true;
             self.end_line();
         }
         let half_a_character = |byte: &&u8| (**byte & 0b1100_0000) == 0b1000_0000;
@@ -92,6 +108,9 @@ impl<F: FnMut(&str)> Output<F> {
             0
         };
         let tail: Vec<u8> = self.stderr.into_iter().skip(torn).collect();
-        (self.stdout, String::from_utf8_lossy(&tail).into_owned())
+        let tail = self.scrub.bytes(&tail, if self.stderr_cut { Cut::Front } else { Cut::No });
+        let full = self.stdout.len() == self.stdout_bytes_max;
+        let stdout = self.scrub.bytes(&self.stdout, if full { Cut::Back } else { Cut::No });
+        (stdout, String::from_utf8_lossy(&tail).into_owned())
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::parse::{Node, Parameter};
-use super::pattern::{Group, Pattern};
+use super::pattern::{Group, Pattern, pairs as pattern_pairs};
 use super::value::Kind;
-use super::{Format, Text, pairs, written};
+use super::{Format, Text, written};
 
 /// What a message that begins a command says of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,9 +36,11 @@ impl Format {
         whole.or_else(|| {
             let first = self.nodes.iter().position(|node| !word_or_space(node))?;
             // As much of the format as the message has: the longest beginning that it fits.
-            let cuts = (first.max(1)..self.nodes.len()).rev();
-            let cuts = cuts.filter(|cut| self.nodes[*cut - 1] != Node::Space);
-            cuts.map(|cut| Pattern::strict(&self.nodes[..cut], &self.parameters))
+            let beginnings =
+                (first..self.nodes.len()).rev().map(|cut| ends_whole(&self.nodes[..cut]));
+            beginnings
+                .filter(|nodes| !nodes.is_empty())
+                .map(|nodes| Pattern::strict(nodes, &self.parameters))
                 .find_map(|pattern| self.caught(&pattern, text))
                 .and_then(|caught| self.lacking(caught))
         })
@@ -142,6 +144,22 @@ impl Format {
             (false, true) => format!("'{text}'"),
         })
     }
+}
+
+/// Without the spaces at the end.
+fn ends_whole(nodes: &[Node]) -> &[Node] {
+    match nodes {
+        [rest @ .., Node::Space] => ends_whole(rest),
+        nodes => nodes,
+    }
+}
+
+/// The trailing `key=value` pairs of a message.
+pub(super) fn pairs(text: &Text<'_>, range: std::ops::Range<usize>) -> BTreeMap<String, Value> {
+    let pair = |(key, value): (std::ops::Range<usize>, std::ops::Range<usize>)| {
+        Some((text.plain()[key].to_owned(), Kind::Word.value(text.written(value))?))
+    };
+    pattern_pairs(text.plain(), range).into_iter().filter_map(pair).collect()
 }
 
 fn word_or_space(node: &Node) -> bool {

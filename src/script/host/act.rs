@@ -3,10 +3,13 @@
 use rhai::{Dynamic, Engine, EvalAltResult, Map, NativeCallContext};
 use serde_json::{Value, json};
 
-use super::super::context::{HostResult, Run, effect, error, to_json};
+use super::super::action::ActionDef;
+use super::super::context::{self, HostResult, Run, effect, error, to_json};
 use super::super::journal::Noted;
 use super::options::Options;
+use super::perform::{begin, perform};
 use super::table::{HostFn, Kind, OPTIONS, form, opt, p, thrown};
+use super::talk::Progress;
 use super::{milliseconds, nearest};
 use crate::domain::event::{EffectClass, EffectResult};
 
@@ -19,16 +22,24 @@ pub const ROWS: &[HostFn] = &[
             form(&[p("action", Kind::Text), p("params", Kind::Map)], Kind::Any),
             form(&[p("action", Kind::Text), p("params", Kind::Map), OPTIONS], Kind::Any),
         ],
-        options: &[opt(
-            "timeout",
-            Kind::Duration,
-            "how long it may take, instead of what the action says",
-        )],
+        options: &[
+            opt(
+                "timeout",
+                Kind::Duration,
+                "how long it may take, if that is less than what the action says",
+            ),
+            opt(
+                "progress",
+                Kind::Any,
+                "where the last line that it prints is shown while it runs: a progress, or true for one of its own",
+            ),
+        ],
         class: Some(EffectClass::Once),
         errors: &[
+            thrown("failed", "the program ended with a status other than 0"),
             thrown(
-                "failed",
-                "the program ended with a status other than 0, or could not be started",
+                "not_started",
+                "the program or a secret of it is not there: nothing has happened",
             ),
             thrown("timed_out", "it took too long and was stopped"),
             thrown("in_doubt", "the bot died while it ran, and it must not be repeated"),
@@ -108,29 +119,69 @@ fn no_exit(call: &NativeCallContext) -> HostResult<()> {
 }
 
 fn exec(call: &NativeCallContext, action: &str, params: &Dynamic, options: &Map) -> HostResult {
-    let timeout = Options::of(call, "exec", options)?.duration("timeout")?;
+    let options = Options::of(call, "exec", options)?;
+    let (timeout, progress) = (options.duration("timeout")?, shown_in(&options)?);
     let params = to_json(call, params)?;
-    let args = json!({ "action": action, "params": params, "timeout_ms": timeout });
-    effect(call, "exec", args, 1, |run, _| request(run, action, &params))
+    if is_scripted(action) {
+        let args = json!({ "action": action, "params": params });
+        let begun = effect(call, "action", args, 1, |run, _| begin(run, action, &params))?;
+        let begun = to_json(call, &begun)?;
+        return perform(call.engine(), call.call_position(), action, &begun, &params);
+    }
+    let mut args = json!({ "action": action, "params": params, "timeout_ms": timeout });
+    if let (Some(progress), Some(map)) = (progress, args.as_object_mut()) {
+        map.insert("progress".into(), progress);
+    }
+    // With its lock it becomes two events.
+    effect(call, "exec", args, 2, |run, _| request(run, action, &params))
 }
 
-/// Whether an action may run with these parameters.
-pub fn request(run: &mut Run, action: &str, params: &Value) -> Noted {
-    let refused = |kind: &str, message: String| {
-        let error = json!({ "kind": kind, "action": action, "message": message });
-        Noted::Done(EffectResult::Err(error))
-    };
+/// Where the lines that an action prints are shown: a message of the script, or true for one of its own.
+fn shown_in(options: &Options) -> HostResult<Option<Value>> {
+    let Some(value) = options.get("progress") else { return Ok(None) };
+    if let Some(progress) = value.clone().try_cast::<Progress>() {
+        return Ok(Some(Value::String(progress.message)));
+    }
+    match value.as_bool() {
+        Ok(shown) => Ok(shown.then_some(Value::Bool(true))),
+        Err(_) => Err(options.error("`progress` is what `progress(text)` gave, or true")),
+    }
+}
+
+/// Whether the next thing that is run is written in Rhai: by the journal, and where that ends by the declarations.
+pub fn is_scripted(action: &str) -> bool {
+    let found = context::current(|run| match run.tape.upcoming() {
+        Some(op) => op == "action",
+        None => run.actions.get(action).is_some_and(|def| def.body.is_some()),
+    });
+    found.unwrap_or(false)
+}
+
+/// Why an action may not run with these parameters, or its declaration.
+pub(super) fn refusal(run: &Run, action: &str, params: &Value) -> Result<ActionDef, Value> {
+    let refused =
+        |kind: &str, message: String| json!({ "kind": kind, "action": action, "message": message });
     let Some(def) = run.actions.get(action) else {
-        let near = nearest(action, run.actions.keys().map(String::as_str));
+        // What an execution is pinned to stands beside what is offered, under names that no action can have.
+        let names = run.actions.keys().map(String::as_str).filter(|name| !name.contains('@'));
+        let near = nearest(action, names);
         let hint = near.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
-        return refused("unknown", format!("there is no action `{action}`{hint}"));
+        return Err(refused("unknown", format!("there is no action `{action}`{hint}")));
     };
     if let Some(why) = &run.exec_refused {
-        return refused("refused", why.clone());
+        return Err(refused("refused", why.clone()));
     }
     match def.command_line(params) {
-        Err(why) => refused("bad_parameters", why),
-        Ok(_) => Noted::Waits { class: def.effect, due: None },
+        Err(why) => Err(refused("bad_parameters", why)),
+        Ok(_) => Ok(def.clone()),
+    }
+}
+
+/// Asks for an action, or says why it may not run with these parameters.
+pub fn request(run: &mut Run, action: &str, params: &Value) -> Noted {
+    match refusal(run, action, params) {
+        Err(error) => Noted::Done(EffectResult::Err(error)),
+        Ok(def) => Noted::Waits { class: def.effect, due: None },
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the top level of a script registers: `alias`, `action`.
+//! What the top level of a script registers: `alias`, and what collects it all while a script is loaded.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,19 +7,16 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Map, Nativ
 
 use super::super::context::{HostResult, error, line};
 use super::super::resolver;
-use super::super::source::{Ack, ActionDef, AliasDef, OutputFormat, ParamDef, Run, TestDef};
+use super::super::source::{Ack, ActionDef, AliasDef, Run, TestDef};
 use super::options::Options;
-use super::table::{HostFn, Kind, OPTIONS, Place, form, opt, p};
+use super::table::{HostFn, Kind, OPTIONS, form, opt, p};
 use super::texts;
 use crate::domain::alias::Format;
-use crate::domain::event::EffectClass;
 
 /// Most aliases, actions and tests of one script.
 pub const DECLARATIONS_MAX: usize = 1_000;
 /// Most declarations of one script that are told to be wrong.
 pub const WRONG_MAX: usize = 100;
-/// How long an action may take if it does not say.
-pub const ACTION_TIMEOUT_MS: i64 = 60_000;
 
 /// What the script that is being loaded has registered so far.
 #[derive(Default)]
@@ -55,64 +52,39 @@ pub fn loading<T>(start: Loading, body: impl FnOnce() -> T) -> (T, Loading) {
 }
 
 const FORMATS: Kind = Kind::Texts;
-const ACTION: Kind = Kind::Type("Action");
+/// What `action(name)` gives.
+pub(super) const ACTION: Kind = Kind::Type("Action");
 
 /// What the top level can declare.
-pub const ROWS: &[HostFn] = &[
-    HostFn {
-        name: "alias",
-        forms: &[
-            form(&[p("format", FORMATS), p("args, msg", Kind::Function)], Kind::Unit),
-            form(&[p("format", FORMATS), OPTIONS, p("args, msg", Kind::Function)], Kind::Unit),
-            form(&[p("format", FORMATS), p("action", ACTION)], Kind::Unit),
-            form(&[p("format", FORMATS), OPTIONS, p("action", ACTION)], Kind::Unit),
-        ],
-        options: &[
-            opt("help", Kind::Text, "what it is for"),
-            opt("example", Kind::Text, "how it is used, for help"),
-            opt(
-                "name",
-                Kind::Text,
-                "its name, unique among all scripts; else the literal words of the first format",
-            ),
-            opt("role", Kind::Text, "who may run it"),
-            opt("rooms", Kind::Texts, "where it may be run; everywhere without it"),
-            opt("tags", Kind::Texts, "labels"),
-            opt(
-                "ack",
-                Kind::Any,
-                "what is said when it does not answer at once: a text, or false for nothing",
-            ),
-        ],
-        help: "Offers a command.",
-        example: "alias(\"hello [{name}]\", #{ help: \"Say hello\" }, |args, msg| reply(`Hello, ${args.name ?? msg.user.name}!`));",
-        ..HostFn::DECLARES
-    },
-    HostFn {
-        name: "action",
-        forms: &[
-            form(&[p("name", Kind::Text)], ACTION),
-            form(&[p("name", Kind::Text), OPTIONS], Kind::Unit),
-        ],
-        options: &[
-            opt("run", Kind::Texts, "the program and its arguments, with `{parameter}` places"),
-            opt("params", Kind::Map, "its parameters and their types"),
-            opt("timeout", Kind::Duration, "when it is stopped"),
-            opt("output", Kind::Text, "what it prints: \"json\", \"text\" or \"lines\""),
-            opt(
-                "effect",
-                Kind::Text,
-                "whether it may be repeated: \"once\", \"idempotent\" or \"read\"",
-            ),
-            opt("env", Kind::Map, "its environment"),
-            opt("help", Kind::Text, "what it is for"),
-        ],
-        place: Place::TopLevel,
-        help: "Declares an operation in any language, or names one for an alias.",
-        example: "action(\"disk.used\", #{ run: [\"df\", \"-h\", \"{path}\"], params: #{ path: \"string\" }, effect: \"read\" });\nalias(\"disk {path}\", action(\"disk.used\"));",
-        ..HostFn::DECLARES
-    },
-];
+pub const ROWS: &[HostFn] = &[HostFn {
+    name: "alias",
+    forms: &[
+        form(&[p("format", FORMATS), p("args, msg", Kind::Function)], Kind::Unit),
+        form(&[p("format", FORMATS), OPTIONS, p("args, msg", Kind::Function)], Kind::Unit),
+        form(&[p("format", FORMATS), p("action", ACTION)], Kind::Unit),
+        form(&[p("format", FORMATS), OPTIONS, p("action", ACTION)], Kind::Unit),
+    ],
+    options: &[
+        opt("help", Kind::Text, "what it is for"),
+        opt("example", Kind::Text, "how it is used, for help"),
+        opt(
+            "name",
+            Kind::Text,
+            "its name, unique among all scripts; else the literal words of the first format",
+        ),
+        opt("role", Kind::Text, "who may run it"),
+        opt("rooms", Kind::Texts, "where it may be run; everywhere without it"),
+        opt("tags", Kind::Texts, "labels"),
+        opt(
+            "ack",
+            Kind::Any,
+            "what is said when it does not answer at once: a text, or false for nothing",
+        ),
+    ],
+    help: "Offers a command.",
+    example: "alias(\"hello [{name}]\", #{ help: \"Say hello\" }, |args, msg| reply(`Hello, ${args.name ?? msg.user.name}!`));",
+    ..HostFn::DECLARES
+}];
 
 pub(super) fn register(engine: &mut Engine) {
     engine
@@ -126,10 +98,8 @@ pub(super) fn register(engine: &mut Engine) {
                 told(alias(&call, &formats, &options, run))
             },
         )
-        .register_fn("action", |name: &str| ActionName(name.to_owned()))
-        .register_fn("action", |call: NativeCallContext, name: &str, options: Map| {
-            told(action(&call, name, &options))
-        });
+        .register_fn("action", |name: &str| ActionName(name.to_owned()));
+    super::action::register(engine);
 }
 
 /// Notes what is wrong with a declaration, so that the rest of the script is looked at too.
@@ -252,101 +222,4 @@ fn literal_words(usage: &str) -> String {
         }
     }
     words.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
-}
-
-fn action(call: &NativeCallContext, name: &str, options: &Map) -> HostResult<()> {
-    let options = Options::of(call, "action", options)?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || !name.chars().all(fits) {
-        return Err(error(
-            call,
-            "an action's name has letters, digits and `._-`: \"cloud.create_vm\"",
-        ));
-    }
-    let run = options
-        .get("run")
-        .ok_or_else(|| error(call, "an action needs `run`: [\"program\", ..]"))?;
-    let run = texts(call, run, "run")?;
-    if run.is_empty() {
-        return Err(error(call, "`run` needs a program"));
-    }
-    let mut def = ActionDef {
-        name: name.to_owned(),
-        run,
-        params: params(call, options.get("params"))?,
-        timeout_ms: options.duration("timeout")?.unwrap_or(ACTION_TIMEOUT_MS),
-        output: output(call, options.text("output")?)?,
-        effect: class(call, options.text("effect")?)?,
-        env: environment(call, options.get("env"))?,
-        help: options.text("help")?.unwrap_or_default(),
-        folder: String::new(),
-    };
-    let mut twice = false;
-    declare(call, "action", |loading| {
-        def.folder.clone_from(&loading.folder);
-        twice = loading.actions.insert(name.to_owned(), def).is_some();
-    })?;
-    match twice {
-        true => Err(error(call, format!("the action `{name}` is declared twice"))),
-        false => Ok(()),
-    }
-}
-
-fn params(
-    call: &NativeCallContext,
-    value: Option<&Dynamic>,
-) -> HostResult<BTreeMap<String, ParamDef>> {
-    let wrong = || error(call, "`params` is a map of names and types: #{ host: \"string\" }");
-    let Some(value) = value else { return Ok(BTreeMap::new()) };
-    let map = value.clone().try_cast::<Map>().ok_or_else(wrong)?;
-    map.into_iter().map(|(name, kind)| Ok((name.to_string(), param(call, &name, &kind)?))).collect()
-}
-
-fn param(call: &NativeCallContext, name: &str, kind: &Dynamic) -> HostResult<ParamDef> {
-    let kind = match kind.clone().into_string() {
-        Ok(kind) => kind,
-        Err(_) => return Ok(ParamDef::Choice(texts(call, kind, name)?)),
-    };
-    match kind.as_str() {
-        "string" | "text" => Ok(ParamDef::Text),
-        "int" => Ok(ParamDef::Int),
-        "number" => Ok(ParamDef::Number),
-        "bool" => Ok(ParamDef::Bool),
-        "any" => Ok(ParamDef::Any),
-        other => Err(error(
-            call,
-            format!(
-                "`{name}` has the type `{other}`; there are string, int, number, bool, any and lists of choices"
-            ),
-        )),
-    }
-}
-
-fn output(call: &NativeCallContext, value: Option<String>) -> HostResult<OutputFormat> {
-    match value.as_deref() {
-        None | Some("text") => Ok(OutputFormat::Text),
-        Some("json") => Ok(OutputFormat::Json),
-        Some("lines") => Ok(OutputFormat::Lines),
-        Some(_) => Err(error(call, "`output` is \"json\", \"text\" or \"lines\"")),
-    }
-}
-
-fn class(call: &NativeCallContext, value: Option<String>) -> HostResult<EffectClass> {
-    match value.as_deref() {
-        None | Some("once") => Ok(EffectClass::Once),
-        Some("idempotent") => Ok(EffectClass::Idempotent),
-        Some("read") => Ok(EffectClass::Read),
-        Some(_) => Err(error(call, "`effect` is \"once\", \"idempotent\" or \"read\"")),
-    }
-}
-
-fn environment(
-    call: &NativeCallContext,
-    value: Option<&Dynamic>,
-) -> HostResult<BTreeMap<String, String>> {
-    let wrong = || error(call, "`env` is a map of names and texts: #{ LANG: \"C\" }");
-    let Some(value) = value else { return Ok(BTreeMap::new()) };
-    let map = value.clone().try_cast::<Map>().ok_or_else(wrong)?;
-    let text = |value: Dynamic| value.into_string().map_err(|_| wrong());
-    map.into_iter().map(|(name, value)| Ok((name.to_string(), text(value)?))).collect()
 }

@@ -11,9 +11,11 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 
 pub mod act;
+pub mod action;
 mod bot;
 pub mod bounded;
 pub mod chat;
+mod compose;
 mod data;
 pub mod declare;
 mod doc;
@@ -21,19 +23,22 @@ pub mod editor;
 pub mod group;
 pub mod memory;
 pub mod options;
+mod perform;
 pub mod question;
 pub mod reference;
 pub mod saga;
+pub mod secret;
 pub mod table;
 pub mod talk;
 #[cfg(test)]
 pub mod trial;
 pub mod words;
 
-pub use act::{error_value, request};
+pub use act::{error_value, is_scripted, request};
 pub use declare::{Loading, loading};
 pub use editor::editor;
 pub use options::Options;
+pub use perform::{begin, perform, pinned};
 pub use saga::Undo;
 pub use table::HostFn;
 pub use talk::Progress;
@@ -46,13 +51,16 @@ const NEAR_MAX: usize = 2;
 /// The topics, in the order of the documentation.
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
+    ("Actions", action::ROWS),
     ("Saying", talk::ROWS),
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
+    ("Working together", compose::ROWS),
     ("Remembering", memory::ROWS),
+    ("Secrets", secret::ROWS),
     ("Knowing", bot::ROWS),
     ("Data", data::ROWS),
     ("Texts", words::ROWS),
@@ -94,7 +102,9 @@ pub fn register(engine: &mut Engine) {
     memory::register(engine);
     group::register(engine);
     saga::register(engine);
+    secret::register(engine);
     bot::register(engine);
+    compose::register(engine);
     data::register(engine);
     words::register(engine);
 }

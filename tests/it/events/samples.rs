@@ -228,7 +228,10 @@ fn triggers() -> Vec<Event> {
     let (reason, force) = ("wrong host".into(), false);
     let what = OrderKind::Cancel { execution: execution(), reason, force };
     let cancel = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "1d2b");
-    let all = outside.chain([late, Trigger::timer(timer), order, cancel]);
+    let (action, params) = ("disk.free".into(), json!({ "path": "/" }));
+    let what = OrderKind::RunAction { action, params };
+    let run = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "2e3c");
+    let all = outside.chain([late, Trigger::timer(timer), order, cancel, run]);
     all.map(|trigger| TriggerRecorded { trigger }.into()).collect()
 }
 
@@ -371,6 +374,29 @@ fn effects() -> Vec<Event> {
         resolved(Resolution::Done),
         resolved(Resolution::Repeat),
         resolved(Resolution::GiveUp),
+        LockRequested {
+            path: "1".into(),
+            lock: "vm/web001".into(),
+            tag: "0f3c5a1b7d9e2f4860718293a4b5c6d7".into(),
+        }
+        .into(),
+        EffectDelayed { path: "1".into(), behind: ExecutionId("8WTNV3W7D2M4K6Q1".into()) }.into(),
+        EffectProgressed {
+            path: "1".into(),
+            attempt: 1,
+            lines: vec!["copying the image".into(), "booting".into()],
+            skipped: 3,
+        }
+        .into(),
+        AttemptFailed {
+            path: "1".into(),
+            attempt: 1,
+            error: json!({ "kind": "timed_out", "action": "cloud.create_vm", "message": "it took too long" }),
+            again: NOW.plus_ms(15 * SECOND),
+            output: None,
+            took_ms: 60_000,
+        }
+        .into(),
         TimerFired { path: "2".into(), due: NOW, result: EffectResult::Ok(Value::Null) }.into(),
         TimerFired {
             path: "2".into(),

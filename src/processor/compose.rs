@@ -1,0 +1,192 @@
+//! Executions that work together: named triggers reach those who wait for them, and called commands answer their callers.
+
+use serde_json::{Value, json};
+
+use super::dispatch::{Origin, Routed};
+use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::event::{
+    EffectCompleted, EffectResult, Ending, Event, Handler, NewEvent, Outcome, Recorded, Verdict,
+};
+use crate::domain::execution::{CANCELLED, Execution};
+use crate::domain::id::{EventId, ExecutionId, StreamName, Version};
+use crate::domain::named::{CALLS_DEEP_MAX, CONTINUED_MAX, Call, NamedEvent, fits};
+use crate::domain::route::{self, Act};
+use crate::domain::trigger::{Address, Command, Message, Trigger, What};
+use crate::store::{Direction, Expected, ReadError, Write};
+
+impl Kernel {
+    /// Hands a named trigger to the executions that wait for it.
+    pub(super) fn happened(
+        &self,
+        event: &NamedEvent,
+    ) -> Result<(Vec<Outcome>, Vec<Write>), ReadError> {
+        let tag = self.store.key().tag("named trigger", &[&event.name]).to_string();
+        let (mut outcomes, mut writes) = (vec![], vec![]);
+        for (id, path) in self.agenda(|agenda| agenda.compose.waiting(&tag)) {
+            let Some(execution) = self.execution(&id)? else { continue };
+            let step = execution.steps.get(&path).filter(|step| step.result.is_none());
+            let wants = step.is_some_and(|step| fits(&event.fields, &step.args["where"]));
+            if !wants || execution.ending.is_some() {
+                continue;
+            }
+            let considered = format!("wait of {id}");
+            if writes.len() >= CONTINUED_MAX {
+                let reason = format!("a trigger continues at most {CONTINUED_MAX} executions");
+                outcomes.push(Outcome { considered, verdict: Verdict::Ignored, reason });
+                break;
+            }
+            let result = EffectResult::Ok(Value::Object(event.fields.clone()));
+            writes.push(completed(&execution, &path, result));
+            let reason = "it waits for this".to_owned();
+            outcomes.push(Outcome { considered, verdict: Verdict::Continued(id), reason });
+        }
+        if outcomes.is_empty() {
+            let (considered, reason) = (format!("trigger {}", event.name), "nothing waits for it");
+            let reason = reason.to_owned();
+            outcomes.push(Outcome { considered, verdict: Verdict::Ignored, reason });
+        }
+        Ok((outcomes, writes))
+    }
+
+    /// Runs a command for an execution, with the rights of whoever asked for that one.
+    pub(super) async fn called(&self, recorded: &Recorded, call: &Call) -> Result<Routed, Error> {
+        let caller = self.execution(&call.execution)?.filter(|it| it.ending.is_none());
+        let waits = |it: &std::sync::Arc<Execution>| {
+            it.steps.get(&call.path).is_some_and(|it| it.result.is_none())
+        };
+        let Some(caller) = caller.filter(waits) else {
+            return Ok(Routed::ignored("call", "nothing waits for it any more"));
+        };
+        let started = &caller.started;
+        let message = Message {
+            place: started.place.clone(),
+            speaker: started.requester.clone(),
+            post: started.post.clone(),
+            text: call.command.clone(),
+            command: Some(Command { by: Address::Direct, text: call.command.clone() }),
+            reply_to: None,
+            edits: None,
+        };
+        let scene = self.scene(&started.place.room, None)?;
+        let decision = self.decide(&scene, recorded.ts, |view| route::call(&message, view));
+        let refused = |why: String| {
+            let error = json!({ "kind": "refused", "message": why });
+            let writes = vec![completed(&caller, &call.path, EffectResult::Err(error))];
+            let verdict = Verdict::Continued(caller.id.clone());
+            Routed { considered: format!("call of {}", caller.id), verdict, reason: why, writes }
+        };
+        let (alias, args) = match decision.act {
+            Act::Run { alias, args } => (&scene.offered.catalog.aliases[alias], args),
+            Act::Say(doc) | Act::Refuse(doc) => return Ok(refused(doc.words())),
+            _ => return Ok(refused(format!("`{}` is no command of a script", call.command))),
+        };
+        let handler = Handler {
+            script: alias.script.clone(),
+            file: alias.file.clone(),
+            alias: alias.name.clone(),
+        };
+        if let Some(why) = self.too_deep(&caller, &handler)? {
+            return Ok(refused(why));
+        }
+        let origin = Origin {
+            place: &started.place,
+            speaker: &started.requester,
+            post: Some(&started.post),
+            target: None,
+            text: &call.command,
+        };
+        let id = self.execution_id(&recorded.id.stream, &handler);
+        let writes = self.start(recorded, &origin, handler, args).await?;
+        let (considered, verdict) = (decision.considered, Verdict::Started(id));
+        Ok(Routed { considered, verdict, reason: format!("{} called it", caller.id), writes })
+    }
+
+    /// Why a command may not be called from here, if so: it would go round in a ring, or too deep.
+    fn too_deep(&self, caller: &Execution, handler: &Handler) -> Result<Option<String>, ReadError> {
+        let mut chain = vec![caller.started.clone()];
+        while let Some(call) =
+            chain.last().map(|it| self.call_of(&it.trigger)).transpose()?.flatten()
+        {
+            let Some(above) = self.execution(&call.execution)? else { break };
+            chain.push(above.started.clone());
+            if chain.len() > CALLS_DEEP_MAX {
+                break;
+            }
+        }
+        let same = |other: &Handler| other.file == handler.file && other.alias == handler.alias;
+        Ok(if chain.iter().any(|it| same(&it.handler)) {
+            Some(format!("`{}` would call itself", handler.alias))
+        } else {
+            (chain.len() > CALLS_DEEP_MAX)
+                .then(|| format!("commands call one another at most {CALLS_DEEP_MAX} deep"))
+        })
+    }
+
+    /// The call that a trigger is, if it is one.
+    pub(super) fn call_of(&self, trigger: &EventId) -> Result<Option<Call>, ReadError> {
+        let first = self.store.read(&trigger.stream, Version::START, Direction::Forward, 1)?;
+        Ok(match first.first().and_then(Recorded::event) {
+            Some(Event::TriggerRecorded(recorded)) => match &recorded.trigger {
+                Trigger { what: What::Call(call), .. } => Some(call.clone()),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Tells a caller what came of the command that it called.
+    pub(super) async fn returned(
+        &self,
+        caller: &ExecutionId,
+        path: &str,
+        called: &ExecutionId,
+    ) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(execution) = self.execution(caller)? else { return Ok(()) };
+            let open = execution.steps.get(path).is_some_and(|step| step.result.is_none());
+            if !open || execution.ending.is_some() {
+                return Ok(());
+            }
+            let ending = self.execution(called)?.and_then(|called| called.ending.clone());
+            let write = completed(&execution, path, result(called, ending));
+            match self.append(vec![write]).await? {
+                Tried::Done => return Ok(()),
+                Tried::Moved => {}
+                Tried::TooMuch(why) => {
+                    let error =
+                        json!({ "kind": "failed", "execution": called.short(), "message": why });
+                    let write = completed(&execution, path, EffectResult::Err(error));
+                    self.append(vec![write]).await?;
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a script gets of a command that it called.
+fn result(called: &ExecutionId, ending: Option<Ending>) -> EffectResult {
+    let failed = |kind: &str, message: String| {
+        let error = json!({ "kind": kind, "execution": called.short(), "message": message });
+        EffectResult::Err(error)
+    };
+    match ending {
+        Some(Ending::Succeeded(value)) => EffectResult::Ok(value),
+        Some(Ending::Failed(failure)) => failed("failed", failure.message),
+        Some(Ending::Diverged(how)) => failed("failed", how),
+        Some(Ending::Cancelled { by, reason }) => {
+            let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            failed(CANCELLED, format!("{by} cancelled it{why}"))
+        }
+        None => failed("failed", "what was called is erased".into()),
+    }
+}
+
+/// A wait has its result.
+fn completed(execution: &Execution, path: &str, result: EffectResult) -> Write {
+    let path = path.to_owned();
+    let done = EffectCompleted { path, attempt: 0, result, output: None, took_ms: 0 };
+    let events = vec![NewEvent::with(&meta_of(execution), done)];
+    write(StreamName::execution(&execution.id), Expected::Exact(execution.version), events)
+}

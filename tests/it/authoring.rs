@@ -1,0 +1,63 @@
+//! The command line for those who write scripts: `script new`, `script test`, `script docs`.
+
+use crate::cli::{Place, json_lines};
+
+#[test]
+fn a_new_script_passes_check_and_test() {
+    for kind in ["alias", "action", "workflow"] {
+        let place = Place::new();
+        std::fs::create_dir(place.path("scripts")).expect("made");
+        let new = ["--scripts", "scripts", "script", "new", "restart_web", "--kind", kind];
+        place.run(&new).expect(0);
+        place.run(&["script", "check", "scripts"]).expect(0);
+        let tested = place.run(&["--json", "script", "test", "scripts/restart_web.rhai"]).expect(0);
+        let told = json_lines(&tested.out);
+        let (last, tests) = told.split_last().expect("there is a summary");
+        assert_eq!((&last["failed"], &last["unreached"]), (&0.into(), &0.into()), "{kind}");
+        assert!(
+            !tests.is_empty() && tests.iter().all(|it| it["plays"].as_u64() > Some(1)),
+            "{kind}"
+        );
+        let before = std::fs::read(place.path("scripts/restart_web.rhai")).expect("it is there");
+        place.run(&new).expect(1).complains(&["is there already", "hint: "]);
+        let after = std::fs::read(place.path("scripts/restart_web.rhai")).expect("it is there");
+        assert_eq!(before, after, "nothing is overwritten");
+    }
+    let place = Place::new();
+    for name in ["", "A", "a-b", "../x", "1st"] {
+        place.run(&["--scripts", ".", "script", "new", "--", name]).expect(2);
+    }
+}
+
+#[test]
+fn a_failed_test_ends_with_1_and_shows_the_conversation() {
+    let place = Place::new();
+    let source = "alias(\"marco\", || reply(\"polo\"));\ntest(\"it\", |chat| {\n  chat.says(\"@ann\", \"marco\");\n  chat.expect(\"pola\");\n});";
+    place.write("s/a.rhai", source.as_bytes());
+    let ran = place.run(&["script", "test", "s"]).expect(1);
+    for want in ["FAIL  a.rhai:4:8 it", "expected `pola`", "> ann: marco", "< bot (reply): polo"] {
+        assert!(ran.out.contains(want), "{want}: {}", ran.out);
+    }
+    place.write("s/b.rhai", b"alias(");
+    place.run(&["script", "test", "s"]).expect(3).complains(&["b.rhai"]);
+    // A file that is fine is tested whatever stands beside it.
+    place.run(&["script", "test", "s/a.rhai", "--name", "other"]).expect(0);
+    place.run(&["script", "test", "s/none.rhai"]).expect(1).complains(&["none.rhai"]);
+}
+
+#[test]
+fn a_page_tells_what_a_folder_offers() {
+    let place = Place::new();
+    let source = "//! Machines.\naction(\"vm.stop\", #{ run: [\"true\"], params: #{ name: \"string\" }, help: \"Stop it\" });\nalias(\"stop {name: a | b}\", #{ help: \"Stops\", example: \"stop a\" }, action(\"vm.stop\"));";
+    place.write("s/vm.rhai", source.as_bytes());
+    let page = place.run(&["script", "docs", "s"]).expect(0).out;
+    for want in [
+        "## vm.rhai\n\nMachines.",
+        "| `stop {name: a \\| b}` | Stops Example: `stop a`. |",
+        "| `vm.stop` | `name` | Stop it |",
+    ] {
+        assert!(page.contains(want), "{want}: {page}");
+    }
+    let editor = place.run(&["script", "docs", "--editor"]).expect(0).out;
+    assert!(editor.contains("fn reply(") && editor.contains("fn says("), "{editor}");
+}
