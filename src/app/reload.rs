@@ -8,6 +8,7 @@ use crate::config::{Config, ConfigError};
 use crate::domain::id::RoomId;
 use crate::processor::progress::PROGRESS_EVERY;
 use crate::processor::{ExecRooms, Kernel, Settings};
+use crate::script::hot::HOT_FOR;
 use crate::script::problem::Problem;
 
 /// Reads the configuration again.
@@ -90,6 +91,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         zone: jiff::tz::TimeZone::system(),
         run_within_ms: config.catchup_run_within_ms,
         intro: config.intro.clone(),
+        hot_for: HOT_FOR,
         head_every: config.head_every,
         keep: config.keep,
         audit_room: config.audit_room.clone().map(RoomId),

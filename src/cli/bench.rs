@@ -17,6 +17,7 @@ mod matching;
 mod meter;
 mod ping;
 mod query;
+mod replay;
 
 /// How many events are appended where nothing else is said.
 const SUSTAIN_EVENTS: usize = 1_000_000;
@@ -48,6 +49,8 @@ pub enum BenchCommand {
     Ping(ping::PingArgs),
     /// Asking a log of a million events: a person, a story, a text; one JSON object a line.
     Query(query::QueryBenchArgs),
+    /// Scripts that wait: replaying their journals, a long life, and many at once; one JSON object a line.
+    Replay(replay::ReplayArgs),
 }
 
 /// Measures.
@@ -58,6 +61,7 @@ pub fn main(context: &Context, command: &BenchCommand) -> Result<u8, Failure> {
         BenchCommand::Match => return matching::main(context),
         BenchCommand::Ping(args) => ping::main(context, args)?,
         BenchCommand::Query(args) => query::main(context, args)?,
+        BenchCommand::Replay(args) => replay::main(context, args)?,
     }
     Ok(0)
 }

@@ -135,7 +135,7 @@ pub fn refusal(name: &str) -> Option<String> {
 /// The script that does again what was said, in order; a value that two commands share is offered as a parameter.
 pub fn proposal(name: &str, said: &[Said], by: &str, room: &str, day: &str) -> Proposal {
     let shared = shared(said);
-    let calls = said.iter().map(|said| format!("    call({});\n", call(&said.command, &shared)));
+    let calls = said.iter().map(|said| format!("    run({});\n", call(&said.command, &shared)));
     let parameters: BTreeSet<&str> = shared.values().map(String::as_str).collect();
     let format = parameters.iter().map(|name| format!(" {{{name}}}")).collect::<String>();
     let takes = if parameters.is_empty() { "||" } else { "|args|" };
@@ -274,10 +274,10 @@ mod tests {
         assert_eq!(proposal.file, "set-up-web.rhai");
         let want = "//! Proposed from what was commanded in #ops on 2026-03-02, for ann. Look it over, give it a test, and put it into the scripts folder.\n\n\
             alias(\"set up web {hostname}\", #{ help: \"create vm web001 on aws, then watch web001, then say \\\"`web001` is ${up}\\\" web001, then joke\" }, |args| {\n    \
-            call(`create vm ${args.hostname} on aws`);\n    \
-            call(`watch ${args.hostname}`);\n    \
-            call(\"say \\\"`web001` is ${up}\\\" web001\");\n    \
-            call(\"joke\");\n});\n";
+            run(`create vm ${args.hostname} on aws`);\n    \
+            run(`watch ${args.hostname}`);\n    \
+            run(\"say \\\"`web001` is ${up}\\\" web001\");\n    \
+            run(\"joke\");\n});\n";
         assert_eq!(proposal.source, want);
     }
 
@@ -291,8 +291,8 @@ mod tests {
         ];
         let source = proposal("x", &said, "ann", "#ops", "2026-03-02").source;
         assert!(source.contains("\"x {size} {the_match}\""), "{source}");
-        assert!(source.contains("call(`b ${args.size} ${args.the_match}`)"), "{source}");
-        assert!(source.contains("call(\"c solo\")"), "{source}");
+        assert!(source.contains("run(`b ${args.size} ${args.the_match}`)"), "{source}");
+        assert!(source.contains("run(\"c solo\")"), "{source}");
         let many: Vec<String> = (0..9).map(|n| format!("v{n}")).collect();
         let line = many.join(" ");
         let all: Map<String, Value> =

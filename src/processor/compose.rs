@@ -51,7 +51,9 @@ impl Kernel {
     /// Runs a command for an execution, with the rights of whoever asked for that one.
     pub(super) async fn called(&self, recorded: &Recorded, call: &Call) -> Result<Routed, Error> {
         let caller = self.execution(&call.execution)?.filter(|it| it.ending.is_none());
-        let waits = |it: &Execution| it.steps.get(&call.path).is_some_and(|it| it.result.is_none());
+        let waits = |it: &std::sync::Arc<Execution>| {
+            it.steps.get(&call.path).is_some_and(|it| it.result.is_none())
+        };
         let Some(caller) = caller.filter(waits) else {
             return Ok(Routed::ignored("call", "nothing waits for it any more"));
         };
@@ -106,7 +108,7 @@ impl Kernel {
             chain.last().map(|it| self.call_of(&it.trigger)).transpose()?.flatten()
         {
             let Some(above) = self.execution(&call.execution)? else { break };
-            chain.push(above.started);
+            chain.push(above.started.clone());
             if chain.len() > CALLS_DEEP_MAX {
                 break;
             }
@@ -145,7 +147,7 @@ impl Kernel {
             if !open || execution.ending.is_some() {
                 return Ok(());
             }
-            let ending = self.execution(called)?.and_then(|called| called.ending);
+            let ending = self.execution(called)?.and_then(|called| called.ending.clone());
             let write = completed(&execution, path, result(called, ending));
             match self.append(vec![write]).await? {
                 Tried::Done => return Ok(()),

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::hot::HotRun;
 use super::sheet::{Prepared, Reads, Sheet, memory_of, memory_stream};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, EffectResult, Event, ExecutionStarted, Failure};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, RoomId, ScriptHash, StreamName, Timestamp, Version};
-use crate::domain::order::ordered_action;
 use crate::domain::permission;
 use crate::script::action::ActionDef;
 use crate::script::context::{May, Recall};
 use crate::script::host::pinned;
+use crate::script::hot::Wake;
 use crate::script::journal::{Divergence, Done, Journal, Past};
-use crate::script::run::{End, Input, Slice, run};
-use crate::script::source::{AliasDef, Run, Script};
+use crate::script::run::{End, Input, Slice, run, run_hot};
+use crate::script::source::{Run, Script};
 use crate::store::{Direction, EventStore, Expected, ReadError};
 
 impl Kernel {
@@ -84,11 +85,8 @@ impl Kernel {
             self.keep_libraries(&script).await?;
             sheet.keep_script(&script)?;
         }
-        let alias = match ordered_action(&execution.started) {
-            Some(action) => Some(AliasDef::of_action(action)),
-            None => script.aliases.iter().find(|alias| alias.name == handler.alias).cloned(),
-        };
-        let Some(alias) = alias else {
+        let Some(alias) = script.aliases.iter().find(|alias| alias.name == handler.alias).cloned()
+        else {
             sheet.fail("error", format!("{} has no alias `{}`", handler.file, handler.alias));
             return Ok(sheet.finish());
         };
@@ -128,6 +126,7 @@ impl Kernel {
         Ok(how.words(&|n| line(&then, n), &|n| line(&script.source, n)))
     }
 
+    /// Runs a slice where its script waits, or else from the start of its journal.
     async fn run_slice(
         &self,
         execution: &Execution,
@@ -135,36 +134,21 @@ impl Kernel {
         handler: Run,
         reads: &Reads,
     ) -> Result<Slice, ReadError> {
-        let started = &execution.started;
-        let now = self.clock.now();
-        let offered = self.scripts.offered();
-        let mut actions = (*offered.set.actions).clone();
-        actions.extend(script.actions.clone());
-        self.pin_actions(execution, &mut actions)?;
-        let input = Input {
-            execution: execution.id.clone(),
-            key: self.store.key().clone(),
-            now,
-            zone: self.settings().zone.clone(),
-            args: started.args.clone(),
-            msg: started.msg.clone(),
-            journal: journal(execution),
-            actions: Arc::new(actions),
-            exec_refused: self.exec_refusal(&started.place.room),
-            recall: recall(self.store.clone(), execution.clone(), now, reads.clone()),
-            may: self.may(started),
-            cancel: undelivered(execution),
-        };
-        let engine = self.scripts.engine.clone();
-        let file = script.file.clone();
-        let job = move || run(&engine, &script, &handler, input);
-        let (done, slice) = tokio::sync::oneshot::channel();
-        let spawned = self.scripts.threads.run(move || drop(done.send(job())));
-        let broken = |why: String| Slice {
+        let mut waiting = self.hot.take(&execution.id);
+        if let Some(run) = &mut waiting
+            && let Some(results) = run.news(execution)
+            && let Some(slice) = run.go_on(self.wake(execution, &script, results, reads)?).await
+        {
+            return Ok(self.kept_hot(execution, waiting, slice));
+        }
+        drop(waiting);
+        let input = self.input(execution, &script, reads)?;
+        let (engine, file) = (self.scripts.engine.clone(), script.file.clone());
+        let broken = |message: String| Slice {
             entries: vec![],
             end: End::Failed(Failure {
                 kind: "error".into(),
-                message: why,
+                message,
                 file: file.clone(),
                 line: 0,
                 column: 0,
@@ -172,9 +156,82 @@ impl Kernel {
             printed: String::new(),
             files: Default::default(),
         };
-        Ok(match spawned {
-            Err(why) => broken(format!("the system has no thread for a script: {why}")),
-            Ok(()) => slice.await.unwrap_or_else(|_| broken("the script engine broke off".into())),
+        let wait = self.settings().hot_for;
+        let Some((mut run_there, parking, permit)) =
+            self.hot.place(wait).filter(|_| !wait.is_zero())
+        else {
+            let (done, slice) = tokio::sync::oneshot::channel();
+            let job = move || drop(done.send(run(&engine, &script, &handler, input)));
+            return Ok(match self.scripts.threads.run(job) {
+                Err(why) => broken(no_thread(&why)),
+                Ok(()) => slice.await.unwrap_or_else(|_| broken(BROKE_OFF.into())),
+            });
+        };
+        run_there.begin(execution);
+        let job = move || {
+            run_hot(&engine, &script, &handler, input, parking);
+            drop(permit);
+        };
+        Ok(match self.scripts.threads.run(job) {
+            Err(why) => broken(no_thread(&why)),
+            Ok(()) => match run_there.next().await {
+                Some(slice) => self.kept_hot(execution, Some(run_there), slice),
+                None => broken(BROKE_OFF.into()),
+            },
+        })
+    }
+
+    /// Keeps the thread of a script that waits on it.
+    fn kept_hot(&self, execution: &Execution, run: Option<HotRun>, slice: Slice) -> Slice {
+        if let Some(run) = run.filter(|_| matches!(slice.end, End::Suspended | End::Yielded)) {
+            self.hot.keep(&execution.id, run);
+        }
+        slice
+    }
+
+    fn input(
+        &self,
+        execution: &Execution,
+        script: &Script,
+        reads: &Reads,
+    ) -> Result<Input, ReadError> {
+        let started = &execution.started;
+        let Wake { now, actions, exec_refused, recall, .. } =
+            self.wake(execution, script, vec![], reads)?;
+        Ok(Input {
+            execution: execution.id.clone(),
+            key: self.store.key().clone(),
+            now,
+            zone: self.settings().zone.clone(),
+            args: started.args.clone(),
+            msg: started.msg.clone(),
+            journal: journal(execution),
+            actions,
+            exec_refused,
+            recall,
+            may: self.may(started),
+            cancel: undelivered(execution),
+        })
+    }
+
+    /// What a slice goes on with.
+    fn wake(
+        &self,
+        execution: &Execution,
+        script: &Script,
+        results: Vec<(String, Done)>,
+        reads: &Reads,
+    ) -> Result<Wake, ReadError> {
+        let (started, now) = (&execution.started, self.clock.now());
+        let mut actions = (*self.scripts.offered().set.actions).clone();
+        actions.extend(script.actions.clone());
+        self.pin_actions(execution, &mut actions)?;
+        Ok(Wake {
+            now,
+            results,
+            actions: Arc::new(actions),
+            exec_refused: self.exec_refusal(&started.place.room),
+            recall: recall(self.store.clone(), started.clone(), now, reads.clone()),
         })
     }
 
@@ -197,23 +254,11 @@ impl Kernel {
     }
 }
 
-impl Kernel {
-    /// Answers a script that asks who may run what here.
-    fn may(&self, started: &ExecutionStarted) -> May {
-        let (kernel, room) = (self.me.clone(), started.place.room.clone());
-        Arc::new(move |who, what| {
-            kernel.upgrade().is_some_and(|kernel| kernel.permits(who, what, &room))
-        })
-    }
+/// What is told of a script whose engine panicked.
+const BROKE_OFF: &str = "the script engine broke off";
 
-    /// Whether a person may run an alias or an action in a room.
-    fn permits(&self, who: &str, what: &str, room: &RoomId) -> bool {
-        let offered = self.scripts.offered();
-        if let Some(alias) = offered.catalog.aliases.iter().find(|alias| alias.name == what) {
-            return permission::refusal(alias, who, |list| self.listed(list, room)).is_none();
-        }
-        offered.set.actions.contains_key(what) && self.exec_refusal(room).is_none()
-    }
+fn no_thread(why: &std::io::Error) -> String {
+    format!("the system has no thread for a script: {why}")
 }
 
 /// What the log has of an execution, as its script meets it.
@@ -236,15 +281,34 @@ fn undelivered(execution: &Execution) -> Option<Value> {
     (!stopping).then(|| cancelled.error(None))
 }
 
+impl Kernel {
+    /// Answers a script that asks who may run what here.
+    fn may(&self, started: &ExecutionStarted) -> May {
+        let (kernel, room) = (self.me.clone(), started.place.room.clone());
+        Arc::new(move |who, what| {
+            kernel.upgrade().is_some_and(|kernel| kernel.permits(who, what, &room))
+        })
+    }
+
+    /// Whether a person may run an alias or an action in a room.
+    fn permits(&self, who: &str, what: &str, room: &RoomId) -> bool {
+        let offered = self.scripts.offered();
+        if let Some(alias) = offered.catalog.aliases.iter().find(|alias| alias.name == what) {
+            return permission::refusal(alias, who, |list| self.listed(list, room)).is_none();
+        }
+        offered.set.actions.contains_key(what) && self.exec_refusal(room).is_none()
+    }
+}
+
 /// Reads what was remembered, and notes which version was seen.
 fn recall(
     store: Arc<dyn EventStore>,
-    execution: Execution,
+    started: ExecutionStarted,
     now: Timestamp,
     reads: Reads,
 ) -> Recall {
     Box::new(move |of, key| {
-        let stream = memory_stream(store.as_ref(), &memory_of(&execution, of), key);
+        let stream = memory_stream(store.as_ref(), &memory_of(&started, of), key);
         let last = store.read(&stream, Version::END, Direction::Backward, 1);
         let last = last.map_err(|why| format!("the memory cannot be read: {why}"))?;
         let version = last.first().map(|recorded| recorded.id.version);

@@ -19,7 +19,7 @@ use crate::domain::message::Doc;
 use crate::domain::order::NETWORK;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
-use crate::query::executions;
+use crate::script::hot::HOT_FOR;
 use crate::store::{
     AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Write,
 };
@@ -33,7 +33,9 @@ pub mod dispatch;
 pub mod effect;
 pub mod erasure;
 pub mod execute;
+mod folds;
 mod held;
+mod hot;
 pub mod intake;
 mod lock;
 pub mod order;
@@ -99,6 +101,8 @@ pub struct Settings {
     pub progress_every: Duration,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
     pub intro: String,
+    /// How long a script that waits stays on its thread; zero: not at all.
+    pub hot_for: Duration,
 }
 
 /// Rooms where actions may run.
@@ -125,6 +129,7 @@ impl Settings {
             audit_room: None,
             progress_every: progress::PROGRESS_EVERY,
             intro: String::new(),
+            hot_for: HOT_FOR,
         }
     }
 }
@@ -152,6 +157,8 @@ pub struct Kernel {
     kept: Mutex<u64>,
     held: held::Held,
     running: cancel::Running,
+    hot: hot::HotRuns,
+    folds: folds::Folds,
 }
 
 impl Kernel {
@@ -176,6 +183,8 @@ impl Kernel {
             rooms: RwLock::default(),
             held: held::Held::default(),
             running: cancel::Running::default(),
+            hot: hot::HotRuns::default(),
+            folds: folds::Folds::default(),
             store,
             scripts,
             chat,
@@ -299,8 +308,8 @@ impl Kernel {
     }
 
     /// An execution as it stands.
-    fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, ReadError> {
-        executions::load(self.store.as_ref(), id)
+    fn execution(&self, id: &ExecutionId) -> Result<Option<Arc<Execution>>, ReadError> {
+        self.folds.now(self.store.as_ref(), id)
     }
 
     /// Why actions may not run in a room, if so.

@@ -1,5 +1,7 @@
 //! The questions that a message may answer.
 
+use std::sync::Arc;
+
 use super::Kernel;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::post_key;
@@ -33,7 +35,8 @@ impl Kernel {
         let mut open = vec![];
         for (id, path) in places {
             let execution = self.execution(&id)?;
-            let asks = |execution: &Execution| execution.steps.get(&path).is_some_and(Step::asks);
+            let asks =
+                |execution: &Arc<Execution>| execution.steps.get(&path).is_some_and(Step::asks);
             if let Some(execution) = execution.filter(asks) {
                 open.extend(self.question(&execution, &path)?);
             }

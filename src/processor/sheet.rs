@@ -9,8 +9,9 @@ use super::attach::Attached;
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
-    ExecutionSuspended, ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten,
-    MessageQueued, Meta, NewEvent, QuestionAsked, ScriptKept, TriggerRecorded, Wants,
+    ExecutionStarted, ExecutionSuspended, ExecutionYielded, Failure, GroupDecided, ImportKept,
+    MemoryWritten, MessageQueued, Meta, NewEvent, QuestionAsked, ScriptKept, TriggerRecorded,
+    Wants,
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
 use crate::domain::id::{
@@ -47,8 +48,7 @@ pub(super) fn memory_stream(store: &dyn EventStore, scope: &str, key: &str) -> S
 }
 
 /// Whose memory a script means, as it is recorded: a file, a room or a person.
-pub(super) fn memory_of(execution: &Execution, scope: Scope) -> String {
-    let started = &execution.started;
+pub(super) fn memory_of(started: &ExecutionStarted, scope: Scope) -> String {
     match scope {
         Scope::Script => started.handler.file.clone(),
         Scope::Room => format!("room {}", started.place.room),
@@ -322,7 +322,7 @@ impl<'a> Sheet<'a> {
     }
 
     fn remember(&mut self, entry: &Entry, reads: &Reads) {
-        let scope = memory_of(self.execution, Scope::of(entry.args["scope"].as_str()));
+        let scope = memory_of(&self.execution.started, Scope::of(entry.args["scope"].as_str()));
         let key = entry.args["key"].as_str().unwrap_or_default().to_owned();
         let expires = entry.args["for_ms"].as_i64().map(|ms| self.now.plus_ms(ms));
         let value = entry.args["value"].clone();

@@ -12,9 +12,12 @@ use jiff::tz::TimeZone;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use serde_json::Value;
 
+use super::engine::SLICE_TIME_MAX;
 use super::host::Undo;
 use super::host::memory::Scope;
+use super::hot::Parking;
 use super::journal::{Divergence, Done, Entry, JOURNAL_ENTRIES_MAX, Met, Noted, Tape};
+use super::run::{End, Slice};
 use super::source::ActionDef;
 use crate::domain::event::EffectResult;
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -89,6 +92,8 @@ pub struct Run {
     pub undoing: usize,
     /// The steps that were undone last, as people read them.
     pub undone: Vec<String>,
+    /// Where it waits on its thread, if it may; when nobody has woken it there, nobody wants to know how it ends.
+    pub parking: Option<Parking>,
 }
 
 thread_local! {
@@ -231,7 +236,10 @@ impl Run {
             Met::Known(done) => return Ok(Look::Known(done)),
             Met::Waiting => return Ok(Look::Waiting),
             Met::New(path) => return Ok(Look::New(path)),
-            Met::Full => Halt::Yielded,
+            Met::Full => match self.parked(End::Yielded) {
+                true => return self.look(op, args, line, events),
+                false => Halt::Yielded,
+            },
             Met::Diverged(how) => Halt::Diverged(how),
             Met::TooMany => Halt::Limit(format!(
                 "an execution may have at most {JOURNAL_ENTRIES_MAX} recorded steps"
@@ -248,8 +256,36 @@ impl Run {
 
     /// Nothing more can be done until something that is waited for has come.
     pub fn wait(&mut self) -> Result<(), Halted> {
+        if self.parked(End::Suspended) {
+            return Ok(());
+        }
         self.halted = Some(Halt::Suspended);
         Err(Halted)
+    }
+
+    /// Waits on this thread for what the script needs to go on; false: it cannot wait here, or nobody came.
+    ///
+    /// In a branch it cannot: the other branches have to be run.
+    fn parked(&mut self, end: End) -> bool {
+        if self.tape.depth() > 0 {
+            return false;
+        }
+        let Some(parking) = &self.parking else { return false };
+        let printed = std::mem::take(&mut self.printed);
+        let files = std::mem::take(&mut self.files);
+        let entries = self.tape.take_new();
+        let Some(wake) = parking.park(Slice { entries, end, printed, files }) else {
+            self.parking = None;
+            return false;
+        };
+        self.now = wake.now;
+        self.actions = wake.actions;
+        self.exec_refused = wake.exec_refused;
+        self.recall = wake.recall;
+        self.memory.clear();
+        self.tape.come(wake.results);
+        self.deadline = Instant::now() + SLICE_TIME_MAX;
+        true
     }
 }
 

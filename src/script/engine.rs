@@ -182,6 +182,7 @@ mod tests {
             abandoned: vec![],
             undoing: 0,
             undone: vec![],
+            parking: None,
         };
         let begun = Instant::now();
         let source = "let n = 0; try { while n < 1000 { n += 1; } } catch { } 7";

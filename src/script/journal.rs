@@ -211,6 +211,16 @@ impl Tape {
         self.new.push(entry);
     }
 
+    /// What was waited for has come.
+    pub fn come(&mut self, results: Vec<(String, Done)>) {
+        for (path, done) in results {
+            self.seq = self.seq.max(done.at);
+            if let Some(past) = self.past.get_mut(&path) {
+                past.done.get_or_insert(done);
+            }
+        }
+    }
+
     /// Goes into a branch of a group; a frozen one sees only what was done before a group decided.
     pub fn enter(&mut self, group: &str, branch: usize, frozen: Option<u64>) {
         let outer = self.frame().frozen;

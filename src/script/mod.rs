@@ -10,6 +10,7 @@ pub mod context;
 pub mod engine;
 mod evaluate;
 pub mod host;
+pub mod hot;
 pub mod isolate;
 pub mod journal;
 pub mod load;

@@ -13,6 +13,7 @@ use super::closure::Closure;
 use super::context::{self, Halt, HostResult, May, Recall};
 use super::engine::SLICE_TIME_MAX;
 use super::host;
+use super::hot::Parking;
 use super::journal::{Divergence, Entry, Journal, Noted, Tape};
 use super::load::{Place, innermost, innermost_error};
 use super::missing;
@@ -49,10 +50,10 @@ pub struct Input {
     pub exec_refused: Option<String>,
     /// Reads what was remembered.
     pub recall: Recall,
-    /// Who may run what here.
-    pub may: May,
     /// The error that the next wait ends in, if the execution was cancelled and the script has not met that yet.
     pub cancel: Option<Value>,
+    /// Who may run what here.
+    pub may: May,
 }
 
 /// What a slice did.
@@ -85,6 +86,30 @@ pub enum End {
 
 /// Runs a handler of a script against a journal.
 pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) -> Slice {
+    run_here(engine, script, handler, input, None).0
+}
+
+/// The same on a thread on which it may wait: every slice is handed over there.
+pub fn run_hot(
+    engine: &Engine,
+    script: &Script,
+    handler: &Handler,
+    input: Input,
+    parking: Parking,
+) {
+    if let (slice, Some(parking)) = run_here(engine, script, handler, input, Some(parking)) {
+        parking.end(slice);
+    }
+}
+
+/// Gives the last slice, and where to hand it over, if anybody wants to know.
+fn run_here(
+    engine: &Engine,
+    script: &Script,
+    handler: &Handler,
+    input: Input,
+    parking: Option<Parking>,
+) -> (Slice, Option<Parking>) {
     let (args, msg) = (input.args.clone(), input.msg.clone());
     let run = context::Run {
         execution: input.execution,
@@ -108,6 +133,7 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         abandoned: vec![],
         undoing: 0,
         undone: vec![],
+        parking,
     };
     let (result, mut run) = context::with_run(run, || {
         catch_unwind(AssertUnwindSafe(|| match handler {
@@ -119,7 +145,9 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         result.map(|result| result.map_err(|why| missing_field(script, handler, &args, &msg, why)));
     let end = ending(script, &run, result);
     let files = std::mem::take(&mut run.files);
-    Slice { end, printed: run.printed.clone(), files, entries: run.tape.take_new() }
+    let parking = run.parking.take();
+    let slice = Slice { end, printed: run.printed.clone(), files, entries: run.tape.take_new() };
+    (slice, parking)
 }
 
 fn call(

@@ -14,6 +14,7 @@ mod control;
 mod cookbook;
 mod day;
 mod desk;
+mod diverged;
 mod erasure;
 mod erasure_disk;
 mod events;

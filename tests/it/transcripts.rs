@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use beadle::app::SystemEntropy;
 use beadle::play::child::ChildBot;
@@ -35,9 +36,21 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
+/// Scripts that wait stay on their threads for a while, and are run again from their journals.
 #[test]
 fn with_a_stop_at_every_append() {
-    for (transcript, folder, setup) in transcripts() {
+    every_stop(Duration::from_millis(500));
+}
+
+/// Every script that waits is run again from its journal.
+#[test]
+fn with_a_stop_at_every_append_and_always_from_the_journal() {
+    every_stop(Duration::ZERO);
+}
+
+fn every_stop(hot_for: Duration) {
+    for (transcript, folder, mut setup) in transcripts() {
+        setup.settings.hot_for = hot_for;
         let quiet = &mut |_: &str| {};
         let played = stops::all(&transcript, &folder, &setup, Arc::new(SystemEntropy), quiet);
         let stops = runtime().block_on(played).unwrap_or_else(|difference| panic!("{difference}"));

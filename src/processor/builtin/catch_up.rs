@@ -1,5 +1,7 @@
 //! Late commands: held back and gathered, asked about once, and run when they are wanted.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{answer, noted};
@@ -34,7 +36,7 @@ impl Kernel {
             Some(open) => {
                 let path = hold_path(catch_up::held(&open).len());
                 let step = noted(path, HOLD, held.args(), Value::Null);
-                (open.id, Expected::Exact(open.version), vec![NewEvent::with(&meta, step)])
+                (open.id.clone(), Expected::Exact(open.version), vec![NewEvent::with(&meta, step)])
             }
             None => {
                 let stream = &recorded.id.stream;
@@ -54,14 +56,14 @@ impl Kernel {
     }
 
     /// The execution that still gathers late commands of this person in this room.
-    fn gathering(&self, origin: &Origin) -> Result<Option<Execution>, ReadError> {
+    fn gathering(&self, origin: &Origin) -> Result<Option<Arc<Execution>>, ReadError> {
         let room = self.store.pseudonym(&Subject::Room(origin.place.room.0.clone()));
         let actor = self.store.pseudonym(&Subject::Person(origin.speaker.id.0.clone()));
         let id = self.agenda(|agenda| {
             agenda.gathers(Builtin::CatchUp, room.as_ref(), actor.as_ref()).cloned()
         });
         let Some(id) = id else { return Ok(None) };
-        Ok(self.execution(&id)?.filter(catch_up::takes_more))
+        Ok(self.execution(&id)?.filter(|execution| catch_up::takes_more(execution)))
     }
 
     fn begin_gathering(

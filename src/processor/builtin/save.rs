@@ -141,7 +141,7 @@ impl Kernel {
         if id == execution.id || !belongs(other, event, execution) {
             return Ok(None);
         }
-        let ending = self.execution(&id)?.and_then(|execution| execution.ending);
+        let ending = self.execution(&id)?.and_then(|execution| execution.ending.clone());
         Ok(match ending {
             None | Some(Ending::Succeeded(_)) => {
                 Some(Said { command: other.command.clone(), args: other.args.clone() })

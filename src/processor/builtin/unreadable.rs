@@ -1,5 +1,7 @@
 //! Posts whose keys are missing: gathered for each room, told of once a day, and given up at last.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::noted;
@@ -68,7 +70,7 @@ impl Kernel {
             Some(open) => {
                 let step = noted(path(POST, count(&open, POST)), POST, post.args(), Value::Null);
                 routed.verdict = Verdict::Continued(open.id.clone());
-                (open.id, Expected::Exact(open.version), vec![NewEvent::with(&meta, step)])
+                (open.id.clone(), Expected::Exact(open.version), vec![NewEvent::with(&meta, step)])
             }
             None => {
                 let id = self.execution_id(&recorded.id.stream, &Builtin::Unreadable.handler());
@@ -81,7 +83,7 @@ impl Kernel {
     }
 
     /// The execution that gathers the unreadable posts of a room.
-    fn gathering_sealed(&self, place: &Place) -> Result<Option<Execution>, ReadError> {
+    fn gathering_sealed(&self, place: &Place) -> Result<Option<Arc<Execution>>, ReadError> {
         let room = self.store.pseudonym(&Subject::Room(place.room.0.clone()));
         let id =
             self.agenda(|agenda| agenda.gathers(Builtin::Unreadable, room.as_ref(), None).cloned());

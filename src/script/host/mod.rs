@@ -106,13 +106,13 @@ pub fn register(engine: &mut Engine) {
     memory::register(engine);
     picture::register(engine);
     time::register(engine);
+    group::register(engine);
+    saga::register(engine);
     secret::register(engine);
     bot::register(engine);
     compose::register(engine);
     data::register(engine);
     words::register(engine);
-    group::register(engine);
-    saga::register(engine);
 }
 
 /// Every host function.

@@ -142,7 +142,7 @@ fn input(
             let name = format!("{of:?} {key}");
             Ok(memory.lock().expect("one thread").get(&name).cloned().unwrap_or(Value::Null))
         }),
-        may: Arc::new(|who, what| who == "@ann:local" && what != "launch"),
         cancel: None,
+        may: Arc::new(|who, what| who == "@ann:local" && what != "launch"),
     }
 }
