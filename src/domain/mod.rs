@@ -3,6 +3,7 @@
 pub mod alias;
 pub mod alias_index;
 pub mod audit_command;
+pub mod budget;
 pub mod builtin;
 pub mod catalog;
 pub mod catch_up;

@@ -12,6 +12,8 @@ use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use serde_json::Value;
 
 use super::journal::{Entry, Met, Noted, Tape};
+use super::memory::uncounted;
+use super::shape::{KEPT_DEPTH_MAX, can_be_kept};
 use super::source::ActionDef;
 use crate::domain::event::EffectResult;
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -21,8 +23,6 @@ pub type HostResult<T = Dynamic> = Result<T, Box<EvalAltResult>>;
 
 /// Largest arguments of one effect, in bytes of JSON.
 pub const ARGS_BYTES_MAX: usize = 96 * 1024;
-/// Most text that one run may print, in bytes.
-pub const PRINT_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a run stopped before its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,17 +113,21 @@ pub fn effect(
         return Err(error(call, why));
     }
     let line = line(call);
-    let result = current(|run| meet(run, op, args, events, line, decide)).ok_or_else(|| {
+    // What goes into the log is not the script's memory: it leaves this thread.
+    let own = uncounted(|| args.clone());
+    drop(args);
+    let met = uncounted(|| current(|run| meet(run, op, own, events, line, decide)));
+    let result = met.ok_or_else(|| {
         error(call, format!("`{op}` cannot be used at the top level: put it in a handler"))
     })?;
-    match result {
-        Ok(EffectResult::Ok(value)) => rhai::serde::to_dynamic(value),
-        Ok(EffectResult::Err(value)) => {
-            let value = rhai::serde::to_dynamic(value)?;
-            Err(EvalAltResult::ErrorRuntime(value, position).into())
-        }
-        Err(Halted) => Err(stop(position)),
-    }
+    let Ok(result) = result else { return Err(stop(position)) };
+    let given = match &result {
+        EffectResult::Ok(value) => rhai::serde::to_dynamic(value),
+        EffectResult::Err(value) => rhai::serde::to_dynamic(value)
+            .and_then(|value| Err(EvalAltResult::ErrorRuntime(value, position).into())),
+    };
+    uncounted(|| drop(result));
+    given
 }
 
 /// Does an effect for native code, or answers from the journal; none: the run has halted.
@@ -133,7 +137,7 @@ pub fn act(
     events: usize,
     decide: impl FnOnce(&mut Run, &str) -> Noted,
 ) -> Option<EffectResult> {
-    current(|run| meet(run, op, args, events, 0, decide).ok()).flatten()
+    uncounted(|| current(|run| meet(run, op, args, events, 0, decide).ok()).flatten())
 }
 
 /// The run has stopped; why stands in [`Run::halted`].
@@ -182,6 +186,13 @@ pub fn line(call: &NativeCallContext) -> u32 {
 
 /// A script's value as JSON, for the log.
 pub fn to_json(call: &NativeCallContext, value: &Dynamic) -> HostResult<Value> {
+    if !can_be_kept(value) {
+        let most = KEPT_DEPTH_MAX;
+        return Err(error(
+            call,
+            format!("this value nests deeper than {most}, the log takes no more"),
+        ));
+    }
     rhai::serde::from_dynamic::<Value>(value)
         .map_err(|why| error(call, format!("this value cannot be kept in the log: {why}")))
 }

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
 
-use super::engine::{STACK_BYTES, engine};
+use super::engine::{STACK_BYTES, budgets, engine};
+use super::gauge::{gauged, setting};
 use super::host::{self, Loading};
 use super::problem::Problem;
-use super::source::{ActionDef, Run, SCRIPT_BYTES_MAX, Script, hash};
+use super::shape::{CAPTURED_DEPTH_MAX, can_be_captured, captures_fit};
+use super::source::{ActionDef, AliasDef, Run, SCRIPT_BYTES_MAX, Script, hash};
 use crate::domain::alias_index::damerau;
 
 /// Most script files.
@@ -168,11 +171,17 @@ pub fn load_one(engine: &Engine, file: &str, source: &str) -> Result<Script, Box
     let folder = Path::new(file).parent().map_or(String::new(), |dir| dir.display().to_string());
     let mut scope = Scope::new();
     let start = Loading { folder, ..Loading::default() };
-    let (ran, loaded) = host::loading(start, || engine.run_ast_with_scope(&mut scope, &ast));
+    let budgets = budgets(engine);
+    let top = || host::loading(start, || engine.run_ast_with_scope(&mut scope, &ast));
+    let ((ran, loaded), over) = gauged(Some(Duration::from_millis(budgets.slice_time_ms)), top);
+    if let Some(over) = over {
+        return Err(boxed(Problem::file(file, over.words(&budgets), None)));
+    }
     ran.map_err(|why| boxed(runtime_problem(file, source, &why)))?;
     let constants = scope.iter().filter(|(_, constant, _)| *constant);
     let consts = constants.map(|(name, _, value)| (name.to_owned(), value)).collect();
     let mut aliases = loaded.aliases;
+    captured(file, source, &scope, &aliases)?;
     for alias in &mut aliases {
         arity(&ast, &mut alias.run)
             .map_err(|what| boxed(Problem::at(file, source, alias.line, alias.column, what)))?;
@@ -187,6 +196,34 @@ pub fn load_one(engine: &Engine, file: &str, source: &str) -> Result<Script, Box
         aliases,
         actions: loaded.actions,
     })
+}
+
+/// Refuses what would outlive the loading and could not be freed by an ordinary thread, or never.
+fn captured(
+    file: &str,
+    source: &str,
+    scope: &Scope,
+    aliases: &[AliasDef],
+) -> Result<(), Box<Problem>> {
+    let most = CAPTURED_DEPTH_MAX;
+    let deep = |what: &str| format!("{what} nests deeper than {most}, or holds itself");
+    let hint = Some("use a function of its own, `fn name() { .. }`, for what calls itself".into());
+    for (name, _, value) in scope.iter().filter(|(_, constant, _)| *constant) {
+        if !can_be_captured(&value) {
+            let problem = Problem::file(file, deep(&format!("the constant `{name}`")), hint);
+            return Err(boxed(problem));
+        }
+    }
+    for alias in aliases {
+        if let Run::Handler(closure, _) = &alias.run
+            && !captures_fit(closure)
+        {
+            let what = deep("what this handler captures");
+            let problem = Problem::at(file, source, alias.line, alias.column, what);
+            return Err(boxed(problem.hinted(hint)));
+        }
+    }
+    Ok(())
 }
 
 fn boxed(problem: Problem) -> Box<Problem> {
@@ -269,16 +306,15 @@ pub fn runtime_problem(file: &str, source: &str, error: &EvalAltResult) -> Probl
 
 /// The message of an error without the chain of calls, and its innermost place.
 pub fn innermost(error: &EvalAltResult) -> (String, Position) {
-    let (mut inner, mut position) = (error, error.position());
-    while let EvalAltResult::ErrorInFunctionCall(_, _, below, _)
-    | EvalAltResult::ErrorInModule(_, below, _) = inner
-    {
-        inner = below;
-        if !inner.position().is_none() {
-            position = inner.position();
-        }
-    }
+    let (inner, position) = innermost_at(error);
     let message = match inner {
+        EvalAltResult::ErrorTooManyOperations(_) => {
+            format!("the script did too many operations ({})", setting("operations_max"))
+        }
+        EvalAltResult::ErrorStackOverflow(_) => {
+            format!("calls nest too deep ({})", setting("call_levels_max"))
+        }
+        EvalAltResult::ErrorDataTooLarge(what, _) => too_large(what),
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => {
             let name = signature.split([' ', '(']).next().unwrap_or(signature);
@@ -292,6 +328,34 @@ pub fn innermost(error: &EvalAltResult) -> (String, Position) {
         other => without_position(&other.to_string()),
     };
     (message, position)
+}
+
+fn innermost_at(error: &EvalAltResult) -> (&EvalAltResult, Position) {
+    let (mut inner, mut position) = (error, error.position());
+    while let EvalAltResult::ErrorInFunctionCall(_, _, below, _)
+    | EvalAltResult::ErrorInModule(_, below, _) = inner
+    {
+        inner = below;
+        if !inner.position().is_none() {
+            position = inner.position();
+        }
+    }
+    (inner, position)
+}
+
+/// An error without the chain of calls.
+pub fn innermost_error(error: &EvalAltResult) -> &EvalAltResult {
+    innermost_at(error).0
+}
+
+/// What the engine says of a value beyond a budget, with the setting.
+fn too_large(what: &str) -> String {
+    let (words, name) = match what {
+        "Length of string" => ("a string is too long", "string_bytes_max"),
+        "Size of object map" => ("a map has too many entries", "map_entries_max"),
+        _ => ("an array has too many items", "array_items_max"),
+    };
+    format!("{words} ({})", setting(name))
 }
 
 /// What a script threw, in words.

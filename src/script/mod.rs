@@ -5,11 +5,16 @@
 
 pub mod context;
 pub mod engine;
+pub mod gauge;
 pub mod host;
 pub mod journal;
+pub mod leaks;
 pub mod load;
+pub mod memory;
+pub mod natives;
 pub mod problem;
 pub mod reload;
 pub mod run;
+pub mod shape;
 pub mod source;
 pub mod threads;

@@ -24,6 +24,7 @@ mod proof_world;
 mod reread;
 mod retention;
 mod rooms;
+mod sandbox;
 mod scripts;
 mod stays;
 mod store_contract;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::context::{self, HostResult, Run, effect, error, to_json};
 use super::super::journal::Noted;
+use super::super::shape::can_be_kept;
 use super::milliseconds;
 use super::question::known_options;
 use crate::domain::alias_index::damerau;
@@ -89,7 +90,7 @@ pub fn error_value(error: &EvalAltResult) -> Value {
         match inner {
             EvalAltResult::ErrorInFunctionCall(_, _, below, _)
             | EvalAltResult::ErrorInModule(_, below, _) => inner = below,
-            EvalAltResult::ErrorRuntime(value, _) => {
+            EvalAltResult::ErrorRuntime(value, _) if can_be_kept(value) => {
                 let json = rhai::serde::from_dynamic::<Value>(value);
                 return json.unwrap_or_else(|_| Value::String(value.to_string()));
             }
