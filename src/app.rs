@@ -17,6 +17,7 @@ use crate::adapter::service::ServiceManager;
 use crate::adapter::{Chat, Outgoing, RoomAct, RoomAnswer, SendError};
 use crate::config::Config;
 use crate::control;
+use crate::domain::budget::Budgets;
 use crate::domain::id::{PostId, RoomId, Timestamp};
 use crate::processor::action::Processes;
 use crate::processor::intake::Ear;
@@ -155,17 +156,17 @@ pub enum RunError {
     },
 }
 
-/// Makes a kernel on an open log, and says what is wrong with the scripts.
+/// Makes a kernel on an open log, with the scripts of a folder within their budgets, and says what is wrong with them.
 ///
 /// # Errors
 /// [`ReadError`] if the log cannot be read.
 pub fn kernel(
     store: Arc<dyn EventStore>,
-    scripts: &Path,
+    scripts: (&Path, &Budgets),
     chat: Arc<dyn Chat>,
     settings: Settings,
 ) -> Result<(Arc<Kernel>, Vec<Problem>), ReadError> {
-    let (scripts, problems) = Scripts::folder(scripts);
+    let (scripts, problems) = Scripts::folder_within(scripts.0, scripts.1);
     let clock = Arc::new(SystemClock);
     let kernel = Kernel::new(store, scripts, chat, Arc::new(Processes), clock, settings)?;
     Ok((kernel, problems))
@@ -231,7 +232,8 @@ pub async fn run(
     let session = Session::load(&paths.data).map_err(ConnectError::from)?;
     let of_login = session.and_then(|session| session.management_room);
     let (settings, of_matrix) = reload::settings(config, of_login.as_ref());
-    let (kernel, problems) = kernel(store.clone(), &paths.scripts, line.clone(), settings)?;
+    let (kernel, problems) =
+        kernel(store.clone(), (&paths.scripts, &config.budgets), line.clone(), settings)?;
     let reserve = Some(Reserve::of(&paths.data));
     let guard = Guard::new(Arc::new(DiskOf(paths.data.clone())), reserve);
     let ear = Arc::new(Ear::new(kernel.clone()).guarded(guard));

@@ -7,7 +7,7 @@ use super::{Context, Failure};
 use crate::domain::alias::{Format, Match};
 use crate::domain::alias_index::Found;
 use crate::processor::scripts::catalog;
-use crate::script::load::load_folder;
+use crate::script::load::load_folder_within;
 
 /// What to show.
 #[derive(Debug, clap::Subcommand)]
@@ -41,7 +41,7 @@ pub fn main(context: &Context, command: &AliasCommand) -> Result<u8, Failure> {
             Ok(0)
         }
         AliasCommand::Match { format: None, text } => {
-            let (set, _) = load_folder(&context.scripts()?);
+            let (set, _) = load_folder_within(&context.scripts()?, &context.config.budgets);
             let catalog = catalog(&set);
             let text = text.join(" ");
             match catalog.index.lookup(&text) {
@@ -61,7 +61,7 @@ pub fn main(context: &Context, command: &AliasCommand) -> Result<u8, Failure> {
 }
 
 fn list(context: &Context) -> Result<u8, Failure> {
-    let (set, problems) = load_folder(&context.scripts()?);
+    let (set, problems) = load_folder_within(&context.scripts()?, &context.config.budgets);
     for alias in catalog(&set).aliases {
         if context.json() {
             out!(

@@ -205,7 +205,8 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
-    let opened = kernel(store.clone(), &scripts, terminal.clone(), settings);
+    let opened =
+        kernel(store.clone(), (&scripts, &context.config.budgets), terminal.clone(), settings);
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
     problems.iter().for_each(|problem| eprintln!("{problem}"));
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::style::out;
 use super::{Context, Failure};
-use crate::script::load::load_folder;
+use crate::script::load::load_folder_within;
 
 /// What to do with scripts.
 #[derive(Debug, clap::Subcommand)]
@@ -26,7 +26,7 @@ pub fn main(context: &Context, command: &ScriptCommand) -> Result<u8, Failure> {
         Some(folder) => folder.clone(),
         None => context.scripts()?,
     };
-    let (set, problems) = load_folder(&folder);
+    let (set, problems) = load_folder_within(&folder, &context.config.budgets);
     for problem in &problems {
         match context.json() {
             true => out!("{}", problem.to_json()),

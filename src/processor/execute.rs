@@ -132,7 +132,7 @@ impl Kernel {
             exec_refused: self.exec_refusal(&started.place.room),
             recall: recall(self.store.clone(), script.file.clone(), now, reads.clone()),
         };
-        let engine = self.scripts.engine.clone();
+        let engine = self.scripts.engine();
         let file = script.file.clone();
         let job = move || run(&engine, &script, &handler, input);
         let (done, slice) = tokio::sync::oneshot::channel();

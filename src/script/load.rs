@@ -1,19 +1,20 @@
 //! Folders of scripts become a checked set, or every problem with its file, line and column.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
 
-use super::engine::{STACK_BYTES, budgets, engine};
+use super::engine::{STACK_BYTES, budgets, engine_within};
 use super::gauge::{gauged, setting};
 use super::host::{self, Loading};
 use super::problem::Problem;
 use super::shape::{CAPTURED_DEPTH_MAX, can_be_captured, captures_fit};
 use super::source::{ActionDef, AliasDef, Run, SCRIPT_BYTES_MAX, Script, hash};
-use crate::domain::alias_index::damerau;
+use crate::domain::budget::Budgets;
 
 /// Most script files.
 pub const SCRIPTS_MAX: usize = 2_000;
@@ -33,8 +34,13 @@ pub struct ScriptSet {
 
 /// Loads every `*.rhai` below a folder. Scripts with problems are left out, and all problems are told.
 pub fn load_folder(folder: &Path) -> (ScriptSet, Vec<Problem>) {
+    load_folder_within(folder, &Budgets::default())
+}
+
+/// The same within other budgets.
+pub fn load_folder_within(folder: &Path, budgets: &Budgets) -> (ScriptSet, Vec<Problem>) {
     let (sources, mut problems) = sources_of(folder);
-    let (mut set, mut more) = load_sources(sources);
+    let (mut set, mut more) = load_sources_within(sources, budgets);
     set.folder = folder.to_owned();
     problems.append(&mut more);
     (set, problems)
@@ -123,7 +129,14 @@ fn read(path: &Path, file: &str) -> Result<String, Problem> {
 
 /// Loads scripts from their sources.
 pub fn load_sources(sources: Vec<(String, String)>) -> (ScriptSet, Vec<Problem>) {
-    let (scripts, mut problems) = load_each(sources);
+    load_sources_within(sources, &Budgets::default())
+}
+
+fn load_sources_within(
+    sources: Vec<(String, String)>,
+    budgets: &Budgets,
+) -> (ScriptSet, Vec<Problem>) {
+    let (scripts, mut problems) = load_each(sources, budgets);
     let mut set = Joined::default();
     for script in scripts.into_values() {
         problems.extend(set.take(script));
@@ -134,9 +147,11 @@ pub fn load_sources(sources: Vec<(String, String)>) -> (ScriptSet, Vec<Problem>)
 /// Loads scripts from their sources, each for itself.
 pub(super) fn load_each(
     sources: Vec<(String, String)>,
+    budgets: &Budgets,
 ) -> (BTreeMap<String, Arc<Script>>, Vec<Problem>) {
+    let budgets = *budgets;
     on_script_thread(move || {
-        let engine = engine();
+        let engine = engine_within(&budgets);
         let mut problems = vec![];
         let mut scripts = BTreeMap::new();
         for (file, source) in sources {
@@ -162,7 +177,9 @@ pub fn on_script_thread<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'sta
 
 /// Compiles one script and runs its top level.
 pub fn load_one(engine: &Engine, file: &str, source: &str) -> Result<Script, Box<Problem>> {
-    let mut ast = engine.compile(source).map_err(|why| {
+    let compiled = catch_unwind(AssertUnwindSafe(|| engine.compile(source)));
+    let broken = |_| boxed(Problem::file(file, "the script engine broke off", None));
+    let mut ast = compiled.map_err(broken)?.map_err(|why| {
         let position = why.position();
         let message = without_position(&why.to_string());
         boxed(problem(file, source, position, message).hinted(parse_hint(&why.to_string())))
@@ -172,12 +189,13 @@ pub fn load_one(engine: &Engine, file: &str, source: &str) -> Result<Script, Box
     let mut scope = Scope::new();
     let start = Loading { folder, ..Loading::default() };
     let budgets = budgets(engine);
-    let top = || host::loading(start, || engine.run_ast_with_scope(&mut scope, &ast));
+    let evaluate = || engine.run_ast_with_scope(&mut scope, &ast);
+    let top = || host::loading(start, || catch_unwind(AssertUnwindSafe(evaluate)));
     let ((ran, loaded), over) = gauged(Some(Duration::from_millis(budgets.slice_time_ms)), top);
     if let Some(over) = over {
         return Err(boxed(Problem::file(file, over.words(&budgets), None)));
     }
-    ran.map_err(|why| boxed(runtime_problem(file, source, &why)))?;
+    ran.map_err(broken)?.map_err(|why| boxed(runtime_problem(file, source, &why)))?;
     let constants = scope.iter().filter(|(_, constant, _)| *constant);
     let consts = constants.map(|(name, _, value)| (name.to_owned(), value)).collect();
     let mut aliases = loaded.aliases;
@@ -316,15 +334,7 @@ pub fn innermost(error: &EvalAltResult) -> (String, Position) {
         }
         EvalAltResult::ErrorDataTooLarge(what, _) => too_large(what),
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
-        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
-            let name = signature.split([' ', '(']).next().unwrap_or(signature);
-            match host::TABLE.iter().find(|function| function.name == name) {
-                Some(function) => {
-                    format!("`{name}` is used as `{}`, not as `{signature}`", function.usage)
-                }
-                None => format!("there is no function `{signature}`"),
-            }
-        }
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => host::wrong_call(signature),
         other => without_position(&other.to_string()),
     };
     (message, position)
@@ -379,9 +389,7 @@ fn without_position(message: &str) -> String {
 fn run_hint(message: &str) -> Option<String> {
     let signature = message.strip_prefix("there is no function `")?;
     let name = signature.split([' ', '(', '`']).next()?;
-    let near = host::TABLE.iter().map(|function| function.name);
-    let near =
-        near.filter(|known| damerau(known, name) <= 2).min_by_key(|known| damerau(known, name))?;
+    let near = host::nearest(name, host::table().map(|row| row.name))?;
     Some(format!("did you mean `{near}`?"))
 }
 

@@ -18,7 +18,7 @@ use beadle::play::parse::{TRANSCRIPT_BYTES_MAX, parse};
 use beadle::processor::schedule::{self, AT_ONCE};
 use beadle::processor::{Kernel, QUESTIONS_MAX, Settings};
 use beadle::query::executions::{self, LISTED_MAX};
-use beadle::script::host::{declare, memory, question, talk};
+use beadle::script::host::{act, declare, memory, question, talk};
 use beadle::script::journal::Journal;
 use beadle::script::load::{FOLDERS_MAX, SCRIPTS_MAX, load_folder, load_sources};
 use beadle::script::run::End;
@@ -47,7 +47,10 @@ fn a_script_fails_one_beyond_its_bounds() {
     type Body = fn(usize) -> String;
     let usual = Budgets::default();
     let count = |budget: u64| usize::try_from(budget).expect("it fits");
-    let rows: [(&str, usize, Body); 8] = [
+    let rows: [(&str, usize, Body); 9] = [
+        ("waits for 366 days at most", act::SLEEP_MS_MAX as usize / 1000, |n| {
+            format!("sleep({n});")
+        }),
         ("string_bytes_max", count(usual.string_bytes_max), |n| {
             format!(r#"let s = "x"; s.pad({n}, "x");"#)
         }),

@@ -6,10 +6,75 @@ use serde_json::{Value, json};
 use super::super::context::{self, HostResult, Run, effect, error, to_json};
 use super::super::journal::Noted;
 use super::super::shape::can_be_kept;
-use super::milliseconds;
-use super::question::known_options;
-use crate::domain::alias_index::damerau;
+use super::options::Options;
+use super::table::{HostFn, Kind, OPTIONS, Place, form, opt, p, thrown};
+use super::{milliseconds, nearest};
 use crate::domain::event::{EffectClass, EffectResult};
+
+/// What a script can do and wait for.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "exec",
+        forms: &[
+            form(&[p("action", Kind::Text)], Kind::Any),
+            form(&[p("action", Kind::Text), p("params", Kind::Map)], Kind::Any),
+            form(&[p("action", Kind::Text), p("params", Kind::Map), OPTIONS], Kind::Any),
+        ],
+        options: &[opt(
+            "timeout",
+            Kind::Duration,
+            "how long it may take, instead of what the action says",
+        )],
+        class: Some(EffectClass::Once),
+        errors: &[
+            thrown(
+                "failed",
+                "the program ended with a status other than 0, or could not be started",
+            ),
+            thrown("timed_out", "it took too long and was stopped"),
+            thrown("in_doubt", "the bot died while it ran, and it must not be repeated"),
+            thrown("bad_parameters", "a parameter is missing, unknown or of the wrong type"),
+            thrown("unknown", "there is no such action"),
+            thrown("refused", "actions may not run in this room"),
+        ],
+        help: "Runs an action and gives what it gave; throws `#{ kind, action, message, code, output }`.",
+        example: "let vm = exec(\"cloud.create_vm\", #{ name: \"web001\" }, #{ timeout: \"2m\" });\nreply(`${vm.id} is up`);",
+        ..HostFn::WAITS
+    },
+    HostFn {
+        name: "sleep",
+        forms: &[form(&[p("time", Kind::Duration)], Kind::Unit)],
+        help: "Waits, for a year at most.",
+        example: "sleep(\"15m\");",
+        ..HostFn::WAITS
+    },
+    HostFn {
+        name: "now",
+        forms: &[form(&[], Kind::Int)],
+        help: "The time in milliseconds since 1970, as this run saw it.",
+        example: "let begun = now();\nsleep(\"1m\");\nreply(`that took ${(now() - begun) / 1000} s`);",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "execution",
+        forms: &[form(&[], Kind::Text)],
+        place: Place::Handler,
+        help: "The id of this execution, as people see it.",
+        example: "reply(`this is execution ${execution()}`);",
+        ..HostFn::PURE
+    },
+    HostFn {
+        name: "exit",
+        forms: &[form(&[], Kind::Unit), form(&[p("value", Kind::Any)], Kind::Unit)],
+        errors: &[thrown("", "always")],
+        help: "Is not available: end a handler with `return`.",
+        example: "if msg.user.name == \"nobody\" { return; }",
+        ..HostFn::PURE
+    },
+];
+
+/// Longest time that a script may sleep.
+pub const SLEEP_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1000;
 
 pub(super) fn register(engine: &mut Engine) {
     engine
@@ -41,6 +106,10 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn sleep(call: &NativeCallContext, time: &Dynamic) -> HostResult<()> {
     let ms = milliseconds(time).map_err(|why| error(call, why))?;
+    if ms > SLEEP_MS_MAX {
+        let days = SLEEP_MS_MAX / (24 * 60 * 60 * 1000);
+        return Err(error(call, format!("`sleep` waits for {days} days at most")));
+    }
     effect(call, "sleep", json!({ "ms": ms }), 1, |run, _| Noted::Waits {
         class: EffectClass::Log,
         due: Some(run.now.plus_ms(ms)),
@@ -54,9 +123,7 @@ fn no_exit(call: &NativeCallContext) -> HostResult<()> {
 }
 
 fn exec(call: &NativeCallContext, action: &str, params: &Dynamic, options: &Map) -> HostResult {
-    known_options(call, "exec", options, &["timeout"])?;
-    let timeout = options.get("timeout").map(milliseconds).transpose();
-    let timeout = timeout.map_err(|why| error(call, format!("timeout: {why}")))?;
+    let timeout = Options::of(call, "exec", options)?.duration("timeout")?;
     let params = to_json(call, params)?;
     let args = json!({ "action": action, "params": params, "timeout_ms": timeout });
     effect(call, "exec", args, 1, |run, _| request(run, action, &params))
@@ -69,8 +136,7 @@ pub fn request(run: &mut Run, action: &str, params: &Value) -> Noted {
         Noted::Done(EffectResult::Err(error))
     };
     let Some(def) = run.actions.get(action) else {
-        let near = run.actions.keys().filter(|name| damerau(name, action) <= 3);
-        let near = near.min_by_key(|name| damerau(name, action));
+        let near = nearest(action, run.actions.keys().map(String::as_str));
         let hint = near.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
         return refused("unknown", format!("there is no action `{action}`{hint}"));
     };

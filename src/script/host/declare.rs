@@ -7,8 +7,9 @@ use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
 use super::super::context::{HostResult, error, line};
 use super::super::source::{Ack, ActionDef, AliasDef, OutputFormat, ParamDef, Run};
-use super::question::known_options;
-use super::{milliseconds, texts};
+use super::options::Options;
+use super::table::{HostFn, Kind, OPTIONS, Place, form, opt, p};
+use super::texts;
 use crate::domain::alias::Format;
 use crate::domain::event::EffectClass;
 
@@ -43,6 +44,66 @@ pub fn loading<T>(start: Loading, body: impl FnOnce() -> T) -> (T, Loading) {
     let loaded = LOADING.with(|slot| slot.borrow_mut().take());
     (result, loaded.expect("nobody else takes what is loaded"))
 }
+
+const FORMATS: Kind = Kind::Texts;
+const ACTION: Kind = Kind::Type("Action");
+
+/// What the top level can declare.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "alias",
+        forms: &[
+            form(&[p("format", FORMATS), p("args, msg", Kind::Function)], Kind::Unit),
+            form(&[p("format", FORMATS), OPTIONS, p("args, msg", Kind::Function)], Kind::Unit),
+            form(&[p("format", FORMATS), p("action", ACTION)], Kind::Unit),
+            form(&[p("format", FORMATS), OPTIONS, p("action", ACTION)], Kind::Unit),
+        ],
+        options: &[
+            opt("help", Kind::Text, "what it is for"),
+            opt("example", Kind::Text, "how it is used, for help"),
+            opt(
+                "name",
+                Kind::Text,
+                "its name, unique among all scripts; else the literal words of the first format",
+            ),
+            opt("role", Kind::Text, "who may run it"),
+            opt("rooms", Kind::Texts, "where it may be run; everywhere without it"),
+            opt("tags", Kind::Texts, "labels"),
+            opt(
+                "ack",
+                Kind::Any,
+                "what is said when it does not answer at once: a text, or false for nothing",
+            ),
+        ],
+        help: "Offers a command.",
+        example: "alias(\"hello [{name}]\", #{ help: \"Say hello\" }, |args, msg| reply(`Hello, ${args.name ?? msg.user.name}!`));",
+        ..HostFn::DECLARES
+    },
+    HostFn {
+        name: "action",
+        forms: &[
+            form(&[p("name", Kind::Text)], ACTION),
+            form(&[p("name", Kind::Text), OPTIONS], Kind::Unit),
+        ],
+        options: &[
+            opt("run", Kind::Texts, "the program and its arguments, with `{parameter}` places"),
+            opt("params", Kind::Map, "its parameters and their types"),
+            opt("timeout", Kind::Duration, "when it is stopped"),
+            opt("output", Kind::Text, "what it prints: \"json\", \"text\" or \"lines\""),
+            opt(
+                "effect",
+                Kind::Text,
+                "whether it may be repeated: \"once\", \"idempotent\" or \"read\"",
+            ),
+            opt("env", Kind::Map, "its environment"),
+            opt("help", Kind::Text, "what it is for"),
+        ],
+        place: Place::TopLevel,
+        help: "Declares an operation in any language, or names one for an alias.",
+        example: "action(\"disk.used\", #{ run: [\"df\", \"-h\", \"{path}\"], params: #{ path: \"string\" }, effect: \"read\" });\nalias(\"disk {path}\", action(\"disk.used\"));",
+        ..HostFn::DECLARES
+    },
+];
 
 pub(super) fn register(engine: &mut Engine) {
     engine
@@ -87,8 +148,7 @@ fn alias(
     options: &Map,
     run: Dynamic,
 ) -> HostResult<()> {
-    let known = ["help", "example", "name", "role", "rooms", "tags", "ack"];
-    known_options(call, "alias", options, &known)?;
+    let options = Options::of(call, "alias", options)?;
     let formats = texts(call, formats, "the format")?;
     let parsed: Vec<Format> = formats
         .iter()
@@ -97,7 +157,7 @@ fn alias(
         })
         .collect::<HostResult<_>>()?;
     let first = parsed.first().ok_or_else(|| error(call, "an alias needs a format"))?;
-    let name = match option(call, options, "name")? {
+    let name = match options.text("name")? {
         Some(name) => name,
         None => literal_words(&first.usage()),
     };
@@ -105,11 +165,11 @@ fn alias(
     let def = AliasDef {
         name,
         formats,
-        help: option(call, options, "help")?.unwrap_or_default(),
-        example: option(call, options, "example")?,
-        role: option(call, options, "role")?,
-        rooms: options.get("rooms").map_or(Ok(vec![]), |list| texts(call, list, "rooms"))?,
-        tags: options.get("tags").map_or(Ok(vec![]), |list| texts(call, list, "tags"))?,
+        help: options.text("help")?.unwrap_or_default(),
+        example: options.text("example")?,
+        role: options.text("role")?,
+        rooms: options.texts("rooms")?,
+        tags: options.texts("tags")?,
         ack: ack(call, options.get("ack"))?,
         run: handler(call, run)?,
         line: line(call),
@@ -158,8 +218,7 @@ fn literal_words(usage: &str) -> String {
 }
 
 fn action(call: &NativeCallContext, name: &str, options: &Map) -> HostResult<()> {
-    let known = ["run", "params", "timeout", "output", "effect", "env", "help"];
-    known_options(call, "action", options, &known)?;
+    let options = Options::of(call, "action", options)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || !name.chars().all(fits) {
         return Err(error(
@@ -174,16 +233,15 @@ fn action(call: &NativeCallContext, name: &str, options: &Map) -> HostResult<()>
     if run.is_empty() {
         return Err(error(call, "`run` needs a program"));
     }
-    let timeout = options.get("timeout").map_or(Ok(ACTION_TIMEOUT_MS), milliseconds);
     let mut def = ActionDef {
         name: name.to_owned(),
         run,
         params: params(call, options.get("params"))?,
-        timeout_ms: timeout.map_err(|why| error(call, format!("timeout: {why}")))?,
-        output: output(call, option(call, options, "output")?)?,
-        effect: class(call, option(call, options, "effect")?)?,
+        timeout_ms: options.duration("timeout")?.unwrap_or(ACTION_TIMEOUT_MS),
+        output: output(call, options.text("output")?)?,
+        effect: class(call, options.text("effect")?)?,
         env: environment(call, options.get("env"))?,
-        help: option(call, options, "help")?.unwrap_or_default(),
+        help: options.text("help")?.unwrap_or_default(),
         folder: String::new(),
     };
     let mut twice = false;
@@ -254,11 +312,4 @@ fn environment(
     let map = value.clone().try_cast::<Map>().ok_or_else(wrong)?;
     let text = |value: Dynamic| value.into_string().map_err(|_| wrong());
     map.into_iter().map(|(name, value)| Ok((name.to_string(), text(value)?))).collect()
-}
-
-/// An option that is a text.
-fn option(call: &NativeCallContext, options: &Map, name: &str) -> HostResult<Option<String>> {
-    let Some(value) = options.get(name) else { return Ok(None) };
-    let text = value.clone().into_string();
-    text.map(Some).map_err(|kind| error(call, format!("`{name}` is a text, not {kind}")))
 }

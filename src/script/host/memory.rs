@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::super::context::{HostResult, effect, error, to_json};
 use super::super::journal::Noted;
 use super::milliseconds;
+use super::table::{HostFn, Kind, form, p};
 use crate::domain::event::EffectResult;
 
 /// Longest key in bytes.
@@ -14,6 +15,37 @@ pub const KEY_BYTES_MAX: usize = 200;
 pub const VALUE_BYTES_MAX: usize = 32 * 1024;
 /// The effect and the memory's own event.
 const WRITTEN_EVENTS: usize = 2;
+
+/// What a script can remember.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "remember",
+        forms: &[
+            form(&[p("key", Kind::Text), p("value", Kind::Any)], Kind::Unit),
+            form(
+                &[p("key", Kind::Text), p("value", Kind::Any), p("time", Kind::Duration)],
+                Kind::Unit,
+            ),
+        ],
+        help: "Keeps a value for this script, for ever or for some time.",
+        example: "remember(\"last\", \"web001\", \"7d\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "recall",
+        forms: &[form(&[p("key", Kind::Text)], Kind::Any)],
+        help: "What was remembered, or ().",
+        example: "let last = recall(\"last\") ?? \"nothing yet\";\nreply(`the last one was ${last}`);",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "forget",
+        forms: &[form(&[p("key", Kind::Text)], Kind::Unit)],
+        help: "Forgets it.",
+        example: "forget(\"last\");",
+        ..HostFn::EFFECT
+    },
+];
 
 pub(super) fn register(engine: &mut Engine) {
     engine

@@ -1,80 +1,63 @@
-//! The host functions: all that a script can do, one file a topic, with one table that says how each is used.
+//! The host functions: all that a script can do, one file a topic. Each file registers its functions and holds their rows;
+//! together the rows are the table that documentation, error texts, checks and editors are made from.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use rhai::{Dynamic, Engine, NativeCallContext};
 
 use super::context::{HostResult, error};
 use crate::domain::alias::parse_duration;
-use crate::domain::event::EffectClass;
+use crate::domain::alias_index::damerau;
 
-mod act;
+pub mod act;
 pub mod declare;
+pub mod editor;
 pub mod memory;
+pub mod options;
 pub mod question;
 pub mod reference;
+pub mod table;
 pub mod talk;
+#[cfg(test)]
+pub mod trial;
 
 pub use act::{error_value, request};
 pub use declare::{Loading, loading};
+pub use editor::editor;
+pub use options::Options;
+pub use table::HostFn;
 pub use talk::Progress;
 
 /// The version of this table: a replay needs the one that the execution was started with.
-pub const HOST_VERSION: u32 = 1;
+pub const HOST_VERSION: u32 = 2;
+/// How many letters may differ between a name and the one that is suggested for it.
+const NEAR_MAX: usize = 2;
 
-/// What stands in the table for one function.
-#[derive(Debug)]
-pub struct HostFn {
-    /// Its name.
-    pub name: &'static str,
-    /// How it is called.
-    pub usage: &'static str,
-    /// Whether it may be repeated; none: it does nothing outside the script.
-    pub class: Option<EffectClass>,
-    /// Whether the execution waits for it.
-    pub waits: bool,
-    /// What it does, in a sentence.
-    pub help: &'static str,
-    /// A line that uses it.
-    pub example: &'static str,
-}
+/// The topics, in the order of the documentation.
+const TOPICS: &[(&str, &[HostFn])] = &[
+    ("Declaring", declare::ROWS),
+    ("Saying", talk::ROWS),
+    ("Asking", question::ROWS),
+    ("Doing and waiting", act::ROWS),
+    ("Remembering", memory::ROWS),
+];
 
-macro_rules! table {
-    ($($name:literal $class:expr, $waits:literal, $usage:literal, $help:literal, $example:literal;)*) => {
-        /// Every host function.
-        pub const TABLE: &[HostFn] = &[$(HostFn {
-            name: $name, class: $class, waits: $waits, usage: $usage, help: $help, example: $example,
-        }),*];
-    };
-}
-
-const LOG: Option<EffectClass> = Some(EffectClass::Log);
-
-table! {
-    "alias" None, false, "alias(format or [formats], #{ help, example, name, role, rooms, tags, ack }?, |args, msg| ..)",
-        "Offers a command.", "alias(\"hello [{name}]\", |args, msg| reply(`Hello, ${args.name ?? msg.user.name}!`));";
-    "action" None, false, "action(name, #{ run, params, timeout, output, effect, env, help }) or action(name)",
-        "Declares an operation in any language, or names one for an alias.",
-        "action(\"disk.free\", #{ run: [\"df\", \"-h\", \"{path}\"], params: #{ path: \"string\" }, effect: \"read\" });";
-    "say" LOG, false, "say(room?, text)", "Says something in the room of the command, or in another.", "say(\"good morning\");";
-    "reply" LOG, false, "reply(text)", "Answers the person who asked.", "reply(\"done\");";
-    "progress" LOG, false, "progress(text)", "Says something that changes: `.update(text, percent?)`, `.done(text)`, `.fail(text)`.",
-        "let p = progress(\"working\"); p.done(\"done\");";
-    "update" LOG, false, "p.update(text, percent?)", "Changes a progress.", "p.update(\"booting\", 40);";
-    "done" LOG, false, "p.done(text)", "Ends a progress well.", "p.done(\"it is up\");";
-    "fail" LOG, false, "p.fail(text)", "Ends a progress badly.", "p.fail(\"it is down\");";
-    "ask" LOG, true, "ask(question, #{ from, choices, timeout, or_else }?)", "Asks, and waits for a text; for days if need be.",
-        "let size = ask(\"Which size?\", #{ choices: [\"small\", \"large\"] });";
-    "confirm" LOG, true, "confirm(question, #{ from, timeout, or_else }?)", "Asks, and waits for yes or no.",
-        "if confirm(\"Really?\") { reply(\"so be it\"); }";
-    "exec" Some(EffectClass::Once), true, "exec(action, #{ params }?, #{ timeout }?)",
-        "Runs an action; throws `#{ kind, action, message, code, output }`.", "let vm = exec(\"cloud.create_vm\", #{ name: \"web001\" });";
-    "sleep" LOG, true, "sleep(\"15m\") or sleep(seconds)", "Waits.", "sleep(\"15m\");";
-    "now" LOG, false, "now()", "The time in milliseconds since 1970, as this run saw it.", "let t = now();";
-    "remember" LOG, false, "remember(key, value, \"7d\"?)", "Keeps a value for this script.", "remember(\"last\", \"web001\", \"7d\");";
-    "recall" LOG, false, "recall(key)", "What was remembered, or ().", "let last = recall(\"last\") ?? \"nothing yet\";";
-    "forget" LOG, false, "forget(key)", "Forgets it.", "forget(\"last\");";
-    "execution" None, false, "execution()", "The id of this execution, as people see it.", "reply(execution());";
-    "exit" None, false, "exit()", "Is not available: end a handler with `return`.", "return;";
-}
+/// Names that scripts will be able to use, and what to say until then.
+pub const LATER: &[(&str, &str)] = &[
+    ("rule", "rules are not available yet: only commands start executions"),
+    ("hear", "rules on what people say to one another are not available yet"),
+    ("schedule", "schedules are not available yet: `sleep` waits inside of an execution"),
+    ("alert", "alerts are not available yet: `say` posts a message"),
+    ("silence", "silencing is not available yet"),
+    ("silenced", "silencing is not available yet"),
+    ("unsilence", "silencing is not available yet"),
+    ("approve", "approvals are not available yet: `confirm` asks named people with `from`"),
+    ("http_get", "HTTP from scripts is not available yet: `exec` an action"),
+    ("http_post", "HTTP from scripts is not available yet: `exec` an action"),
+    ("http_put", "HTTP from scripts is not available yet: `exec` an action"),
+    ("http_delete", "HTTP from scripts is not available yet: `exec` an action"),
+];
 
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
@@ -85,8 +68,53 @@ pub fn register(engine: &mut Engine) {
     memory::register(engine);
 }
 
+/// Every host function.
+pub fn table() -> impl Iterator<Item = &'static HostFn> {
+    TOPICS.iter().flat_map(|(_, rows)| rows.iter())
+}
+
+/// The topics and their rows, in the order of the documentation.
+pub fn topics() -> &'static [(&'static str, &'static [HostFn])] {
+    TOPICS
+}
+
+/// The row of a function.
+pub fn find(name: &str) -> Option<&'static HostFn> {
+    static BY_NAME: LazyLock<BTreeMap<&str, &HostFn>> =
+        LazyLock::new(|| table().map(|row| (row.name, row)).collect());
+    BY_NAME.get(name).copied()
+}
+
+/// What to say about a name that comes later, if it does.
+pub fn later(name: &str) -> Option<&'static str> {
+    LATER.iter().find(|(known, _)| *known == name).map(|(_, what)| *what)
+}
+
+/// The name that was probably meant, if one is near.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let far = |known: &&str| damerau(known, name);
+    known
+        .filter(|known| far(known) <= NEAR_MAX && far(known) < name.chars().count())
+        .min_by_key(far)
+}
+
+/// What is said about a call that fits no function, given as the engine writes it: `say (i64, map)`.
+pub fn wrong_call(signature: &str) -> String {
+    let name = signature.split([' ', '(']).next().unwrap_or(signature);
+    let inside = signature[name.len()..].trim().trim_start_matches('(').trim_end_matches(')');
+    let given: Vec<&str> = inside.split(", ").map(table::type_word).collect();
+    let given = given.join(", ");
+    match (find(name), later(name)) {
+        (Some(row), _) => {
+            format!("no form of `{name}` takes ({given}); it takes: {}", row.usage())
+        }
+        (None, Some(later)) => format!("there is no function `{name}` yet: {later}"),
+        (None, None) => format!("there is no function `{name}` that takes ({given})"),
+    }
+}
+
 /// A duration from a script: `"15m"`, or seconds.
-fn milliseconds(value: &Dynamic) -> Result<i64, String> {
+pub fn milliseconds(value: &Dynamic) -> Result<i64, String> {
     let seconds = value.as_int().ok().map(|n| n.saturating_mul(1000));
     let fraction = value.as_float().ok().map(|n| (n * 1000.0) as i64);
     let ms = match (seconds.or(fraction), value.clone().into_immutable_string()) {
@@ -102,7 +130,7 @@ fn milliseconds(value: &Dynamic) -> Result<i64, String> {
 }
 
 /// A text, or a list of texts.
-fn texts(call: &NativeCallContext, value: &Dynamic, what: &str) -> HostResult<Vec<String>> {
+pub fn texts(call: &NativeCallContext, value: &Dynamic, what: &str) -> HostResult<Vec<String>> {
     let wrong = || error(call, format!("{what} is a text or a list of texts"));
     if let Ok(text) = value.clone().into_string() {
         return Ok(vec![text]);
@@ -112,38 +140,4 @@ fn texts(call: &NativeCallContext, value: &Dynamic, what: &str) -> HostResult<Ve
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn the_table_and_the_engine_agree() {
-        let engine = super::super::engine::engine();
-        let json = engine.gen_fn_metadata_to_json(false).expect("metadata is JSON");
-        let json: serde_json::Value = serde_json::from_str(&json).expect("metadata is JSON");
-        let registered: BTreeSet<&str> = json["functions"]
-            .as_array()
-            .expect("a list of functions")
-            .iter()
-            .filter_map(|function| function["name"].as_str())
-            .collect();
-        for function in TABLE {
-            assert!(registered.contains(function.name), "`{}` is not registered", function.name);
-            assert!(!function.help.is_empty() && !function.usage.is_empty(), "{}", function.name);
-        }
-    }
-
-    #[test]
-    fn durations_are_texts_or_seconds() {
-        for (value, want) in [
-            (Dynamic::from("15m"), Some(900_000)),
-            (Dynamic::from(2_i64), Some(2_000)),
-            (Dynamic::from(0.5), Some(500)),
-            (Dynamic::from(-1_i64), None),
-            (Dynamic::from("soon"), None),
-            (Dynamic::from(true), None),
-        ] {
-            assert_eq!(milliseconds(&value).ok(), want, "{value}");
-        }
-    }
-}
+mod tests;

@@ -3,15 +3,48 @@
 use rhai::{Engine, Map, NativeCallContext};
 use serde_json::{Value, json};
 
-use super::super::context::{HostResult, effect, error, to_json};
+use super::super::context::{HostResult, effect, to_json};
 use super::super::journal::Noted;
-use super::{milliseconds, texts};
+use super::options::Options;
+use super::table::{HostFn, Kind, OPTIONS, Opt, form, opt, p, thrown};
 use crate::domain::event::EffectClass;
 
 /// The wait, the question and the message that asks.
 const ASKED_EVENTS: usize = 3;
 /// Most choices of one question.
 pub const CHOICES_MAX: usize = 20;
+
+const FROM: Opt = opt("from", Kind::Texts, "who may answer, instead of the person who asked");
+const TIMEOUT: Opt = opt("timeout", Kind::Duration, "how long to wait; for ever without it");
+const OR_ELSE: Opt = opt("or_else", Kind::Any, "what it gives when nobody answers in time");
+
+/// How a script can ask people.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "ask",
+        forms: &[
+            form(&[p("question", Kind::Text)], Kind::Text),
+            form(&[p("question", Kind::Text), OPTIONS], Kind::Text),
+        ],
+        options: &[FROM, opt("choices", Kind::Texts, "what may be answered"), TIMEOUT, OR_ELSE],
+        errors: &[thrown("timed_out", "nobody answered in time, and there is no `or_else`")],
+        help: "Asks, and waits for a text; for days if need be.",
+        example: "let size = ask(\"Which size?\", #{ choices: [\"small\", \"large\"], timeout: \"10m\", or_else: \"small\" });",
+        ..HostFn::WAITS
+    },
+    HostFn {
+        name: "confirm",
+        forms: &[
+            form(&[p("question", Kind::Text)], Kind::Bool),
+            form(&[p("question", Kind::Text), OPTIONS], Kind::Bool),
+        ],
+        options: &[FROM, TIMEOUT, OR_ELSE],
+        errors: &[thrown("timed_out", "nobody answered in time, and there is no `or_else`")],
+        help: "Asks, and waits for yes or no.",
+        example: "if confirm(\"Really?\", #{ from: msg.user.id }) { reply(\"so be it\"); }",
+        ..HostFn::WAITS
+    },
+];
 
 pub(super) fn register(engine: &mut Engine) {
     engine
@@ -30,21 +63,16 @@ pub(super) fn register(engine: &mut Engine) {
 }
 
 fn put(call: &NativeCallContext, op: &str, question: &str, options: &Map) -> HostResult {
-    let known: &[&str] = match op {
-        "ask" => &["from", "choices", "timeout", "or_else"],
-        _ => &["from", "timeout", "or_else"],
-    };
-    known_options(call, op, options, known)?;
-    let timeout = options.get("timeout").map(milliseconds).transpose();
-    let timeout = timeout.map_err(|why| error(call, format!("timeout: {why}")))?;
-    let choices = list(call, options, "choices")?;
+    let options = Options::of(call, op, options)?;
+    let timeout = options.duration("timeout")?;
+    let choices = if op == "ask" { options.texts("choices")? } else { vec![] };
     if choices.len() > CHOICES_MAX {
-        return Err(error(call, format!("a question may have {CHOICES_MAX} choices")));
+        return Err(options.error(format!("a question may have {CHOICES_MAX} choices")));
     }
     let or_else = options.get("or_else").map(|value| to_json(call, value)).transpose()?;
     let args = json!({
         "question": question,
-        "from": list(call, options, "from")?,
+        "from": options.texts("from")?,
         "choices": choices,
         "timeout_ms": timeout,
         "or_else": or_else.map_or(Value::Null, |value| json!({ "value": value })),
@@ -53,25 +81,4 @@ fn put(call: &NativeCallContext, op: &str, question: &str, options: &Map) -> Hos
         class: EffectClass::Log,
         due: timeout.map(|ms| run.now.plus_ms(ms)),
     })
-}
-
-/// An option that is a text or a list of texts; without it, the empty list.
-fn list(call: &NativeCallContext, options: &Map, name: &str) -> HostResult<Vec<String>> {
-    options.get(name).map_or(Ok(vec![]), |value| texts(call, value, &format!("`{name}`")))
-}
-
-/// Refuses options that do not exist.
-pub(super) fn known_options(
-    call: &NativeCallContext,
-    op: &str,
-    options: &Map,
-    known: &[&str],
-) -> HostResult<()> {
-    match options.keys().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let known = known.join(", ");
-            Err(error(call, format!("`{op}` has no option `{name}`; it has {known}")))
-        }
-    }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::context::{HostResult, Run, effect, error};
 use super::super::journal::Noted;
+use super::table::{HostFn, Kind, Param, form, method, p};
 use crate::domain::event::EffectResult;
 
 /// Longest text that one call may say, in bytes of JSON.
@@ -18,6 +19,61 @@ pub struct Progress {
     /// The id of the message.
     pub message: String,
 }
+
+const PROGRESS: Kind = Kind::Type("Progress");
+const ON: Param = p("p", PROGRESS);
+
+/// What a script can say.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "say",
+        forms: &[
+            form(&[p("text", Kind::Any)], Kind::Text),
+            form(&[p("room", Kind::Text), p("text", Kind::Any)], Kind::Text),
+        ],
+        help: "Says something in the room of the command, or in another.",
+        example: "say(\"good morning\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "reply",
+        forms: &[form(&[p("text", Kind::Any)], Kind::Text)],
+        help: "Answers the person who asked.",
+        example: "reply(\"done\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "progress",
+        forms: &[form(&[p("text", Kind::Any)], PROGRESS)],
+        help: "Says something that changes: `.update(text, percent)`, `.done(text)`, `.fail(text)`.",
+        example: "let p = progress(\"working\");\np.done(\"done\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "update",
+        forms: &[
+            method(ON, &[p("text", Kind::Any)], Kind::Unit),
+            method(ON, &[p("text", Kind::Any), p("percent", Kind::Int)], Kind::Unit),
+        ],
+        help: "Changes a progress.",
+        example: "let p = progress(\"working\");\np.update(\"booting\", 40);",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "done",
+        forms: &[method(ON, &[p("text", Kind::Any)], Kind::Unit)],
+        help: "Ends a progress well.",
+        example: "let p = progress(\"working\");\np.done(\"it is up\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "fail",
+        forms: &[method(ON, &[p("text", Kind::Any)], Kind::Unit)],
+        help: "Ends a progress badly.",
+        example: "let p = progress(\"working\");\np.fail(\"it is down\");",
+        ..HostFn::EFFECT
+    },
+];
 
 pub(super) fn register(engine: &mut Engine) {
     engine

@@ -1,8 +1,6 @@
 //! Loops without an end, and single steps that take long.
 
-use beadle::domain::budget::Budgets;
-
-use super::{Attack, handler, whole};
+use super::{Attack, handler, hasty, whole};
 
 const OPERATIONS: &[&str] = &["failed limit: the script did 1000000 operations"];
 /// Whichever comes first depends on the machine.
@@ -48,10 +46,7 @@ fn long_steps() -> Vec<Attack> {
     const NUMBERS: &str = "let a = []; a.pad(9999, 1);";
     const LETTERS: &str = r#"let s = ""; s.pad(250000, "x");"#;
     let on = |start: &str, step: &str| format!("{start} loop {{ {step} }}");
-    let handler = |name, body: String, wanted| Attack {
-        budgets: Budgets::default(),
-        ..handler(name, body, wanted)
-    };
+    let handler = |name, body: String, wanted| hasty(handler(name, body, wanted));
     vec![
         handler("looking for an item", on(NUMBERS, "a.contains(2);"), LONG),
         handler("looking for a place", on(NUMBERS, "a.index_of(2);"), LONG),
@@ -77,7 +72,6 @@ fn long_steps() -> Vec<Attack> {
 
 /// The top level of a script has the same budgets.
 fn at_load() -> Vec<Attack> {
-    let hasty = |attack: Attack| Attack { budgets: Budgets::default(), ..attack };
     vec![
         whole(
             "a loop at the top level",
@@ -96,7 +90,7 @@ fn at_load() -> Vec<Attack> {
         )),
         whole(
             "memory at the top level",
-            r#"let f = Fn("x"); loop { f = curry(f, blob(9000)); }"#,
+            "loop { let a = blob(9000); let f = (); let g = || [a, f]; f = g; }",
             &["refused: the script's values took more than 64 MiB"],
         ),
         hasty(whole(

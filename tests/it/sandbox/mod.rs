@@ -6,6 +6,7 @@
 mod closures;
 mod escapes;
 mod halts;
+mod leaks;
 mod loops;
 mod parsing;
 mod values;
@@ -54,6 +55,12 @@ fn handler(name: &'static str, body: impl Into<String>, wanted: &'static [&'stat
 /// The usual budgets, with more time than they need on a busy machine: another budget is what must hold.
 fn patient() -> Budgets {
     Budgets { slice_time_ms: 30_000, ..Budgets::default() }
+}
+
+/// The same with little time: a single step of an endless loop takes long, and the clock is what ends it.
+fn hasty(attack: Attack) -> Attack {
+    let budgets = Budgets { slice_time_ms: 500, ..attack.budgets };
+    Attack { budgets, ..attack }
 }
 
 /// A whole script.
@@ -259,7 +266,7 @@ fn budgets_are_settings() {
         ),
         (
             Budgets { map_entries_max: 100, ..usual },
-            "let m = #{}; for i in 0..101 { m[`k${i}`] = i; }",
+            "let m = #{}; for i in 0..101 { m[`k${i}`] = i; } m.len()",
             "map_entries_max",
         ),
         (
