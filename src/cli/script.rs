@@ -1,12 +1,13 @@
-//! `beadle script`: checks scripts before they run.
+//! `beadle script`: checks and tests scripts before they run.
 
-use std::path::PathBuf;
-
-use serde_json::json;
+use std::path::{Path, PathBuf};
 
 use super::style::out;
 use super::{Context, Failure};
-use crate::script::load::load_folder_within;
+use crate::script::problem::Problem;
+
+mod check;
+mod test;
 
 /// What to do with scripts.
 #[derive(Debug, clap::Subcommand)]
@@ -17,31 +18,48 @@ pub enum ScriptCommand {
         /// The folder; else the configured one.
         folder: Option<PathBuf>,
     },
+    /// Runs the tests inside scripts: as written, and again with a stop at every append.
+    #[command(after_help = "Example: beadle script test scripts/vm.rhai --name 'creates *'")]
+    Test(test::TestArgs),
 }
 
 /// Does it.
 pub fn main(context: &Context, command: &ScriptCommand) -> Result<u8, Failure> {
-    let ScriptCommand::Check { folder } = command;
-    let folder = match folder {
-        Some(folder) => folder.clone(),
-        None => context.scripts()?,
+    match command {
+        ScriptCommand::Check { folder } => check::main(context, folder.as_deref()),
+        ScriptCommand::Test(args) => test::main(context, args),
+    }
+}
+
+/// The scripts folder that is meant, and the file in it, if one file is.
+fn folder_and_file(
+    context: &Context,
+    given: Option<&Path>,
+) -> Result<(PathBuf, Option<String>), Failure> {
+    let Some(path) = given else { return Ok((context.scripts()?, None)) };
+    if path.is_dir() {
+        return Ok((path.to_owned(), None));
+    }
+    let real = |path: &Path| {
+        let missing = |why| Failure::new(1, format!("cannot read {}: {why}", path.display()));
+        path.canonicalize().map_err(missing)
     };
-    let (set, problems) = load_folder_within(&folder, &context.config.budgets);
-    for problem in &problems {
+    let file = real(path)?;
+    // A script finds its libraries and actions in the folder that it belongs to.
+    let usual = context.scripts().ok().and_then(|folder| folder.canonicalize().ok());
+    let own = file.parent().map(Path::to_owned);
+    let folder = usual.filter(|folder| file.starts_with(folder)).or(own);
+    let folder = folder.ok_or_else(|| Failure::new(2, "this file is in no folder"))?;
+    let name = file.strip_prefix(&folder).unwrap_or(&file).display().to_string();
+    Ok((folder, Some(name)))
+}
+
+/// Tells problems: to people on standard error, to programs one object a line.
+fn tell(context: &Context, problems: &[Problem]) {
+    for problem in problems {
         match context.json() {
             true => out!("{}", problem.to_json()),
             false => eprintln!("{problem}"),
         }
     }
-    let aliases: usize = set.scripts.values().map(|script| script.aliases.len()).sum();
-    let actions = set.actions.len();
-    if context.json() {
-        out!(
-            "{}",
-            json!({ "scripts": set.scripts.len(), "aliases": aliases, "actions": actions, "problems": problems.len() })
-        );
-    } else if problems.is_empty() {
-        out!("{} scripts, {aliases} aliases, {actions} actions: no problems", set.scripts.len());
-    }
-    Ok(if problems.is_empty() { 0 } else { 3 })
 }

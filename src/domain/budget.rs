@@ -53,19 +53,24 @@ pub struct Budget {
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
+impl Budgets {
+    /// What a slice may take where nothing else is configured.
+    pub const USUAL: Self = Self {
+        operations_max: 1_000_000,
+        slice_time_ms: 2_000,
+        call_levels_max: 32,
+        string_bytes_max: 256 * KIB,
+        array_items_max: 10_000,
+        map_entries_max: 2_000,
+        memory_bytes_max: 64 * MIB,
+        leaked_bytes_max: 64 * MIB,
+        print_bytes_max: 16 * KIB,
+    };
+}
+
 impl Default for Budgets {
     fn default() -> Self {
-        Self {
-            operations_max: 1_000_000,
-            slice_time_ms: 2_000,
-            call_levels_max: 32,
-            string_bytes_max: 256 * KIB,
-            array_items_max: 10_000,
-            map_entries_max: 2_000,
-            memory_bytes_max: 64 * MIB,
-            leaked_bytes_max: 64 * MIB,
-            print_bytes_max: 16 * KIB,
-        }
+        Self::USUAL
     }
 }
 

@@ -104,7 +104,7 @@ events! {
     StoreRebuilt "store_rebuilt" 1 Open,
     ClockStepped "clock_stepped" 1 Open,
     SyncAdvanced "sync_advanced" 1 Open,
-    ScriptKept "script_kept" 1 Open,
+    ScriptKept "script_kept" 2 Open,
     IntakePaused "intake_paused" 1 Open,
     IntakeResumed "intake_resumed" 1 Open,
     EventsErased "events_erased" 1 Sealed,
@@ -153,7 +153,14 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
             trigger.insert("late".into(), Value::Bool(false));
             (2, data)
         }
-        _ => (schema, data),
+        _ => match (kind, schema, data.as_object_mut()) {
+            // Before version 2 a script imported nothing.
+            ("script_kept", 1, Some(kept)) => {
+                kept.insert("imports".into(), Value::Array(vec![]));
+                (2, data)
+            }
+            _ => (schema, data),
+        },
     }
 }
 
@@ -216,10 +223,21 @@ pub struct IntakeResumed {
 pub struct ScriptKept {
     /// Its file, from the scripts folder.
     pub file: String,
-    /// The hash of the source.
+    /// The hash of the source, and of what it imports.
     pub hash: ScriptHash,
     /// The source.
     pub source: String,
+    /// The libraries that it imports, and those that they import; each is kept under its own hash.
+    pub imports: Vec<ImportKept>,
+}
+
+/// One version of a library that a script imports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportKept {
+    /// Its file, from the scripts folder.
+    pub file: String,
+    /// The hash of its source.
+    pub hash: ScriptHash,
 }
 
 /// Something happened outside.

@@ -10,6 +10,7 @@ use super::help::{help, help_word};
 use super::id::{RoomId, Timestamp};
 use super::message::Doc;
 use super::own_command::{self, OwnCommand, Where};
+use super::permission;
 use super::trigger::{Address, Message, Reaction, Speaker, Trust};
 
 /// Longest command in bytes.
@@ -259,16 +260,11 @@ fn allowed(alias: &Alias, number: usize, args: Value, message: &Message, view: &
 }
 
 fn refusal(alias: &Alias, who: &Speaker, message: &Message, view: &View) -> Option<String> {
+    let here = |rooms: &[String]| (view.listed)(rooms, &message.place.room);
+    if let Some(why) = permission::refusal(alias, &who.name, here) {
+        return Some(why);
+    }
     let name = &alias.name;
-    if let Some(role) = &alias.role {
-        return Some(format!(
-            "`{name}` needs the role `{role}`, and nobody has been given roles: there is no policy yet. {} may not run it.",
-            who.name
-        ));
-    }
-    if !alias.rooms.is_empty() && !(view.listed)(&alias.rooms, &message.place.room) {
-        return Some(format!("`{name}` can only be used in {}.", alias.rooms.join(", ")));
-    }
     (view.open_executions >= EXECUTIONS_OPEN_MAX)
         .then(|| format!("{EXECUTIONS_OPEN_MAX} executions are open, which is my limit; `{name}` was not started."))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::adapter::{Chat, Incoming, Intake, Reread};
-use crate::domain::id::Position;
+use crate::domain::id::{Position, Timestamp};
 use crate::domain::trigger::Trigger;
 use crate::processor::action::Actions;
 use crate::processor::intake::Ear;
@@ -63,6 +63,21 @@ impl Bot {
         if !problems.is_empty() {
             return Err(BotError::Scripts(problems));
         }
+        Self::with(store, scripts, chat, actions, clock, settings)
+    }
+
+    /// Opens a bot on a log with scripts that are loaded already.
+    ///
+    /// # Errors
+    /// [`BotError`] if the log cannot be read.
+    pub fn with(
+        store: Arc<dyn EventStore>,
+        scripts: Scripts,
+        chat: Arc<dyn Chat>,
+        actions: Arc<dyn Actions>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Result<Self, BotError> {
         let kernel = Kernel::new(store, scripts, chat, actions, clock, settings);
         let kernel = kernel.map_err(Error::from)?;
         *kernel.names.write().expect("nobody panics with them") =
@@ -103,6 +118,11 @@ impl Bot {
             self.kernel.perform(task).await?;
         }
         Err(BotError::Restless)
+    }
+
+    /// When something becomes due by itself.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.kernel.next_due()
     }
 
     /// The types of the events from a position on, and the position behind them.

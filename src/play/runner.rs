@@ -342,11 +342,11 @@ fn log_fits(want: &[String], got: &[String]) -> bool {
     }
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.replace('\n', LINE_BREAK)
 }
 
-fn spoken(name: &str, does: &super::parse::Does) -> String {
+pub(super) fn spoken(name: &str, does: &super::parse::Does) -> String {
     use super::parse::Does;
     match does {
         Does::Says(text) => format!("> {name}: {}", one_line(text)),
@@ -358,7 +358,7 @@ fn spoken(name: &str, does: &super::parse::Does) -> String {
     }
 }
 
-fn said(heard: &Heard) -> String {
+pub(super) fn said(heard: &Heard) -> String {
     let how = match heard.relation {
         Relation::New => ":",
         Relation::Reply(_) => " (reply):",

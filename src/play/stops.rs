@@ -4,14 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use rhai::Engine;
 
 use super::bot::{Bot, BotError};
 use super::parse::Transcript;
 use super::runner::{self, Difference, Driver, Listener, Played, Setup};
 use super::world::World;
 use crate::adapter::Reread;
-use crate::domain::id::Position;
+use crate::domain::id::{Position, Timestamp};
 use crate::domain::trigger::Trigger;
+use crate::processor::scripts::Scripts;
+use crate::script::load::ScriptSet;
 use crate::store::memory::MemoryStore;
 use crate::store::stop::StopStore;
 use crate::store::{Entropy, EventStore, Surroundings};
@@ -26,37 +29,68 @@ pub struct Stops {
 }
 
 /// A bot in this process, on a log in memory.
-struct InMemory {
+pub(super) struct InMemory {
     world: Arc<World>,
-    disk: Arc<MemoryStore>,
+    /// What has survived so far.
+    pub(super) disk: Arc<MemoryStore>,
     stop: Arc<StopStore>,
     stop_at: u64,
     survives: bool,
-    was_stopped: bool,
+    /// Whether the planned stop was reached.
+    pub(super) was_stopped: bool,
     bot: Option<Bot>,
+    /// The scripts, where they are not read from a folder at each start.
+    loaded: Option<Loaded>,
+    /// The appends before the last start.
+    appended: u64,
 }
 
+/// Scripts that are loaded already, and the engine that runs them.
+pub(super) type Loaded = (Arc<Engine>, ScriptSet);
+
 impl InMemory {
-    fn new(world: &Arc<World>, entropy: Arc<dyn Entropy>, stop_at: u64, survives: bool) -> Self {
+    pub(super) fn new(
+        world: &Arc<World>,
+        entropy: Arc<dyn Entropy>,
+        stop_at: u64,
+        survives: bool,
+    ) -> Self {
         let surroundings = Surroundings { clock: world.clock.clone(), entropy };
         let disk = MemoryStore::new(surroundings);
         let stop = StopStore::new(disk.clone(), stop_at, survives);
-        Self { world: world.clone(), disk, stop, stop_at, survives, was_stopped: false, bot: None }
+        let world = world.clone();
+        let (was_stopped, bot, loaded, appended) = (false, None, None, 0);
+        Self { world, disk, stop, stop_at, survives, was_stopped, bot, loaded, appended }
     }
 
-    fn open(&mut self, setup: &Setup) -> Result<(), BotError> {
+    /// With scripts that are loaded already.
+    pub(super) fn with(self, loaded: Loaded) -> Self {
+        Self { loaded: Some(loaded), ..self }
+    }
+
+    /// How many appends there were.
+    pub(super) fn appends(&self) -> u64 {
+        self.appended + self.stop.appends()
+    }
+
+    /// When something becomes due by itself.
+    pub(super) fn next_due(&self) -> Result<Option<Timestamp>, BotError> {
+        Ok(self.bot()?.next_due())
+    }
+
+    pub(super) fn open(&mut self, setup: &Setup) -> Result<(), BotError> {
         let world = self.world.clone();
         let settings = setup.settings.clone();
         let store: Arc<dyn EventStore> = self.stop.clone();
-        let bot = Bot::open(
-            store,
-            &setup.scripts,
-            world.clone(),
-            world.clone(),
-            world.clock.clone(),
-            settings,
-        )?;
-        self.bot = Some(bot);
+        let (clock, chat) = (world.clock.clone(), world.clone());
+        let bot = match &self.loaded {
+            None => Bot::open(store, &setup.scripts, chat, world, clock, settings),
+            Some((engine, set)) => {
+                let scripts = Scripts::with(engine.clone(), set.clone());
+                Bot::with(store, scripts, chat, world, clock, settings)
+            }
+        };
+        self.bot = Some(bot?);
         Ok(())
     }
 
@@ -84,6 +118,7 @@ impl Driver for InMemory {
             std::mem::forget(self.bot.take());
             self.disk = self.disk.reopen();
             self.was_stopped |= self.stop.stopped();
+            self.appended += self.stop.appends();
             self.stop_at = match self.was_stopped {
                 true => u64::MAX,
                 false => self.stop_at.saturating_sub(self.stop.appends()),

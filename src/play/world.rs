@@ -54,6 +54,8 @@ impl Clock for HandClock {
 /// How the bot said something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
+    /// The post.
+    pub post: PostId,
     /// In which room.
     pub room: RoomId,
     /// What it was to other posts.
@@ -77,6 +79,9 @@ pub struct FakeExec {
     pub used: bool,
 }
 
+/// What an action gives for its parameters.
+pub type Fake = Arc<dyn Fn(&Value) -> EffectResult + Send + Sync>;
+
 /// Everything outside.
 pub struct World {
     /// The clock.
@@ -92,6 +97,8 @@ struct State {
     transactions: BTreeMap<(RoomId, String), PostId>,
     heard: VecDeque<Heard>,
     execs: Vec<FakeExec>,
+    fakes: BTreeMap<String, Fake>,
+    calls: Vec<(String, Value)>,
     ran: BTreeMap<String, (u32, EffectResult)>,
     wrong: Vec<String>,
     unread: Vec<Reread>,
@@ -255,6 +262,16 @@ impl World {
         self.state().execs = execs;
     }
 
+    /// From here on an action gives this, as often as it is called.
+    pub fn fake(&self, action: &str, gives: Fake) {
+        self.state().fakes.insert(action.to_owned(), gives);
+    }
+
+    /// The actions that were called, each effect once, with their parameters.
+    pub fn calls(&self) -> Vec<(String, Value)> {
+        self.state().calls.clone()
+    }
+
     /// Whether the fake action of a line was called.
     pub fn exec_used(&self, line: usize) -> bool {
         self.state().execs.iter().any(|exec| exec.line == line && exec.used)
@@ -283,6 +300,7 @@ impl World {
             state.posts.push(Post { id, room, by: "bot".into(), thread });
         }
         state.heard.push_back(Heard {
+            post: post.clone(),
             room: outgoing.room.clone(),
             relation: outgoing.relation.clone(),
             text: outgoing.plain.clone(),
@@ -312,15 +330,24 @@ impl World {
                 && exec.action == action
                 && exec.args.as_ref().is_none_or(|want| want == args)
         };
-        let result = match state.execs.iter_mut().find(fits) {
-            Some(exec) => {
-                exec.used = true;
-                exec.result.clone()
+        let scripted = state.execs.iter_mut().find(fits).map(|exec| {
+            exec.used = true;
+            exec.result.clone()
+        });
+        let fake = state.fakes.get(action).cloned();
+        state.calls.push((action.to_owned(), args.clone()));
+        let result = match (scripted, fake) {
+            (Some(result), _) => result,
+            (None, Some(fake)) => {
+                // A fake may take its time, and must not find the world locked.
+                drop(state);
+                let result = fake(args);
+                state = self.state();
+                result
             }
-            None => {
-                state
-                    .wrong
-                    .push(format!("the transcript does not expect (exec {action} {args} …)"));
+            (None, None) => {
+                let what = format!("nobody expects (exec {action} {args} …)");
+                state.wrong.push(what);
                 EffectResult::Err(
                     json!({ "kind": "failed", "action": action, "message": "unexpected" }),
                 )

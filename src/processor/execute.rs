@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::sheet::{Prepared, Reads, Sheet, memory_stream};
+use super::sheet::{Prepared, Reads, Sheet, memory_of, memory_stream};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{Event, Failure};
+use crate::domain::event::{Event, ExecutionStarted, Failure};
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{ExecutionId, StreamName, Timestamp, Version};
-use crate::script::context::Recall;
+use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp, Version};
+use crate::domain::permission;
+use crate::script::context::{May, Recall};
 use crate::script::journal::{Journal, Past};
 use crate::script::run::{End, Input, Slice, run};
 use crate::script::source::{Run, Script};
@@ -76,6 +77,7 @@ impl Kernel {
             return Ok(sheet.finish());
         };
         if first {
+            self.keep_libraries(&script).await?;
             sheet.keep_script(&script)?;
         }
         let Some(alias) = script.aliases.iter().find(|alias| alias.name == handler.alias).cloned()
@@ -130,7 +132,8 @@ impl Kernel {
             journal: execution.steps.iter().map(past).collect::<Journal>(),
             actions: Arc::new(actions),
             exec_refused: self.exec_refusal(&started.place.room),
-            recall: recall(self.store.clone(), script.file.clone(), now, reads.clone()),
+            recall: recall(self.store.clone(), execution.clone(), now, reads.clone()),
+            may: self.may(started),
         };
         let engine = self.scripts.engine();
         let file = script.file.clone();
@@ -155,10 +158,34 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// Answers a script that asks who may run what here.
+    fn may(&self, started: &ExecutionStarted) -> May {
+        let (kernel, room) = (self.me.clone(), started.place.room.clone());
+        Arc::new(move |who, what| {
+            kernel.upgrade().is_some_and(|kernel| kernel.permits(who, what, &room))
+        })
+    }
+
+    /// Whether a person may run an alias or an action in a room.
+    fn permits(&self, who: &str, what: &str, room: &RoomId) -> bool {
+        let offered = self.scripts.offered();
+        if let Some(alias) = offered.catalog.aliases.iter().find(|alias| alias.name == what) {
+            return permission::refusal(alias, who, |list| self.listed(list, room)).is_none();
+        }
+        offered.set.actions.contains_key(what) && self.exec_refusal(room).is_none()
+    }
+}
+
 /// Reads what was remembered, and notes which version was seen.
-fn recall(store: Arc<dyn EventStore>, scope: String, now: Timestamp, reads: Reads) -> Recall {
-    Box::new(move |key| {
-        let stream = memory_stream(store.as_ref(), &scope, key);
+fn recall(
+    store: Arc<dyn EventStore>,
+    execution: Execution,
+    now: Timestamp,
+    reads: Reads,
+) -> Recall {
+    Box::new(move |of, key| {
+        let stream = memory_stream(store.as_ref(), &memory_of(&execution, of), key);
         let last = store.read(&stream, Version::END, Direction::Backward, 1);
         let last = last.map_err(|why| format!("the memory cannot be read: {why}"))?;
         let version = last.first().map(|recorded| recorded.id.version);

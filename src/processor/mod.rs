@@ -122,6 +122,8 @@ impl Settings {
 
 /// All that the processors work with.
 pub struct Kernel {
+    /// Itself, for what is asked of it while a script runs.
+    me: std::sync::Weak<Self>,
     /// The log.
     pub store: Arc<dyn EventStore>,
     /// The scripts.
@@ -156,7 +158,8 @@ impl Kernel {
         settings: Settings,
     ) -> Result<Arc<Self>, ReadError> {
         let agenda = Agenda::kept(store.as_ref())?;
-        let kernel = Self {
+        let kernel = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             kept: Mutex::new(agenda.checkpoint.0),
             agenda: Mutex::new(agenda),
             names: RwLock::new(vec!["beadle".into()]),
@@ -168,9 +171,9 @@ impl Kernel {
             actions,
             clock,
             settings: RwLock::new(Arc::new(settings)),
-        };
+        });
         kernel.catch_up()?;
-        Ok(Arc::new(kernel))
+        Ok(kernel)
     }
 
     /// How the bot behaves now.

@@ -6,19 +6,22 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use rhai::Engine;
 
+use super::sheet::kept_under;
+use super::{Error, Kernel};
 use crate::domain::alias::Format;
 use crate::domain::alias_index::{AliasId, AliasIndex};
 use crate::domain::budget::Budgets;
 use crate::domain::catalog::{Alias, Catalog};
-use crate::domain::event::Event;
-use crate::domain::id::{ScriptHash, StreamName, Version};
+use crate::domain::event::{Event, ScriptKept};
+use crate::domain::id::{DedupeKey, ScriptHash, StreamName, Version};
 use crate::script::engine::{self, engine, engine_within};
 use crate::script::load::{
-    ScriptSet, load_folder_within, load_one, load_sources, on_script_thread,
+    ScriptSet, load_folder_within, load_script, load_sources, on_script_thread,
 };
 use crate::script::problem::Problem;
 use crate::script::reload::reload_folder;
-use crate::script::source::Script;
+use crate::script::resolver::Library;
+use crate::script::source::{Import, Script};
 use crate::script::threads::Threads;
 use crate::store::{Direction, EventStore, ReadError};
 
@@ -46,9 +49,14 @@ pub struct Offered {
 impl Scripts {
     /// Offers a set.
     pub fn new(set: ScriptSet) -> Self {
+        Self::with(Arc::new(engine()), set)
+    }
+
+    /// Offers a set that this engine runs.
+    pub fn with(engine: Arc<Engine>, set: ScriptSet) -> Self {
         let catalog = catalog(&set);
         Self {
-            engine: RwLock::new(Arc::new(engine())),
+            engine: RwLock::new(engine),
             threads: Threads::default(),
             current: RwLock::new(Arc::new(Offered { set, catalog })),
             pinned: Mutex::default(),
@@ -63,9 +71,7 @@ impl Scripts {
     /// The same within other budgets.
     pub fn folder_within(folder: &Path, budgets: &Budgets) -> (Self, Vec<Problem>) {
         let (set, problems) = load_folder_within(folder, budgets);
-        let scripts = Self::new(set);
-        scripts.allow(budgets);
-        (scripts, problems)
+        (Self::with(Arc::new(engine_within(budgets)), set), problems)
     }
 
     /// What runs them now.
@@ -125,15 +131,47 @@ impl Scripts {
         let Some(Event::ScriptKept(kept)) = kept.first().and_then(|it| it.event()).cloned() else {
             return Ok(None);
         };
+        let Some(library) = library(&kept, store)? else { return Ok(None) };
         let engine = self.engine();
-        let loaded = on_script_thread(move || load_one(&engine, &kept.file, &kept.source));
-        let Ok(script) = loaded.map(Arc::new) else { return Ok(None) };
+        let load = move || load_script(&engine, &kept.file, &kept.source, &Arc::new(library));
+        let Ok(script) = on_script_thread(load).map(Arc::new) else { return Ok(None) };
         let mut pinned = self.pinned.lock().expect("nobody panics with them");
         while pinned.len() >= PINNED_MAX {
             pinned.pop_first();
         }
         pinned.insert(hash.clone(), script.clone());
         Ok(Some(script))
+    }
+}
+
+/// The libraries of a version as the log keeps them; none: one is not there.
+fn library(kept: &ScriptKept, store: &dyn EventStore) -> Result<Option<Library>, ReadError> {
+    let mut library = Library::new();
+    for import in &kept.imports {
+        let stream = StreamName::script(&import.hash);
+        let found = store.read(&stream, Version::START, Direction::Forward, 1)?;
+        let Some(Event::ScriptKept(it)) = found.first().and_then(|it| it.event()) else {
+            return Ok(None);
+        };
+        library.insert(import.file.clone(), it.source.clone());
+    }
+    Ok(Some(library))
+}
+
+impl Kernel {
+    /// Keeps the libraries of a script, once for each version.
+    ///
+    /// This is an append of its own: a library that no execution refers to in the end does no harm, and a batch has its bound.
+    pub(super) async fn keep_libraries(&self, script: &Script) -> Result<(), Error> {
+        for Import { file, hash, source } in &script.imports {
+            let key = DedupeKey::new(&["script", hash.as_str()]);
+            if self.store.find(&key)?.is_none() {
+                let (file, hash, source) = (file.clone(), hash.clone(), source.clone());
+                let kept = ScriptKept { file, hash, source, imports: vec![] };
+                self.store.append(vec![kept_under(key, kept)]).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -172,7 +210,7 @@ pub fn catalog(set: &ScriptSet) -> Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::{NewEvent, ScriptKept};
+    use crate::domain::event::NewEvent;
     use crate::script::source::hash;
     use crate::store::memory::MemoryStore;
     use crate::store::testing::surroundings;
@@ -209,7 +247,12 @@ mod tests {
             let (file, source) = ("t.rhai".to_owned(), format!("const N = {nth};"));
             let hash = hash(&source);
             let stream = StreamName::script(&hash);
-            let events = vec![NewEvent::bare(ScriptKept { file, hash: hash.clone(), source })];
+            let events = vec![NewEvent::bare(ScriptKept {
+                file,
+                hash: hash.clone(),
+                source,
+                imports: vec![],
+            })];
             let batch = vec![Write { stream, expected: Expected::NoStream, key: None, events }];
             store.append(batch).await.expect("appends");
             for _ in 0..2 {

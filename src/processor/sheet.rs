@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex};
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionSuspended,
-    ExecutionYielded, Failure, MemoryWritten, MessageQueued, Meta, NewEvent, QuestionAsked,
-    ScriptKept, Wants,
+    ExecutionYielded, Failure, ImportKept, MemoryWritten, MessageQueued, Meta, NewEvent,
+    QuestionAsked, ScriptKept, Wants,
 };
 use crate::domain::execution::Execution;
 use crate::domain::id::{DedupeKey, MessageId, RoomId, StreamName, Timestamp, UserId, Version};
 use crate::domain::message::Doc;
 use crate::domain::trigger::Place;
+use crate::script::host::memory::Scope;
 use crate::script::journal::{Entry, Noted};
 use crate::script::run::{End, Slice, shortened};
-use crate::script::source::{Ack, Script};
+use crate::script::source::{Ack, Import, Script};
 use crate::store::{EventStore, Expected, ReadError, Write};
 
 /// How much of a command is quoted when it failed, in characters.
@@ -35,6 +36,23 @@ pub(super) type Reads = Arc<Mutex<BTreeMap<StreamName, Option<Version>>>>;
 /// The stream of one remembered value.
 pub(super) fn memory_stream(store: &dyn EventStore, scope: &str, key: &str) -> StreamName {
     StreamName::memory(&store.key().tag("memory", &[scope, key]))
+}
+
+/// Whose memory a script means, as it is recorded: a file, a room or a person.
+pub(super) fn memory_of(execution: &Execution, scope: Scope) -> String {
+    let started = &execution.started;
+    match scope {
+        Scope::Script => started.handler.file.clone(),
+        Scope::Room => format!("room {}", started.place.room),
+        Scope::User => format!("user {}", started.requester.id),
+    }
+}
+
+/// The write that keeps a version of a script or of a library.
+pub(super) fn kept_under(key: DedupeKey, kept: ScriptKept) -> Write {
+    let stream = StreamName::script(&kept.hash);
+    let events = vec![NewEvent::bare(kept)];
+    Write { stream, expected: Expected::Any, key: Some(key), events }
 }
 
 /// What is being written for one slice.
@@ -74,11 +92,17 @@ impl<'a> Sheet<'a> {
     pub(super) fn keep_script(&mut self, script: &Script) -> Result<(), ReadError> {
         let key = DedupeKey::new(&["script", script.hash.as_str()]);
         if self.kernel.store.find(&key)?.is_none() {
-            let (file, hash, source) =
-                (script.file.clone(), script.hash.clone(), script.source.clone());
-            let events = vec![NewEvent::bare(ScriptKept { file, hash, source })];
-            let stream = StreamName::script(&script.hash);
-            self.others.push(Write { stream, expected: Expected::Any, key: Some(key), events });
+            let import = |import: &Import| ImportKept {
+                file: import.file.clone(),
+                hash: import.hash.clone(),
+            };
+            let kept = ScriptKept {
+                file: script.file.clone(),
+                hash: script.hash.clone(),
+                source: script.source.clone(),
+                imports: script.imports.iter().map(import).collect(),
+            };
+            self.others.push(kept_under(key, kept));
         }
         Ok(())
     }
@@ -211,7 +235,7 @@ impl<'a> Sheet<'a> {
     }
 
     fn remember(&mut self, entry: &Entry, reads: &Reads) {
-        let scope = self.execution.started.handler.file.clone();
+        let scope = memory_of(self.execution, Scope::of(entry.args["scope"].as_str()));
         let key = entry.args["key"].as_str().unwrap_or_default().to_owned();
         let expires = entry.args["for_ms"].as_i64().map(|ms| self.now.plus_ms(ms));
         let value = entry.args["value"].clone();

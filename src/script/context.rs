@@ -11,6 +11,7 @@ use std::time::Instant;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use serde_json::Value;
 
+use super::host::memory::Scope;
 use super::journal::{Entry, Met, Noted, Tape};
 use super::memory::uncounted;
 use super::shape::{KEPT_DEPTH_MAX, can_be_kept};
@@ -38,7 +39,9 @@ pub enum Halt {
 }
 
 /// Reads what was remembered; the caller notes what was read.
-pub type Recall = Box<dyn FnMut(&str) -> Result<Value, String> + Send>;
+pub type Recall = Box<dyn FnMut(Scope, &str) -> Result<Value, String> + Send>;
+/// Whether a person may run an alias or an action here: their id, and its name.
+pub type May = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
 
 /// One run of a handler.
 pub struct Run {
@@ -63,7 +66,9 @@ pub struct Run {
     /// Reads what was remembered before this slice.
     pub recall: Recall,
     /// What this slice remembers.
-    pub memory: BTreeMap<String, Value>,
+    pub memory: BTreeMap<(Scope, String), Value>,
+    /// Who may run what here.
+    pub may: May,
     /// What it printed.
     pub printed: String,
 }

@@ -7,17 +7,25 @@ use rhai::packages::{
     BasicMapPackage, BasicMathPackage, BasicStringPackage, BitFieldPackage, LanguageCorePackage,
     LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{Dynamic, Engine, OptimizationLevel};
+use rhai::{Dynamic, Engine, GlobalRuntimeState, OptimizationLevel};
 
 use super::context::{self, Halt};
 use super::gauge::{self, CLOCK_EVERY, Over};
 use super::host;
 use super::memory::uncounted;
 use super::natives;
+use super::resolver::Libraries;
 use crate::domain::budget::Budgets;
 
 /// The stack of a thread that runs scripts: long chains of closures are dropped recursively.
 pub const STACK_BYTES: usize = 256 * 1024 * 1024;
+
+/// Longest string in bytes, usually.
+pub const STRING_BYTES_MAX: usize = Budgets::USUAL.string_bytes_max as usize;
+/// Most items of an array, usually.
+pub const ARRAY_ITEMS_MAX: usize = Budgets::USUAL.array_items_max as usize;
+/// Most entries of a map, usually.
+pub const MAP_ENTRIES_MAX: usize = Budgets::USUAL.map_entries_max as usize;
 
 /// Makes an engine with the language, the usual budgets and the host functions.
 pub fn engine() -> Engine {
@@ -39,7 +47,15 @@ pub fn engine_within(budgets: &Budgets) -> Engine {
     let own = *budgets;
     engine.on_progress(move |operations| stopped(operations, &own).then_some(Dynamic::UNIT));
     #[expect(deprecated, reason = "the engine marks it as likely to change, not as wrong")]
-    engine.on_var(|name, _, _| Ok(context::current(|run| run.consts.get(name).cloned()).flatten()));
+    engine.on_var(|name, _, context| {
+        // What a script calls so itself comes first.
+        if context.scope().contains(name) {
+            return Ok(None);
+        }
+        let constant = constant(context.global_runtime_state(), name);
+        Ok(constant.or_else(|| host::variable(name)))
+    });
+    engine.set_module_resolver(Libraries);
     natives::register(&mut engine, own);
     host::register(&mut engine);
     engine
@@ -80,6 +96,13 @@ fn stopped(operations: u64, budgets: &Budgets) -> bool {
         run.halted.is_some()
     });
     of_run.unwrap_or(over.is_some())
+}
+
+/// A top-level constant by its plain name: of the library whose function runs, else of the script.
+fn constant(global: &GlobalRuntimeState, name: &str) -> Option<Dynamic> {
+    let own =
+        global.constants.as_ref().and_then(|all| rhai::Locked::read(all).ok()?.get(name).cloned());
+    own.or_else(|| context::current(|run| run.consts.get(name).cloned()).flatten())
 }
 
 fn packages(engine: &mut Engine) {
@@ -135,7 +158,8 @@ mod tests {
             consts: Default::default(),
             actions: Default::default(),
             exec_refused: None,
-            recall: Box::new(|_| Ok(serde_json::Value::Null)),
+            recall: Box::new(|_, _| Ok(serde_json::Value::Null)),
+            may: std::sync::Arc::new(|_, _| true),
             memory: Default::default(),
             printed: String::new(),
         };

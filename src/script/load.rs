@@ -1,19 +1,19 @@
 //! Folders of scripts become a checked set, or every problem with its file, line and column.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
+use rhai::{Dynamic, EvalAltResult, Position};
 
-use super::engine::{STACK_BYTES, budgets, engine_within};
-use super::gauge::{gauged, setting};
-use super::host::{self, Loading};
+use super::engine::{STACK_BYTES, engine_within};
+use super::evaluate::load_library;
+pub use super::evaluate::{load_one, load_script};
+use super::gauge::setting;
+use super::host;
 use super::problem::Problem;
-use super::shape::{CAPTURED_DEPTH_MAX, can_be_captured, captures_fit};
-use super::source::{ActionDef, AliasDef, Run, SCRIPT_BYTES_MAX, Script, hash};
+use super::resolver::{Library, is_library};
+use super::source::{ActionDef, SCRIPT_BYTES_MAX, Script};
 use crate::domain::budget::Budgets;
 
 /// Most script files.
@@ -58,7 +58,9 @@ pub(super) fn sources_of(folder: &Path) -> (Vec<(String, String)>, Vec<Problem>)
     }
     let mut sources = vec![];
     for file in files {
-        match read(&folder.join(&file), &file) {
+        let path = folder.join(&file);
+        let read = if is_library(&file) { stays_inside(folder, &path, &file) } else { Ok(()) };
+        match read.and_then(|()| read_source(&path, &file)) {
             Ok(source) => sources.push((file, source)),
             Err(problem) => problems.push(problem),
         }
@@ -92,8 +94,22 @@ fn find(
     }
 }
 
+/// A library may be a link, but to a file of the same folder.
+fn stays_inside(root: &Path, path: &Path, file: &str) -> Result<(), Problem> {
+    let real =
+        |path: &Path| path.canonicalize().map_err(|why| Problem::file(file, why.to_string(), None));
+    match real(path)?.starts_with(real(root)?) {
+        true => Ok(()),
+        false => {
+            let hint = "put the file itself there".to_owned();
+            let what = "this library is a link that leads out of the scripts folder";
+            Err(Problem::file(file, what, Some(hint)))
+        }
+    }
+}
+
 /// Reads a script, or says what is wrong and what to do.
-fn read(path: &Path, file: &str) -> Result<String, Problem> {
+fn read_source(path: &Path, file: &str) -> Result<String, Problem> {
     let problem = |what: String, hint: &str| Problem::file(file, what, Some(hint.to_owned()));
     let long = || {
         problem(
@@ -127,7 +143,7 @@ fn read(path: &Path, file: &str) -> Result<String, Problem> {
     }
 }
 
-/// Loads scripts from their sources.
+/// Loads scripts from their sources; a file below a folder `lib` is a library for the others.
 pub fn load_sources(sources: Vec<(String, String)>) -> (ScriptSet, Vec<Problem>) {
     load_sources_within(sources, &Budgets::default())
 }
@@ -152,12 +168,18 @@ pub(super) fn load_each(
     let budgets = *budgets;
     on_script_thread(move || {
         let engine = engine_within(&budgets);
+        let (libraries, sources): (Vec<_>, Vec<_>) =
+            sources.into_iter().partition(|(file, _)| is_library(file));
+        let library = Arc::new(Library::from_iter(libraries));
         let mut problems = vec![];
+        for (file, source) in library.iter() {
+            problems.extend(load_library(&engine, file, source, &library));
+        }
         let mut scripts = BTreeMap::new();
         for (file, source) in sources {
-            match load_one(&engine, &file, &source) {
+            match load_script(&engine, &file, &source, &library) {
                 Ok(script) => drop(scripts.insert(file, Arc::new(script))),
-                Err(problem) => problems.push(*problem),
+                Err(found) => problems.extend(found),
             }
         }
         (scripts, problems)
@@ -173,97 +195,6 @@ pub fn on_script_thread<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'sta
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
     }
-}
-
-/// Compiles one script and runs its top level.
-pub fn load_one(engine: &Engine, file: &str, source: &str) -> Result<Script, Box<Problem>> {
-    let compiled = catch_unwind(AssertUnwindSafe(|| engine.compile(source)));
-    let broken = |_| boxed(Problem::file(file, "the script engine broke off", None));
-    let mut ast = compiled.map_err(broken)?.map_err(|why| {
-        let position = why.position();
-        let message = without_position(&why.to_string());
-        boxed(problem(file, source, position, message).hinted(parse_hint(&why.to_string())))
-    })?;
-    ast.set_source(file);
-    let folder = Path::new(file).parent().map_or(String::new(), |dir| dir.display().to_string());
-    let mut scope = Scope::new();
-    let start = Loading { folder, ..Loading::default() };
-    let budgets = budgets(engine);
-    let evaluate = || engine.run_ast_with_scope(&mut scope, &ast);
-    let top = || host::loading(start, || catch_unwind(AssertUnwindSafe(evaluate)));
-    let ((ran, loaded), over) = gauged(Some(Duration::from_millis(budgets.slice_time_ms)), top);
-    if let Some(over) = over {
-        return Err(boxed(Problem::file(file, over.words(&budgets), None)));
-    }
-    ran.map_err(broken)?.map_err(|why| boxed(runtime_problem(file, source, &why)))?;
-    let constants = scope.iter().filter(|(_, constant, _)| *constant);
-    let consts = constants.map(|(name, _, value)| (name.to_owned(), value)).collect();
-    let mut aliases = loaded.aliases;
-    captured(file, source, &scope, &aliases)?;
-    for alias in &mut aliases {
-        arity(&ast, &mut alias.run)
-            .map_err(|what| boxed(Problem::at(file, source, alias.line, alias.column, what)))?;
-    }
-    Ok(Script {
-        file: file.to_owned(),
-        hash: hash(source),
-        source: source.to_owned(),
-        help: help(source),
-        ast,
-        consts: Arc::new(consts),
-        aliases,
-        actions: loaded.actions,
-    })
-}
-
-/// Refuses what would outlive the loading and could not be freed by an ordinary thread, or never.
-fn captured(
-    file: &str,
-    source: &str,
-    scope: &Scope,
-    aliases: &[AliasDef],
-) -> Result<(), Box<Problem>> {
-    let most = CAPTURED_DEPTH_MAX;
-    let deep = |what: &str| format!("{what} nests deeper than {most}, or holds itself");
-    let hint = Some("use a function of its own, `fn name() { .. }`, for what calls itself".into());
-    for (name, _, value) in scope.iter().filter(|(_, constant, _)| *constant) {
-        if !can_be_captured(&value) {
-            let problem = Problem::file(file, deep(&format!("the constant `{name}`")), hint);
-            return Err(boxed(problem));
-        }
-    }
-    for alias in aliases {
-        if let Run::Handler(closure, _) = &alias.run
-            && !captures_fit(closure)
-        {
-            let what = deep("what this handler captures");
-            let problem = Problem::at(file, source, alias.line, alias.column, what);
-            return Err(boxed(problem.hinted(hint)));
-        }
-    }
-    Ok(())
-}
-
-fn boxed(problem: Problem) -> Box<Problem> {
-    Box::new(problem)
-}
-
-/// Finds how many parameters a handler takes.
-fn arity(ast: &AST, run: &mut Run) -> Result<(), String> {
-    let Run::Handler(handler, takes) = run else { return Ok(()) };
-    let found = ast.iter_functions().filter(|f| f.name == handler.fn_name());
-    let counts: Vec<usize> =
-        found.filter_map(|f| f.params.len().checked_sub(handler.curry().len())).collect();
-    match counts.iter().find(|count| **count <= 2) {
-        Some(count) => *takes = *count,
-        None if counts.is_empty() => {
-            return Err(format!("there is no function `{}` for this handler", handler.fn_name()));
-        }
-        None => {
-            return Err(format!("a handler takes `args` and `msg`, not {} parameters", counts[0]));
-        }
-    }
-    Ok(())
 }
 
 /// Scripts whose names do not collide: what comes first has its names.
@@ -310,21 +241,46 @@ impl Joined {
     }
 }
 
-/// The `//!` lines at the top.
-fn help(source: &str) -> String {
-    let lines = source.lines().take_while(|line| line.starts_with("//!"));
-    lines.map(|line| line[3..].trim()).collect::<Vec<_>>().join(" ")
-}
-
 /// A run-time error at its innermost place.
 pub fn runtime_problem(file: &str, source: &str, error: &EvalAltResult) -> Problem {
-    let (message, position) = innermost(error);
+    let Place { message, position, .. } = innermost(error);
     problem(file, source, position, message.clone()).hinted(run_hint(&message))
 }
 
+/// The error without the chain of calls.
+pub fn innermost_error(error: &EvalAltResult) -> &EvalAltResult {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, below, _)
+        | EvalAltResult::ErrorInModule(_, below, _) => innermost_error(below),
+        other => other,
+    }
+}
+
+/// What went wrong where.
+pub struct Place {
+    /// The message without the chain of calls.
+    pub message: String,
+    /// The innermost place.
+    pub position: Position,
+    /// The library that this is a place of; none: the script itself.
+    pub library: Option<String>,
+}
+
 /// The message of an error without the chain of calls, and its innermost place.
-pub fn innermost(error: &EvalAltResult) -> (String, Position) {
-    let (inner, position) = innermost_at(error);
+pub fn innermost(error: &EvalAltResult) -> Place {
+    let (mut inner, mut position) = (error, error.position());
+    let mut library = None;
+    while let EvalAltResult::ErrorInFunctionCall(_, _, below, _)
+    | EvalAltResult::ErrorInModule(_, below, _) = inner
+    {
+        if let EvalAltResult::ErrorInFunctionCall(_, file, ..) = inner {
+            library = Some(file.clone()).filter(|file| is_library(file));
+        }
+        inner = below;
+        if !inner.position().is_none() {
+            position = inner.position();
+        }
+    }
     let message = match inner {
         EvalAltResult::ErrorTooManyOperations(_) => {
             format!("the script did too many operations ({})", setting("operations_max"))
@@ -337,25 +293,7 @@ pub fn innermost(error: &EvalAltResult) -> (String, Position) {
         EvalAltResult::ErrorFunctionNotFound(signature, _) => host::wrong_call(signature),
         other => without_position(&other.to_string()),
     };
-    (message, position)
-}
-
-fn innermost_at(error: &EvalAltResult) -> (&EvalAltResult, Position) {
-    let (mut inner, mut position) = (error, error.position());
-    while let EvalAltResult::ErrorInFunctionCall(_, _, below, _)
-    | EvalAltResult::ErrorInModule(_, below, _) = inner
-    {
-        inner = below;
-        if !inner.position().is_none() {
-            position = inner.position();
-        }
-    }
-    (inner, position)
-}
-
-/// An error without the chain of calls.
-pub fn innermost_error(error: &EvalAltResult) -> &EvalAltResult {
-    innermost_at(error).0
+    Place { message, position, library }
 }
 
 /// What the engine says of a value beyond a budget, with the setting.
@@ -375,12 +313,12 @@ fn thrown(value: &Dynamic) -> String {
     message.unwrap_or_else(|| value.to_string())
 }
 
-fn problem(file: &str, source: &str, at: Position, message: String) -> Problem {
+pub(super) fn problem(file: &str, source: &str, at: Position, message: String) -> Problem {
     let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     Problem::at(file, source, number(at.line()), number(at.position()).max(1), message)
 }
 
-fn without_position(message: &str) -> String {
+pub(super) fn without_position(message: &str) -> String {
     let end = message.rfind(" (line ").unwrap_or(message.len());
     message[..end].to_owned()
 }
@@ -393,7 +331,7 @@ fn run_hint(message: &str) -> Option<String> {
     Some(format!("did you mean `{near}`?"))
 }
 
-fn parse_hint(message: &str) -> Option<String> {
+pub(super) fn parse_hint(message: &str) -> Option<String> {
     let reserved = message.contains("reserved keyword");
     reserved.then(|| "choose another name: this word belongs to the language".to_owned())
 }

@@ -5,17 +5,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, Map};
+use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState};
 use serde_json::{Value, json};
 
-use super::context::{self, Halt, Recall};
+use super::closure::Closure;
+use super::context::{self, Halt, May, Recall};
 use super::engine::budgets;
 use super::gauge::gauged;
 use super::host;
 use super::journal::{Entry, Journal, Noted, Tape};
 use super::leaks;
-use super::load::{innermost, innermost_error};
+use super::load::{Place, innermost, innermost_error};
 use super::memory::{held, uncounted};
+use super::missing;
 use super::shape::can_be_kept;
 use super::source::{ActionDef, Run as Handler, Script};
 use crate::domain::event::{EffectResult, Failure};
@@ -48,6 +50,8 @@ pub struct Input {
     pub exec_refused: Option<String>,
     /// Reads what was remembered.
     pub recall: Recall,
+    /// Who may run what here.
+    pub may: May,
 }
 
 /// What a slice did.
@@ -96,6 +100,7 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         exec_refused: input.exec_refused,
         recall: input.recall,
         memory: BTreeMap::new(),
+        may: input.may,
         printed: String::new(),
     };
     let before = held();
@@ -105,6 +110,8 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
     };
     let caught = || context::with_run(run, || catch_unwind(AssertUnwindSafe(body)));
     let ((result, run), _) = gauged(None, caught);
+    let result =
+        result.map(|result| result.map_err(|why| missing_field(script, handler, &args, &msg, why)));
     let end = uncounted(|| ending(script, &run, &result));
     drop(result);
     // All that the run made is freed by now, unless it holds itself.
@@ -120,13 +127,39 @@ fn call(
     args: &Value,
     msg: &Value,
 ) -> Result<Dynamic, Box<EvalAltResult>> {
-    let closure = isolated(closure, &mut BTreeMap::new());
     let args = rhai::serde::to_dynamic(args)?;
     let msg = rhai::serde::to_dynamic(msg)?;
+    let Some(global) = &script.global else { return Ok(Dynamic::UNIT) };
+    let closure = Closure { function: closure.clone(), global: GlobalRuntimeState::clone(global) };
     match takes {
-        0 => closure.call(engine, &script.ast, ()),
-        1 => closure.call(engine, &script.ast, (args,)),
-        _ => closure.call(engine, &script.ast, (args, msg)),
+        0 => closure.call_isolated(engine, []),
+        1 => closure.call_isolated(engine, [args]),
+        _ => closure.call_isolated(engine, [args, msg]),
+    }
+}
+
+/// Says of a field that `args` or `msg` does not have what they have.
+fn missing_field(
+    script: &Script,
+    handler: &Handler,
+    args: &Value,
+    msg: &Value,
+    why: Box<EvalAltResult>,
+) -> Box<EvalAltResult> {
+    let Handler::Handler(closure, takes) = handler else { return why };
+    let (name, position) = match innermost_error(&why) {
+        EvalAltResult::ErrorPropertyNotFound(name, position) => (name.clone(), *position),
+        _ => return why,
+    };
+    let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let (line, column) = (number(position.line()), number(position.position()));
+    let function = script.ast.iter_functions().find(|f| f.name == closure.fn_name());
+    let names = function.map_or(vec![], |f| f.params);
+    let own = names.iter().skip(names.len().saturating_sub(*takes)).copied();
+    let params: Vec<(&str, &Value)> = own.zip([args, msg]).collect();
+    match missing::field(script, &name, line, column, &params) {
+        Some(told) => EvalAltResult::ErrorRuntime(told.into(), position).into(),
+        None => why,
     }
 }
 
@@ -164,7 +197,7 @@ fn ending(script: &Script, run: &context::Run, result: &Caught) -> End {
             });
         }
     };
-    let (message, position) = innermost(error);
+    let Place { message, position, library } = innermost(error);
     let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     let thrown = host::error_value(error);
     let kind = thrown.get("kind").and_then(Value::as_str).unwrap_or(match innermost_error(error) {
@@ -176,6 +209,11 @@ fn ending(script: &Script, run: &context::Run, result: &Caught) -> End {
     let line = match number(position.line()) {
         0 => last,
         line => line,
+    };
+    let message = match library {
+        // The line is one of the library's.
+        Some(library) => format!("{message} (in {library})"),
+        None => message,
     };
     failed(script, kind, &message, line, number(position.position()))
 }
@@ -228,48 +266,4 @@ fn shown(value: &Value) -> String {
         }
         other => format!(": {other}"),
     }
-}
-
-/// A deep copy of what a closure captured, with what is shared inside kept shared: runs cannot leak into each other.
-fn isolated(closure: &FnPtr, seen: &mut BTreeMap<usize, Dynamic>) -> FnPtr {
-    let mut copy = closure.clone();
-    let captured: Vec<Dynamic> = closure.curry().iter().map(|value| copied(value, seen)).collect();
-    copy.set_curry(captured);
-    copy
-}
-
-fn copied(value: &Dynamic, seen: &mut BTreeMap<usize, Dynamic>) -> Dynamic {
-    if value.is_shared() {
-        return copied_shared(value, seen);
-    }
-    if let Some(closure) = value.clone().try_cast::<FnPtr>() {
-        return Dynamic::from(isolated(&closure, seen));
-    }
-    if let Some(items) = value.read_lock::<Array>() {
-        return items.iter().map(|item| copied(item, seen)).collect::<Array>().into();
-    }
-    if let Some(map) = value.read_lock::<Map>() {
-        let rows = map.iter().map(|(name, value)| (name.clone(), copied(value, seen)));
-        return rows.collect::<Map>().into();
-    }
-    value.clone()
-}
-
-fn copied_shared(value: &Dynamic, seen: &mut BTreeMap<usize, Dynamic>) -> Dynamic {
-    let Some((address, inner)) = value.read_lock::<Dynamic>().map(|guard| {
-        let inner: &Dynamic = &guard;
-        (std::ptr::from_ref(inner) as usize, inner.clone())
-    }) else {
-        return value.clone();
-    };
-    if let Some(copy) = seen.get(&address) {
-        return copy.clone();
-    }
-    let copy = Dynamic::UNIT.into_shared();
-    seen.insert(address, copy.clone());
-    let inner = copied(&inner, seen);
-    if let Some(mut slot) = copy.clone().write_lock::<Dynamic>() {
-        *slot = inner;
-    }
-    copy
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, FnPtr};
+use rhai::{AST, Dynamic, FnPtr, GlobalRuntimeState};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -17,20 +17,50 @@ pub const SCRIPT_BYTES_MAX: usize = 96 * 1024;
 pub struct Script {
     /// Its file, from the scripts folder.
     pub file: String,
-    /// The hash of its source.
+    /// The hash of its source and of all that it imports.
     pub hash: ScriptHash,
     /// Its source.
     pub source: String,
     /// What its `//!` lines say.
     pub help: String,
+    /// The libraries that it imports, and those that they import, by file.
+    pub imports: Vec<Import>,
     /// Compiled.
     pub ast: AST,
+    /// What its top level imported: handlers see it through this.
+    pub global: Option<Arc<GlobalRuntimeState>>,
     /// Its top-level constants.
     pub consts: Arc<BTreeMap<String, Dynamic>>,
     /// The commands it offers.
     pub aliases: Vec<AliasDef>,
     /// The actions it declares.
     pub actions: BTreeMap<String, ActionDef>,
+    /// Its tests: `beadle script test` runs them, a bot does not.
+    pub tests: Vec<TestDef>,
+}
+
+/// A test that a script brings with it.
+#[derive(Clone)]
+pub struct TestDef {
+    /// What it shows.
+    pub name: String,
+    /// Its body: a closure with one parameter, the conversation.
+    pub body: FnPtr,
+    /// Where it is declared.
+    pub line: u32,
+    /// Where it is declared.
+    pub column: u32,
+}
+
+/// A library that a script imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// Its file, from the scripts folder.
+    pub file: String,
+    /// The hash of its source.
+    pub hash: ScriptHash,
+    /// Its source.
+    pub source: String,
 }
 
 /// A command that a script offers.
@@ -135,6 +165,15 @@ pub enum OutputFormat {
 pub fn hash(source: &str) -> ScriptHash {
     let hash = Sha256::digest(source.as_bytes());
     ScriptHash(data_encoding::HEXLOWER.encode(&hash[..16]))
+}
+
+/// The hash that names a version of a script with all that it imports; the hash of its source, if that is nothing.
+pub fn version_hash(source: &str, imports: &[Import]) -> ScriptHash {
+    if imports.is_empty() {
+        return hash(source);
+    }
+    let parts = imports.iter().map(|import| format!("\0{}\0{}", import.file, import.hash));
+    hash(&parts.fold(hash(source).as_str().to_owned(), |all, part| all + part.as_str()))
 }
 
 impl ParamDef {

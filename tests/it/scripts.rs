@@ -9,7 +9,7 @@ use beadle::script::engine::engine;
 use beadle::script::journal::{Journal, Noted, Past};
 use beadle::script::load::{load_one, load_sources, on_script_thread};
 use beadle::script::run::{End, Input, Slice, run};
-use beadle::script::source::ActionDef;
+use beadle::script::source::{ActionDef, Script};
 use serde_json::{Value, json};
 
 /// What waits are answered with, in their order.
@@ -20,19 +20,24 @@ pub fn slice(source: &str, alias: usize, journal: &Journal) -> Slice {
     on_script_thread(move || {
         let engine = engine();
         let script = load_one(&engine, "t.rhai", &source).unwrap_or_else(|why| panic!("{why}"));
-        let input = Input {
-            execution: ExecutionId("0123456789ABCDEF".into()),
-            key: IdKey([1; 32]),
-            now: Timestamp(1_000),
-            args: json!({ "name": "web1", "extra": {} }),
-            msg: json!({ "user": { "id": "@ann:hs", "name": "ann" } }),
-            journal,
-            actions: Arc::new(script.actions.clone()),
-            exec_refused: None,
-            recall: Box::new(|_| Ok(Value::Null)),
-        };
-        run(&engine, &script, &script.aliases[alias].run, input)
+        run(&engine, &script, &script.aliases[alias].run, input(&script, journal))
     })
+}
+
+/// What a handler is run with.
+pub fn input(script: &Script, journal: Journal) -> Input {
+    Input {
+        execution: ExecutionId("0123456789ABCDEF".into()),
+        key: IdKey([1; 32]),
+        now: Timestamp(1_000),
+        args: json!({ "name": "web1", "extra": {} }),
+        msg: json!({ "user": { "id": "@ann:hs", "name": "ann" } }),
+        journal,
+        actions: Arc::new(script.actions.clone()),
+        exec_refused: None,
+        recall: Box::new(|_, _| Ok(Value::Null)),
+        may: Arc::new(|_, _| true),
+    }
 }
 
 /// Adds what a slice did to the journal; waits are answered from the list.

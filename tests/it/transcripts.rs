@@ -82,7 +82,7 @@ fn a_difference_is_found() {
             "> ann: !ping\n< bot: pong\n(exec host.disk {} -> 1)",
             "t:3: the action host.disk was not run",
         ),
-        ("> ann: !disk\n< bot*: *\n< bot*: *", "the transcript does not expect (exec host.disk"),
+        ("> ann: !disk\n< bot*: *\n< bot*: *", "nobody expects (exec host.disk"),
     ] {
         let transcript = parse("t", text).expect("it parses");
         let folder = Path::new("tests/transcripts");

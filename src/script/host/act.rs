@@ -1,13 +1,13 @@
-//! Doing things and waiting: `exec`, `sleep`; and what a run knows of itself: `now`, `execution`.
+//! Doing things and waiting: `exec`, `sleep`.
 
 use rhai::{Dynamic, Engine, EvalAltResult, Map, NativeCallContext};
 use serde_json::{Value, json};
 
-use super::super::context::{self, HostResult, Run, effect, error, to_json};
+use super::super::context::{HostResult, Run, effect, error, to_json};
 use super::super::journal::Noted;
 use super::super::shape::can_be_kept;
 use super::options::Options;
-use super::table::{HostFn, Kind, OPTIONS, Place, form, opt, p, thrown};
+use super::table::{HostFn, Kind, OPTIONS, form, opt, p, thrown};
 use super::{milliseconds, nearest};
 use crate::domain::event::{EffectClass, EffectResult};
 
@@ -49,21 +49,6 @@ pub const ROWS: &[HostFn] = &[
         ..HostFn::WAITS
     },
     HostFn {
-        name: "now",
-        forms: &[form(&[], Kind::Int)],
-        help: "The time in milliseconds since 1970, as this run saw it.",
-        example: "let begun = now();\nsleep(\"1m\");\nreply(`that took ${(now() - begun) / 1000} s`);",
-        ..HostFn::EFFECT
-    },
-    HostFn {
-        name: "execution",
-        forms: &[form(&[], Kind::Text)],
-        place: Place::Handler,
-        help: "The id of this execution, as people see it.",
-        example: "reply(`this is execution ${execution()}`);",
-        ..HostFn::PURE
-    },
-    HostFn {
         name: "exit",
         forms: &[form(&[], Kind::Unit), form(&[p("value", Kind::Any)], Kind::Unit)],
         errors: &[thrown("", "always")],
@@ -91,15 +76,6 @@ pub(super) fn register(engine: &mut Engine) {
         // The engine's own `sleep` takes numbers and stops the thread: ours must fit them as exactly.
         .register_fn("sleep", |call: NativeCallContext, time: i64| sleep(&call, &time.into()))
         .register_fn("sleep", |call: NativeCallContext, time: f64| sleep(&call, &time.into()))
-        .register_fn("now", |call: NativeCallContext| {
-            effect(&call, "now", Value::Null, 1, |run, _| {
-                Noted::Done(EffectResult::Ok(json!(run.now.0)))
-            })
-        })
-        .register_fn("execution", |call: NativeCallContext| {
-            context::current(|run| run.execution.short().to_owned())
-                .ok_or_else(|| error(&call, "`execution` cannot be used at the top level"))
-        })
         .register_fn("exit", |call: NativeCallContext| no_exit(&call))
         .register_fn("exit", |call: NativeCallContext, _: Dynamic| no_exit(&call));
 }

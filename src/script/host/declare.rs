@@ -3,18 +3,21 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
+use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Map, NativeCallContext};
 
 use super::super::context::{HostResult, error, line};
-use super::super::source::{Ack, ActionDef, AliasDef, OutputFormat, ParamDef, Run};
+use super::super::resolver;
+use super::super::source::{Ack, ActionDef, AliasDef, OutputFormat, ParamDef, Run, TestDef};
 use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, Place, form, opt, p};
 use super::texts;
 use crate::domain::alias::Format;
 use crate::domain::event::EffectClass;
 
-/// Most aliases and actions of one script.
+/// Most aliases, actions and tests of one script.
 pub const DECLARATIONS_MAX: usize = 1_000;
+/// Most declarations of one script that are told to be wrong.
+pub const WRONG_MAX: usize = 100;
 /// How long an action may take if it does not say.
 pub const ACTION_TIMEOUT_MS: i64 = 60_000;
 
@@ -25,8 +28,14 @@ pub struct Loading {
     pub aliases: Vec<AliasDef>,
     /// Actions by name.
     pub actions: BTreeMap<String, ActionDef>,
+    /// Tests, in their order.
+    pub tests: Vec<TestDef>,
     /// The folder that the script is in.
     pub folder: String,
+    /// What is wrong with declarations; the others are gone through all the same.
+    pub wrong: Vec<Box<EvalAltResult>>,
+    /// What the script has imported until its last declaration.
+    pub global: Option<GlobalRuntimeState>,
 }
 
 /// `action("name")`: an alias runs it without a handler.
@@ -109,27 +118,51 @@ pub(super) fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<ActionName>("Action")
         .register_fn("alias", |call: NativeCallContext, formats: Dynamic, run: Dynamic| {
-            alias(&call, &formats, &Map::new(), run)
+            told(alias(&call, &formats, &Map::new(), run))
         })
         .register_fn(
             "alias",
             |call: NativeCallContext, formats: Dynamic, options: Map, run: Dynamic| {
-                alias(&call, &formats, &options, run)
+                told(alias(&call, &formats, &options, run))
             },
         )
         .register_fn("action", |name: &str| ActionName(name.to_owned()))
         .register_fn("action", |call: NativeCallContext, name: &str, options: Map| {
-            action(&call, name, &options)
+            told(action(&call, name, &options))
         });
 }
 
+/// Notes what is wrong with a declaration, so that the rest of the script is looked at too.
+pub(super) fn told(declared: HostResult<()>) -> HostResult<()> {
+    let Err(why) = declared else { return Ok(()) };
+    LOADING.with(|slot| match slot.borrow_mut().as_mut() {
+        Some(loading) if loading.wrong.len() < WRONG_MAX => {
+            loading.wrong.push(why);
+            Ok(())
+        }
+        _ => Err(why),
+    })
+}
+
 /// Adds to the script that is being loaded.
-fn declare(call: &NativeCallContext, what: &str, add: impl FnOnce(&mut Loading)) -> HostResult<()> {
+pub(super) fn declare(
+    call: &NativeCallContext,
+    what: &str,
+    add: impl FnOnce(&mut Loading),
+) -> HostResult<()> {
+    if resolver::inside() {
+        return Err(error(
+            call,
+            format!("a library declares nothing: `{what}` stands in a script"),
+        ));
+    }
     let fits = LOADING.with(|slot| {
         slot.borrow_mut().as_mut().map(|loading| {
             // A script can catch the error, so what is beyond the bound must not be kept.
-            let fits = loading.aliases.len() + loading.actions.len() < DECLARATIONS_MAX;
+            let declared = loading.aliases.len() + loading.actions.len() + loading.tests.len();
+            let fits = declared < DECLARATIONS_MAX;
             if fits {
+                loading.global = Some(call.global_runtime_state().clone());
                 add(loading);
             }
             fits

@@ -11,6 +11,10 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 
 pub mod act;
+mod bot;
+pub mod bounded;
+pub mod chat;
+mod data;
 pub mod declare;
 pub mod editor;
 pub mod memory;
@@ -21,6 +25,7 @@ pub mod table;
 pub mod talk;
 #[cfg(test)]
 pub mod trial;
+pub mod words;
 
 pub use act::{error_value, request};
 pub use declare::{Loading, loading};
@@ -41,6 +46,10 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
     ("Remembering", memory::ROWS),
+    ("Knowing", bot::ROWS),
+    ("Data", data::ROWS),
+    ("Texts", words::ROWS),
+    ("Testing", chat::ROWS),
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
@@ -59,13 +68,25 @@ pub const LATER: &[(&str, &str)] = &[
     ("http_delete", "HTTP from scripts is not available yet: `exec` an action"),
 ];
 
+/// The names that stand for something in every handler.
+pub const VARIABLES: &[&str] = &["memory"];
+
+/// What such a name stands for.
+pub fn variable(name: &str) -> Option<Dynamic> {
+    (name == VARIABLES[0]).then(|| Dynamic::from(memory::Memories))
+}
+
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    chat::register(engine);
     talk::register(engine);
     question::register(engine);
     act::register(engine);
     memory::register(engine);
+    bot::register(engine);
+    data::register(engine);
+    words::register(engine);
 }
 
 /// Every host function.

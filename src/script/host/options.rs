@@ -82,11 +82,11 @@ impl<'a, 'c> Options<'a, 'c> {
 /// What is said about an option that a function does not have.
 pub fn unknown(row: &HostFn, given: &str) -> String {
     let names = || row.options.iter().map(|option| option.name);
-    let hint =
-        nearest(given, names()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    let has = match row.options {
-        [] => "; it has none".to_owned(),
-        _ => format!("; it has {}", names().collect::<Vec<_>>().join(", ")),
+    let all = names().collect::<Vec<_>>().join(", ");
+    let has = match (all.as_str(), nearest(given, names())) {
+        ("", _) => "it has none".to_owned(),
+        (all, None) => format!("it has {all}"),
+        (all, Some(near)) => format!("did you mean `{near}`? It has {all}"),
     };
-    format!("`{}` has no option `{given}`{hint}{has}", row.name)
+    format!("`{}` has no option `{given}`; {has}", row.name)
 }

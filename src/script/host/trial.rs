@@ -10,6 +10,7 @@ use super::super::engine::engine;
 use super::super::journal::{Entry, Journal, Noted, Past};
 use super::super::load::{load_one, on_script_thread};
 use super::super::run::{End, Input, run};
+use super::memory::Scope;
 use super::table::{HostFn, Place};
 use crate::domain::event::EffectResult;
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -98,7 +99,8 @@ pub fn source_with(source: &str, answer: fn(&Entry) -> EffectResult) -> Result<T
                 };
                 let Entry { path, op, args, line, .. } = entry.clone();
                 if op == "remember" {
-                    let key = args["key"].as_str().unwrap_or_default().to_owned();
+                    let of = Scope::of(args["scope"].as_str());
+                    let key = format!("{of:?} {}", args["key"].as_str().unwrap_or_default());
                     memory.lock().expect("one thread").insert(key, args["value"].clone());
                 }
                 journal.insert(path, Past { op, args, line, result: Some(result) });
@@ -133,8 +135,10 @@ fn input(
         journal: journal.clone(),
         actions: actions.clone(),
         exec_refused: None,
-        recall: Box::new(move |key| {
-            Ok(memory.lock().expect("one thread").get(key).cloned().unwrap_or(Value::Null))
+        recall: Box::new(move |of, key| {
+            let name = format!("{of:?} {key}");
+            Ok(memory.lock().expect("one thread").get(&name).cloned().unwrap_or(Value::Null))
         }),
+        may: Arc::new(|who, what| who == "@ann:local" && what != "launch"),
     }
 }

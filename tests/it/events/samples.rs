@@ -104,7 +104,20 @@ fn of_the_log() -> Vec<Event> {
             moved_to: Some("/var/lib/beadle.replaced-1772442000000".into()),
         }
         .into(),
-        ScriptKept { file: "net/hello.rhai".into(), hash: script(), source: source.into() }.into(),
+        ScriptKept {
+            file: "net/hello.rhai".into(),
+            hash: script(),
+            source: source.into(),
+            imports: vec![],
+        }
+        .into(),
+        ScriptKept {
+            file: "net/vm.rhai".into(),
+            hash: script(),
+            source: "import \"lib/net\" as net;\n".into(),
+            imports: vec![ImportKept { file: "lib/net.rhai".into(), hash: script() }],
+        }
+        .into(),
         InviteDecided {
             room: room(),
             inviter: ann(),

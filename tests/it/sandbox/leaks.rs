@@ -26,7 +26,8 @@ fn runs(source: &str, most: usize, budgets: Budgets) -> (usize, Option<String>) 
                 journal: Journal::new(),
                 actions: Arc::new(script.actions.clone()),
                 exec_refused: None,
-                recall: Box::new(|_| Ok(Value::String("y".repeat(20_000)))),
+                recall: Box::new(|_, _| Ok(Value::String("y".repeat(20_000)))),
+                may: Arc::new(|_, _| true),
             };
             match run(&engine, &script, &script.aliases[0].run, input).end {
                 End::Failed(failure) => return (nth, Some(failure.message)),

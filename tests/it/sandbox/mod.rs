@@ -168,7 +168,8 @@ fn attacked(source: String, budgets: Budgets) -> (String, Option<Arc<Script>>, O
                 journal: Journal::new(),
                 actions: Arc::new(script.actions.clone()),
                 exec_refused: None,
-                recall: Box::new(|_| Ok(Value::Null)),
+                recall: Box::new(|_, _| Ok(Value::Null)),
+                may: Arc::new(|_, _| true),
             };
             run(&engine, &script, &alias.run, input)
         });
