@@ -553,5 +553,4 @@ pub fn reference() -> String {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

@@ -103,7 +103,7 @@ fn arrays() -> Vec<Attack> {
 
 fn maps() -> Vec<Attack> {
     vec![
-        handler("filling a map", "let m = #{}; let i = 0; loop { i += 1; m[`k${i}`] = i; }", MAP),
+        handler("filling a map", "let m = #{}; let i = 0; loop { i += 1; m[`k${i}`] = i; }", ENDS),
         handler("maps in maps", "let m = #{}; loop { m = #{ a: m, b: m }; }", MAP),
         hasty(handler("one map in another", "let m = #{}; loop { m = #{ a: m }; }", ENDS)),
         handler(
