@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use self::desk::Desk;
+use self::orders::Hands;
 use self::reload::Reload;
 use self::tend::Tend;
 
@@ -31,6 +32,7 @@ use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Opening, Options};
 
 pub mod desk;
+pub mod orders;
 mod proofs;
 mod reload;
 mod tend;
@@ -172,6 +174,21 @@ pub fn kernel(
     Ok((kernel, problems))
 }
 
+/// Makes a kernel on an open log for what needs no network: nothing is sent.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read.
+pub fn kernel_alone(
+    store: Arc<dyn EventStore>,
+    paths: &Paths,
+    config: &Config,
+) -> Result<Arc<Kernel>, ReadError> {
+    let session = Session::load(&paths.data).ok().flatten();
+    let of_login = session.and_then(|session| session.management_room);
+    let (settings, _) = reload::settings(config, of_login.as_ref());
+    Ok(kernel(store, (&paths.scripts, &config.budgets), Arc::new(Line::default()), settings)?.0)
+}
+
 /// What connects to the network when the connection is there: until then nothing can be sent.
 #[derive(Default)]
 struct Line(std::sync::OnceLock<Arc<Matrix>>);
@@ -262,6 +279,7 @@ pub async fn run(
             Box::new(move || kernel.settings().audit_room.clone())
         },
         followers: Default::default(),
+        hands: Hands::Bot,
     };
     let socket = control::serve(Arc::new(desk), &paths.data, stopping.clone())
         .map_err(|source| RunError::Socket { path: control::path(&paths.data), source })?;

@@ -33,6 +33,7 @@ const STREAMS: &[(&str, &str)] = &[
     ("event_", "trigger-<key>"),
     ("execution_", "execution-<id>"),
     ("effect_", "execution-<id>"),
+    ("group_", "execution-<id>"),
     ("question_", "execution-<id>"),
     ("timer_fired", "execution-<id>"),
     ("memory_written", "memory-<scope and name>"),

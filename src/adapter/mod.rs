@@ -326,6 +326,8 @@ pub enum Relation {
     Thread(PostId),
     /// It replaces an earlier post of the bot.
     Edit(PostId),
+    /// It is an emoji on a post.
+    Reaction(PostId),
 }
 
 /// Why a message was not sent.

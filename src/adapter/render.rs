@@ -112,6 +112,8 @@ impl Pen {
             }
             Block::Code { text, lang } => self.code_block(text, lang.as_deref()),
             Block::List(points) => self.list(points),
+            Block::Table { head, rows } => self.table(head, rows),
+            Block::Reaction(emoji) => self.plain.push_str(&safe(emoji, Place::Line)),
         }
     }
 
@@ -136,6 +138,30 @@ impl Pen {
             self.html.push_str("</li>");
         }
         self.html.push_str("</ul>");
+        (self.formatted, self.in_line) = (true, false);
+    }
+
+    /// A table in HTML; in plain text, columns as wide as their widest cell.
+    fn table(&mut self, head: &[String], rows: &[Vec<String>]) {
+        let lines: Vec<Vec<String>> = std::iter::once(head)
+            .chain(rows.iter().map(Vec::as_slice))
+            .map(|row| row.iter().map(|cell| safe(cell, Place::Line)).collect())
+            .collect();
+        let width = |at: usize| {
+            lines.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max()
+        };
+        let widths: Vec<usize> = (0..).map_while(width).collect();
+        self.html.push_str("<table>");
+        for (nth, row) in lines.iter().enumerate() {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let line = cells.collect::<Vec<_>>().join("  ");
+            self.plain.push_str(if nth == 0 { "" } else { "\n" });
+            self.plain.push_str(line.trim_end());
+            let tag = if nth == 0 { "th" } else { "td" };
+            let cells = row.iter().map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell)));
+            self.html.push_str(&format!("<tr>{}</tr>", cells.collect::<String>()));
+        }
+        self.html.push_str("</table>");
         (self.formatted, self.in_line) = (true, false);
     }
 

@@ -63,6 +63,12 @@ impl Terminal {
     }
 }
 
+/// The room of a person is called by their name.
+fn direct(room: &RoomId) -> RoomId {
+    let bare = room.as_str().strip_suffix(&format!(":{SERVER}"));
+    bare.filter(|bare| bare.starts_with('@')).map_or_else(|| room.clone(), |it| RoomId(it.into()))
+}
+
 fn post(number: u64) -> PostId {
     PostId(format!("$terminal-{number}"))
 }
@@ -97,14 +103,15 @@ impl Chat for Terminal {
         Box::pin(async move {
             let mark = match outgoing.relation {
                 Relation::Edit(_) => "beadle (edited)",
+                Relation::Reaction(_) => "beadle reacts",
                 Relation::New | Relation::Reply(_) | Relation::Thread(_) => "beadle",
             };
             for line in outgoing.plain.lines() {
-                self.print(format!("{} {mark}: {line}", outgoing.room));
+                self.print(format!("{} {mark}: {line}", direct(&outgoing.room)));
             }
             let post = PostId(format!("${}", outgoing.message));
-            if !matches!(outgoing.relation, Relation::Edit(_)) {
-                self.remember(outgoing.room.clone(), post.clone());
+            if !matches!(outgoing.relation, Relation::Edit(_) | Relation::Reaction(_)) {
+                self.remember(direct(&outgoing.room), post.clone());
             }
             Ok(post)
         })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::runtime::Handle;
 
+use super::orders::Hands;
 use crate::adapter::matrix::Matrix;
 use crate::control::Answers;
 use crate::domain::event::BackupMade;
@@ -40,6 +41,8 @@ pub struct Desk {
     pub followers: Followers,
     /// Where signed heads are published now.
     pub audit_room: Box<dyn Fn() -> Option<RoomId> + Send + Sync>,
+    /// Who works off what is ordered.
+    pub hands: Hands,
 }
 
 impl Desk {
@@ -92,6 +95,12 @@ impl Answers for Desk {
             Request::LogErase { target, reason, dry_run } => {
                 let (target, by, reason) = (target.clone(), by.clone(), reason.clone());
                 self.erase(Order { target, by, reason }, *dry_run, sink)
+            }
+            Request::ExecutionCancel { execution, reason, force } => {
+                self.cancel(by, execution, (reason, *force), sink)
+            }
+            Request::ExecutionRetry { execution, in_doubt_too } => {
+                self.retry(by, execution, *in_doubt_too, sink)
             }
             request => command::answer(store, request, sink),
         }

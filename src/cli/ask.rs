@@ -9,8 +9,9 @@ use super::follow::without_waiting;
 use super::progress::Bar;
 use super::proof::as_it_is;
 use super::{Context, Failure};
-use crate::app::SystemClock;
 use crate::app::desk::Desk;
+use crate::app::orders::Hands;
+use crate::app::{SystemClock, kernel_alone};
 use crate::control::{self, Answers};
 use crate::domain::id::RoomId;
 use crate::query::command::{Gone, Refusal, Request, Sink};
@@ -133,6 +134,15 @@ pub fn open_log(context: &Context, data: &Path) -> Result<(SledStore, Opened), O
     opened
 }
 
+/// Who does without a bot what is ordered.
+fn hands(context: &Context) -> Hands {
+    let context = context.clone();
+    Hands::Later(Box::new(move |store| match context.paths() {
+        Ok(paths) => Ok(kernel_alone(store, &paths, &context.config)?),
+        Err(failure) => Err(Refusal::Unreadable(failure.message)),
+    }))
+}
+
 /// No bot runs: the log is opened for this one question.
 fn ask_log(
     context: &Context,
@@ -169,6 +179,7 @@ fn ask_log(
             Box::new(move || room.clone())
         },
         followers: Default::default(),
+        hands: hands(context),
     };
     let answered = desk.answer(&control::unix_user(nix::unistd::geteuid()), request, sink);
     desk.store.close();

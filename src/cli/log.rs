@@ -1,8 +1,8 @@
-//! `beadle log` and `beadle execution`: ask the running bot, or the log itself when no bot runs.
+//! `beadle log`: asks the running bot, or the log itself when no bot runs.
 
 use serde_json::Value;
 
-use super::ask::{ask, rows};
+use super::ask::rows;
 use super::backup::{self, BackupArgs, ExportArgs, RestoreArgs};
 use super::proof::{self, ProveArgs, VerifyArgs};
 use super::query;
@@ -66,24 +66,6 @@ pub enum LogCommand {
     Trim(TrimArgs),
 }
 
-/// What to show of executions.
-#[derive(Debug, clap::Subcommand)]
-pub enum ExecutionCommand {
-    /// The newest executions.
-    #[command(after_help = "Example: beadle execution list --json")]
-    List {
-        /// How many.
-        #[arg(short = 'n', long = "lines", default_value_t = 20)]
-        count: usize,
-    },
-    /// One execution with its journal.
-    #[command(after_help = "Example: beadle execution show 01JD4Z7K")]
-    Show {
-        /// The beginning of its id.
-        id: String,
-    },
-}
-
 /// Shows events.
 pub fn main(context: &Context, command: &LogCommand) -> Result<u8, Failure> {
     let request = match command {
@@ -143,33 +125,3 @@ fn event_line(row: &Value) -> String {
 
 /// Most characters of one column.
 const SHOWN_CHARS: usize = 120;
-
-/// Shows executions.
-pub fn executions(context: &Context, command: &ExecutionCommand) -> Result<u8, Failure> {
-    let request = match command {
-        ExecutionCommand::List { count } => Request::ExecutionList(*count),
-        ExecutionCommand::Show { id } => Request::ExecutionShow(id.clone()),
-    };
-    ask(context, &request, &mut |row| {
-        match (context.json(), command) {
-            (true, _) => out!("{row}"),
-            (false, ExecutionCommand::List { .. }) => {
-                let text = |name: &str| plain(row[name].as_str().unwrap_or(""), SHOWN_CHARS);
-                let began = time(row["began_ms"].as_i64().unwrap_or(0));
-                let id: String = text("execution").chars().take(8).collect();
-                out!(
-                    "{id} {began} {:<9} {:<24} {} in {}",
-                    text("status"),
-                    text("command"),
-                    text("by"),
-                    text("room")
-                );
-            }
-            (false, ExecutionCommand::Show { .. }) => {
-                out!("{}", serde_json::to_string_pretty(&row).unwrap_or_default());
-            }
-        }
-        Ok(())
-    })?;
-    Ok(0)
-}

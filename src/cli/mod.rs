@@ -18,6 +18,7 @@ mod chat;
 mod checkpoint;
 mod doctor;
 mod erase;
+mod execution;
 mod follow;
 mod init;
 mod log;
@@ -91,9 +92,9 @@ enum Command {
     /// Shows which commands there are and what a text would run.
     #[command(subcommand, after_help = "Example: beadle alias match -- create vm web001 on aws")]
     Alias(alias::AliasCommand),
-    /// Shows executions.
+    /// Shows executions, cancels open ones and tries failed ones again.
     #[command(subcommand, after_help = "Example: beadle execution list")]
-    Execution(log::ExecutionCommand),
+    Execution(execution::ExecutionCommand),
     /// Reads and verifies the event log.
     #[command(subcommand, after_help = "Example: beadle log verify")]
     Log(Box<log::LogCommand>),
@@ -173,6 +174,7 @@ impl From<std::io::Error> for Failure {
 }
 
 /// What a subcommand works with.
+#[derive(Clone)]
 pub struct Context {
     /// Options that every subcommand takes.
     pub global: Global,
@@ -325,7 +327,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Doctor) => doctor::main(&context),
         Some(Command::Script(command)) => script::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
-        Some(Command::Execution(command)) => log::executions(&context, &command),
+        Some(Command::Execution(command)) => execution::main(&context, &command),
         Some(Command::Log(command)) => log::main(&context, &command),
         Some(Command::Bench(command)) => bench::main(&context, &command),
     }

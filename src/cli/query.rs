@@ -49,7 +49,7 @@ pub struct FilterArgs {
     /// Types of event, `effect_*`; may be given again.
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
-    /// What belongs to executions that are succeeded, failed, diverged, waiting, running or in doubt.
+    /// What belongs to executions that are succeeded, failed, cancelled, diverged, waiting, running or in doubt.
     #[arg(long)]
     status: Option<String>,
     /// From this time on: `yesterday`, `2h ago`, `2026-11-01`, `2026-11-01 14:00`.

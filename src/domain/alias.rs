@@ -3,7 +3,9 @@
 //! `create vm {hostname} on {provider: aws | rackspace} [size {size:int=2}]` is a format. Words count without
 //! case, white space, smart quotes and long dashes are folded, values stay as they were written.
 
+mod example;
 mod parse;
+mod partial;
 mod pattern;
 mod problem;
 mod text;
@@ -15,7 +17,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+pub use example::EXAMPLES_MAX;
 pub use parse::{Fault, FormatError, Parameter};
+pub use partial::Partial;
 pub use problem::{Problem, QUOTED_CHARS_MAX};
 pub use text::Text;
 pub use value::{DURATION_MS_MAX, Kind, parse_duration};

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::alias::{Clause, Format, Match, Problem, TEXT_BYTES_MAX, Text};
+use super::alias::{Clause, Format, Match, Partial, Problem, TEXT_BYTES_MAX, Text};
 
 /// Most suggestions for a message that fits nothing.
 pub const SUGGESTIONS_MAX: usize = 3;
@@ -73,7 +73,20 @@ pub enum Found<'a> {
         suggestions: Vec<String>,
         /// What is wrong, if the words of a command are all there.
         problem: Option<Misfit<'a>>,
+        /// The only command that it begins, with what it lacks.
+        begun: Option<Begun<'a>>,
     },
+}
+
+/// A command that a message begins.
+#[derive(Debug, Clone)]
+pub struct Begun<'a> {
+    /// The alias that the format belongs to.
+    pub alias: AliasId,
+    /// The format.
+    pub format: &'a Format,
+    /// What the message says, and what it lacks.
+    pub partial: Partial,
 }
 
 /// A format whose words are all in a message that does not fit it.
@@ -114,7 +127,7 @@ impl AliasIndex {
     /// Says what a message means.
     pub fn lookup(&self, message: &str) -> Found<'_> {
         let Some(text) = Text::read(message) else {
-            return Found::None { suggestions: Vec::new(), problem: None };
+            return Found::None { suggestions: Vec::new(), problem: None, begun: None };
         };
         let candidates = self.candidates(&text.words().collect());
         let mut hits = self.hits(&candidates, &text);
@@ -165,15 +178,47 @@ impl AliasIndex {
         let near = candidates.iter().take(NEAR_MAX).filter_map(misfit);
         let problem =
             near.min_by_key(|(rank, words, _)| (*rank, *words)).map(|(_, _, misfit)| misfit);
-        Found::None { suggestions: self.suggestions(text), problem }
+        let wrong = problem.as_ref().is_some_and(|it| {
+            matches!(it.problem, Problem::Unclosed { .. } | Problem::Wrong { .. })
+        });
+        let ranked = self.ranked_like(text);
+        let begun = if wrong { None } else { self.begun(candidates, &ranked, text) };
+        Found::None { suggestions: self.suggestions(ranked), problem, begun }
     }
 
-    /// How the commands are written whose literal words are most like those of a message.
-    fn suggestions(&self, text: &Text<'_>) -> Vec<String> {
+    /// The only alias that a message begins, among those with its words and those most like it.
+    fn begun(
+        &self,
+        candidates: &BTreeSet<usize>,
+        ranked: &[Ranked],
+        text: &Text<'_>,
+    ) -> Option<Begun<'_>> {
+        let exact = ranked.iter().filter(|(_, errors, ..)| *errors == 0).map(|(.., at)| *at);
+        let mut found: Option<Begun<'_>> = None;
+        for at in candidates.iter().copied().take(NEAR_MAX).chain(exact.take(NEAR_MAX)) {
+            let Entry { alias, format, .. } = &self.entries[at];
+            let Some(partial) = format.partial(text) else { continue };
+            match &found {
+                Some(before) if before.alias != *alias => return None,
+                // Of several formats of one alias the one that lacks least.
+                Some(before) if before.partial.missing.len() <= partial.missing.len() => {}
+                _ => found = Some(Begun { alias: *alias, format, partial }),
+            }
+        }
+        found
+    }
+
+    /// The commands whose literal words are most like those of a message, the most similar first.
+    fn ranked_like(&self, text: &Text<'_>) -> Vec<Ranked> {
         let (seen, entries) = self.similar(text);
         let mut ranked: Vec<_> =
             entries.into_iter().filter_map(|at| self.ranked(at, &seen)).collect();
         ranked.sort_unstable();
+        ranked
+    }
+
+    /// How the most similar commands are written.
+    fn suggestions(&self, mut ranked: Vec<Ranked>) -> Vec<String> {
         let fewest = ranked.first().map_or(0, |(missing, ..)| *missing);
         let mut aliases = BTreeSet::new();
         ranked.retain(|(missing, .., at)| {
@@ -206,7 +251,7 @@ impl AliasIndex {
     }
 
     /// Clauses that do not hold even with typing errors, the errors, clauses (more is better), and the entry.
-    fn ranked(&self, at: usize, seen: &Seen<'_>) -> Option<(usize, usize, Reverse<usize>, usize)> {
+    fn ranked(&self, at: usize, seen: &Seen<'_>) -> Option<Ranked> {
         let clauses = &self.entries[at].clauses;
         let way = |words: &Vec<String>| {
             words.iter().map(|word| seen.get(word.as_str())).sum::<Option<usize>>()
@@ -219,6 +264,9 @@ impl AliasIndex {
         })
     }
 }
+
+/// Clauses that do not hold, typing errors, clauses (more is better), and the entry.
+type Ranked = (usize, usize, Reverse<usize>, usize);
 
 /// The fewest typing errors with which each literal word may be in a message.
 type Seen<'a> = BTreeMap<&'a str, usize>;
@@ -324,7 +372,7 @@ mod tests {
             Found::Tie(hits) => {
                 format!("tie {:?}", hits.iter().map(|hit| hit.alias.0).collect::<Vec<_>>())
             }
-            Found::None { suggestions, problem } => {
+            Found::None { suggestions, problem, .. } => {
                 let problem = problem
                     .as_ref()
                     .map(|misfit| format!("{}: ", misfit.problem))

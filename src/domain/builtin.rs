@@ -25,6 +25,8 @@ pub enum Builtin {
     Audit,
     /// Finds words in what was asked and done.
     Find,
+    /// Asks what somebody meant, then runs it.
+    Clarify,
 }
 
 /// Every built-in handler with its stored name.
@@ -36,6 +38,7 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Leave, "leave"),
     (Builtin::Audit, "audit"),
     (Builtin::Find, "find"),
+    (Builtin::Clarify, "clarify"),
 ];
 
 impl Builtin {
@@ -68,7 +71,8 @@ impl Builtin {
     pub fn gathers(self) -> bool {
         match self {
             Self::CatchUp | Self::Unreadable => true,
-            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find => false,
+            Self::Rooms | Self::Join | Self::Leave => false,
+            Self::Audit | Self::Find | Self::Clarify => false,
         }
     }
 
@@ -77,7 +81,8 @@ impl Builtin {
         match self {
             Self::CatchUp => true,
             Self::Unreadable => false,
-            Self::Rooms | Self::Join | Self::Leave | Self::Audit | Self::Find => false,
+            Self::Rooms | Self::Join | Self::Leave => false,
+            Self::Audit | Self::Find | Self::Clarify => false,
         }
     }
 }

@@ -146,7 +146,7 @@ fn question(held: &[Held], now: Timestamp) -> String {
 }
 
 /// A time span for people, rounded down.
-fn ago(ms: i64) -> String {
+pub(super) fn ago(ms: i64) -> String {
     let minutes = ms.max(0) / 60_000;
     match minutes {
         0 => "less than a minute".into(),

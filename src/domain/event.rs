@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub use super::erasure::EventsErased;
+pub use super::execution_event::{
+    EffectCancelled, Ending, ExecutionCancelled, ExecutionFinished, ExecutionSuspended,
+    ExecutionYielded, Failure, GroupDecided,
+};
 use super::id::{EventId, ExecutionId, MessageId, PostId, ScriptHash, Timestamp, UserId};
 pub use super::log_event::{BackupMade, LogRestored, LogTrimmed};
 use super::message::Doc;
@@ -14,6 +18,7 @@ pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
     RoomLeft, RoomUpgraded,
 };
+pub use super::script_event::{ImportKept, ScriptKept};
 pub use super::tree_head::TreeHead;
 use super::trigger::{Place, Speaker, Trigger};
 
@@ -120,7 +125,7 @@ events! {
     RoomJoined "room_joined" 1 Sealed,
     RoomFollowed "room_followed" 1 Sealed,
     RoomLeft "room_left" 1 Sealed,
-    TriggerRecorded "trigger_recorded" 2 Sealed,
+    TriggerRecorded "trigger_recorded" 3 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,
     EventWithheld "event_withheld" 1 Sealed,
@@ -137,7 +142,10 @@ events! {
     TimerFired "timer_fired" 1 Sealed,
     ExecutionYielded "execution_yielded" 1 Sealed,
     ExecutionSuspended "execution_suspended" 1 Sealed,
-    ExecutionFinished "execution_finished" 1 Sealed,
+    ExecutionFinished "execution_finished" 2 Sealed,
+    ExecutionCancelled "execution_cancelled" 1 Sealed,
+    EffectCancelled "effect_cancelled" 1 Sealed,
+    GroupDecided "group_decided" 1 Sealed,
     MemoryWritten "memory_written" 1 Sealed,
     MessageQueued "message_queued" 1 Sealed,
     MessageSent "message_sent" 1 Sealed,
@@ -148,11 +156,13 @@ events! {
 /// Brings a payload of an older version to the current shape.
 fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
     match (kind, schema, data.get_mut("trigger")) {
-        // Before version 2 nothing was late: everything was acted on when it came.
-        ("trigger_recorded", 1, Some(Value::Object(trigger))) => {
-            trigger.insert("late".into(), Value::Bool(false));
-            (2, data)
+        // Before version 2 nothing was late, before version 3 nothing was ordered.
+        ("trigger_recorded", 1 | 2, Some(Value::Object(trigger))) => {
+            trigger.entry("late").or_insert(Value::Bool(false));
+            (3, data)
         }
+        // Before version 2 nobody could cancel: every older ending is one of the newer ones.
+        ("execution_finished", 1, _) => (2, data),
         _ => match (kind, schema, data.as_object_mut()) {
             // Before version 2 a script imported nothing.
             ("script_kept", 1, Some(kept)) => {
@@ -216,28 +226,6 @@ pub struct IntakePaused {
 pub struct IntakeResumed {
     /// What was free.
     pub free_bytes: u64,
-}
-
-/// The source of a script version that executions are pinned to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ScriptKept {
-    /// Its file, from the scripts folder.
-    pub file: String,
-    /// The hash of the source, and of what it imports.
-    pub hash: ScriptHash,
-    /// The source.
-    pub source: String,
-    /// The libraries that it imports, and those that they import; each is kept under its own hash.
-    pub imports: Vec<ImportKept>,
-}
-
-/// One version of a library that a script imports.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ImportKept {
-    /// Its file, from the scripts folder.
-    pub file: String,
-    /// The hash of its source.
-    pub hash: ScriptHash,
 }
 
 /// Something happened outside.
@@ -518,48 +506,6 @@ pub struct TimerFired {
     pub due: Timestamp,
     /// What the script gets.
     pub result: EffectResult,
-}
-
-/// A slice reached its bound; the execution goes on at once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionYielded {}
-
-/// A slice ended in a wait.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionSuspended {}
-
-/// The execution ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionFinished {
-    /// How.
-    pub ending: Ending,
-}
-
-/// How an execution ends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// It returned this.
-    Succeeded(Value),
-    /// An error that nothing caught.
-    Failed(Failure),
-    /// The replay did something else than the journal says.
-    Diverged(String),
-}
-
-/// An error that nothing caught, and where.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Failure {
-    /// `error`, `failed`, `timed_out`, `in_doubt`, `limit` …
-    pub kind: String,
-    /// What is wrong.
-    pub message: String,
-    /// The script's file.
-    pub file: String,
-    /// The line, 0 where it is not known.
-    pub line: u32,
-    /// The column, 0 where it is not known.
-    pub column: u32,
 }
 
 /// A value was remembered or forgotten.

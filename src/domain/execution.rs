@@ -5,10 +5,20 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::event::{
-    EffectClass, EffectResult, Ending, Event, ExecutionStarted, QuestionAsked, Recorded,
-    Resolution, Wants,
+    EffectClass, EffectResult, Ending, Event, ExecutionCancelled, ExecutionStarted, GroupDecided,
+    QuestionAsked, Recorded, Resolution, Wants,
 };
-use super::id::{ExecutionId, Timestamp, Version};
+use super::id::{ExecutionId, Timestamp, UserId, Version};
+use super::path;
+
+/// The kind of the error that a cancel is to the script.
+pub const CANCELLED: &str = "cancelled";
+/// The host functions that run branches side by side.
+pub const GROUPS: &[&str] = &["all", "any", "within"];
+/// The host function's name under which it is noted that an undo begins, and that it has ended.
+pub const UNDO: &str = "undo";
+/// See [`UNDO`].
+pub const UNDONE: &str = "undone";
 
 /// An execution as its events tell it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +29,8 @@ pub struct Execution {
     pub started: ExecutionStarted,
     /// Its effects by path.
     pub steps: BTreeMap<String, Step>,
+    /// Who does not want it any more, if anybody.
+    pub cancelled: Option<Cancelled>,
     /// How it ended.
     pub ending: Option<Ending>,
     /// Whether its script has something new to see.
@@ -48,12 +60,44 @@ pub struct Step {
     pub attempt: u32,
     /// Whether that attempt is under way, or was when the bot died.
     pub under_way: bool,
+    /// Whether what is under way is to be stopped: the execution was cancelled meanwhile.
+    pub unwanted: bool,
     /// Whether its outcome is in doubt.
     pub in_doubt: bool,
     /// What it gave.
     pub result: Option<EffectResult>,
+    /// The version of the stream at which it gave that: what a group saw before it decided is told by it.
+    pub done_at: Version,
     /// The question that people were asked.
     pub question: Option<QuestionAsked>,
+}
+
+/// That an execution is not wanted any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cancelled {
+    /// Who said so first.
+    pub by: UserId,
+    /// Why; empty: they did not say.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// Whether the script has met the error that says so.
+    pub delivered: bool,
+}
+
+impl Cancelled {
+    /// The error that the script meets, once, at what it waits for; an action that was under way is named.
+    pub fn error(&self, action: Option<&str>) -> Value {
+        let (by, reason) = (&self.by, &self.reason);
+        let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        let mut error = json!({
+            "kind": CANCELLED, "by": by, "reason": reason, "message": format!("{by} cancelled it{why}"),
+        });
+        if let Some(action) = action {
+            error["action"] = json!(action);
+        }
+        error
+    }
 }
 
 impl Step {
@@ -66,10 +110,22 @@ impl Step {
             due: None,
             attempt: 0,
             under_way: false,
+            unwanted: false,
             in_doubt: false,
             result: None,
+            done_at: Version::START,
             question: None,
         }
+    }
+
+    /// Whether it is a group of branches, which waits for nothing itself.
+    pub fn is_group(&self) -> bool {
+        GROUPS.contains(&self.op.as_str())
+    }
+
+    /// The action that it runs, if it runs one.
+    pub fn action(&self) -> Option<&str> {
+        self.args["action"].as_str()
     }
 
     /// Whether people can still answer its question.
@@ -79,6 +135,13 @@ impl Step {
             Some(Wants::Doubt) => self.in_doubt,
             Some(Wants::Text | Wants::YesNo) => self.result.is_none(),
         }
+    }
+
+    /// Whether people were asked something, and nobody waits for their answer any more.
+    pub fn is_withdrawn(&self) -> bool {
+        let cancelled =
+            matches!(&self.result, Some(EffectResult::Err(e)) if e["kind"] == CANCELLED);
+        cancelled && self.question.is_some()
     }
 
     /// Whether something outside is still to be done for it.
@@ -102,6 +165,8 @@ pub enum Status {
     Succeeded,
     /// It ended badly.
     Failed,
+    /// It ended because somebody did not want it any more.
+    Cancelled,
 }
 
 impl Status {
@@ -114,6 +179,7 @@ impl Status {
             Self::Sleeping => "sleeping",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -126,11 +192,18 @@ impl Execution {
         let id = ExecutionId(first.id.stream.id().to_owned());
         let mut execution = Self::begin(id, started.clone(), first.ts);
         for recorded in rest {
-            execution.version = recorded.id.version;
-            execution.touched = recorded.ts;
-            execution.apply(recorded.event()?);
+            execution.go_on(recorded)?;
         }
         Some(execution)
+    }
+
+    /// Takes in the next event of its stream; none: it is erased or of a newer program.
+    pub fn go_on(&mut self, recorded: &Recorded) -> Option<()> {
+        let event = recorded.event()?;
+        self.version = recorded.id.version;
+        self.touched = recorded.ts;
+        self.apply(event);
+        Some(())
     }
 
     /// An execution that has just been started.
@@ -139,6 +212,7 @@ impl Execution {
             id,
             started,
             steps: BTreeMap::new(),
+            cancelled: None,
             ending: None,
             ready: true,
             version: Version::START,
@@ -153,7 +227,9 @@ impl Execution {
             Event::EffectRecorded(e) => {
                 let mut step = Step::new(&e.op, &e.args, e.line, EffectClass::Log);
                 step.result = Some(e.result.clone());
+                step.done_at = self.version;
                 self.steps.insert(e.path.clone(), step);
+                self.met_cancel(&e.result);
             }
             Event::EffectRequested(e) => {
                 let mut step = Step::new(&e.op, &e.args, e.line, e.class);
@@ -181,6 +257,14 @@ impl Execution {
                 }
             }
             Event::TimerFired(e) => self.complete(&e.path, e.result.clone()),
+            Event::GroupDecided(e) => self.decide(e),
+            Event::ExecutionCancelled(e) => self.cancel(e),
+            Event::EffectCancelled(e) => {
+                let action = self.steps.get(&e.path).and_then(Step::action).map(str::to_owned);
+                let error = self.cancelled.as_ref().map(|it| it.error(action.as_deref()));
+                let error = error.unwrap_or_else(|| unwanted(&e.path));
+                self.complete(&e.path, EffectResult::Err(error));
+            }
             Event::ExecutionYielded(_) => self.ready = true,
             Event::ExecutionSuspended(_) => self.ready = false,
             Event::ExecutionFinished(e) => {
@@ -230,13 +314,33 @@ impl Execution {
     /// The first result wins.
     fn complete(&mut self, path: &str, result: EffectResult) {
         self.ready = true;
+        let version = self.version;
+        let mut cancelled = None;
         self.on(path, |step| {
             step.under_way = false;
-            step.result.get_or_insert(result);
+            if step.result.is_none() {
+                step.done_at = version;
+                cancelled = Some(result.clone());
+                step.result = Some(result);
+            }
         });
+        if let Some(result) = cancelled {
+            self.met_cancel(&result);
+        }
+    }
+
+    /// A script meets that it is cancelled once.
+    fn met_cancel(&mut self, result: &EffectResult) {
+        let EffectResult::Err(error) = result else { return };
+        if let Some(cancelled) = self.cancelled.as_mut()
+            && error["kind"] == CANCELLED
+        {
+            cancelled.delivered = true;
+        }
     }
 
     fn resolve(&mut self, path: &str, resolution: Resolution) {
+        let version = self.version;
         self.on(path, |step| {
             step.in_doubt = false;
             step.result = match resolution {
@@ -244,8 +348,63 @@ impl Execution {
                 Resolution::Repeat => None,
                 Resolution::GiveUp => step.result.take(),
             };
+            step.done_at = version;
         });
-        self.ready = resolution == Resolution::Done;
+        self.ready |= resolution == Resolution::Done;
+    }
+
+    /// A group has its result, and what its branches still wait for has none any more.
+    fn decide(&mut self, decided: &GroupDecided) {
+        self.complete(&decided.path, decided.result.clone());
+        for path in &decided.cancelled {
+            let version = self.version;
+            self.on(path, |step| {
+                step.under_way = false;
+                step.done_at = version;
+                step.result.get_or_insert_with(|| EffectResult::Err(unwanted(path)));
+            });
+        }
+    }
+
+    /// Everything that it waits for ends in an error; what is under way ends in one when it has been stopped.
+    fn cancel(&mut self, cancel: &ExecutionCancelled) {
+        self.ready = true;
+        let (by, reason) = (cancel.by.clone(), cancel.reason.clone());
+        let cancelled = Cancelled { by, reason, at: self.touched, delivered: false };
+        let error = EffectResult::Err(cancelled.error(None));
+        self.cancelled.get_or_insert(cancelled);
+        cancel.cancelled.iter().for_each(|path| self.complete(path, error.clone()));
+        cancel.stopping.iter().for_each(|path| self.on(path, |step| step.unwanted = true));
+        // Nobody is asked any more what became of an effect in doubt.
+        self.steps.values_mut().filter(|step| step.in_doubt).for_each(|step| step.question = None);
+    }
+
+    /// What it is to somebody that they do not want it any more; what undoes something is left to its end.
+    pub fn cancelled_by(&self, by: UserId, reason: String) -> ExecutionCancelled {
+        let open = |(path, step): &(&String, &Step)| {
+            step.result.is_none() && !step.is_group() && !self.undoes(path)
+        };
+        let (stopping, cancelled): (Vec<_>, Vec<_>) =
+            self.steps.iter().filter(open).partition(|(_, step)| step.under_way);
+        let paths =
+            |list: Vec<(&String, &Step)>| list.iter().map(|(path, _)| (*path).clone()).collect();
+        ExecutionCancelled { by, reason, cancelled: paths(cancelled), stopping: paths(stopping) }
+    }
+
+    /// Whether an effect belongs to the undoing of a step: of the undos that began before it in its line, one has not ended.
+    pub fn undoes(&self, path: &str) -> bool {
+        let mut open = 0_i64;
+        for (other, step) in &self.steps {
+            let change = match step.op.as_str() {
+                UNDO => 1,
+                UNDONE => -1,
+                _ => continue,
+            };
+            if path::follows(path, other) {
+                open += change;
+            }
+        }
+        open > 0
     }
 
     /// Where it stands.
@@ -253,6 +412,7 @@ impl Execution {
         match &self.ending {
             Some(Ending::Succeeded(_)) => return Status::Succeeded,
             Some(Ending::Failed(_) | Ending::Diverged(_)) => return Status::Failed,
+            Some(Ending::Cancelled { .. }) => return Status::Cancelled,
             None => {}
         }
         let open = |test: fn(&Step) -> bool| self.steps.values().any(test);
@@ -264,12 +424,17 @@ impl Execution {
         }
     }
 
-    /// The effect whose doubt ended the script, if nothing was done after it.
+    /// The first effect in doubt behind which nothing was done: its doubt is what ended the script, if a doubt did.
     pub fn last_doubt(&self) -> Option<&str> {
-        let number = |path: &str| path.parse::<u64>().unwrap_or(0);
-        let last = self.steps.iter().max_by_key(|(path, _)| number(path))?;
-        last.1.in_doubt.then_some(last.0.as_str())
+        let last = |path: &str| !self.steps.keys().any(|other| path::follows(other, path));
+        let doubts = self.steps.iter().filter(|(path, step)| step.in_doubt && last(path));
+        doubts.map(|(path, _)| path.as_str()).min_by(|a, b| path::order(a, b))
     }
+}
+
+/// What an effect gave that its group waits for no longer; nobody sees it.
+fn unwanted(path: &str) -> Value {
+    json!({ "kind": CANCELLED, "message": format!("step {path} is no longer waited for") })
 }
 
 /// The error that a script meets when an effect's outcome is in doubt.
@@ -297,203 +462,5 @@ pub fn timer_result(step: &Step) -> EffectResult {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::event::{
-        EffectCompleted, EffectInDoubt, EffectRecorded, EffectRequested, EffectResolved,
-        EffectStarted, ExecutionFinished, ExecutionSuspended, ExecutionYielded, Failure, Payload,
-        QuestionAnswered, TimerFired, decode,
-    };
-    use super::super::id::{EventId, MessageId, Position, PostId, StreamName, UserId};
-    use super::*;
-
-    fn recorded(n: usize, payload: Payload) -> Recorded {
-        let at = Timestamp(n as i64 * 1_000);
-        let stream = StreamName::parse("execution-E").unwrap();
-        Recorded {
-            position: Position(n as u64),
-            id: EventId { stream, version: Version(n as u64) },
-            kind: String::new(),
-            schema: 1,
-            ts: at,
-            wall: at,
-            epoch: 0,
-            cause: None,
-            correlation: None,
-            actor: None,
-            room: None,
-            network: None,
-            key: None,
-            commitment: String::new(),
-            payload,
-        }
-    }
-
-    fn begun() -> Event {
-        let fixture = include_str!("../../tests/fixtures/events/execution_started.v1.json");
-        let list: Vec<Value> = serde_json::from_str(fixture).unwrap();
-        decode("execution_started", 1, list[0].clone()).unwrap()
-    }
-
-    /// One word an event, all of them about step 0.
-    fn event(word: &str) -> Event {
-        let path = || "0".to_owned();
-        let (by, post) = (UserId("@ann:hs".into()), PostId("$1".into()));
-        let asks = |class, due| {
-            let (op, args) = ("exec".to_owned(), json!({ "action": "vm.stop" }));
-            Event::from(EffectRequested { path: path(), op, args, line: 3, class, due })
-        };
-        let completed = |value: i64| {
-            let result = EffectResult::Ok(json!(value));
-            EffectCompleted { path: path(), attempt: 1, result, output: None, took_ms: 1 }.into()
-        };
-        let resolved = |resolution| EffectResolved { path: path(), resolution, by: by.clone() };
-        let question = |wants| QuestionAsked {
-            path: path(),
-            wants,
-            text: "?".into(),
-            from: vec![by.clone()],
-            choices: vec![],
-            message: MessageId("M".into()),
-        };
-        match word {
-            "started" => begun(),
-            "says" => {
-                let (op, result) = ("say".to_owned(), EffectResult::Ok(json!("M")));
-                EffectRecorded { path: path(), op, args: Value::Null, line: 1, result }.into()
-            }
-            "acts" => asks(EffectClass::Once, None),
-            "waits" => asks(EffectClass::Log, Some(Timestamp(9_000))),
-            "asks" => question(Wants::YesNo).into(),
-            "asks-doubt" => question(Wants::Doubt).into(),
-            "begins" => EffectStarted { path: path(), attempt: 1 }.into(),
-            "gives-1" => completed(1),
-            "gives-2" => completed(2),
-            "doubt" => EffectInDoubt { path: path(), attempt: 1 }.into(),
-            "done" => resolved(Resolution::Done).into(),
-            "repeat" => resolved(Resolution::Repeat).into(),
-            "give-up" => resolved(Resolution::GiveUp).into(),
-            "answers" => QuestionAnswered { path: path(), answer: json!(true), by, post }.into(),
-            "fires" => {
-                let result = EffectResult::Ok(Value::Null);
-                TimerFired { path: path(), due: Timestamp(9_000), result }.into()
-            }
-            "yields" => ExecutionYielded {}.into(),
-            "suspends" => ExecutionSuspended {}.into(),
-            "succeeds" => ExecutionFinished { ending: Ending::Succeeded(Value::Null) }.into(),
-            "diverges" => ExecutionFinished { ending: Ending::Diverged("x".into()) }.into(),
-            "fails" => {
-                let (kind, message, file) = ("error".into(), "x".into(), "t.rhai".into());
-                let failure = Failure { kind, message, file, line: 1, column: 1 };
-                ExecutionFinished { ending: Ending::Failed(failure) }.into()
-            }
-            other => panic!("no event {other}"),
-        }
-    }
-
-    fn fold(words: &str) -> Execution {
-        let payload = |word| Payload::Event(Box::new(event(word)));
-        let words = words.split_whitespace().enumerate();
-        let events: Vec<Recorded> = words.map(|(n, word)| recorded(n, payload(word))).collect();
-        Execution::fold(&events).expect("it begins with its start")
-    }
-
-    /// Its status, and what step 0 gave.
-    fn shown(execution: &Execution) -> String {
-        let step = execution.steps.get("0");
-        let result = step.and_then(|step| step.result.as_ref()).map(|result| match result {
-            EffectResult::Ok(value) => format!("ok {value}"),
-            EffectResult::Err(value) => format!("err {}", value["kind"]),
-        });
-        let doubt = if execution.last_doubt().is_some() { " in doubt" } else { "" };
-        let result = result.unwrap_or_else(|| "-".into());
-        format!("{} {result}{doubt}", execution.status().word())
-    }
-
-    #[test]
-    fn events_fold_to_a_state() {
-        for (words, want) in [
-            ("started", "ready -"),
-            ("started says yields", "ready ok \"M\""),
-            ("started acts suspends", "running -"),
-            ("started acts suspends begins", "running -"),
-            ("started acts suspends begins gives-1", "ready ok 1"),
-            ("started acts suspends begins gives-1 gives-2", "ready ok 1"),
-            ("started waits suspends", "sleeping -"),
-            ("started waits suspends fires", "ready ok null"),
-            ("started waits asks suspends", "asking -"),
-            ("started waits asks suspends answers", "ready ok true"),
-            ("started waits asks suspends answers fires", "ready ok true"),
-            ("started waits asks suspends fires answers", "ready ok null"),
-            ("started succeeds", "succeeded -"),
-            ("started acts suspends begins gives-1 fails", "failed ok 1"),
-            ("started diverges", "failed -"),
-        ] {
-            assert_eq!(shown(&fold(words)), want, "{words}");
-        }
-    }
-
-    #[test]
-    fn a_doubt_is_resolved_by_a_person() {
-        let doubt = "started acts suspends begins doubt";
-        let asked = format!("{doubt} asks-doubt suspends");
-        for (words, want) in [
-            (doubt.to_owned(), "ready err \"in_doubt\" in doubt"),
-            (asked.clone(), "asking err \"in_doubt\" in doubt"),
-            (format!("{asked} answers"), "asking err \"in_doubt\" in doubt"),
-            (format!("{asked} answers done"), "ready ok null"),
-            (format!("{asked} answers repeat"), "running -"),
-            (format!("{asked} answers repeat begins gives-2"), "ready ok 2"),
-            (format!("{asked} answers give-up fails"), "failed err \"in_doubt\""),
-        ] {
-            assert_eq!(shown(&fold(&words)), want, "{words}");
-        }
-        let step = &fold(&format!("{asked} answers repeat")).steps["0"];
-        assert!(step.wants_doing() && !step.under_way && !step.asks(), "{step:?}");
-        let error = fold(doubt).steps["0"].result.clone();
-        let Some(EffectResult::Err(error)) = error else { panic!("{error:?}") };
-        assert_eq!(error["action"], "vm.stop");
-    }
-
-    #[test]
-    fn a_fold_notes_when_and_how_far() {
-        let execution = fold("started acts suspends");
-        assert_eq!((execution.id.as_str(), execution.version), ("E", Version(2)));
-        assert_eq!((execution.began, execution.touched), (Timestamp(0), Timestamp(2_000)));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_no_execution() {
-        let known = |word| Payload::Event(Box::new(event(word)));
-        for (payloads, what) in [
-            (vec![], "nothing"),
-            (vec![Payload::Erased], "an erased start"),
-            (vec![known("says")], "another start"),
-            (vec![known("started"), Payload::Erased], "an erased event"),
-            (vec![known("started"), Payload::Unknown(Value::Null)], "an unknown event"),
-        ] {
-            let events: Vec<Recorded> =
-                payloads.into_iter().enumerate().map(|(n, it)| recorded(n, it)).collect();
-            assert_eq!(Execution::fold(&events), None, "{what}");
-        }
-    }
-
-    #[test]
-    fn a_due_timer_gives_what_was_asked_for() {
-        let late = json!({ "kind": "timed_out", "message": "nobody answered in time: Sure?" });
-        for (op, args, want) in [
-            ("sleep", json!({ "ms": 5 }), EffectResult::Ok(Value::Null)),
-            ("sleep", json!({ "or_else": { "value": 1 } }), EffectResult::Ok(Value::Null)),
-            ("ask", json!({ "or_else": { "value": "a" } }), EffectResult::Ok(json!("a"))),
-            ("ask", json!({ "or_else": { "value": null } }), EffectResult::Ok(Value::Null)),
-            (
-                "ask",
-                json!({ "question": "Sure?", "or_else": null }),
-                EffectResult::Err(late.clone()),
-            ),
-            ("confirm", json!({ "question": "Sure?" }), EffectResult::Err(late)),
-        ] {
-            let step = Step::new(op, &args, 1, EffectClass::Log);
-            assert_eq!(timer_result(&step), want, "{op} {args}");
-        }
-    }
-}
+#[path = "execution_tests.rs"]
+mod tests;

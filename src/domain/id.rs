@@ -342,6 +342,21 @@ impl fmt::Debug for IdKey {
     }
 }
 
+impl PostId {
+    /// The post that a message of the bot becomes, wherever it is by then.
+    pub fn of_message(message: &MessageId) -> Self {
+        Self(format!("{MESSAGE_MARK}{}", message.0))
+    }
+
+    /// The message of the bot that it stands for, if it is no post of a network.
+    pub fn message(&self) -> Option<MessageId> {
+        self.0.strip_prefix(MESSAGE_MARK).map(|id| MessageId(id.to_owned()))
+    }
+}
+
+/// No network names a post like this.
+const MESSAGE_MARK: &str = "message ";
+
 impl IdKey {
     /// A keyed hash of `parts` for one purpose; no two lists of parts give the same bytes to hash.
     pub fn hash(&self, purpose: &str, parts: &[&str]) -> [u8; 32] {

@@ -10,6 +10,9 @@ pub const DOC_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Largest document in an event, in bytes of JSON: far more than any room shows of one message.
 pub const DOC_JSON_BYTES_MAX: usize = 160 * 1024;
 
+/// Most cells of a table, those of its head among them.
+pub const TABLE_CELLS_MAX: usize = 2_000;
+
 /// A document: blocks from top to bottom.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Doc {
@@ -32,6 +35,15 @@ pub enum Block {
     },
     /// Points, each on a line.
     List(Vec<Vec<Span>>),
+    /// Rows below a head.
+    Table {
+        /// What stands above the columns.
+        head: Vec<String>,
+        /// The cells, row by row.
+        rows: Vec<Vec<String>>,
+    },
+    /// An emoji on the post that the message replies to; it is the only block then.
+    Reaction(String),
 }
 
 /// A part of a line. Variants are never renamed.
@@ -96,6 +108,44 @@ impl Doc {
     pub fn then(mut self, other: Doc) -> Self {
         self.blocks.extend(other.blocks);
         self
+    }
+
+    /// Adds another document: its first line goes on with the last.
+    #[must_use]
+    pub fn joined(mut self, other: Doc) -> Self {
+        let mut rest = other.blocks.into_iter();
+        let first = rest.next();
+        match (self.blocks.last_mut(), first) {
+            (Some(Block::Line(line)), Some(Block::Line(more))) => line.extend(more),
+            // A block begins on a line of its own anyway.
+            (Some(Block::Line(line)), Some(block))
+                if line.iter().all(|it| it.words().is_empty()) =>
+            {
+                self.blocks.pop();
+                self.blocks.push(block);
+            }
+            (_, first) => self.blocks.extend(first),
+        }
+        self.blocks.extend(rest);
+        self
+    }
+
+    /// An emoji on the post that the message replies to.
+    pub fn of_reaction(emoji: &str) -> Self {
+        Self::default().block(Block::Reaction(emoji.to_owned()))
+    }
+
+    /// The emoji, if it is one.
+    pub fn reaction(&self) -> Option<&str> {
+        match self.blocks.as_slice() {
+            [Block::Reaction(emoji)] => Some(emoji),
+            _ => None,
+        }
+    }
+
+    /// Its words without their looks.
+    pub fn words(&self) -> String {
+        self.blocks.iter().map(Block::words).collect::<Vec<_>>().join("\n")
     }
 
     /// Whether there is nothing to say.
@@ -176,6 +226,24 @@ impl Block {
             Block::Line(spans) => line_bytes(spans),
             Block::Code { text, lang } => text.len() + lang.as_ref().map_or(0, String::len),
             Block::List(points) => points.iter().map(|point| point_bytes(point)).sum(),
+            Block::Table { head, rows } => {
+                row_bytes(head) + rows.iter().map(|row| row_bytes(row)).sum::<usize>()
+            }
+            Block::Reaction(emoji) => emoji.len(),
+        }
+    }
+
+    fn words(&self) -> String {
+        let line = |spans: &Vec<Span>| spans.iter().map(Span::words).collect::<String>();
+        match self {
+            Block::Line(spans) => line(spans),
+            Block::Code { text, .. } => text.clone(),
+            Block::List(points) => points.iter().map(line).collect::<Vec<_>>().join("\n"),
+            Block::Table { head, rows } => {
+                let rows = std::iter::once(head).chain(rows).map(|row| row.join(" "));
+                rows.collect::<Vec<_>>().join("\n")
+            }
+            Block::Reaction(emoji) => emoji.clone(),
         }
     }
 
@@ -187,8 +255,19 @@ impl Block {
             Block::List(points) => {
                 Block::List(kept(points, left, |point| point_bytes(point), cut_point))
             }
+            // Half a row is worse than none.
+            Block::Table { head, rows } => {
+                *left = left.checked_sub(row_bytes(&head))?;
+                let rows = kept(rows, left, |row| row_bytes(row), |_, _| None);
+                Block::Table { head, rows }
+            }
+            Block::Reaction(_) => return None,
         })
     }
+}
+
+fn row_bytes(cells: &[String]) -> usize {
+    1 + cells.iter().map(|cell| 1 + cell.len()).sum::<usize>()
 }
 
 fn line_bytes(spans: &[Span]) -> usize {
@@ -205,6 +284,14 @@ fn cut_point(point: Vec<Span>, left: &mut usize) -> Option<Vec<Span>> {
 }
 
 impl Span {
+    fn words(&self) -> &str {
+        match self {
+            Span::Text(text) | Span::Bold(text) | Span::Code(text) => text,
+            Span::Link { text, .. } => text,
+            Span::Mention { name, .. } => name,
+        }
+    }
+
     fn bytes(&self) -> usize {
         1 + match self {
             Span::Text(text) | Span::Bold(text) | Span::Code(text) => text.len(),
@@ -256,7 +343,9 @@ mod tests {
                 Span::Mention { id: "@ann:x.org".into(), name: "Ann".into() },
             ])
             .code_block("ls", Some("sh"))
-            .list([vec!["p".into()]]);
+            .list([vec!["p".into()]])
+            .block(Block::Table { head: vec!["h".into()], rows: vec![vec!["v".into()]] })
+            .block(Block::Reaction("+1".into()));
         let stored = serde_json::json!({ "blocks": [
             { "kind": "line", "value": [{ "kind": "text", "value": "one" }] },
             { "kind": "line", "value": [{ "kind": "text", "value": "two" }] },
@@ -268,6 +357,8 @@ mod tests {
             ] },
             { "kind": "code", "value": { "text": "ls", "lang": "sh" } },
             { "kind": "list", "value": [[{ "kind": "text", "value": "p" }]] },
+            { "kind": "table", "value": { "head": ["h"], "rows": [["v"]] } },
+            { "kind": "reaction", "value": "+1" },
         ] });
         assert_eq!(serde_json::to_value(&doc).unwrap(), stored);
         assert_eq!(serde_json::from_value::<Doc>(stored).unwrap(), doc);
@@ -293,6 +384,13 @@ mod tests {
             (Doc::default().line(["a".into(), link]), 2),
             (Doc::default().list([vec!["a".into()], vec![Span::Bold(long.clone())]]), 2),
             (Doc::text("a").line([Span::Code(long.clone())]), 3),
+            (
+                Doc::default().block(Block::Table {
+                    head: vec!["a".into()],
+                    rows: vec![vec!["b".into()], vec![long.clone()]],
+                }),
+                2,
+            ),
         ] {
             let whole = doc.bytes();
             let cut = doc.bounded();

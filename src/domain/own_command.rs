@@ -1,14 +1,14 @@
-//! The bot's own commands, which need no script: about its rooms, and about what the log knows.
-
-use serde_json::Value;
+//! The bot's own commands, which need no script: about its rooms, its executions, and what the log knows.
 
 use super::audit_command::{self, AuditCommand};
-use super::builtin::Builtin;
+use super::execution_command::{self, ExecutionCommand};
 use super::id::RoomId;
 use super::room_command::{self, RoomCommand};
+use super::route::Act;
 
 /// Their first words, for those who misspelt one.
-pub const WORDS: &[&str] = &["help", "rooms", "join", "leave", "audit", "find"];
+pub const WORDS: &[&str] =
+    &["help", "executions", "cancel", "again", "rooms", "join", "leave", "audit", "find"];
 
 /// A command of the bot itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum OwnCommand {
     Rooms(RoomCommand),
     /// About the log.
     Audit(AuditCommand),
+    /// About executions.
+    Executions(ExecutionCommand),
 }
 
 /// Where the bot's own commands may be said.
@@ -31,31 +33,41 @@ pub struct Where<'a> {
 /// The command that a text is, if it is one.
 pub fn parse(text: &str) -> Option<OwnCommand> {
     let rooms = room_command::parse(text).map(OwnCommand::Rooms);
-    rooms.or_else(|| audit_command::parse(text).map(OwnCommand::Audit))
+    let audit = || audit_command::parse(text).map(OwnCommand::Audit);
+    let executions = || execution_command::parse(text).map(OwnCommand::Executions);
+    rooms.or_else(audit).or_else(executions)
 }
 
 /// The commands with their usage and help that can be said somewhere.
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    rooms.chain(audit).map(|(_, usage, help)| (*usage, *help))
+    let executions = execution_command::COMMANDS.iter().copied();
+    executions.chain(rooms.chain(audit).map(|(_, usage, help)| (*usage, *help)))
 }
 
 impl OwnCommand {
-    /// What runs it.
-    pub fn builtin(&self) -> Builtin {
+    /// Its first word.
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Rooms(command) => command.builtin,
-            Self::Audit(command) => command.builtin,
+            Self::Rooms(command) => command.builtin.name(),
+            Self::Audit(command) => command.builtin.name(),
+            Self::Executions(command) => command.name(),
         }
     }
 
-    /// What an execution of it is started with.
-    pub fn args(&self) -> Value {
+    /// What does it.
+    pub fn act(&self) -> Act {
         match self {
-            Self::Rooms(command) => command.args(),
-            Self::Audit(command) => command.args(),
+            Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
+            Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
+            Self::Executions(command) => Act::Executions(command.clone()),
         }
+    }
+
+    /// Whether it names an execution to be cancelled.
+    pub fn cancels_one(&self) -> bool {
+        matches!(self, Self::Executions(command) if command.cancels_one())
     }
 
     /// Why it is not done here, if so.
@@ -63,6 +75,7 @@ impl OwnCommand {
         match self {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(here, places.audited),
+            Self::Executions(command) => command.refusal(here, places.management),
         }
     }
 }

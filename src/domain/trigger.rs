@@ -1,8 +1,9 @@
-//! Triggers: a message, a reaction, a due timer or an unreadable event, all in one shape, whatever brought them.
+//! Triggers: a message, a reaction, a due timer, an unreadable event or an order, all in one shape, whatever brought them.
 
 use serde::{Deserialize, Serialize};
 
 use super::id::{DedupeKey, ExecutionId, PostId, RoomId, Timestamp, UserId};
+use super::order::Order;
 
 /// Longest text of a message that is kept, in bytes; Matrix itself stops at 65,536 for a whole event.
 pub const MESSAGE_BYTES_MAX: usize = 65_536;
@@ -33,6 +34,8 @@ pub enum What {
     Timer(Timer),
     /// An event that could be meant for the bot and cannot be read yet.
     Undecryptable(Undecryptable),
+    /// A user of the bot's machine ordered something from the command line.
+    Order(Order),
 }
 
 /// Where something was said.
@@ -163,6 +166,7 @@ impl Trigger {
             What::Message(message) => Some(&message.place),
             What::Reaction(reaction) => Some(&reaction.place),
             What::Undecryptable(event) => Some(&event.place),
+            What::Order(order) => Some(&order.place),
             What::Timer(_) => None,
         }
     }
@@ -173,6 +177,7 @@ impl Trigger {
             What::Message(message) => Some(&message.speaker),
             What::Reaction(reaction) => Some(&reaction.speaker),
             What::Undecryptable(event) => Some(&event.speaker),
+            What::Order(order) => Some(&order.speaker),
             What::Timer(_) => None,
         }
     }
@@ -184,9 +189,10 @@ impl Trigger {
         Self { key, at: timer.due, late: false, what: What::Timer(timer) }
     }
 
-    /// Whether a person did it longer ago than `within_ms`. A timer is never late: its time comes when the bot can see it.
+    /// Whether a person said it longer ago than `within_ms`. A timer is never late: its time comes when the bot can see it;
+    /// nor is an order, which says at once that it waits for the bot.
     pub fn is_older_than(&self, within_ms: i64, now: Timestamp) -> bool {
-        let person = self.speaker().is_some();
+        let person = self.speaker().is_some() && !matches!(self.what, What::Order(_));
         person && now.0.saturating_sub(self.at.0) > within_ms
     }
 }

@@ -84,6 +84,8 @@ pub enum Form {
     Thread,
     /// As a change of an earlier message.
     Edit,
+    /// As an emoji on a post.
+    Reaction,
     /// In any way.
     Any,
 }
@@ -183,10 +185,11 @@ fn bot(rest: &str) -> Result<Step, String> {
         ("(reply):", Form::Reply),
         ("(in thread):", Form::Thread),
         ("edits:", Form::Edit),
+        ("reacts", Form::Reaction),
     ];
     let found = forms.iter().find_map(|(word, form)| Some((rest.strip_prefix(word)?, *form)));
     let (text, form) =
-        found.ok_or("the bot says `:`, `*:`, `(reply):`, `(in thread):`, `edits:`")?;
+        found.ok_or("the bot says `:`, `*:`, `(reply):`, `(in thread):`, `edits:`, `reacts`")?;
     Ok(Step::Bot { form, text: unbroken(text.trim()) })
 }
 

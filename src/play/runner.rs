@@ -309,6 +309,7 @@ impl Player<'_> {
             Form::Reply => matches!(heard.relation, Relation::Reply(_)),
             Form::Thread => matches!(heard.relation, Relation::Thread(_)),
             Form::Edit => matches!(heard.relation, Relation::Edit(_)),
+            Form::Reaction => matches!(heard.relation, Relation::Reaction(_)),
         };
         if formed && matches(text, &heard.text, &mut self.words) {
             return Ok(());
@@ -364,6 +365,7 @@ pub(super) fn said(heard: &Heard) -> String {
         Relation::Reply(_) => " (reply):",
         Relation::Thread(_) => " (in thread):",
         Relation::Edit(_) => " edits:",
+        Relation::Reaction(_) => " reacts",
     };
     format!("< bot{how} {}", one_line(&heard.text))
 }

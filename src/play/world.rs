@@ -285,7 +285,8 @@ impl World {
     /// The simulated homeserver takes a message; a repeated transaction is the first one again.
     pub fn take(&self, outgoing: &Outgoing) -> PostId {
         let mut state = self.state();
-        let key = (outgoing.room.clone(), outgoing.message.0.clone());
+        let room = direct(&outgoing.room);
+        let key = (room.clone(), outgoing.message.0.clone());
         if let Some(post) = state.transactions.get(&key) {
             return post.clone();
         }
@@ -295,13 +296,13 @@ impl World {
             Relation::Thread(root) => Some(root.clone()),
             _ => None,
         };
-        if !matches!(outgoing.relation, Relation::Edit(_)) {
-            let (id, room) = (post.clone(), outgoing.room.clone());
+        if !matches!(outgoing.relation, Relation::Edit(_) | Relation::Reaction(_)) {
+            let (id, room) = (post.clone(), room.clone());
             state.posts.push(Post { id, room, by: "bot".into(), thread });
         }
         state.heard.push_back(Heard {
             post: post.clone(),
-            room: outgoing.room.clone(),
+            room,
             relation: outgoing.relation.clone(),
             text: outgoing.plain.clone(),
         });
@@ -390,6 +391,12 @@ impl State {
         let last = self.posts.iter().rev().find(|post| post.room == *room)?;
         Some(last.thread.clone().unwrap_or_else(|| last.id.clone()))
     }
+}
+
+/// The room of a person is called by their name.
+fn direct(room: &RoomId) -> RoomId {
+    let bare = room.as_str().strip_suffix(":local").filter(|bare| bare.starts_with('@'));
+    bare.map_or_else(|| room.clone(), |bare| RoomId(bare.to_owned()))
 }
 
 /// A room of the simulated homeserver.

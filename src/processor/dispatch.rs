@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::scene::Scene;
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
 use crate::domain::builtin::Builtin;
@@ -14,7 +15,6 @@ use crate::domain::event::{
 use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
-use crate::domain::own_command::Where;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
 use crate::script::host::HOST_VERSION;
@@ -113,6 +113,7 @@ impl Kernel {
         match &trigger.what {
             What::Timer(timer) => self.timer_due(timer),
             What::Undecryptable(event) => self.keep_sealed(recorded, trigger, event),
+            What::Order(order) => self.ordered(recorded, order).await,
             What::Message(message) => {
                 let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
                 let origin = Origin {
@@ -144,28 +145,39 @@ impl Kernel {
         origin: &Origin<'_>,
         decide: impl FnOnce(&View) -> Decision,
     ) -> Result<Routed, Error> {
-        let questions = self.questions(&origin.place.room, origin.target)?;
-        let offered = self.scripts.offered();
-        let settings = self.settings();
-        let management = self.management_room()?;
-        let view = View {
-            catalog: &offered.catalog,
-            questions: &questions,
-            prefix: &settings.prefix,
-            open_executions: self.agenda(|agenda| agenda.open_executions()),
-            at: trigger.at,
-            listed: &|list, room| self.listed(list, room),
-            places: Where {
-                management: management.as_ref(),
-                audited: settings.asking_room.as_ref().or(management.as_ref()),
-            },
-        };
-        let Decision { considered, act, reason } = decide(&view);
+        let scene = self.scene(&origin.place.room, origin.target)?;
+        let decision = self.decide(&scene, trigger.at, decide);
+        if let Act::Executions(command) = &decision.act {
+            let routed = self.execution_command(recorded, trigger, late, origin, command).await?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
+        let old = self.came_late(trigger);
+        if late == Late::Ask && old && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. })
+        {
+            let routed = self.hold(recorded, trigger.at, origin)?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
+        self.act(recorded, origin, &scene, decision).await
+    }
+
+    /// Whether a command was said so long ago that nobody may count on it any more.
+    pub(super) fn came_late(&self, trigger: &Trigger) -> bool {
+        trigger.late || trigger.is_older_than(self.settings().run_within_ms, self.clock.now())
+    }
+
+    /// Prepares what follows from a decision.
+    pub(super) async fn act(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin<'_>,
+        scene: &Scene,
+        decision: Decision,
+    ) -> Result<Routed, Error> {
+        let Decision { considered, act, reason } = decision;
         let stream = &recorded.id.stream;
-        let within_ms = self.settings().run_within_ms;
-        let old = trigger.late || trigger.is_older_than(within_ms, self.clock.now());
         match act {
-            Act::Ignore => {
+            // What stands in the log is asked before, where a person commands it.
+            Act::Ignore | Act::Executions(_) => {
                 Ok(Routed { considered, verdict: Verdict::Ignored, reason, writes: vec![] })
             }
             Act::Say(doc) => {
@@ -177,11 +189,7 @@ impl Kernel {
                 Ok(Routed { considered, verdict: Verdict::Refused(message), reason, writes })
             }
             Act::Answer { question, value } => {
-                let routed = self.answered(recorded, origin, &questions[question], value)?;
-                Ok(Routed { considered, ..routed })
-            }
-            Act::Run { .. } | Act::BuiltIn { .. } if late == Late::Ask && old => {
-                let routed = self.hold(recorded, trigger.at, origin)?;
+                let routed = self.answered(recorded, origin, &scene.questions[question], value)?;
                 Ok(Routed { considered, ..routed })
             }
             Act::BuiltIn { builtin, args } => {
@@ -190,7 +198,7 @@ impl Kernel {
                 Ok(Routed { considered, verdict: Verdict::Started(id), reason, writes })
             }
             Act::Run { alias, args } => {
-                let alias = &offered.catalog.aliases[alias];
+                let alias = &scene.offered.catalog.aliases[alias];
                 let handler = Handler {
                     script: alias.script.clone(),
                     file: alias.file.clone(),
@@ -204,7 +212,12 @@ impl Kernel {
     }
 
     /// What the bot says by itself to a trigger.
-    fn answer(&self, recorded: &Recorded, origin: &Origin, doc: Doc) -> (MessageId, Vec<Write>) {
+    pub(super) fn answer(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        doc: Doc,
+    ) -> (MessageId, Vec<Write>) {
         let id = self.store.key().message(recorded.id.stream.as_str(), "answer");
         let message = MessageQueued {
             message: id.clone(),
@@ -331,7 +344,7 @@ impl Kernel {
 }
 
 impl Routed {
-    fn ignored(considered: &str, reason: &str) -> Self {
+    pub(super) fn ignored(considered: &str, reason: &str) -> Self {
         let (considered, reason) = (considered.to_owned(), reason.to_owned());
         Self { considered, verdict: Verdict::Ignored, reason, writes: vec![] }
     }
@@ -350,7 +363,7 @@ impl Origin<'_> {
 }
 
 /// What stands beside the decision: the trigger is its cause.
-fn trigger_meta(recorded: &Recorded) -> Meta {
+pub(super) fn trigger_meta(recorded: &Recorded) -> Meta {
     let trigger = recorded.event().and_then(|event| match event {
         Event::TriggerRecorded(e) => Some(&e.trigger),
         _ => None,

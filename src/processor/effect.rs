@@ -9,7 +9,8 @@ use super::action::{ActionCall, ActionDone};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{
-    EffectClass, EffectCompleted, EffectInDoubt, EffectResult, EffectStarted, Event, NewEvent,
+    EffectCancelled, EffectClass, EffectCompleted, EffectInDoubt, EffectResult, EffectStarted,
+    Event, NewEvent,
 };
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, RoomId, StreamName};
@@ -30,8 +31,12 @@ impl Kernel {
     /// An effect was started by a bot that died: repeat what may be repeated, else say that it is in doubt.
     pub(super) async fn orphan(&self, id: &ExecutionId, path: &str) -> Result<(), Error> {
         let left = |step: &Step| step.wants_doing() && step.under_way;
-        let class = self.execution(id)?.and_then(|it| it.steps.get(path).map(|step| step.class));
-        if class != Some(EffectClass::Once) {
+        let step = self.execution(id)?.and_then(|it| it.steps.get(path).cloned());
+        let again = step.as_ref().map(|step| step.class) != Some(EffectClass::Once);
+        if let Some(step) = step.filter(|step| again && step.unwanted) {
+            return self.stopped(id, path, step.attempt).await;
+        }
+        if again {
             let Some(attempt) = self.begin(id, path, left).await? else { return Ok(()) };
             return self.carry_out(id, path, attempt).await;
         }
@@ -88,21 +93,29 @@ impl Kernel {
         Ok(None)
     }
 
+    /// Records that an effect was stopped because nobody wants it any more.
+    async fn stopped(&self, id: &ExecutionId, path: &str, attempt: u32) -> Result<(), Error> {
+        let unwanted = |step: &Step| step.wants_doing() && step.unwanted && step.attempt == attempt;
+        self.record(id, path, unwanted, |_| {
+            EffectCancelled { path: path.to_owned(), attempt }.into()
+        })
+        .await
+        .map(|_| ())
+    }
+
     async fn carry_out(&self, id: &ExecutionId, path: &str, attempt: u32) -> Result<(), Error> {
+        // Whoever stops wanting it from here on can stop it; what came before is in the log.
+        let (_under_way, stop) = self.running.begin(id, path);
         let Some(execution) = self.execution(id)? else { return Ok(()) };
         let Some(step) = execution.steps.get(path) else { return Ok(()) };
-        let busy = self.show_busy(execution.started.place.room.clone());
-        let done = match Builtin::of(&execution.started.handler) {
-            Some(builtin @ (Builtin::Audit | Builtin::Find)) => {
-                self.audit_effect(builtin, &execution, step).await?
-            }
-            Some(_) => self.room_effect(&execution, step).await?,
-            None => match self.action(&execution, step)? {
-                Some(def) => self.actions.run(self.call(&execution, path, step, def)).await,
-                None => gone(step),
-            },
+        if step.unwanted || !step.wants_doing() {
+            return self.stopped(id, path, attempt).await;
+        }
+        let done = tokio::select! {
+            done = self.perform_effect(&execution, path, step) => done?,
+            // What is dropped is killed, with everything that it started.
+            _ = stop => return self.stopped(id, path, attempt).await,
         };
-        drop(busy);
         let output = match &done.whole {
             Some(bytes) => Some(self.store.put_blob(bytes)?),
             None => None,
@@ -120,6 +133,26 @@ impl Kernel {
             (None, Some(blob)) => Ok(self.store.discard_blob(blob)?),
             _ => Ok(()),
         }
+    }
+
+    /// Does what an effect asks for, to its end.
+    async fn perform_effect(
+        &self,
+        execution: &Execution,
+        path: &str,
+        step: &Step,
+    ) -> Result<ActionDone, Error> {
+        let _busy = self.show_busy(execution.started.place.room.clone());
+        Ok(match Builtin::of(&execution.started.handler) {
+            Some(builtin @ (Builtin::Audit | Builtin::Find)) => {
+                self.audit_effect(builtin, execution, step).await?
+            }
+            Some(_) => self.room_effect(execution, step).await?,
+            None => match self.action(execution, step)? {
+                Some(def) => self.actions.run(self.call(execution, path, step, def)).await,
+                None => gone(step),
+            },
+        })
     }
 
     /// Shows that the bot is busy in a room until what is given back is dropped; nothing waits for it.

@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::sheet::{Prepared, Reads, Sheet, memory_of, memory_stream};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{Event, ExecutionStarted, Failure};
+use crate::domain::event::{EffectClass, Event, ExecutionStarted, Failure};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp, Version};
 use crate::domain::permission;
 use crate::script::context::{May, Recall};
-use crate::script::journal::{Journal, Past};
+use crate::script::journal::{Divergence, Done, Journal, Past};
 use crate::script::run::{End, Input, Slice, run};
 use crate::script::source::{Run, Script};
 use crate::store::{Direction, EventStore, Expected};
@@ -96,15 +96,27 @@ impl Kernel {
         if !slice.printed.is_empty() {
             tracing::trace!(execution = %execution.id, printed = slice.printed, "script printed");
         }
-        for entry in &slice.entries {
-            sheet.enter(entry, &reads);
-        }
-        sheet.end(&slice);
+        let how = match &slice.end {
+            End::Diverged(how) => Some(self.divergence(how, &script)?),
+            _ => None,
+        };
+        sheet.close(&slice, &reads, how);
         if first {
             sheet.acknowledge(&slice, &alias.ack);
         }
         sheet.check_reads(&reads);
         Ok(sheet.finish())
+    }
+
+    /// How a replay differs, with the line that the log kept and the line that was run.
+    fn divergence(&self, how: &Divergence, script: &Script) -> Result<String, Error> {
+        let kept = self.scripts.kept(&script.hash, self.store.as_ref())?;
+        let then = kept.map_or_else(|| script.source.clone(), |kept| kept.source);
+        let line = |source: &str, line: u32| {
+            let before = usize::try_from(line).ok()?.checked_sub(1)?;
+            source.lines().nth(before).map(str::to_owned)
+        };
+        Ok(how.words(&|n| line(&then, n), &|n| line(&script.source, n)))
     }
 
     async fn run_slice(
@@ -116,10 +128,6 @@ impl Kernel {
     ) -> Slice {
         let started = &execution.started;
         let now = self.clock.now();
-        let past = |(path, step): (&String, &Step)| {
-            let (op, args, line) = (step.op.clone(), step.args.clone(), step.line);
-            (path.clone(), Past { op, args, line, result: step.result.clone() })
-        };
         let offered = self.scripts.offered();
         let mut actions = (*offered.set.actions).clone();
         actions.extend(script.actions.clone());
@@ -129,11 +137,12 @@ impl Kernel {
             now,
             args: started.args.clone(),
             msg: started.msg.clone(),
-            journal: execution.steps.iter().map(past).collect::<Journal>(),
+            journal: journal(execution),
             actions: Arc::new(actions),
             exec_refused: self.exec_refusal(&started.place.room),
             recall: recall(self.store.clone(), execution.clone(), now, reads.clone()),
             may: self.may(started),
+            cancel: undelivered(execution),
         };
         let engine = self.scripts.engine();
         let file = script.file.clone();
@@ -175,6 +184,26 @@ impl Kernel {
         }
         offered.set.actions.contains_key(what) && self.exec_refusal(room).is_none()
     }
+}
+
+/// What the log has of an execution, as its script meets it.
+fn journal(execution: &Execution) -> Journal {
+    let past = |(path, step): (&String, &Step)| {
+        let (op, args, line) = (step.op.clone(), step.args.clone(), step.line);
+        let result = step.result.clone();
+        let done = result.map(|result| Done { at: step.done_at.0, result });
+        let outside = step.class != EffectClass::Log;
+        (path.clone(), Past { op, args, line, outside, done })
+    };
+    execution.steps.iter().map(past).collect()
+}
+
+/// The error that the next wait ends in, if the execution was cancelled and its script does not know yet.
+fn undelivered(execution: &Execution) -> Option<Value> {
+    let cancelled = execution.cancelled.as_ref().filter(|cancelled| !cancelled.delivered)?;
+    // What is being stopped will say so itself.
+    let stopping = execution.steps.values().any(|step| step.unwanted && step.result.is_none());
+    (!stopping).then(|| cancelled.error(None))
 }
 
 /// Reads what was remembered, and notes which version was seen.

@@ -15,7 +15,9 @@ use crate::domain::conversation::{self, Reading, Said};
 use crate::domain::event::{Event, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded};
 use crate::domain::id::{PostId, RoomId, StreamName, Timestamp, Version};
 use crate::domain::trigger::{Message, Names, Trigger, What, address};
-use crate::store::{AppendError, BATCH_EVENTS_MAX, Direction, Expected, ReadError, Write};
+use crate::store::{
+    AppendError, BATCH_EVENTS_MAX, Direction, EventStore, Expected, ReadError, Write,
+};
 
 /// Without anything to record, the sync position is recorded at most this often.
 pub const SYNC_EVERY_MS: i64 = 60_000;
@@ -50,7 +52,7 @@ impl Ear {
         let mut writes: Vec<Write> = vec![];
         for trigger in incoming.triggers {
             let Some(trigger) = self.wanted(self.judged(trigger))? else { continue };
-            let write = record(kernel, trigger);
+            let write = record(kernel.store.as_ref(), trigger);
             // A batch takes a stream once, and a network may bring the same thing twice at once.
             if writes.iter().all(|known| known.stream != write.stream) {
                 writes.push(write);
@@ -134,7 +136,7 @@ impl Ear {
     pub(super) fn wanted(&self, mut trigger: Trigger) -> Result<Option<Trigger>, ReadError> {
         let kernel = &self.kernel;
         let wanted = match &mut trigger.what {
-            What::Timer(_) | What::Undecryptable(_) => true,
+            What::Timer(_) | What::Undecryptable(_) | What::Order(_) => true,
             What::Reaction(reaction) => kernel.is_ours(&reaction.place.room, &reaction.target)?,
             What::Message(message) => {
                 let names = kernel.names.read().expect("nobody panics with them").clone();
@@ -147,7 +149,13 @@ impl Ear {
     }
 
     fn may_answer(&self, message: &Message, at: Timestamp) -> Result<bool, ReadError> {
-        if message.edits.is_some() || !self.kernel.agenda(|agenda| agenda.asks()) {
+        if message.edits.is_some() {
+            return Ok(false);
+        }
+        if self.kernel.withdrawn(&message.place.room, message.reply_to.as_ref())?.is_some() {
+            return Ok(true);
+        }
+        if !self.kernel.agenda(|agenda| agenda.asks()) {
             return Ok(false);
         }
         let target = message.reply_to.as_ref().or(message.place.thread.as_ref());
@@ -166,8 +174,8 @@ impl Ear {
 }
 
 /// The write that records a trigger, once for its key.
-pub fn record(kernel: &Kernel, trigger: Trigger) -> Write {
-    let stream = StreamName::trigger(&kernel.store.key().dedupe(&trigger.key));
+pub fn record(store: &dyn EventStore, trigger: Trigger) -> Write {
+    let stream = StreamName::trigger(&store.key().dedupe(&trigger.key));
     let meta = Meta {
         cause: None,
         correlation: Some(stream.clone()),

@@ -10,7 +10,6 @@ use jiff::tz::TimeZone;
 
 use crate::adapter::Chat;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
-use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
 use crate::domain::id::{
@@ -21,22 +20,26 @@ use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
 use crate::query::executions;
 use crate::store::{
-    AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Subject,
-    Write,
+    AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Write,
 };
 
 pub mod action;
 mod builtin;
+pub mod cancel;
 pub mod dispatch;
 pub mod effect;
 pub mod erasure;
 pub mod execute;
 mod held;
 pub mod intake;
+pub mod order;
 pub mod outbox;
+pub mod own;
 pub mod pause;
+pub mod questions;
 pub mod reread;
 pub mod rooms;
+mod scene;
 pub mod schedule;
 pub mod scripts;
 mod sheet;
@@ -50,8 +53,6 @@ use scripts::Scripts;
 
 /// How often a step is decided again because its stream has moved on.
 pub const ATTEMPTS_MAX: usize = 64;
-/// Most open questions of one room that a message is held against: the newest.
-pub const QUESTIONS_MAX: usize = 50;
 /// A day in milliseconds.
 const DAY_MS: i64 = 86_400_000;
 /// The agenda is kept after so many events.
@@ -142,6 +143,7 @@ pub struct Kernel {
     agenda: Mutex<Agenda>,
     kept: Mutex<u64>,
     held: held::Held,
+    running: cancel::Running,
 }
 
 impl Kernel {
@@ -165,6 +167,7 @@ impl Kernel {
             names: RwLock::new(vec!["beadle".into()]),
             rooms: RwLock::default(),
             held: held::Held::default(),
+            running: cancel::Running::default(),
             store,
             scripts,
             chat,
@@ -253,76 +256,6 @@ impl Kernel {
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,
         }
-    }
-
-    /// The open questions of a room, the newest first; one that is pointed at is among them, however old it is.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the log cannot be read.
-    pub fn questions(
-        &self,
-        room: &RoomId,
-        pointed: Option<&PostId>,
-    ) -> Result<Vec<OpenQuestion>, ReadError> {
-        let Some(pseudonym) = self.store.pseudonym(&Subject::Room(room.0.clone())) else {
-            return Ok(vec![]);
-        };
-        let mut places = self.agenda(|agenda| agenda.questions(&pseudonym, QUESTIONS_MAX));
-        if let Some(post) = pointed
-            && let Some(place) = self.question_of(room, post)?
-            && !places.contains(&place)
-        {
-            places.push(place);
-        }
-        let mut open = vec![];
-        for (id, path) in places {
-            if let Some(execution) = executions::load(self.store.as_ref(), &id)? {
-                open.extend(self.question(&execution, &path)?);
-            }
-        }
-        Ok(open)
-    }
-
-    /// The question that a post of the bot asks.
-    fn question_of(
-        &self,
-        room: &RoomId,
-        post: &PostId,
-    ) -> Result<Option<(ExecutionId, String)>, ReadError> {
-        let Some(sent) = self.store.find(&post_key(room, post))? else { return Ok(None) };
-        let found = self.store.read_all(sent, Direction::Forward, 1)?;
-        let Some(sent) = found.first() else { return Ok(None) };
-        let queued = self.queued(&MessageId(sent.id.stream.id().to_owned()))?;
-        Ok(queued.and_then(|queued| Some((queued.execution?, queued.question?))))
-    }
-
-    fn question(
-        &self,
-        execution: &Execution,
-        path: &str,
-    ) -> Result<Option<OpenQuestion>, ReadError> {
-        let Some(step) = execution.steps.get(path).filter(|step| step.asks()) else {
-            return Ok(None);
-        };
-        let Some(asked) = &step.question else { return Ok(None) };
-        let stream = StreamName::message(&asked.message);
-        let found = self.store.read(&stream, Version::START, Direction::Forward, 1)?;
-        let place = match self.queued(&asked.message)? {
-            Some(queued) => queued.place,
-            None => execution.started.place.clone(),
-        };
-        Ok(Some(OpenQuestion {
-            execution: execution.id.clone(),
-            path: path.to_owned(),
-            wants: asked.wants,
-            text: asked.text.clone(),
-            from: asked.from.clone(),
-            choices: asked.choices.clone(),
-            place,
-            post: self.post_of(&asked.message)?,
-            origin: execution.started.post.clone(),
-            asked_at: found.first().map_or(execution.touched, |recorded| recorded.wall),
-        }))
     }
 
     /// What the bot decided to say.

@@ -33,7 +33,9 @@ impl Kernel {
         mentions.sort();
         mentions.dedup();
         // An edit shows no file: clients keep the kind of message that they have shown.
-        let whole = rendered.whole.filter(|_| !matches!(relation, Relation::Edit(_)));
+        let whole = rendered
+            .whole
+            .filter(|_| !matches!(relation, Relation::Edit(_) | Relation::Reaction(_)));
         let outgoing = Outgoing {
             message: id.clone(),
             room: queued.place.room.clone(),
@@ -117,11 +119,23 @@ impl Kernel {
         if let Some(target) = &queued.edits {
             return Ok(self.post_of(target)?.map(Relation::Edit));
         }
-        Ok(Some(match (&queued.place.thread, &queued.reply_to) {
+        let to = queued.reply_to.as_ref().map(|post| self.sent_post(post)).transpose()?.flatten();
+        if queued.doc.reaction().is_some() {
+            return Ok(to.map(Relation::Reaction));
+        }
+        Ok(Some(match (&queued.place.thread, to) {
             (Some(root), _) => Relation::Thread(root.clone()),
-            (None, Some(post)) => Relation::Reply(post.clone()),
+            (None, Some(post)) => Relation::Reply(post),
             (None, None) => Relation::New,
         }))
+    }
+
+    /// A post, or what a message of the bot became; none: it was never sent.
+    fn sent_post(&self, post: &PostId) -> Result<Option<PostId>, Error> {
+        match post.message() {
+            Some(message) => Ok(self.post_of(&message)?),
+            None => Ok(Some(post.clone())),
+        }
     }
 
     /// Records what became of a message; a post can be found by its id from then on.

@@ -25,7 +25,9 @@ impl Kernel {
             found.extend(trigger.and_then(|trigger| {
                 let (room, post) = match &trigger.what {
                     What::Undecryptable(event) => (event.place.room.clone(), event.post.clone()),
-                    What::Message(_) | What::Reaction(_) | What::Timer(_) => return None,
+                    What::Message(_) | What::Reaction(_) | What::Timer(_) | What::Order(_) => {
+                        return None;
+                    }
                 };
                 Some(Unread { key: trigger.key.clone(), room, post, since })
             }));
@@ -78,7 +80,7 @@ impl Ear {
 
 /// The write that records a trigger that came late; what it was before it could be read is its cause.
 fn late(kernel: &Kernel, trigger: Trigger, stream: &StreamName, version: Version) -> Write {
-    let mut write = record(kernel, trigger);
+    let mut write = record(kernel.store.as_ref(), trigger);
     let cause = EventId { stream: stream.clone(), version: version.next() };
     write.events.iter_mut().for_each(|event| event.meta.cause = Some(cause.clone()));
     write

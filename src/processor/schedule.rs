@@ -34,6 +34,7 @@ pub async fn run(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) -> Result
         }
         head.borrow_and_update();
         kernel.catch_up()?;
+        kernel.stop_unwanted();
         // Asked before the tasks are taken: what becomes due in between is then waited for no longer than it takes.
         let due = kernel.next_due();
         let budget = taken.values().fold(AT_ONCE, Budget::less);

@@ -127,10 +127,7 @@ impl Scripts {
         if let Some(script) = self.pinned.lock().expect("nobody panics with them").get(hash) {
             return Ok(Some(script.clone()));
         }
-        let kept = store.read(&StreamName::script(hash), Version::START, Direction::Forward, 1)?;
-        let Some(Event::ScriptKept(kept)) = kept.first().and_then(|it| it.event()).cloned() else {
-            return Ok(None);
-        };
+        let Some(kept) = self.kept(hash, store)? else { return Ok(None) };
         let Some(library) = library(&kept, store)? else { return Ok(None) };
         let engine = self.engine();
         let load = move || load_script(&engine, &kept.file, &kept.source, &Arc::new(library));
@@ -141,6 +138,22 @@ impl Scripts {
         }
         pinned.insert(hash.clone(), script.clone());
         Ok(Some(script))
+    }
+
+    /// The source of a version as the log keeps it.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn kept(
+        &self,
+        hash: &ScriptHash,
+        store: &dyn EventStore,
+    ) -> Result<Option<ScriptKept>, ReadError> {
+        let kept = store.read(&StreamName::script(hash), Version::START, Direction::Forward, 1)?;
+        Ok(match kept.first().and_then(|recorded| recorded.event()) {
+            Some(Event::ScriptKept(kept)) => Some(kept.clone()),
+            _ => None,
+        })
     }
 }
 

@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, Ending, Event, ExecutionFinished, ExecutionSuspended,
-    ExecutionYielded, Failure, ImportKept, MemoryWritten, MessageQueued, Meta, NewEvent,
-    QuestionAsked, ScriptKept, Wants,
+    ExecutionYielded, Failure, GroupDecided, ImportKept, MemoryWritten, MessageQueued, Meta,
+    NewEvent, QuestionAsked, ScriptKept, Wants,
 };
-use crate::domain::execution::Execution;
-use crate::domain::id::{DedupeKey, MessageId, RoomId, StreamName, Timestamp, UserId, Version};
+use crate::domain::execution::{CANCELLED, Execution, Step};
+use crate::domain::id::{
+    DedupeKey, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
+};
 use crate::domain::message::Doc;
+use crate::domain::path::{follows, inside};
 use crate::domain::trigger::Place;
 use crate::script::host::memory::Scope;
 use crate::script::journal::{Entry, Noted};
@@ -66,6 +71,8 @@ pub(super) struct Sheet<'a> {
     memories: BTreeMap<StreamName, Vec<NewEvent>>,
     seen: BTreeMap<StreamName, Option<Version>>,
     said: bool,
+    /// Where this slice said what.
+    placed: BTreeMap<MessageId, Place>,
 }
 
 impl<'a> Sheet<'a> {
@@ -80,6 +87,7 @@ impl<'a> Sheet<'a> {
             memories: BTreeMap::new(),
             seen: BTreeMap::new(),
             said: false,
+            placed: BTreeMap::new(),
         }
     }
 
@@ -108,7 +116,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Writes down one effect and what follows from it.
-    pub(super) fn enter(&mut self, entry: &Entry, reads: &Reads) {
+    fn enter(&mut self, entry: &Entry, reads: &Reads) {
         let Entry { path, op, args, line, state } = entry;
         let (path, op, args, line) = (path.clone(), op.clone(), args.clone(), *line);
         match state {
@@ -120,10 +128,15 @@ impl<'a> Sheet<'a> {
                 let (class, due) = (*class, *due);
                 self.event(EffectRequested { path, op, args, line, class, due });
             }
+            Noted::Decided { result, cancelled } => {
+                let (result, cancelled) = (result.clone(), cancelled.clone());
+                self.event(GroupDecided { path, result, cancelled });
+            }
         }
         match entry.op.as_str() {
-            "say" | "reply" | "progress" => self.speak(entry),
-            "update" | "done" | "fail" => self.change(entry),
+            "say" | "reply" | "tell" | "progress" => self.speak(entry),
+            "update" | "done" | "fail" | "edit" => self.change(entry),
+            "react" => self.react(entry),
             "ask" | "confirm" => self.question(entry),
             "remember" => self.remember(entry, reads),
             _ => {}
@@ -135,20 +148,29 @@ impl<'a> Sheet<'a> {
     }
 
     fn speak(&mut self, entry: &Entry) {
-        let started = &self.execution.started;
-        let text = entry.args["text"].as_str().unwrap_or_default();
-        let (place, reply_to, notify) = match (entry.op.as_str(), entry.args["room"].as_str()) {
-            ("say", Some(room))
-                if room != started.place.name && room != started.place.room.as_str() =>
-            {
-                (elsewhere(&started.place, room), None, vec![])
+        let (started, args) = (&self.execution.started, &entry.args);
+        let (here, asker) = (&started.place, &started.requester.id);
+        let place = match (entry.op.as_str(), args["room"].as_str(), args["user"].as_str()) {
+            ("tell", _, Some(user)) => {
+                let person = full_id(user, asker);
+                Place { direct: true, ..elsewhere(here, person.as_str()) }
             }
-            ("say", _) => (started.place.clone(), None, vec![]),
-            ("reply", _) => {
-                let notify = vec![started.requester.id.clone()];
-                (started.place.clone(), Some(started.post.clone()), notify)
+            ("say", Some(room), _) if room != here.name && room != here.room.as_str() => {
+                elsewhere(here, room)
             }
-            _ => (started.place.clone(), Some(started.post.clone()), vec![]),
+            _ => here.clone(),
+        };
+        let answers = matches!(entry.op.as_str(), "reply" | "progress");
+        let reply_to = match args["reply_to"].as_str() {
+            Some(post) => Some(post_id(post)),
+            None => answers.then(|| started.post.clone()),
+        };
+        let notify = match args["notify"].as_array() {
+            Some(list) => {
+                list.iter().filter_map(Value::as_str).map(|name| full_id(name, asker)).collect()
+            }
+            None if entry.op == "reply" => vec![asker.clone()],
+            None => vec![],
         };
         let message = self.message_id(&entry.path);
         self.queue(MessageQueued {
@@ -156,7 +178,7 @@ impl<'a> Sheet<'a> {
             place,
             reply_to,
             edits: None,
-            doc: Doc::text(text),
+            doc: said(args),
             notify,
             execution: Some(self.execution.id.clone()),
             question: None,
@@ -164,21 +186,46 @@ impl<'a> Sheet<'a> {
     }
 
     fn change(&mut self, entry: &Entry) {
-        let text = entry.args["text"].as_str().unwrap_or_default();
         let percent = entry.args["percent"].as_i64();
-        let text = percent.map_or(text.to_owned(), |percent| format!("{text} ({percent} %)"));
-        let target = entry.args["progress"].as_str().unwrap_or_default();
+        let percent = percent.map(|percent| Doc::text(&format!(" ({percent} %)")));
+        let doc = said(&entry.args).joined(percent.unwrap_or_default());
+        let target = entry.args["progress"].as_str().or(entry.args["post"].as_str());
+        let target = MessageId(target.unwrap_or_default().to_owned());
         let message = self.message_id(&entry.path);
         self.queue(MessageQueued {
             message,
-            place: self.execution.started.place.clone(),
+            place: self.place_of(&target),
             reply_to: None,
-            edits: Some(MessageId(target.to_owned())),
-            doc: Doc::text(&text),
+            edits: Some(target),
+            doc,
             notify: vec![],
             execution: Some(self.execution.id.clone()),
             question: None,
         });
+    }
+
+    fn react(&mut self, entry: &Entry) {
+        let post = entry.args["post"].as_str();
+        let post = post.map_or_else(|| self.execution.started.post.clone(), post_id);
+        let place = post.message().map(|message| self.place_of(&message));
+        let message = self.message_id(&entry.path);
+        self.queue(MessageQueued {
+            message,
+            place: place.unwrap_or_else(|| self.execution.started.place.clone()),
+            reply_to: Some(post),
+            edits: None,
+            doc: Doc::of_reaction(entry.args["emoji"].as_str().unwrap_or_default()),
+            notify: vec![],
+            execution: Some(self.execution.id.clone()),
+            question: None,
+        });
+    }
+
+    /// Where a message of the bot stands; what is not known any more counts as said here, and cannot be changed.
+    fn place_of(&self, message: &MessageId) -> Place {
+        let known = self.placed.get(message).cloned();
+        let kept = || self.kernel.queued(message).ok().flatten().map(|queued| queued.place);
+        known.or_else(kept).unwrap_or_else(|| self.execution.started.place.clone())
     }
 
     fn question(&mut self, entry: &Entry) {
@@ -212,6 +259,8 @@ impl<'a> Sheet<'a> {
             Wants::YesNo => " (yes or no)".to_owned(),
             Wants::Doubt => " (done, not done, or give up)".to_owned(),
             Wants::Text if choices.is_empty() => String::new(),
+            // The question lists them itself.
+            Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),
             Wants::Text => format!(" ({})", choices.join(", ")),
         };
         let place = match wants {
@@ -251,34 +300,67 @@ impl<'a> Sheet<'a> {
     /// Says something.
     pub(super) fn queue(&mut self, message: MessageQueued) {
         self.said = true;
+        self.placed.insert(message.message.clone(), message.place.clone());
         self.others.push(queued(&self.meta, message));
     }
 
-    /// Writes down where the slice stopped.
-    pub(super) fn end(&mut self, slice: &Slice) {
-        match &slice.end {
-            End::Suspended => self.event(ExecutionSuspended {}),
-            End::Yielded => self.event(ExecutionYielded {}),
-            End::Returned(value) => self.finished(Ending::Succeeded(value.clone())),
-            End::Diverged(how) => {
-                let text = format!("the script no longer does what it did: {how}");
-                self.tell_failure(&text, None);
-                self.finished(Ending::Diverged(how.clone()));
+    /// Writes down what a slice did, and where it stopped; `how` are the words for a divergence.
+    pub(super) fn close(&mut self, slice: &Slice, reads: &Reads, how: Option<String>) {
+        let doubt = self.doubt(slice).map(str::to_owned);
+        for entry in &slice.entries {
+            // A group that failed for a doubt has not decided: the answer of a person may be another one.
+            let undecided = doubt.as_ref().is_some_and(|doubt| inside(doubt, &entry.path));
+            if !undecided || !matches!(entry.state, Noted::Decided { .. }) {
+                self.enter(entry, reads);
             }
-            End::Failed(failure) => match self.execution.last_doubt() {
-                Some(path) if failure.kind == "in_doubt" && slice.entries.is_empty() => {
-                    self.ask_doubt(path, failure);
-                }
-                _ => {
-                    self.tell_failure(&failure.message, Some(failure));
-                    self.finished(Ending::Failed(failure.clone()));
-                }
-            },
+        }
+        match (&slice.end, doubt) {
+            (End::Suspended, _) => self.event(ExecutionSuspended {}),
+            (End::Yielded, _) => self.event(ExecutionYielded {}),
+            (End::Returned(value), _) => self.finished(Ending::Succeeded(value.clone())),
+            (End::Diverged(_), _) => {
+                let how = how.unwrap_or_default();
+                self.tell_failure(&format!("the script no longer does what it did: {how}"), None);
+                self.finished(Ending::Diverged(how));
+            }
+            (End::Failed(failure), Some(path)) => self.ask_doubt(&path, failure),
+            (End::Failed(failure), None) => self.failed(failure),
+        }
+    }
+
+    /// The effect in doubt that ended the script, if a person is to say what became of it.
+    fn doubt(&self, slice: &Slice) -> Option<&str> {
+        let End::Failed(failure) = &slice.end else { return None };
+        if failure.kind != "in_doubt" || self.execution.cancelled.is_some() {
+            return None;
+        }
+        let path = self.execution.last_doubt()?;
+        (!slice.entries.iter().any(|entry| follows(&entry.path, path))).then_some(path)
+    }
+
+    /// An error ended the script; that nobody wanted it any more is no failure.
+    fn failed(&mut self, failure: &Failure) {
+        match &self.execution.cancelled {
+            Some(cancelled) if failure.kind == CANCELLED => {
+                let (by, reason) = (cancelled.by.clone(), cancelled.reason.clone());
+                let message = self.message_id("failure");
+                let told = cancelled_message(self.execution, &failure.message);
+                self.queue(MessageQueued { message, ..told });
+                self.finished(Ending::Cancelled { by, reason });
+            }
+            _ => {
+                self.tell_failure(&failure.message, Some(failure));
+                self.finished(Ending::Failed(failure.clone()));
+            }
         }
     }
 
     /// Nobody knows whether an effect was done, and the script does not care for it: a person must say.
     fn ask_doubt(&mut self, path: &str, failure: &Failure) {
+        if self.execution.steps.get(path).is_some_and(Step::asks) {
+            // Something else came meanwhile; they have been asked.
+            return self.event(ExecutionSuspended {});
+        }
         let started = &self.execution.started;
         let who = &started.requester;
         let text = format!(
@@ -400,6 +482,33 @@ pub(super) fn failure_message(
         execution: Some(execution.id.clone()),
         question: None,
     }
+}
+
+/// What a call says.
+fn said(args: &Value) -> Doc {
+    let doc = args.get("doc").and_then(|doc| serde_json::from_value(doc.clone()).ok());
+    doc.unwrap_or_else(|| Doc::text(args["text"].as_str().unwrap_or_default()))
+}
+
+/// A post as scripts name it: that of a network, or a message of the bot.
+fn post_id(text: &str) -> PostId {
+    match text.starts_with('$') {
+        true => PostId(text.to_owned()),
+        false => PostId::of_message(&MessageId(text.to_owned())),
+    }
+}
+
+/// What the asker is told when an execution is over because somebody cancelled it.
+pub(super) fn cancelled_message(execution: &Execution, message: &str) -> MessageQueued {
+    let told = failure_message(execution, message, None);
+    let started = &execution.started;
+    let text = format!(
+        "{}: “{}” is over, {message} (execution {})",
+        started.requester.name,
+        shortened(&started.command, COMMAND_CHARS_SHOWN),
+        execution.id.short()
+    );
+    MessageQueued { doc: Doc::text(&text), ..told }
 }
 
 /// Another room on the same network.

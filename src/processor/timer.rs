@@ -16,7 +16,7 @@ impl Kernel {
         let timer = Timer { execution: id.clone(), path: path.to_owned(), due };
         let mut trigger = Trigger::timer(timer);
         trigger.at = self.clock.now();
-        self.store.append(vec![record(self, trigger)]).await?;
+        self.store.append(vec![record(self.store.as_ref(), trigger)]).await?;
         Ok(())
     }
 }

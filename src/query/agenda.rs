@@ -14,7 +14,7 @@ use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-4";
+pub const PROJECTION: &str = "agenda-5";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -47,6 +47,8 @@ struct Open {
     timers: BTreeMap<String, Timestamp>,
     /// What it gathers.
     gathers: Option<String>,
+    /// Where it began.
+    at: Position,
 }
 
 /// How far an effect has come.
@@ -54,6 +56,8 @@ struct Open {
 enum Stage {
     Requested,
     Started,
+    /// It is under way, and nobody wants it any more.
+    Stopping,
     InDoubt,
 }
 
@@ -161,7 +165,10 @@ impl Agenda {
             Event::TriggerRecorded(e) => {
                 let lane = match &e.trigger.what {
                     What::Timer(timer) => format!("timer {}", timer.execution),
-                    What::Message(_) | What::Reaction(_) | What::Undecryptable(_) => {
+                    What::Message(_)
+                    | What::Reaction(_)
+                    | What::Undecryptable(_)
+                    | What::Order(_) => {
                         format!("room {}", pseudonym(recorded.room.as_ref()))
                     }
                 };
@@ -219,7 +226,8 @@ impl Agenda {
             if let Some(what) = &gathers {
                 self.gathering.insert(what.clone(), id.clone());
             }
-            self.open.insert(id.clone(), Open { gathers, ..Open::default() });
+            self.open
+                .insert(id.clone(), Open { gathers, at: recorded.position, ..Open::default() });
             self.ready.insert(id);
             return;
         }
@@ -281,6 +289,20 @@ impl Agenda {
                 self.stop_timer(&id, &e.path);
                 self.ready.insert(id);
             }
+            Event::GroupDecided(e) => {
+                e.cancelled.iter().for_each(|path| self.wait_no_longer(&id, path));
+                self.ready.insert(id);
+            }
+            Event::ExecutionCancelled(e) => {
+                e.cancelled.iter().for_each(|path| self.wait_no_longer(&id, path));
+                e.stopping.iter().for_each(|path| self.stage(&id, path, Some(Stage::Stopping)));
+                self.stop_doubting(&id);
+                self.ready.insert(id);
+            }
+            Event::EffectCancelled(e) => {
+                self.stage(&id, &e.path, None);
+                self.ready.insert(id);
+            }
             Event::ExecutionYielded(_) => drop(self.ready.insert(id)),
             Event::ExecutionSuspended(_) => drop(self.ready.remove(&id)),
             Event::ExecutionFinished(_) => self.close(&id),
@@ -298,13 +320,36 @@ impl Agenda {
     fn stage(&mut self, id: &ExecutionId, path: &str, stage: Option<Stage>) {
         let key = (id.clone(), path.to_owned());
         match stage {
-            Some(Stage::Requested | Stage::Started) => drop(self.effects.insert(key)),
+            Some(Stage::Requested | Stage::Started | Stage::Stopping) => {
+                self.effects.insert(key);
+            }
             Some(Stage::InDoubt) | None => drop(self.effects.remove(&key)),
         }
         self.on(id, |open| match stage {
             Some(stage) => drop(open.effects.insert(path.to_owned(), stage)),
             None => drop(open.effects.remove(path)),
         });
+    }
+
+    /// An effect is neither done nor waited for any more.
+    fn wait_no_longer(&mut self, id: &ExecutionId, path: &str) {
+        self.stage(id, path, None);
+        self.stop_asking(id, path);
+        self.stop_timer(id, path);
+    }
+
+    /// Nobody is asked any more what became of an effect.
+    fn stop_doubting(&mut self, id: &ExecutionId) {
+        let Some(open) = self.open.get(id) else { return };
+        let doubts = open.questions.iter().filter(|(_, asked)| asked.doubt);
+        let doubts: Vec<String> = doubts.map(|(path, _)| path.clone()).collect();
+        doubts.iter().for_each(|path| drop(self.stop_asking(id, path)));
+    }
+
+    /// Whether an effect that is under way is still wanted.
+    pub fn wants(&self, id: &ExecutionId, path: &str) -> bool {
+        let stage = self.open.get(id).and_then(|open| open.effects.get(path));
+        matches!(stage, Some(Stage::Requested | Stage::Started))
     }
 
     fn stop_asking(&mut self, id: &ExecutionId, path: &str) -> Option<Asked> {
@@ -336,7 +381,7 @@ impl Agenda {
             }
             "execution_started" => {
                 let id = ExecutionId(stream.id().to_owned());
-                self.open.insert(id.clone(), Open::default());
+                self.open.insert(id.clone(), Open { at: position, ..Open::default() });
                 self.ready.insert(id);
             }
             "trigger_routed" => self.decided(&recorded.id.stream),
@@ -416,7 +461,7 @@ impl Agenda {
         let effects = self.effects.iter().filter_map(|(id, path)| {
             let work = match self.open.get(id)?.effects.get(path)? {
                 Stage::Requested => Work::Effect(id.clone(), path.clone()),
-                Stage::Started => Work::Orphan(id.clone(), path.clone()),
+                Stage::Started | Stage::Stopping => Work::Orphan(id.clone(), path.clone()),
                 Stage::InDoubt => return None,
             };
             Some(task(format!("effect {id} {path}"), work))
@@ -485,6 +530,14 @@ impl Agenda {
     /// The executions that are open.
     pub fn open_ids(&self) -> impl Iterator<Item = &ExecutionId> {
         self.open.keys()
+    }
+
+    /// The open executions that began last, the newest first, and how many others there are.
+    pub fn open_newest(&self, max: usize) -> (Vec<ExecutionId>, usize) {
+        let mut all: Vec<_> = self.open.iter().map(|(id, open)| (open.at, id)).collect();
+        all.sort_unstable_by(|one, other| other.cmp(one));
+        let more = all.len().saturating_sub(max);
+        (all.into_iter().take(max).map(|(_, id)| id.clone()).collect(), more)
     }
 
     /// The triggers about which nothing was decided, and those that are still worth a try to read.

@@ -77,6 +77,22 @@ pub enum Request {
     ExecutionList(usize),
     /// One execution, by the beginning of its id.
     ExecutionShow(String),
+    /// Stop an execution, by the beginning of its id.
+    ExecutionCancel {
+        /// Which.
+        execution: String,
+        /// Why; empty: nobody said.
+        reason: String,
+        /// Where it stands: nothing is undone.
+        force: bool,
+    },
+    /// Try an execution again, by the beginning of its id.
+    ExecutionRetry {
+        /// Which.
+        execution: String,
+        /// Even if something of it may have been done.
+        in_doubt_too: bool,
+    },
     /// Erase something for good, or only say what would be erased.
     LogErase {
         /// What.
@@ -178,7 +194,10 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
             let what = "this is answered where there is more than the log";
             return Err(Refusal::Invalid(what.into()));
         }
-        Request::LogBackup(_) | Request::LogDrop { .. } => {
+        Request::LogBackup(_)
+        | Request::LogDrop { .. }
+        | Request::ExecutionCancel { .. }
+        | Request::ExecutionRetry { .. } => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
         }
         Request::LogShow(id) => match find(store, id)? {

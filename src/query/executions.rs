@@ -7,6 +7,7 @@ use super::erased::Erased;
 use crate::domain::event::{EffectResult, Ending, Payload};
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, Position, StreamName, Version};
+use crate::domain::path;
 use crate::store::{By, Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 /// Most executions of one list.
@@ -220,7 +221,7 @@ pub fn summary(execution: &Execution) -> Value {
 /// One execution with its steps, as JSON.
 pub fn details(execution: &Execution) -> Value {
     let mut steps: Vec<_> = execution.steps.iter().collect();
-    steps.sort_by_key(|(path, _)| path.parse::<u64>().unwrap_or(u64::MAX));
+    steps.sort_by(|(a, _), (b, _)| path::order(a, b));
     let step = |(path, step): &(&String, &crate::domain::execution::Step)| {
         let (state, value) = match &step.result {
             _ if step.in_doubt => ("in doubt", Value::Null),
@@ -244,6 +245,9 @@ pub fn details(execution: &Execution) -> Value {
         Some(Ending::Succeeded(value)) => json!({ "succeeded": value }),
         Some(Ending::Failed(failure)) => json!({ "failed": failure }),
         Some(Ending::Diverged(how)) => json!({ "diverged": how }),
+        Some(Ending::Cancelled { by, reason }) => {
+            json!({ "cancelled": { "by": by, "reason": reason } })
+        }
     };
     all
 }

@@ -82,6 +82,8 @@ pub enum Standing {
     Failed,
     /// Its replay did something else than its journal says.
     Diverged,
+    /// Somebody did not want it any more.
+    Cancelled,
     /// It waits for people or for a time.
     Waiting,
     /// It is at work.
@@ -94,6 +96,7 @@ const STANDINGS: &[(Standing, &str)] = &[
     (Standing::Succeeded, "succeeded"),
     (Standing::Failed, "failed"),
     (Standing::Diverged, "diverged"),
+    (Standing::Cancelled, "cancelled"),
     (Standing::Waiting, "waiting"),
     (Standing::Running, "running"),
     (Standing::InDoubt, "in doubt"),

@@ -227,7 +227,7 @@ fn cause_of(events: &[Recorded]) -> Cause {
                     What::Message(message) => Some(message.post.clone()),
                     What::Reaction(reaction) => Some(reaction.target.clone()),
                     What::Undecryptable(event) => Some(event.post.clone()),
-                    What::Timer(_) => None,
+                    What::Timer(_) | What::Order(_) => None,
                 };
                 if let What::Timer(timer) = &trigger.what {
                     cause.execution = Some(timer.execution.clone());
@@ -266,6 +266,7 @@ pub fn standing(execution: &Execution) -> Standing {
         Some(Ending::Succeeded(_)) => return Standing::Succeeded,
         Some(Ending::Diverged(_)) => return Standing::Diverged,
         Some(Ending::Failed(_)) => return Standing::Failed,
+        Some(Ending::Cancelled { .. }) => return Standing::Cancelled,
         None => {}
     }
     if execution.steps.values().any(|step| step.in_doubt) {
@@ -273,6 +274,7 @@ pub fn standing(execution: &Execution) -> Standing {
     }
     match execution.status() {
         Status::Asking | Status::Sleeping => Standing::Waiting,
+        Status::Cancelled => Standing::Cancelled,
         Status::Ready | Status::Running | Status::Succeeded | Status::Failed => Standing::Running,
     }
 }

@@ -42,6 +42,7 @@ struct Counts {
     runs: u64,
     succeeded: u64,
     failed: u64,
+    cancelled: u64,
     open: u64,
     in_doubt: u64,
     asked: u64,
@@ -160,6 +161,7 @@ impl Counts {
             runs: 1,
             succeeded: is(Standing::Succeeded),
             failed: is(Standing::Failed) + is(Standing::Diverged),
+            cancelled: is(Standing::Cancelled),
             open: u64::from(!ended),
             in_doubt: is(Standing::InDoubt),
             asked: questions().count() as u64,
@@ -174,6 +176,7 @@ impl Counts {
         self.runs += other.runs;
         self.succeeded += other.succeeded;
         self.failed += other.failed;
+        self.cancelled += other.cancelled;
         self.open += other.open;
         self.in_doubt += other.in_doubt;
         self.asked += other.asked;
@@ -186,10 +189,10 @@ impl Counts {
     }
 
     fn row(self, per: Per, (first, second): (String, String)) -> Value {
-        let ended = self.succeeded + self.failed;
+        let ended = self.succeeded + self.failed + self.cancelled;
         let mut row = json!({
             "runs": self.runs, "succeeded": self.succeeded, "failed": self.failed,
-            "open": self.open, "in_doubt": self.in_doubt, "questions": self.asked,
+            "cancelled": self.cancelled, "open": self.open, "in_doubt": self.in_doubt, "questions": self.asked,
             "answered": self.answered, "refused": self.refused,
             "mean_ms": self.took_ms.checked_div(ended),
             "slowest_ms": self.slowest.as_ref().map(|(ms, _)| ms),

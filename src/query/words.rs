@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::domain::event::{
     EffectResult, Ending, Event, MessageQueued, Outcome, Payload, Recorded, Resolution, Verdict,
 };
-use crate::domain::message::{Block, Doc, Span};
+use crate::domain::id::UserId;
+use crate::domain::message::Doc;
 use crate::domain::trigger::{Trigger, What};
 
 /// Longest piece of somebody's text in one line, in characters.
@@ -45,12 +46,16 @@ fn of_event(event: &Event) -> String {
             Ending::Succeeded(value) => format!("succeeded: {}", value_words(value)),
             Ending::Failed(failure) => format!("failed: {}", quoted(&failure.message)),
             Ending::Diverged(how) => format!("diverged: {}", quoted(how)),
+            Ending::Cancelled { by, reason } => cancelled(by, reason),
         },
+        Event::ExecutionCancelled(e) => cancelled(&e.by, &e.reason),
         Event::EffectRecorded(_)
         | Event::EffectRequested(_)
         | Event::EffectStarted(_)
         | Event::EffectCompleted(_)
         | Event::EffectInDoubt(_)
+        | Event::EffectCancelled(_)
+        | Event::GroupDecided(_)
         | Event::EffectResolved(_) => of_effect(event),
         Event::QuestionAsked(e) => format!("asked “{}”", quoted(&e.text)),
         Event::QuestionAnswered(e) => format!("{} answered {}", e.by, value_words(&e.answer)),
@@ -67,6 +72,13 @@ fn of_event(event: &Event) -> String {
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
         other => plain_kind(other.kind()),
+    }
+}
+
+fn cancelled(by: &UserId, reason: &str) -> String {
+    match reason {
+        "" => format!("{by} cancelled it"),
+        reason => format!("{by} cancelled it: {}", quoted(reason)),
     }
 }
 
@@ -96,6 +108,18 @@ fn of_effect(event: &Event) -> String {
             format!("step {} took {} ms: {}", e.path, e.took_ms, result(&e.result))
         }
         Event::EffectInDoubt(e) => format!("nobody knows whether step {} was done", e.path),
+        Event::EffectCancelled(e) => {
+            format!("attempt {} of step {} was stopped", e.attempt, e.path)
+        }
+        Event::GroupDecided(e) => match &e.result {
+            EffectResult::Ok(value) if value["branch"].is_null() => {
+                format!("all branches of step {} are done", e.path)
+            }
+            EffectResult::Ok(value) => format!("branch {} of step {} won", value["branch"], e.path),
+            EffectResult::Err(error) => {
+                format!("branch {} of step {} failed", error["branch"], e.path)
+            }
+        },
         Event::EffectResolved(e) => {
             let said = match e.resolution {
                 Resolution::Done => "it was done",
@@ -130,6 +154,7 @@ fn of_trigger(trigger: &Trigger) -> String {
         What::Reaction(reaction) => format!("reacted {}", quoted(&reaction.key)),
         What::Timer(timer) => format!("a time of {} came", timer.execution.short()),
         What::Undecryptable(_) => "said something that could not be read".into(),
+        What::Order(order) => format!("ordered: {}", order.words()),
     }
 }
 
@@ -140,24 +165,7 @@ fn of_message(queued: &MessageQueued) -> String {
 
 /// The text of a document, a line for each of its lines.
 pub fn doc_text(doc: &Doc) -> String {
-    let spans = |spans: &[Span]| -> String {
-        spans
-            .iter()
-            .map(|span| match span {
-                Span::Text(text) | Span::Bold(text) | Span::Code(text) => text.as_str(),
-                Span::Link { text, .. } => text,
-                Span::Mention { name, .. } => name,
-            })
-            .collect()
-    };
-    let block = |block: &Block| match block {
-        Block::Line(line) => spans(line),
-        Block::Code { text, .. } => text.clone(),
-        Block::List(points) => {
-            points.iter().map(|point| spans(point)).collect::<Vec<_>>().join("\n")
-        }
-    };
-    doc.blocks.iter().map(block).collect::<Vec<_>>().join("\n")
+    doc.words()
 }
 
 fn result(result: &EffectResult) -> String {
@@ -329,6 +337,7 @@ pub const WORDLESS: &[&str] = &[
     "intake_resumed",
     "effect_started",
     "effect_in_doubt",
+    "effect_cancelled",
     "effect_resolved",
     "execution_yielded",
     "execution_suspended",

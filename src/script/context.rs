@@ -11,8 +11,9 @@ use std::time::Instant;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use serde_json::Value;
 
+use super::host::Undo;
 use super::host::memory::Scope;
-use super::journal::{Entry, Met, Noted, Tape};
+use super::journal::{Divergence, Done, Entry, JOURNAL_ENTRIES_MAX, Met, Noted, Tape};
 use super::memory::uncounted;
 use super::shape::{KEPT_DEPTH_MAX, can_be_kept};
 use super::source::ActionDef;
@@ -33,7 +34,7 @@ pub enum Halt {
     /// Its slice is full.
     Yielded,
     /// It does not do what the log says.
-    Diverged(String),
+    Diverged(Divergence),
     /// It reached a bound.
     Limit(String),
 }
@@ -71,6 +72,16 @@ pub struct Run {
     pub may: May,
     /// What it printed.
     pub printed: String,
+    /// The error that the next wait ends in: the execution was cancelled, and the script has not met that yet.
+    pub cancel: Option<Value>,
+    /// What each saga that the script is in has to undo, the innermost last.
+    pub sagas: Vec<Vec<Undo>>,
+    /// What is to be undone of sagas in branches that their group does not wait for any more.
+    pub abandoned: Vec<Undo>,
+    /// How many undos the script is in: they are left to their end.
+    pub undoing: usize,
+    /// The steps that were undone last, as people read them.
+    pub undone: Vec<String>,
 }
 
 thread_local! {
@@ -121,18 +132,38 @@ pub fn effect(
     // What goes into the log is not the script's memory: it leaves this thread.
     let own = uncounted(|| args.clone());
     drop(args);
-    let met = uncounted(|| current(|run| meet(run, op, own, events, line, decide)));
-    let result = met.ok_or_else(|| {
-        error(call, format!("`{op}` cannot be used at the top level: put it in a handler"))
-    })?;
-    let Ok(result) = result else { return Err(stop(position)) };
-    let given = match &result {
-        EffectResult::Ok(value) => rhai::serde::to_dynamic(value),
-        EffectResult::Err(value) => rhai::serde::to_dynamic(value)
-            .and_then(|value| Err(EvalAltResult::ErrorRuntime(value, position).into())),
+    let met = uncounted(|| current(|run| meet(run, op, &own, events, line, decide)));
+    uncounted(|| drop(own));
+    let result = match met.ok_or_else(|| top_level(call, op))? {
+        Ok(done) => done.result,
+        Err(Halted) => return Err(stop(position)),
     };
+    let given = given(&result, position);
     uncounted(|| drop(result));
     given
+}
+
+/// The error of a function that needs an execution.
+pub fn top_level(call: &NativeCallContext, op: &str) -> Box<EvalAltResult> {
+    error(call, format!("`{op}` cannot be used at the top level: put it in a handler"))
+}
+
+/// Notes what was made outside of [`effect`]: the log gets a copy, for the script's memory ends with its run.
+pub fn hand_over(run: &mut Run, entry: Entry) {
+    let own = uncounted(|| entry.clone());
+    drop(entry);
+    uncounted(|| run.tape.note(own));
+}
+
+/// A result as the script gets it.
+fn given(result: &EffectResult, position: Position) -> HostResult {
+    match result {
+        EffectResult::Ok(value) => rhai::serde::to_dynamic(value),
+        EffectResult::Err(value) => {
+            let value = rhai::serde::to_dynamic(value)?;
+            Err(EvalAltResult::ErrorRuntime(value, position).into())
+        }
+    }
 }
 
 /// Does an effect for native code, or answers from the journal; none: the run has halted.
@@ -142,46 +173,93 @@ pub fn act(
     events: usize,
     decide: impl FnOnce(&mut Run, &str) -> Noted,
 ) -> Option<EffectResult> {
-    uncounted(|| current(|run| meet(run, op, args, events, 0, decide).ok()).flatten())
+    uncounted(|| {
+        let done = current(|run| meet(run, op, &args, events, 0, decide).ok()).flatten();
+        done.map(|done| done.result)
+    })
 }
 
 /// The run has stopped; why stands in [`Run::halted`].
-struct Halted;
+pub struct Halted;
 
+/// Does an effect, or answers from the journal, or halts.
 fn meet(
     run: &mut Run,
     op: &str,
-    args: Value,
+    args: &Value,
     events: usize,
     line: u32,
     decide: impl FnOnce(&mut Run, &str) -> Noted,
-) -> Result<EffectResult, Halted> {
-    if run.halted.is_some() {
-        return Err(Halted);
+) -> Result<Done, Halted> {
+    if !run.undone.is_empty() && run.undoing == 0 {
+        // The script goes on after what was undone, so that is no part of how it ends.
+        run.undone.clear();
     }
-    let halt = match run.tape.meet(op, &args, line, events) {
-        Met::Known(result) => return Ok(result),
-        Met::New(path) => match decide(run, &path) {
-            Noted::Done(result) => {
-                let state = Noted::Done(result.clone());
-                run.tape.note(Entry { path, op: op.into(), args, line, state });
-                return Ok(result);
+    let mut decide = Some(decide);
+    loop {
+        match run.look(op, args, line, events)? {
+            Look::Known(done) => return Ok(done),
+            Look::Waiting => run.wait()?,
+            Look::New(path) => {
+                let decide = decide.take().expect("what was noted is not new");
+                let mut state = decide(run, &path);
+                if matches!(state, Noted::Waits { .. }) && run.undoing == 0 {
+                    // Whoever is cancelled meets that where they would wait, once.
+                    let error = run.cancel.take().map(EffectResult::Err);
+                    state = error.map_or(state, Noted::Done);
+                }
+                run.tape.note(Entry { path, op: op.into(), args: args.clone(), line, state });
             }
-            state => {
-                run.tape.note(Entry { path, op: op.into(), args, line, state });
-                Halt::Suspended
-            }
-        },
-        Met::Waiting => Halt::Suspended,
-        Met::Full => Halt::Yielded,
-        Met::Diverged(how) => Halt::Diverged(how),
-        Met::TooMany => Halt::Limit(format!(
-            "an execution may have at most {} recorded steps",
-            super::journal::JOURNAL_ENTRIES_MAX
-        )),
-    };
-    run.halted = Some(halt);
-    Err(Halted)
+        }
+    }
+}
+
+/// What a host function finds in the journal.
+pub enum Look {
+    /// It was done.
+    Known(Done),
+    /// It was asked for.
+    Waiting,
+    /// It is new: note it at this place.
+    New(String),
+}
+
+impl Run {
+    /// Looks for a call in the journal; halts where the script cannot go on.
+    pub fn look(
+        &mut self,
+        op: &str,
+        args: &Value,
+        line: u32,
+        events: usize,
+    ) -> Result<Look, Halted> {
+        if self.halted.is_some() {
+            return Err(Halted);
+        }
+        let halt = match self.tape.meet(op, args, line, events) {
+            Met::Known(done) => return Ok(Look::Known(done)),
+            Met::Waiting => return Ok(Look::Waiting),
+            Met::New(path) => return Ok(Look::New(path)),
+            Met::Full => Halt::Yielded,
+            Met::Diverged(how) => Halt::Diverged(how),
+            Met::TooMany => Halt::Limit(format!(
+                "an execution may have at most {JOURNAL_ENTRIES_MAX} recorded steps"
+            )),
+        };
+        self.halted = Some(halt);
+        Err(Halted)
+    }
+
+    /// Whether it has halted because it waits.
+    pub fn waits(&self) -> bool {
+        self.halted == Some(Halt::Suspended)
+    }
+
+    /// Nothing more can be done until something that is waited for has come.
+    pub fn wait(&mut self) -> Result<(), Halted> {
+        self.halted = Some(Halt::Suspended);
+        Err(Halted)
+    }
 }
 
 /// The line of a call, 0 where the engine does not know it.

@@ -162,6 +162,11 @@ mod tests {
             may: std::sync::Arc::new(|_, _| true),
             memory: Default::default(),
             printed: String::new(),
+            cancel: None,
+            sagas: vec![],
+            abandoned: vec![],
+            undoing: 0,
+            undone: vec![],
         };
         let (begun, long) = (Instant::now(), Duration::from_secs(3_600));
         let source = "let n = 0; try { while n < 1000 { n += 1; } } catch { } 7";

@@ -1,11 +1,13 @@
 //! The journal of one execution as a script meets it: what was done already answers, what is new is noted (pure).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::domain::event::{EffectClass, EffectResult};
+use crate::domain::execution::GROUPS;
 use crate::domain::id::Timestamp;
+use crate::domain::path::{inside, order};
 
 /// Most events that the effects of one slice may become; then it yields.
 pub const SLICE_EVENTS_MAX: usize = 48;
@@ -23,8 +25,19 @@ pub struct Past {
     pub args: Value,
     /// The line of the script.
     pub line: u32,
+    /// Whether it happens outside of the log.
+    pub outside: bool,
     /// What it gave, once it has.
-    pub result: Option<EffectResult>,
+    pub done: Option<Done>,
+}
+
+/// What an effect gave, and when in the order of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// Its place in that order.
+    pub at: u64,
+    /// The result.
+    pub result: EffectResult,
 }
 
 /// The effects of an execution so far, by path.
@@ -57,32 +70,64 @@ pub enum Noted {
         /// When it ends by itself.
         due: Option<Timestamp>,
     },
+    /// It is a group that was there before, and its branches have come to this.
+    Decided {
+        /// Which branch, and how.
+        result: EffectResult,
+        /// What is no longer waited for.
+        cancelled: Vec<String>,
+    },
 }
 
 /// What a script's call of a host function meets.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Met {
     /// It was done: this is what it gave.
-    Known(EffectResult),
-    /// It was asked for and has not happened yet.
+    Known(Done),
+    /// It was asked for and has not happened yet, or not before the group that it is in decided.
     Waiting,
     /// It is new and has this path.
     New(String),
     /// It is new, and the slice is full.
     Full,
     /// The log has something else here.
-    Diverged(String),
+    Diverged(Divergence),
     /// The execution has too many effects.
     TooMany,
+}
+
+/// How a replay differs from the journal: what the log has and what the script does now, each with its line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Divergence {
+    /// The place in the journal.
+    pub path: String,
+    /// The call that the log has; none: nothing more.
+    pub then: Option<(u32, String)>,
+    /// The call of this run; none: it ended here.
+    pub now: Option<(u32, String)>,
+}
+
+/// Where the script is: in its one line, or in a branch of a group.
+#[derive(Debug)]
+struct Frame {
+    /// What its paths begin with.
+    prefix: String,
+    /// The number of its next effect.
+    next: u64,
+    /// Only what was done before this is seen, and nothing new is asked for; none: it goes on.
+    frozen: Option<u64>,
 }
 
 /// Reads a journal from its start and notes what is new.
 #[derive(Debug)]
 pub struct Tape {
     past: Journal,
-    used: usize,
-    next: u64,
+    /// What the log has and this run has not come to yet.
+    ahead: BTreeSet<String>,
+    frames: Vec<Frame>,
+    seq: u64,
     last_line: u32,
+    last_outside: bool,
     new: Vec<Entry>,
     events: usize,
     bytes: usize,
@@ -91,40 +136,113 @@ pub struct Tape {
 impl Tape {
     /// At the start of a journal.
     pub fn new(past: Journal) -> Self {
-        Self { past, used: 0, next: 0, last_line: 0, new: vec![], events: 0, bytes: 0 }
+        let done = past.values().filter_map(|past| past.done.as_ref());
+        let frame = Frame { prefix: String::new(), next: 0, frozen: None };
+        Self {
+            seq: done.map(|done| done.at).max().unwrap_or(0),
+            ahead: past.keys().cloned().collect(),
+            past,
+            frames: vec![frame],
+            last_line: 0,
+            last_outside: false,
+            new: vec![],
+            events: 0,
+            bytes: 0,
+        }
     }
 
     /// The script calls a host function; `events` is how many events it would become.
+    ///
+    /// What is new must be noted, and is then met again.
     pub fn meet(&mut self, op: &str, args: &Value, line: u32, events: usize) -> Met {
         self.last_line = line;
-        let path = self.next.to_string();
+        let path = self.path();
+        let frozen = self.frame().frozen;
         if let Some(past) = self.past.get(&path) {
             if past.op != op || past.args != *args {
-                return Met::Diverged(differs(past, op, args, line, &path));
+                return Met::Diverged(differs(past, op, args, line, path));
             }
-            self.used += 1;
-            self.next += 1;
-            return past.result.clone().map_or(Met::Waiting, Met::Known);
+            self.ahead.remove(&path);
+            self.last_outside = past.outside;
+            let seen = |done: &&Done| frozen.is_none_or(|before| done.at < before);
+            return match past.done.as_ref().filter(seen).cloned() {
+                Some(done) => {
+                    self.frame_mut().next += 1;
+                    Met::Known(done)
+                }
+                None => Met::Waiting,
+            };
+        }
+        if frozen.is_some() {
+            self.last_outside = false;
+            return Met::Waiting;
         }
         let bytes = args.to_string().len();
-        if self.past.len() + self.new.len() >= JOURNAL_ENTRIES_MAX {
+        if self.past.len() >= JOURNAL_ENTRIES_MAX {
             return Met::TooMany;
         }
         let events_fit = self.events + events <= SLICE_EVENTS_MAX;
         let text_fits = self.bytes + bytes <= SLICE_TEXT_BYTES_MAX;
-        let fits = self.new.is_empty() || (events_fit && text_fits);
-        if !fits {
+        if !self.new.is_empty() && !(events_fit && text_fits) {
             return Met::Full;
         }
         self.events += events;
         self.bytes += bytes;
-        self.next += 1;
         Met::New(path)
     }
 
     /// Notes a new effect under the path that [`Self::meet`] gave.
     pub fn note(&mut self, entry: Entry) {
+        self.seq += 1;
+        let (at, outside) = (self.seq, entry.is_outside());
+        let done = match &entry.state {
+            Noted::Done(result) | Noted::Decided { result, .. } => {
+                Some(Done { at, result: result.clone() })
+            }
+            Noted::Waits { .. } => None,
+        };
+        let (op, args, line) = (entry.op.clone(), entry.args.clone(), entry.line);
+        self.past.insert(entry.path.clone(), Past { op, args, line, outside, done });
         self.new.push(entry);
+    }
+
+    /// Goes into a branch of a group; a frozen one sees only what was done before a group decided.
+    pub fn enter(&mut self, group: &str, branch: usize, frozen: Option<u64>) {
+        let outer = self.frame().frozen;
+        let frozen = frozen.into_iter().chain(outer).min();
+        self.frames.push(Frame { prefix: format!("{group}.{branch}."), next: 0, frozen });
+    }
+
+    /// Comes back out of a branch.
+    pub fn leave(&mut self) {
+        if self.frames.len() > 1 {
+            self.frames.pop();
+        }
+    }
+
+    /// How many branches the script is in.
+    pub fn depth(&self) -> usize {
+        self.frames.len() - 1
+    }
+
+    /// Whether nothing new is asked for here: a group around has decided.
+    pub fn frozen(&self) -> bool {
+        self.frame().frozen.is_some()
+    }
+
+    /// The place of the next effect.
+    pub fn path(&self) -> String {
+        let frame = self.frame();
+        format!("{}{}", frame.prefix, frame.next)
+    }
+
+    /// What the branches of a group still wait for, in order; the groups in them are among it.
+    pub fn open_in(&self, group: &str) -> Vec<String> {
+        let open =
+            self.past.iter().filter(|(path, past)| past.done.is_none() && inside(path, group));
+        let mut open: Vec<String> = open.map(|(path, _)| path.clone()).collect();
+        open.sort_by(|a, b| order(a, b));
+        open
     }
 
     /// The line of the last effect that the script reached.
@@ -132,121 +250,109 @@ impl Tape {
         self.last_line
     }
 
-    /// What the slice added.
-    pub fn into_new(self) -> Vec<Entry> {
-        self.new
+    /// Whether the last effect that the script reached happens outside of the log.
+    pub fn last_outside(&self) -> bool {
+        self.last_outside
     }
 
-    /// Why a script that ended here did not do all that the log has, if so.
-    pub fn unfinished(&self) -> Option<String> {
-        let left = self.past.len() - self.used.min(self.past.len());
-        (left > 0).then(|| {
-            format!(
-                "the script ended after {} recorded steps, but the log has {}",
-                self.used,
-                self.past.len()
-            )
-        })
+    /// Takes what the slice added.
+    pub fn take_new(&mut self) -> Vec<Entry> {
+        (self.events, self.bytes) = (0, 0);
+        std::mem::take(&mut self.new)
+    }
+
+    /// How a script that ended here did not do all that the log has, if so.
+    pub fn unfinished(&self) -> Option<Divergence> {
+        let path = self.ahead.iter().min_by(|a, b| order(a, b))?;
+        let past = self.past.get(path)?;
+        let then = Some((past.line, call(&past.op, &past.args)));
+        Some(Divergence { path: path.clone(), then, now: None })
+    }
+
+    /// That the branches of a group do not come to what it decided.
+    pub fn otherwise(&self, path: &str) -> Divergence {
+        let past = self.past.get(path);
+        let then = past.map(|past| (past.line, call(&past.op, &past.args)));
+        let now = past.map(|past| (past.line, format!("{} with another outcome", past.op)));
+        Divergence { path: path.to_owned(), then, now }
+    }
+
+    fn frame(&self) -> &Frame {
+        self.frames.last().expect("the first frame is never left")
+    }
+
+    fn frame_mut(&mut self) -> &mut Frame {
+        self.frames.last_mut().expect("the first frame is never left")
     }
 }
 
-/// Says how a replay differs from the journal, with both lines.
-fn differs(past: &Past, op: &str, args: &Value, line: u32, path: &str) -> String {
-    format!(
-        "line {line}: this run did `{op}({})` where the log has `{}({})` from line {} (step {path})",
-        shortened(args),
-        past.op,
-        shortened(&past.args),
-        past.line,
-    )
+/// Adds an entry to a journal as the log would, at a place of its order.
+pub fn keep(journal: &mut Journal, entry: &Entry, at: u64) {
+    let done = |result: &EffectResult| Some(Done { at, result: result.clone() });
+    let (op, args, line) = (entry.op.clone(), entry.args.clone(), entry.line);
+    let mut past = Past { op, args, line, outside: entry.is_outside(), done: None };
+    match &entry.state {
+        Noted::Waits { .. } => {}
+        Noted::Done(result) => past.done = done(result),
+        Noted::Decided { result, cancelled } => {
+            past.done = done(result);
+            for path in cancelled {
+                let Some(other) = journal.get_mut(path) else { continue };
+                other.done.get_or_insert(Done { at, result: EffectResult::Err(Value::Null) });
+            }
+        }
+    }
+    journal.insert(entry.path.clone(), past);
 }
 
-fn shortened(args: &Value) -> String {
+impl Entry {
+    /// Whether it is one that waits for something itself: not a group, whose branches wait.
+    pub fn waits(&self) -> bool {
+        matches!(self.state, Noted::Waits { .. }) && !GROUPS.contains(&self.op.as_str())
+    }
+
+    /// Whether it happens outside of the log.
+    fn is_outside(&self) -> bool {
+        matches!(self.state, Noted::Waits { class, .. } if class != EffectClass::Log)
+    }
+}
+
+fn differs(past: &Past, op: &str, args: &Value, line: u32, path: String) -> Divergence {
+    let then = Some((past.line, call(&past.op, &past.args)));
+    Divergence { path, then, now: Some((line, call(op, args))) }
+}
+
+impl Divergence {
+    /// Both sides in words; `then` and `now` give the lines of the two sources.
+    pub fn words(
+        &self,
+        then: &dyn Fn(u32) -> Option<String>,
+        now: &dyn Fn(u32) -> Option<String>,
+    ) -> String {
+        let side =
+            |side: &Option<(u32, String)>, source: &dyn Fn(u32) -> Option<String>, none: &str| {
+                let Some((line, call)) = side else { return none.to_owned() };
+                match source(*line) {
+                    Some(text) => format!("{call} in line {line}: {}", text.trim()),
+                    None => format!("{call} in line {line}"),
+                }
+            };
+        let then = side(&self.then, then, "nothing more");
+        let now = side(&self.now, now, "it ended");
+        format!("step {}\n  then: {then}\n  now: {now}", self.path)
+    }
+}
+
+/// A call as it is shown.
+fn call(op: &str, args: &Value) -> String {
     const SHOWN_CHARS: usize = 200;
     let text = args.to_string();
-    match text.chars().count() > SHOWN_CHARS {
-        true => text.chars().take(SHOWN_CHARS).chain(['…']).collect(),
-        false => text,
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{op}({}…)", &text[..end]),
+        None => format!("{op}({text})"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn past(rows: &[(&str, Value, Option<Value>)]) -> Journal {
-        let row = |(n, (op, args, result)): (usize, &(&str, Value, Option<Value>))| {
-            let result = result.clone().map(EffectResult::Ok);
-            let args = args.clone();
-            (n.to_string(), Past { op: (*op).into(), args, line: n as u32 + 1, result })
-        };
-        rows.iter().enumerate().map(row).collect()
-    }
-
-    #[test]
-    fn a_journal_answers_until_its_end() {
-        let mut tape =
-            Tape::new(past(&[("say", json!("a"), Some(json!(1))), ("ask", json!("b"), None)]));
-        assert_eq!(tape.meet("say", &json!("a"), 1, 2), Met::Known(EffectResult::Ok(json!(1))));
-        assert_eq!(tape.meet("ask", &json!("b"), 2, 2), Met::Waiting);
-        assert_eq!(tape.meet("say", &json!("c"), 3, 2), Met::New("2".into()));
-        assert_eq!(tape.unfinished(), None);
-    }
-
-    #[test]
-    fn another_effect_than_the_logs_diverges() {
-        let log = past(&[("ask", json!("one?"), None)]);
-        for (op, args, want) in [
-            (
-                "ask",
-                json!("two?"),
-                "line 3: this run did `ask(\"two?\")` where the log has `ask(\"one?\")` from line 1 (step 0)",
-            ),
-            (
-                "say",
-                json!("one?"),
-                "line 3: this run did `say(\"one?\")` where the log has `ask(\"one?\")` from line 1 (step 0)",
-            ),
-        ] {
-            let met = Tape::new(log.clone()).meet(op, &args, 3, 1);
-            assert_eq!(met, Met::Diverged(want.into()), "{op} {args}");
-        }
-        let early = Tape::new(log).unfinished();
-        assert_eq!(
-            early.as_deref(),
-            Some("the script ended after 0 recorded steps, but the log has 1")
-        );
-    }
-
-    #[test]
-    fn a_slice_is_bounded() {
-        let note = |tape: &mut Tape, path: String, args: Value| {
-            let state = Noted::Done(EffectResult::Ok(Value::Null));
-            tape.note(Entry { path, op: "say".into(), args, line: 1, state });
-        };
-        let count = |args: Value, events: usize| {
-            let mut tape = Tape::new(Journal::new());
-            let mut noted = 0;
-            while let Met::New(path) = tape.meet("say", &args, 1, events) {
-                note(&mut tape, path, args.clone());
-                noted += 1;
-            }
-            assert_eq!(tape.meet("say", &args, 1, events), Met::Full);
-            noted
-        };
-        assert_eq!(count(json!(1), 2), SLICE_EVENTS_MAX / 2);
-        assert_eq!(count(json!("x".repeat(10_000)), 2), SLICE_TEXT_BYTES_MAX / 10_000);
-        assert_eq!(count(json!("x".repeat(SLICE_TEXT_BYTES_MAX)), 2), 1, "one effect always fits");
-    }
-
-    #[test]
-    fn an_execution_has_a_bounded_journal() {
-        let rows = vec![("now", json!(null), Some(json!(1))); JOURNAL_ENTRIES_MAX];
-        let mut tape = Tape::new(past(&rows));
-        for _ in 0..JOURNAL_ENTRIES_MAX {
-            assert!(matches!(tape.meet("now", &json!(null), 1, 1), Met::Known(_)));
-        }
-        assert_eq!(tape.meet("now", &json!(null), 1, 1), Met::TooMany);
-    }
-}
+#[path = "journal_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
+use super::check::{ActionUse, Checked, Checker, across, words};
 use super::engine::{STACK_BYTES, engine_within};
 use super::evaluate::load_library;
 pub use super::evaluate::{load_one, load_script};
@@ -30,6 +31,8 @@ pub struct ScriptSet {
     pub actions: Arc<BTreeMap<String, ActionDef>>,
     /// The folder.
     pub folder: PathBuf,
+    /// What is wrong among the scripts, or doubtful in one, and keeps none from being loaded.
+    pub told: Vec<Problem>,
 }
 
 /// Loads every `*.rhai` below a folder. Scripts with problems are left out, and all problems are told.
@@ -152,38 +155,69 @@ fn load_sources_within(
     sources: Vec<(String, String)>,
     budgets: &Budgets,
 ) -> (ScriptSet, Vec<Problem>) {
-    let (scripts, mut problems) = load_each(sources, budgets);
+    let Loaded { scripts, mut problems, checked } = load_each(sources, budgets);
     let mut set = Joined::default();
     for script in scripts.into_values() {
         problems.extend(set.take(script));
     }
-    (set.done(), problems)
+    (set.done(checked), problems)
+}
+
+/// Scripts that were loaded each for itself.
+#[derive(Default)]
+pub(super) struct Loaded {
+    pub(super) scripts: BTreeMap<String, Arc<Script>>,
+    /// What keeps the others from it.
+    pub(super) problems: Vec<Problem>,
+    pub(super) checked: CheckedFiles,
+}
+
+/// What the check found in files that were loaded.
+#[derive(Default)]
+pub(super) struct CheckedFiles {
+    doubts: BTreeMap<String, Vec<Problem>>,
+    uses: BTreeMap<String, Vec<ActionUse>>,
 }
 
 /// Loads scripts from their sources, each for itself.
-pub(super) fn load_each(
-    sources: Vec<(String, String)>,
-    budgets: &Budgets,
-) -> (BTreeMap<String, Arc<Script>>, Vec<Problem>) {
+pub(super) fn load_each(sources: Vec<(String, String)>, budgets: &Budgets) -> Loaded {
     let budgets = *budgets;
     on_script_thread(move || {
         let engine = engine_within(&budgets);
+        let checker = Checker::new();
         let (libraries, sources): (Vec<_>, Vec<_>) =
             sources.into_iter().partition(|(file, _)| is_library(file));
         let library = Arc::new(Library::from_iter(libraries));
-        let mut problems = vec![];
+        let mut loaded = Loaded::default();
         for (file, source) in library.iter() {
-            problems.extend(load_library(&engine, file, source, &library));
+            let ran = load_library(&engine, file, source, &library);
+            loaded.problems.extend(joined(checker.script(file, source, &library).problems, ran));
         }
-        let mut scripts = BTreeMap::new();
         for (file, source) in sources {
+            let Checked { problems, uses } = checker.script(&file, &source, &library);
+            let (wrong, doubts): (Vec<_>, Vec<_>) =
+                problems.into_iter().partition(Problem::is_error);
             match load_script(&engine, &file, &source, &library) {
-                Ok(script) => drop(scripts.insert(file, Arc::new(script))),
-                Err(found) => problems.extend(found),
+                Ok(script) if wrong.is_empty() => {
+                    loaded.checked.doubts.insert(file.clone(), doubts);
+                    loaded.checked.uses.insert(file.clone(), uses);
+                    loaded.scripts.insert(file, Arc::new(script));
+                }
+                Ok(_) => loaded.problems.extend(wrong),
+                Err(found) => loaded.problems.extend(joined(wrong, found)),
             }
         }
-        (scripts, problems)
+        loaded
     })
+}
+
+/// What was found by looking, and what was found by running that is not at a place that was told already.
+fn joined(looked: Vec<Problem>, ran: Vec<Problem>) -> Vec<Problem> {
+    let told = |it: &Problem| looked.iter().any(|other| other.line == it.line && it.line > 0);
+    let new: Vec<Problem> = ran.into_iter().filter(|it| !told(it)).collect();
+    let mut all: Vec<Problem> = looked.into_iter().filter(Problem::is_error).chain(new).collect();
+    all.sort_by_key(|it| (it.line, it.column));
+    all
 }
 
 /// Runs a job on a thread with a stack that scripts cannot exhaust.
@@ -235,9 +269,16 @@ impl Joined {
     }
 
     /// What was taken in.
-    pub(super) fn done(self) -> ScriptSet {
+    pub(super) fn done(self, checked: CheckedFiles) -> ScriptSet {
         let actions = Arc::new(self.actions);
-        ScriptSet { scripts: self.scripts, actions, folder: PathBuf::new() }
+        let scripts = self.scripts;
+        let mut set = ScriptSet { scripts, actions, ..ScriptSet::default() };
+        let doubts = checked.doubts.into_iter().filter(|(file, _)| set.scripts.contains_key(file));
+        let mut told: Vec<Problem> = doubts.flat_map(|(_, doubts)| doubts).collect();
+        told.extend(across::look(&set, &checked.uses));
+        told.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        set.told = told;
+        set
     }
 }
 
@@ -332,6 +373,9 @@ fn run_hint(message: &str) -> Option<String> {
 }
 
 pub(super) fn parse_hint(message: &str) -> Option<String> {
+    if let Some(instead) = words::of_message(message).and_then(words::instead) {
+        return Some(format!("this word belongs to the language: {instead}"));
+    }
     let reserved = message.contains("reserved keyword");
     reserved.then(|| "choose another name: this word belongs to the language".to_owned())
 }

@@ -3,6 +3,7 @@
 //! A run is deterministic: the same source, the same arguments and the same journal do the same effects in the same order.
 //! An execution that waits is not in memory; it is run again from the start, and the journal answers what was done already.
 
+pub mod check;
 pub mod closure;
 pub mod context;
 pub mod engine;

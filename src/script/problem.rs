@@ -2,9 +2,22 @@
 
 use std::fmt;
 
+/// How sure it is that something is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// It cannot work.
+    Error,
+    /// It may be meant so.
+    Warning,
+}
+
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// How sure it is.
+    pub severity: Severity,
+    /// What kind of problem it is, for programs.
+    pub code: &'static str,
     /// The script's file.
     pub file: String,
     /// The line, from 1; 0 where there is none.
@@ -23,7 +36,17 @@ impl Problem {
     /// A problem with a whole file.
     pub fn file(file: &str, message: impl Into<String>, hint: Option<String>) -> Self {
         let (line, column, text) = (0, 0, None);
-        Self { file: file.into(), line, column, message: message.into(), hint, text }
+        let (severity, code) = (Severity::Error, "load");
+        Self {
+            severity,
+            code,
+            file: file.into(),
+            line,
+            column,
+            message: message.into(),
+            hint,
+            text,
+        }
     }
 
     /// A problem at a place of a source.
@@ -36,7 +59,23 @@ impl Problem {
     ) -> Self {
         let text = (line as usize).checked_sub(1).and_then(|n| source.lines().nth(n));
         let (message, text) = (message.into(), text.map(str::to_owned));
-        Self { file: file.into(), line, column, message, hint: None, text }
+        let (severity, code) = (Severity::Error, "load");
+        Self { severity, code, file: file.into(), line, column, message, hint: None, text }
+    }
+
+    /// The same with what kind of problem it is.
+    pub fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
+    }
+
+    /// The same as what may be meant so.
+    pub fn warning(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
+    }
+
+    /// Whether it cannot work.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
     }
 
     /// The same with a hint.
@@ -49,14 +88,16 @@ impl Problem {
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "file": self.file, "line": self.line, "column": self.column,
-            "message": self.message, "hint": self.hint,
+            "what": self.message, "hint": self.hint, "code": self.code,
+            "severity": if self.is_error() { "error" } else { "warning" },
         })
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.message)?;
+        let word = if self.is_error() { "error" } else { "warning" };
+        writeln!(f, "{word}: {}", self.message)?;
         match (self.line, &self.text) {
             (0, _) => writeln!(f, "  --> {}", self.file)?,
             (line, None) => writeln!(f, "  --> {}:{line}:{}", self.file, self.column)?,

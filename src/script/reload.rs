@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::load::{Joined, ScriptSet, load_each, sources_of};
+use super::load::{Joined, Loaded, ScriptSet, load_each, sources_of};
 use super::problem::Problem;
 use super::source::Script;
 use crate::domain::budget::Budgets;
@@ -17,7 +17,7 @@ pub fn reload_folder(
     budgets: &Budgets,
 ) -> (ScriptSet, Vec<Problem>) {
     let (sources, mut problems) = sources_of(folder);
-    let (now, more) = load_each(sources, budgets);
+    let Loaded { scripts: now, problems: more, checked } = load_each(sources, budgets);
     problems.extend(more);
     // A folder that cannot be read says nothing of the scripts below it.
     let broken = |file: &str| {
@@ -48,7 +48,7 @@ pub fn reload_folder(
         }
         problems.extend(found);
     }
-    (ScriptSet { folder: folder.to_owned(), ..set.done() }, problems)
+    (ScriptSet { folder: folder.to_owned(), ..set.done(checked) }, problems)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::context::{self, Halt, May, Recall};
 use super::engine::budgets;
 use super::gauge::gauged;
 use super::host;
-use super::journal::{Entry, Journal, Noted, Tape};
+use super::journal::{Divergence, Entry, Journal, Noted, Tape};
 use super::leaks;
 use super::load::{Place, innermost, innermost_error};
 use super::memory::{held, uncounted};
@@ -52,6 +52,8 @@ pub struct Input {
     pub recall: Recall,
     /// Who may run what here.
     pub may: May,
+    /// The error that the next wait ends in, if the execution was cancelled and the script has not met that yet.
+    pub cancel: Option<Value>,
 }
 
 /// What a slice did.
@@ -77,7 +79,7 @@ pub enum End {
     /// The slice is full.
     Yielded,
     /// It does not do what the log says.
-    Diverged(String),
+    Diverged(Divergence),
 }
 
 /// Runs a handler of a script against a journal.
@@ -102,6 +104,11 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         memory: BTreeMap::new(),
         may: input.may,
         printed: String::new(),
+        cancel: input.cancel,
+        sagas: vec![],
+        abandoned: vec![],
+        undoing: 0,
+        undone: vec![],
     };
     let before = held();
     let body = || match handler {
@@ -109,14 +116,18 @@ pub fn run(engine: &Engine, script: &Script, handler: &Handler, input: Input) ->
         Handler::Action(name) => Ok(bare_action(name, &args, &msg)),
     };
     let caught = || context::with_run(run, || catch_unwind(AssertUnwindSafe(body)));
-    let ((result, run), _) = gauged(None, caught);
+    let ((result, mut run), _) = gauged(None, caught);
     let result =
         result.map(|result| result.map_err(|why| missing_field(script, handler, &args, &msg, why)));
     let end = uncounted(|| ending(script, &run, &result));
+    let printed = std::mem::take(&mut run.printed);
+    let entries = run.tape.take_new();
     drop(result);
+    (run.sagas, run.abandoned, run.undone) = Default::default();
+    uncounted(|| drop(run));
     // All that the run made is freed by now, unless it holds itself.
     leaks::add(&script.hash, held().wrapping_sub(before));
-    Slice { end, printed: run.printed.clone(), entries: run.tape.into_new() }
+    Slice { end, printed, entries }
 }
 
 fn call(
@@ -148,7 +159,12 @@ fn missing_field(
 ) -> Box<EvalAltResult> {
     let Handler::Handler(closure, takes) = handler else { return why };
     let (name, position) = match innermost_error(&why) {
-        EvalAltResult::ErrorPropertyNotFound(name, position) => (name.clone(), *position),
+        // A place of a library is no place of this source.
+        EvalAltResult::ErrorPropertyNotFound(name, position)
+            if innermost(&why).library.is_none() =>
+        {
+            (name.clone(), *position)
+        }
         _ => return why,
     };
     let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
@@ -206,6 +222,10 @@ fn ending(script: &Script, run: &context::Run, result: &Caught) -> End {
         | EvalAltResult::ErrorDataTooLarge(..) => "limit",
         _ => "error",
     });
+    let message = match run.undone.as_slice() {
+        [] => message,
+        undone => format!("{message}; undone: {}", undone.join(", ")),
+    };
     let line = match number(position.line()) {
         0 => last,
         line => line,

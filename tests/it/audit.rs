@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use beadle::app::desk::Desk;
+use beadle::app::orders::Hands;
 use beadle::app::{SystemClock, open_log};
 use beadle::control;
 use beadle::query::follow::{FOLLOWERS_MAX, Followers, Place as Follower};
@@ -135,6 +136,7 @@ impl Answering {
             audit_room: Box::new(|| None),
             runtime: runtime.handle().clone(),
             followers: followers.clone(),
+            hands: Hands::Bot,
         };
         let _inside = runtime.enter();
         control::serve(Arc::new(desk), &data, stopping).expect("the socket is made");

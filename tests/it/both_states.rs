@@ -7,9 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use beadle::app::desk::Desk;
+use beadle::app::orders::Hands;
 use beadle::app::{SystemClock, open_log};
 use beadle::control::serve;
-use beadle::domain::event::{self, NewEvent};
+use beadle::domain::event::{self, Ending, ExecutionFinished, NewEvent};
+use beadle::play::world::World;
+use beadle::processor::scripts::Scripts;
+use beadle::processor::{Kernel, Settings, schedule};
+use beadle::store::sled::SledStore;
 use beadle::store::{EventStore, Expected, Write};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -25,10 +30,12 @@ struct Row {
     same: bool,
     /// A file that it must have written.
     writes: Option<&'static str>,
+    /// It is an order: a bot does it, without one it is recorded.
+    order: bool,
 }
 
 const fn row(command: &'static str, args: &'static [&'static str]) -> Row {
-    Row { command, args, same: true, writes: None }
+    Row { command, args, same: true, writes: None, order: false }
 }
 
 const ROWS: &[Row] = &[
@@ -52,6 +59,9 @@ const ROWS: &[Row] = &[
     row("log trim", &["--keep", "365 days"]),
     row("execution list", &[]),
     row("execution show", &["ABC"]),
+    Row { same: false, ..row("execution cancel", &["ABC", "--reason", "a test"]) },
+    // Without a bot it is recorded; a bot does it at once.
+    Row { same: false, order: true, ..row("execution retry", &["ABE"]) },
 ];
 
 /// Makes a small log with an execution in it, and a backup of it.
@@ -61,9 +71,14 @@ async fn make(place: &Place) {
     let fixture = include_str!("../fixtures/events/execution_started.v1.json");
     let list: Vec<Value> = serde_json::from_str(fixture).expect("a fixture is JSON");
     let started = event::decode("execution_started", 1, list[0].clone()).expect("decodes");
-    let events = vec![NewEvent::bare(started)];
-    let (stream, expected) = (stream("execution-ABC1"), Expected::NoStream);
-    store.append(vec![Write { stream, expected, key: None, events }]).await.expect("appends");
+    let failed = ExecutionFinished { ending: Ending::Diverged("it was edited".into()) };
+    for (name, events) in [
+        ("execution-ABC1", vec![NewEvent::bare(started.clone())]),
+        ("execution-ABE1", vec![NewEvent::bare(started), NewEvent::bare(failed)]),
+    ] {
+        let (stream, expected) = (stream(name), Expected::NoStream);
+        store.append(vec![Write { stream, expected, key: None, events }]).await.expect("appends");
+    }
     store.close();
     drop(store);
     place.ok(&["--data", "made", "log", "backup", "before"]);
@@ -111,14 +126,30 @@ async fn run_beside_bot(place: &Place, row: &Row) -> Ran {
         matrix: None,
         runtime: tokio::runtime::Handle::current(),
         followers: Default::default(),
+        hands: Hands::Bot,
         audit_room: Box::new(|| None),
     };
     let served = serve(Arc::new(desk), &data, stopping).expect("the socket is made");
+    let worked = row.order.then(|| tokio::spawn(schedule::run(kernel(&store), stop.subscribe())));
     let ran = run(place, row);
     stop.send_replace(true);
+    if let Some(worked) = worked {
+        worked.await.expect("it ends well").expect("the log works");
+    }
     served.await.expect("it ends well");
     store.close();
     ran
+}
+
+/// What works off a log as a bot does, with one script.
+fn kernel(store: &Arc<SledStore>) -> Arc<Kernel> {
+    let script = r#"alias("create vm {host} on {cloud}", |a| reply("made"));"#;
+    let (scripts, problems) = Scripts::sources(vec![("vm.rhai".into(), script.into())]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let (world, settings) = (World::new(), Settings::simulated("!"));
+    let clock = Arc::new(SystemClock);
+    Kernel::new(store.clone(), scripts, world.clone(), world, clock, settings)
+        .expect("the log can be read")
 }
 
 /// What it printed.
@@ -155,6 +186,10 @@ async fn every_subcommand_works_with_and_without_a_running_bot() {
                 continue;
             }
             said.push(told(&ran, row));
+        }
+        if row.order {
+            let states = [&said[0][0]["state"], &said[1][0]["state"]];
+            assert_eq!(states, ["recorded", "started"], "{}", row.command);
         }
         if row.same && row.writes.is_none() {
             assert!(!said[0].is_empty(), "{} says something", row.command);

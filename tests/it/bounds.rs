@@ -15,8 +15,9 @@ use beadle::domain::event::{
 use beadle::domain::id::{ExecutionId, MessageId, PostId, RoomId, StreamName, UserId};
 use beadle::domain::message::Doc;
 use beadle::play::parse::{TRANSCRIPT_BYTES_MAX, parse};
+use beadle::processor::questions::QUESTIONS_MAX;
 use beadle::processor::schedule::{self, AT_ONCE};
-use beadle::processor::{Kernel, QUESTIONS_MAX, Settings};
+use beadle::processor::{Kernel, Settings};
 use beadle::query::executions::{self, LISTED_MAX};
 use beadle::script::host::{act, declare, memory, question, talk};
 use beadle::script::journal::Journal;
@@ -38,7 +39,7 @@ fn failure(body: &str) -> Option<String> {
     match slice(&source, 0, &Journal::new()).end {
         End::Failed(failure) => Some(failure.message),
         End::Returned(_) | End::Suspended | End::Yielded => None,
-        End::Diverged(how) => panic!("{how}"),
+        End::Diverged(how) => panic!("{how:?}"),
     }
 }
 

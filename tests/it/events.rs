@@ -14,7 +14,10 @@ use serde_json::Value;
 
 /// Every tag of the enums inside events: each stands in some fixture, or nobody would notice that it was renamed.
 const TAGS: &[(&str, &[&str])] = &[
-    ("trigger_recorded", &["message", "reaction", "timer", "undecryptable"]),
+    (
+        "trigger_recorded",
+        &["message", "reaction", "timer", "undecryptable", "order", "retry", "cancel"],
+    ),
     ("trigger_recorded", &["prefix", "name", "direct", "nothing", "account", "device"]),
     ("trigger_routed", &["started", "continued", "said", "refused", "ignored"]),
     ("effect_requested", &["read", "idempotent", "once", "log"]),
@@ -25,7 +28,8 @@ const TAGS: &[(&str, &[&str])] = &[
     ("events_erased", &["event", "execution", "person", "older_than", "redaction"]),
     ("room_left", &["alone", "asked", "kicked", "banned", "by_hand"]),
     ("question_asked", &["text", "yes_no", "doubt"]),
-    ("execution_finished", &["succeeded", "failed", "diverged"]),
+    ("execution_finished", &["succeeded", "failed", "diverged", "cancelled"]),
+    ("group_decided", &["ok", "err"]),
     ("message_queued", &["line", "code", "list", "text", "bold", "link", "mention"]),
 ];
 

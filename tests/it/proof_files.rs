@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use beadle::app::desk::Desk;
+use beadle::app::orders::Hands;
 use beadle::control;
 use beadle::domain::id::Position;
 use beadle::store::evidence::INCLUSION_HASHES_MAX;
@@ -41,6 +42,7 @@ impl Served {
             runtime: runtime.handle().clone(),
             audit_room: Box::new(|| None),
             followers: Default::default(),
+            hands: Hands::Bot,
         };
         let guard = runtime.enter();
         control::serve(Arc::new(desk), dir.path(), stopping).expect("the socket is made");

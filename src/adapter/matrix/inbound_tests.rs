@@ -34,7 +34,7 @@ fn shown(trigger: Option<Trigger>) -> String {
         }
         Some(What::Reaction(r)) => format!("{} on {}", r.key, r.target),
         Some(What::Undecryptable(u)) => format!("unreadable thread={}", id(&u.place.thread)),
-        Some(What::Timer(_)) | None => "nothing".into(),
+        Some(What::Timer(_) | What::Order(_)) | None => "nothing".into(),
     }
 }
 

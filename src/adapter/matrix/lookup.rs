@@ -119,7 +119,8 @@ impl Matrix {
         options.limit = UInt::from(LOOKUP_PAGE_EVENTS);
         options.filter = RoomEventFilter::default();
         options.filter.senders = Some(vec![self.user.clone()]);
-        options.filter.types = Some(vec!["m.room.message".into(), "m.room.encrypted".into()]);
+        options.filter.types =
+            Some(vec!["m.room.message".into(), "m.room.encrypted".into(), "m.reaction".into()]);
         options
     }
 

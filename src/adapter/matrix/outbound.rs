@@ -55,9 +55,10 @@ impl Chat for Matrix {
 impl Matrix {
     /// One try: inside the SDK a rate limit would be waited out, for minutes and without a word.
     async fn send_once(&self, outgoing: &Outgoing) -> Result<PostId, SendError> {
-        let room = match outgoing.room.as_str().starts_with('#') {
-            true => self.joined(&self.named(&outgoing.room).await?)?,
-            false => self.joined(&outgoing.room)?,
+        let room = match outgoing.room.as_str().chars().next() {
+            Some('#') => self.joined(&self.named(&outgoing.room).await?)?,
+            Some('@') => self.direct(&outgoing.room).await?,
+            _ => self.joined(&outgoing.room)?,
         };
         if is_doubtful(outgoing.queued_at, now(), self.created)
             && let Some(post) = self.said_before(&room, outgoing).await?
@@ -77,6 +78,9 @@ impl Matrix {
         let state = room.latest_encryption_state().await.map_err(|error| Trouble::from(&error))?;
         let encrypted = state.is_encrypted();
         let content = content(outgoing);
+        if let Relation::Reaction(_) = outgoing.relation {
+            return self.put_event(room, outgoing, content).await;
+        }
         if outgoing.whole.is_none() && fits(&content, encrypted) {
             match self.put_event(room, outgoing, content).await {
                 Err(Trouble::Refused { code, .. }) if code == TOO_LARGE => {}
@@ -94,8 +98,12 @@ impl Matrix {
         content: Value,
     ) -> Result<PostId, Trouble> {
         let transaction = <&TransactionId>::from(outgoing.message.as_str());
+        let kind = match outgoing.relation {
+            Relation::Reaction(_) => "m.reaction",
+            _ => "m.room.message",
+        };
         let sending = room
-            .send_raw("m.room.message", content)
+            .send_raw(kind, content)
             .with_transaction_id(transaction)
             .with_request_config(request_config().disable_retry());
         match sending.await {
@@ -109,6 +117,18 @@ impl Matrix {
         let reason = || format!("the homeserver knows no room `{name}`");
         let known = self.look_up(name.as_str()).await.map_err(|trouble| send_error(&trouble))?;
         known.ok_or_else(|| SendError::Never { reason: reason() })
+    }
+
+    /// The room where the bot is alone with a person: the one that there is, or a new one.
+    async fn direct(&self, person: &RoomId) -> Result<Room, SendError> {
+        let user = <&matrix_sdk::ruma::UserId>::try_from(person.as_str());
+        let user = user
+            .map_err(|_| SendError::Never { reason: format!("`{person}` is no Matrix account") })?;
+        if let Some(room) = self.client.get_dm_room(user) {
+            return Ok(room);
+        }
+        let made = self.client.create_dm(user).await;
+        made.map_err(|error| send_error(&Trouble::from(&error)))
     }
 
     /// The room, if the bot can speak there.
@@ -189,6 +209,11 @@ pub(super) fn content_with(outgoing: &Outgoing, what: &Said) -> Value {
                 "m.in_reply_to": {"event_id": root},
             });
         }
+        Relation::Reaction(post) => {
+            let relation =
+                json!({"rel_type": "m.annotation", "event_id": post, "key": outgoing.plain});
+            content = json!({ KEY_FIELD: outgoing.message, "m.relates_to": relation });
+        }
         Relation::Edit(post) => {
             let new = said(outgoing, what, "");
             content = said(outgoing, what, "* ");
@@ -264,6 +289,12 @@ mod tests {
                 json!({"msgtype": "m.notice", "body": "done", "m.mentions": {},
                        "m.relates_to": {"rel_type": "m.thread", "event_id": "$p",
                        "is_falling_back": true, "m.in_reply_to": {"event_id": "$p"}}}),
+            ),
+            (
+                Relation::Reaction(post()),
+                None,
+                &[],
+                json!({"m.relates_to": {"rel_type": "m.annotation", "event_id": "$p", "key": "done"}}),
             ),
             (
                 Relation::Edit(post()),

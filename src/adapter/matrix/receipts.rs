@@ -32,7 +32,7 @@ impl Receipt {
             What::Message(message) => &message.post,
             What::Reaction(reaction) => &reaction.post,
             What::Undecryptable(event) => &event.post,
-            What::Timer(_) => return None,
+            What::Timer(_) | What::Order(_) => return None,
         };
         let room = trigger.place()?.room.as_str().try_into().ok()?;
         Some(Self { room, post: post.as_str().try_into().ok()? })

@@ -15,17 +15,26 @@ pub(super) fn main(context: &Context, folder: Option<&Path>) -> Result<u8, Failu
         Some(folder) => folder.to_owned(),
         None => context.scripts()?,
     };
-    let (set, problems) = load_folder_within(&folder, &context.config.budgets);
+    let (set, mut problems) = load_folder_within(&folder, &context.config.budgets);
+    problems.extend(set.told.iter().cloned());
+    problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     tell(context, &problems);
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    let warnings = problems.len() - errors;
     let aliases: usize = set.scripts.values().map(|script| script.aliases.len()).sum();
     let actions = set.actions.len();
     if context.json() {
         out!(
             "{}",
-            json!({ "scripts": set.scripts.len(), "aliases": aliases, "actions": actions, "problems": problems.len() })
+            json!({
+                "scripts": set.scripts.len(), "aliases": aliases, "actions": actions,
+                "problems": errors, "warnings": warnings,
+            })
         );
     } else if problems.is_empty() {
         out!("{} scripts, {aliases} aliases, {actions} actions: no problems", set.scripts.len());
+    } else {
+        eprintln!("{errors} errors, {warnings} warnings");
     }
-    Ok(if problems.is_empty() { 0 } else { 3 })
+    Ok(if errors == 0 { 0 } else { 3 })
 }

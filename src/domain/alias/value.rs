@@ -110,6 +110,15 @@ impl Kind {
         }
     }
 
+    /// The only values that it takes; none: they cannot be listed.
+    pub fn choices(&self) -> Vec<String> {
+        match self {
+            Kind::Choices(choices) => choices.clone(),
+            Kind::Bool => vec!["yes".into(), "no".into()],
+            _ => vec![],
+        }
+    }
+
     /// The regular expression of what is surely or possibly of this kind.
     pub(super) fn pattern(&self) -> String {
         let bare = match self {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 mod audit;
 mod catch_up;
+mod clarify;
 mod rooms;
 mod unreadable;
 
@@ -26,6 +27,7 @@ impl Kernel {
             Builtin::Rooms | Builtin::Join | Builtin::Leave => {
                 self.room_command_slice(builtin, execution)
             }
+            Builtin::Clarify => self.clarify_slice(execution).await,
             Builtin::Audit | Builtin::Find => self.audit_slice(builtin, execution),
         }
     }

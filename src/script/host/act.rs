@@ -72,25 +72,35 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("exec", |call: NativeCallContext, action: &str, params: Map, options: Map| {
             exec(&call, action, &params.into(), &options)
         })
-        .register_fn("sleep", |call: NativeCallContext, time: Dynamic| sleep(&call, &time))
+        .register_fn("sleep", |call: NativeCallContext, time: Dynamic| nap(&call, &time))
         // The engine's own `sleep` takes numbers and stops the thread: ours must fit them as exactly.
-        .register_fn("sleep", |call: NativeCallContext, time: i64| sleep(&call, &time.into()))
-        .register_fn("sleep", |call: NativeCallContext, time: f64| sleep(&call, &time.into()))
+        .register_fn("sleep", |call: NativeCallContext, time: i64| nap(&call, &time.into()))
+        .register_fn("sleep", |call: NativeCallContext, time: f64| nap(&call, &time.into()))
         .register_fn("exit", |call: NativeCallContext| no_exit(&call))
         .register_fn("exit", |call: NativeCallContext, _: Dynamic| no_exit(&call));
 }
 
-fn sleep(call: &NativeCallContext, time: &Dynamic) -> HostResult<()> {
+fn nap(call: &NativeCallContext, time: &Dynamic) -> HostResult<()> {
+    let ms = waits_for(call, "sleep", time)?;
+    sleep(call, ms).map(drop)
+}
+
+/// How long a function waits, in milliseconds.
+pub(super) fn waits_for(call: &NativeCallContext, op: &str, time: &Dynamic) -> HostResult<i64> {
     let ms = milliseconds(time).map_err(|why| error(call, why))?;
     if ms > SLEEP_MS_MAX {
         let days = SLEEP_MS_MAX / (24 * 60 * 60 * 1000);
-        return Err(error(call, format!("`sleep` waits for {days} days at most")));
+        return Err(error(call, format!("`{op}` waits for {days} days at most")));
     }
+    Ok(ms)
+}
+
+/// Waits for a time.
+pub(super) fn sleep(call: &NativeCallContext, ms: i64) -> HostResult {
     effect(call, "sleep", json!({ "ms": ms }), 1, |run, _| Noted::Waits {
         class: EffectClass::Log,
         due: Some(run.now.plus_ms(ms)),
     })
-    .map(|_| ())
 }
 
 /// The engine's own `exit` ends a run without a trace.

@@ -229,7 +229,7 @@ test("it looks twice", |chat| { chat.on_exec("disk.free", || []); chat.says("@an
         name: "advance",
         forms: &[method(CHAT, &[p("time", Kind::Duration)], Kind::Unit)],
         help: "Time passes, and what is due on the way happens at its time.",
-        example: r#"alias("nap", || { sleep("2h"); reply("awake"); });
+        example: r#"alias("nap", #{ ack: false }, || { sleep("2h"); reply("awake"); });
 test("it sleeps", |chat| { chat.says("@ann", "nap"); chat.expect_no_more(); chat.advance("2h"); chat.expect("awake"); });"#,
         ..IN_TEST
     },

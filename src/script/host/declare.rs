@@ -135,6 +135,10 @@ pub(super) fn register(engine: &mut Engine) {
 /// Notes what is wrong with a declaration, so that the rest of the script is looked at too.
 pub(super) fn told(declared: HostResult<()>) -> HostResult<()> {
     let Err(why) = declared else { return Ok(()) };
+    if resolver::inside() {
+        // The place is one of the library, which is told by itself.
+        return Err(why);
+    }
     LOADING.with(|slot| match slot.borrow_mut().as_mut() {
         Some(loading) if loading.wrong.len() < WRONG_MAX => {
             loading.wrong.push(why);

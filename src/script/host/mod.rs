@@ -16,11 +16,14 @@ pub mod bounded;
 pub mod chat;
 mod data;
 pub mod declare;
+mod doc;
 pub mod editor;
+pub mod group;
 pub mod memory;
 pub mod options;
 pub mod question;
 pub mod reference;
+pub mod saga;
 pub mod table;
 pub mod talk;
 #[cfg(test)]
@@ -31,6 +34,7 @@ pub use act::{error_value, request};
 pub use declare::{Loading, loading};
 pub use editor::editor;
 pub use options::Options;
+pub use saga::Undo;
 pub use table::HostFn;
 pub use talk::Progress;
 
@@ -43,8 +47,11 @@ const NEAR_MAX: usize = 2;
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
     ("Saying", talk::ROWS),
+    ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Doing and waiting", act::ROWS),
+    ("Waiting together", group::ROWS),
+    ("Undoing", saga::ROWS),
     ("Remembering", memory::ROWS),
     ("Knowing", bot::ROWS),
     ("Data", data::ROWS),
@@ -81,12 +88,15 @@ pub fn register(engine: &mut Engine) {
     declare::register(engine);
     chat::register(engine);
     talk::register(engine);
+    doc::register(engine);
     question::register(engine);
     act::register(engine);
     memory::register(engine);
     bot::register(engine);
     data::register(engine);
     words::register(engine);
+    group::register(engine);
+    saga::register(engine);
 }
 
 /// Every host function.

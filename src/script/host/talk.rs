@@ -1,15 +1,20 @@
-//! Saying things: `say`, `reply`, `progress`.
+//! Saying things: `say`, `reply`, `tell`, `react`, `edit`, `progress`.
 
-use rhai::{Dynamic, Engine, NativeCallContext};
+use rhai::{Dynamic, Engine, Map, NativeCallContext};
 use serde_json::{Value, json};
 
 use super::super::context::{HostResult, Run, effect, error};
 use super::super::journal::Noted;
-use super::table::{HostFn, Kind, Param, form, method, p};
+use super::bot::person;
+use super::doc::Formatted;
+use super::options::Options;
+use super::table::{HostFn, Kind, OPTIONS, Opt, Param, form, method, opt, p, thrown};
 use crate::domain::event::EffectResult;
 
 /// Longest text that one call may say, in bytes of JSON.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024 - 1024;
+/// Longest emoji of a reaction, in bytes.
+pub const REACTION_BYTES_MAX: usize = 64;
 /// An effect and the message that it becomes.
 const SAID_EVENTS: usize = 2;
 
@@ -22,24 +27,60 @@ pub struct Progress {
 
 const PROGRESS: Kind = Kind::Type("Progress");
 const ON: Param = p("p", PROGRESS);
+const SAID: Param = p("text", Kind::Any);
+const ROOM: Param = p("room", Kind::Text);
+const POST: Param = p("post", Kind::Text);
+const REPLY_TO: Opt =
+    opt("reply_to", Kind::Text, "the post that it answers: what `say` gave, or `msg.id`");
+const NOTIFY: Opt = opt("notify", Kind::Any, "who is called by it: a person or a list of them");
 
 /// What a script can say.
 pub const ROWS: &[HostFn] = &[
     HostFn {
         name: "say",
         forms: &[
-            form(&[p("text", Kind::Any)], Kind::Text),
-            form(&[p("room", Kind::Text), p("text", Kind::Any)], Kind::Text),
+            form(&[SAID], Kind::Text),
+            form(&[SAID, OPTIONS], Kind::Text),
+            form(&[ROOM, SAID], Kind::Text),
+            form(&[ROOM, SAID, OPTIONS], Kind::Text),
         ],
-        help: "Says something in the room of the command, or in another.",
-        example: "say(\"good morning\");",
+        options: &[REPLY_TO, NOTIFY],
+        help: "Says something in the room of the command, or in another, and gives the post.",
+        example: "say(\"good morning\");\nsay(\"somebody should look\", #{ notify: [\"@ben:example.org\"] });",
         ..HostFn::EFFECT
     },
     HostFn {
         name: "reply",
-        forms: &[form(&[p("text", Kind::Any)], Kind::Text)],
-        help: "Answers the person who asked.",
-        example: "reply(\"done\");",
+        forms: &[form(&[SAID], Kind::Text), form(&[SAID, OPTIONS], Kind::Text)],
+        options: &[REPLY_TO, NOTIFY],
+        help: "Answers the person who asked, who is notified, and gives the post.",
+        example: "reply(\"done\");\nreply(\"no hurry\", #{ notify: [] });",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "tell",
+        forms: &[form(&[p("user", Kind::Any), SAID], Kind::Text)],
+        help: "Says something to one person alone: in the direct room with them, which is made if there is none.",
+        example: "tell(msg.user, \"this is for you alone\");\ntell(\"@ben:example.org\", `${msg.user.name} needs you`);",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "react",
+        forms: &[
+            form(&[p("emoji", Kind::Text)], Kind::Text),
+            form(&[POST, p("emoji", Kind::Text)], Kind::Text),
+        ],
+        errors: &[thrown("", "the emoji is empty or too long")],
+        help: "Puts an emoji on a post: what `say` gave, or that of the command.",
+        example: "react(\"👀\");\nlet post = say(\"lunch?\");\nreact(post, \"🍜\");",
+        ..HostFn::EFFECT
+    },
+    HostFn {
+        name: "edit",
+        forms: &[form(&[POST, SAID], Kind::Text)],
+        errors: &[thrown("", "the bot has not said it")],
+        help: "Changes what the bot has said, by what `say` gave.",
+        example: "let post = say(\"the build is running\");\nedit(post, \"the build is done\");",
         ..HostFn::EFFECT
     },
     HostFn {
@@ -76,23 +117,39 @@ pub const ROWS: &[HostFn] = &[
 ];
 
 pub(super) fn register(engine: &mut Engine) {
+    type Call<'a> = NativeCallContext<'a>;
     engine
-        .register_fn("say", |call: NativeCallContext, said: Dynamic| {
-            let text = text(&call, &said)?;
-            speak(&call, "say", json!({ "text": text }))
+        .register_fn("say", |call: Call, said: Dynamic| {
+            speak(&call, "say", said_args(&call, &said)?)
         })
-        .register_fn("say", |call: NativeCallContext, room: &str, said: Dynamic| {
-            let text = text(&call, &said)?;
-            speak(&call, "say", json!({ "room": room, "text": text }))
+        .register_fn("say", |call: Call, said: &str, options: Map| {
+            speak_as(&call, "say", said_args(&call, &said.into())?, &options)
         })
-        .register_fn("reply", |call: NativeCallContext, said: Dynamic| {
-            let text = text(&call, &said)?;
-            speak(&call, "reply", json!({ "text": text }))
+        .register_fn("say", |call: Call, said: Formatted, options: Map| {
+            speak_as(&call, "say", said_args(&call, &Dynamic::from(said))?, &options)
         })
+        .register_fn("say", |call: Call, room: &str, said: Dynamic| {
+            speak(&call, "say", with(said_args(&call, &said)?, "room", room))
+        })
+        .register_fn("say", |call: Call, room: &str, said: Dynamic, options: Map| {
+            speak_as(&call, "say", with(said_args(&call, &said)?, "room", room), &options)
+        })
+        .register_fn("reply", |call: Call, said: Dynamic| {
+            speak(&call, "reply", said_args(&call, &said)?)
+        })
+        .register_fn("reply", |call: Call, said: Dynamic, options: Map| {
+            speak_as(&call, "reply", said_args(&call, &said)?, &options)
+        })
+        .register_fn("tell", |call: Call, user: Dynamic, said: Dynamic| {
+            let user = person(&call, &user)?;
+            speak(&call, "tell", with(said_args(&call, &said)?, "user", user))
+        })
+        .register_fn("react", |call: Call, emoji: &str| react(&call, None, emoji))
+        .register_fn("react", |call: Call, post: &str, emoji: &str| react(&call, Some(post), emoji))
+        .register_fn("edit", |call: Call, post: &str, said: Dynamic| edit(&call, post, &said))
         .register_type_with_name::<Progress>("Progress")
         .register_fn("progress", |call: NativeCallContext, said: Dynamic| -> HostResult {
-            let text = text(&call, &said)?;
-            let post = speak(&call, "progress", json!({ "text": text }))?;
+            let post = speak(&call, "progress", said_args(&call, &said)?)?;
             let message = post.into_string().map_err(|_| error(&call, "progress gives a post"))?;
             Ok(Dynamic::from(Progress { message }))
         })
@@ -113,19 +170,54 @@ pub(super) fn register(engine: &mut Engine) {
         });
 }
 
-/// A value as the text that people read.
-fn text(call: &NativeCallContext, value: &Dynamic) -> HostResult<String> {
-    let text = match value.clone().into_string() {
-        Ok(text) => text,
-        Err("()") => return Err(error(call, "there is nothing to say: the value is ()")),
-        Err(_) => value.to_string(),
+/// What is said, as the journal has it: a text, or a formatted one.
+fn said_args(call: &NativeCallContext, value: &Dynamic) -> HostResult<Value> {
+    let is;
+    let args = match value.clone().try_cast::<Formatted>() {
+        Some(Formatted(doc)) if doc.is_empty() => {
+            return Err(error(call, "there is nothing to say"));
+        }
+        Some(Formatted(doc)) => {
+            let doc = json!(doc);
+            is = doc.to_string().len();
+            json!({ "doc": doc })
+        }
+        None => {
+            let text = match value.clone().into_string() {
+                Ok(text) => text,
+                Err("()") => return Err(error(call, "there is nothing to say: the value is ()")),
+                Err(_) => value.to_string(),
+            };
+            is = Value::String(text.clone()).to_string().len() - "\"\"".len();
+            json!({ "text": text })
+        }
     };
-    let is = Value::String(text.clone()).to_string().len() - "\"\"".len();
     if is > TEXT_BYTES_MAX {
         let most = TEXT_BYTES_MAX;
         return Err(error(call, format!("a message may have {most} bytes, this one has {is}")));
     }
-    Ok(text)
+    Ok(args)
+}
+
+/// With one more field.
+fn with(mut args: Value, name: &str, value: impl Into<Value>) -> Value {
+    args[name] = value.into();
+    args
+}
+
+/// Says something as its options have it.
+fn speak_as(call: &NativeCallContext, op: &str, mut args: Value, options: &Map) -> HostResult {
+    let options = Options::of(call, op, options)?;
+    if let Some(post) = options.text("reply_to")? {
+        args["reply_to"] = post.into();
+    }
+    if let Some(people) = options.get("notify") {
+        let list = people.clone().into_array().unwrap_or_else(|_| vec![people.clone()]);
+        let list: Vec<String> =
+            list.iter().map(|one| person(call, one)).collect::<HostResult<_>>()?;
+        args["notify"] = list.into();
+    }
+    speak(call, op, args)
 }
 
 fn speak(call: &NativeCallContext, op: &str, args: Value) -> HostResult {
@@ -139,6 +231,22 @@ fn message(run: &Run, path: &str) -> String {
     run.key.message(run.execution.as_str(), path).0
 }
 
+fn react(call: &NativeCallContext, post: Option<&str>, emoji: &str) -> HostResult {
+    let emoji = emoji.trim();
+    if emoji.is_empty() || emoji.len() > REACTION_BYTES_MAX {
+        return Err(error(call, format!("an emoji has 1 to {REACTION_BYTES_MAX} bytes")));
+    }
+    speak(call, "react", json!({ "post": post, "emoji": emoji }))
+}
+
+fn edit(call: &NativeCallContext, post: &str, said: &Dynamic) -> HostResult {
+    if post.starts_with('$') || post.is_empty() {
+        let why = "only what the bot has said can be changed: take what `say` or `reply` gave";
+        return Err(error(call, why));
+    }
+    speak(call, "edit", with(said_args(call, said)?, "post", post))
+}
+
 fn change(
     call: &NativeCallContext,
     op: &str,
@@ -146,8 +254,8 @@ fn change(
     said: &Dynamic,
     percent: Value,
 ) -> HostResult<()> {
-    let text = text(call, said)?;
-    let args = json!({ "progress": progress.message, "text": text, "percent": percent });
+    let args = with(said_args(call, said)?, "progress", progress.message.as_str());
+    let args = with(args, "percent", percent);
     let noted = |_: &mut Run, _: &str| Noted::Done(EffectResult::Ok(Value::Null));
     effect(call, op, args, SAID_EVENTS, noted).map(|_| ())
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::super::engine::engine;
-use super::super::journal::{Entry, Journal, Noted, Past};
+use super::super::journal::{Done, Entry, Journal, keep};
 use super::super::load::{load_one, on_script_thread};
 use super::super::run::{End, Input, run};
 use super::memory::Scope;
@@ -88,22 +88,24 @@ pub fn source_with(source: &str, answer: fn(&Entry) -> EffectResult) -> Result<T
         let alias = script.aliases.iter().find(|alias| alias.name == "trial");
         let handler = alias.ok_or("there is no alias `trial`")?.run.clone();
         let actions = Arc::new(script.actions.clone());
-        let (mut journal, mut entries) = (Journal::new(), vec![]);
+        let (mut journal, mut entries, mut at) = (Journal::new(), vec![], 0);
         let memory = Arc::new(Mutex::new(BTreeMap::new()));
         for nth in 0..SLICES_MAX {
             let slice = run(&engine, &script, &handler, input(nth, &journal, &actions, &memory));
             for entry in &slice.entries {
-                let result = match &entry.state {
-                    Noted::Done(result) => result.clone(),
-                    Noted::Waits { .. } => answer(entry),
-                };
-                let Entry { path, op, args, line, .. } = entry.clone();
-                if op == "remember" {
-                    let of = Scope::of(args["scope"].as_str());
-                    let key = format!("{of:?} {}", args["key"].as_str().unwrap_or_default());
-                    memory.lock().expect("one thread").insert(key, args["value"].clone());
+                if entry.op == "remember" {
+                    let of = Scope::of(entry.args["scope"].as_str());
+                    let key = format!("{of:?} {}", entry.args["key"].as_str().unwrap_or_default());
+                    memory.lock().expect("one thread").insert(key, entry.args["value"].clone());
                 }
-                journal.insert(path, Past { op, args, line, result: Some(result) });
+                at += 1;
+                keep(&mut journal, entry, at);
+            }
+            // A group has decided in the same slice without some of what its branches asked for.
+            for entry in slice.entries.iter().filter(|entry| entry.waits()) {
+                at += 1;
+                let past = journal.get_mut(&entry.path).expect("it was kept");
+                past.done.get_or_insert_with(|| Done { at, result: answer(entry) });
             }
             entries.extend(slice.entries);
             if !matches!(slice.end, End::Suspended | End::Yielded) {
@@ -140,5 +142,6 @@ fn input(
             Ok(memory.lock().expect("one thread").get(&name).cloned().unwrap_or(Value::Null))
         }),
         may: Arc::new(|who, what| who == "@ann:local" && what != "launch"),
+        cancel: None,
     }
 }

@@ -7,6 +7,7 @@ use beadle::domain::id::{
     UserId,
 };
 use beadle::domain::message::{Block, Doc, Span};
+use beadle::domain::order::{Order, OrderKind};
 use beadle::domain::trigger::{
     Address, Command, Message, Place, Reaction, Speaker, Timer, Trigger, Trust, Undecryptable, What,
 };
@@ -222,7 +223,12 @@ fn triggers() -> Vec<Event> {
     let outside = outside.map(|what| Trigger { key: key.clone(), at: NOW, late: false, what });
     let late =
         Trigger { key: key.clone(), at: NOW, late: true, what: What::Message(message("!pong")) };
-    let all = outside.chain([late, Trigger::timer(timer)]);
+    let what = OrderKind::Retry { execution: execution(), in_doubt_too: true };
+    let order = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "0c1a");
+    let (reason, force) = ("wrong host".into(), false);
+    let what = OrderKind::Cancel { execution: execution(), reason, force };
+    let cancel = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "1d2b");
+    let all = outside.chain([late, Trigger::timer(timer), order, cancel]);
     all.map(|trigger| TriggerRecorded { trigger }.into()).collect()
 }
 
@@ -297,9 +303,29 @@ fn executions() -> Vec<Event> {
         ended(Ending::Succeeded(json!({ "id": "i-f99b4320", "ports": [22, 443] }))),
         ended(Ending::Failed(failure)),
         ended(Ending::Diverged("line 30 did exec, now it does sleep".into())),
+        ended(Ending::Cancelled { by: user("ben"), reason: "too late".into() }),
+        ExecutionCancelled {
+            by: user("ben"),
+            reason: "too late".into(),
+            cancelled: vec!["3.1.0".into()],
+            stopping: vec!["3.0.0".into()],
+        }
+        .into(),
+        EffectCancelled { path: "3.0.0".into(), attempt: 1 }.into(),
+        decided(EffectResult::Ok(json!({ "branch": null })), &[]),
+        decided(EffectResult::Ok(json!({ "branch": 1 })), &["3.0.0"]),
+        decided(
+            EffectResult::Err(json!({ "branch": 0, "kind": "failed", "message": "no such host" })),
+            &["3.1.0"],
+        ),
         memory(json!(["ann: buy milk"]), Some(NOW.plus_ms(7 * 86_400 * SECOND))),
         memory(Value::Null, None),
     ]
+}
+
+fn decided(result: EffectResult, cancelled: &[&str]) -> Event {
+    let cancelled = cancelled.iter().map(|path| (*path).to_owned()).collect();
+    GroupDecided { path: "3".into(), result, cancelled }.into()
 }
 
 fn memory(value: Value, expires: Option<Timestamp>) -> Event {

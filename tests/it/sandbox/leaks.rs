@@ -28,6 +28,7 @@ fn runs(source: &str, most: usize, budgets: Budgets) -> (usize, Option<String>) 
                 exec_refused: None,
                 recall: Box::new(|_, _| Ok(Value::String("y".repeat(20_000)))),
                 may: Arc::new(|_, _| true),
+                cancel: None,
             };
             match run(&engine, &script, &script.aliases[0].run, input).end {
                 End::Failed(failure) => return (nth, Some(failure.message)),

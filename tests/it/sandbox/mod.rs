@@ -170,6 +170,7 @@ fn attacked(source: String, budgets: Budgets) -> (String, Option<Arc<Script>>, O
                 exec_refused: None,
                 recall: Box::new(|_, _| Ok(Value::Null)),
                 may: Arc::new(|_, _| true),
+                cancel: None,
             };
             run(&engine, &script, &alias.run, input)
         });
@@ -186,7 +187,7 @@ fn attacked(source: String, budgets: Budgets) -> (String, Option<Arc<Script>>, O
 /// What a slice did, in a line.
 fn shown(slice: &Slice) -> String {
     let effects = slice.entries.iter().map(|entry| match entry.state {
-        Noted::Done(_) => format!(" {}", entry.op),
+        Noted::Done(_) | Noted::Decided { .. } => format!(" {}", entry.op),
         Noted::Waits { .. } => format!(" {}..", entry.op),
     });
     let effects: String = effects.collect();
@@ -195,7 +196,7 @@ fn shown(slice: &Slice) -> String {
         End::Failed(failure) => format!("failed {}: {}", failure.kind, failure.message),
         End::Suspended => "suspended".to_owned(),
         End::Yielded => "yielded".to_owned(),
-        End::Diverged(how) => format!("diverged: {how}"),
+        End::Diverged(how) => format!("diverged: {how:?}"),
     };
     let end: String = end.chars().take(300).collect();
     format!("{end} | printed {} |{effects}", slice.printed.len())

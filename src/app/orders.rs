@@ -1,0 +1,141 @@
+//! Orders at the desk: recorded, and decided by the running bot, or here where that needs no network.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::desk::Desk;
+use crate::domain::execution::Execution;
+use crate::domain::execution_command::REASON_BYTES_MAX;
+use crate::domain::id::{StreamName, UserId};
+use crate::domain::order::{Order, OrderKind, retry_refusal};
+use crate::processor::{Kernel, order};
+use crate::query::command::{Refusal, Sink};
+use crate::query::executions;
+use crate::store::Entropy;
+use crate::store::sled::SledStore;
+
+/// How long a running bot may take to decide on an order before the command line no longer waits for it.
+pub const DECIDED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Makes a kernel on the log that the desk has open.
+pub type MakeKernel = Box<dyn Fn(Arc<SledStore>) -> Result<Arc<Kernel>, Refusal> + Send + Sync>;
+
+/// Who works off what is ordered.
+pub enum Hands {
+    /// The running bot.
+    Bot,
+    /// Nobody until its next start; what needs no network is done by a kernel that is made for it.
+    Later(MakeKernel),
+}
+
+/// What becomes of an order that is given while no bot runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alone {
+    /// It stays recorded, and the next start does it.
+    Waits,
+    /// It is decided at once; what the scripts do then, the next start does.
+    Decided,
+}
+
+/// Chosen for each kind: what a script does, it does as the bot, with its network and its environment.
+fn alone(what: &OrderKind) -> Alone {
+    match what {
+        OrderKind::Retry { .. } => Alone::Waits,
+        OrderKind::Cancel { .. } => Alone::Decided,
+    }
+}
+
+impl Desk {
+    /// Tries an execution again.
+    pub(super) fn retry(
+        &self,
+        by: &UserId,
+        prefix: &str,
+        in_doubt_too: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Refusal> {
+        let execution = self.execution(prefix)?;
+        if let Some(why) = retry_refusal(&execution, in_doubt_too) {
+            return Err(Refusal::Invalid(why));
+        }
+        self.order(by, OrderKind::Retry { execution: execution.id, in_doubt_too }, sink)
+    }
+
+    /// Stops an execution.
+    pub(super) fn cancel(
+        &self,
+        by: &UserId,
+        prefix: &str,
+        (reason, force): (&str, bool),
+        sink: &mut dyn Sink,
+    ) -> Result<(), Refusal> {
+        if reason.len() > REASON_BYTES_MAX {
+            let what = format!("a reason has at most {REASON_BYTES_MAX} bytes");
+            return Err(Refusal::Invalid(what));
+        }
+        let (execution, reason) = (self.execution(prefix)?.id, reason.to_owned());
+        self.order(by, OrderKind::Cancel { execution, reason, force }, sink)
+    }
+
+    /// The one execution whose id begins like this.
+    fn execution(&self, prefix: &str) -> Result<Execution, Refusal> {
+        let store = self.store.as_ref();
+        let id = match executions::resolve(store, prefix)? {
+            Ok(id) => id,
+            Err(0) => {
+                let what = format!("no execution's id begins with `{prefix}`");
+                return Err(Refusal::NotFound(what));
+            }
+            Err(several) => {
+                let what =
+                    format!("{several} executions' ids begin with `{prefix}`: write more of it");
+                return Err(Refusal::NotFound(what));
+            }
+        };
+        let gone = || Refusal::Invalid(format!("{} cannot be read any more", id.short()));
+        executions::seen(store, &id)?.ok_or_else(gone)
+    }
+
+    /// Records an order, and says what came of it.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is refused, or the log takes nothing.
+    pub fn order(&self, by: &UserId, what: OrderKind, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let order = Order::new(by, what);
+        let trigger = order.clone().trigger(self.clock.now(), &nonce());
+        let store = self.store.clone();
+        let put = self.runtime.block_on(order::put(store.as_ref(), trigger));
+        let stream = put.map_err(|error| Refusal::Unreadable(error.to_string()))?;
+        let decided = match (&self.hands, alone(&order.what)) {
+            (Hands::Bot, _) => self.decided_by_bot(&stream)?,
+            (Hands::Later(_), Alone::Waits) => None,
+            (Hands::Later(kernel), Alone::Decided) => {
+                let done = self.runtime.block_on(kernel(store.clone())?.decide_order(&stream));
+                done.map_err(|error| Refusal::Unreadable(error.to_string()))?;
+                order::decided(store.as_ref(), &stream)?
+            }
+        };
+        let row = order::row(&order, &stream, decided.as_ref());
+        match decided {
+            Some((_, reason)) if row["state"] == "refused" => Err(Refusal::Invalid(reason)),
+            _ => Ok(sink.row(row)?),
+        }
+    }
+
+    fn decided_by_bot(&self, stream: &StreamName) -> Result<Option<order::Decided>, Refusal> {
+        let store = self.store.clone();
+        let waiting = tokio::time::timeout(DECIDED_WITHIN, order::decision(store.as_ref(), stream));
+        match self.runtime.block_on(async { waiting.await }) {
+            Ok(decided) => Ok(Some(decided?)),
+            // It is on disk, and stays to be done.
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// What tells an order from the same one given again.
+fn nonce() -> String {
+    let mut bytes = [0; 16];
+    super::SystemEntropy.fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

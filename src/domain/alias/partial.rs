@@ -1,0 +1,223 @@
+//! A message that begins a command: what it says already, what is still to be asked, and the whole command in words.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::parse::{Node, Parameter};
+use super::pattern::{Group, Pattern};
+use super::value::Kind;
+use super::{Format, Text, pairs, written};
+
+/// What a message that begins a command says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Partial {
+    /// The parameters that it gives, and the defaults of those that it may leave out.
+    pub params: BTreeMap<String, Value>,
+    /// The trailing `key=value` pairs.
+    pub extra: BTreeMap<String, Value>,
+    /// The parameters that are to be asked for, in the order of the format; at least one.
+    pub missing: Vec<String>,
+}
+
+/// What the groups of a pattern caught.
+#[derive(Default)]
+struct Caught {
+    given: BTreeMap<usize, Value>,
+    extra: BTreeMap<String, Value>,
+}
+
+impl Format {
+    /// What a message says that has the words of this format, or its beginning, and lacks parameters; none: something
+    /// in it is wrong, or it does not begin this command.
+    pub fn partial(&self, text: &Text<'_>) -> Option<Partial> {
+        let loose = self.loose.get_or_init(|| Pattern::loose(&self.nodes, &self.parameters));
+        let whole = self.caught(loose, text).and_then(|caught| self.lacking(caught));
+        whole.or_else(|| {
+            let first = self.nodes.iter().position(|node| !word_or_space(node))?;
+            // As much of the format as the message has: the longest beginning that it fits.
+            let cuts = (first.max(1)..self.nodes.len()).rev();
+            let cuts = cuts.filter(|cut| self.nodes[*cut - 1] != Node::Space);
+            cuts.map(|cut| Pattern::strict(&self.nodes[..cut], &self.parameters))
+                .find_map(|pattern| self.caught(&pattern, text))
+                .and_then(|caught| self.lacking(caught))
+        })
+    }
+
+    /// The values in a message, if it fits a pattern and none of them is wrong.
+    fn caught(&self, pattern: &Pattern, text: &Text<'_>) -> Option<Caught> {
+        let captures = pattern.captures(text.plain())?;
+        let mut caught = Caught::default();
+        for (group, range) in pattern.found(&captures) {
+            match group {
+                Group::Parameter(index) => {
+                    let value = self.parameters[index].kind.value(written(text, range))?;
+                    caught.given.insert(index, value);
+                }
+                Group::Extra => caught.extra = pairs(text, range),
+                Group::Rest => return None,
+                Group::Words(_) | Group::Either => {}
+            }
+        }
+        for (index, Parameter { name, kind, .. }) in self.parameters.iter().enumerate() {
+            if !caught.given.contains_key(&index)
+                && let Some(Value::String(pair)) = caught.extra.remove(name)
+            {
+                caught.given.insert(index, kind.value(&pair)?);
+            }
+        }
+        Some(caught)
+    }
+
+    /// With what nobody can leave out; none: nothing is missing.
+    fn lacking(&self, caught: Caught) -> Option<Partial> {
+        let missing = self.required().into_iter().filter(|index| !caught.given.contains_key(index));
+        let missing: Vec<String> =
+            missing.map(|index| self.parameters[index].name.clone()).collect();
+        let value = |(index, parameter): (usize, &Parameter)| {
+            let given = caught.given.get(&index).cloned();
+            let value = given.or_else(|| parameter.default.clone()).unwrap_or_default();
+            (parameter.name.clone(), value)
+        };
+        let params = self.parameters.iter().enumerate().map(value).collect();
+        (!missing.is_empty()).then_some(Partial { params, extra: caught.extra, missing })
+    }
+
+    /// What an answer says of a parameter; none: it is not of its type.
+    pub fn answer(&self, name: &str, answer: &str) -> Option<Value> {
+        self.parameter(name)?.kind.value(answer)
+    }
+
+    /// A declared parameter.
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|parameter| parameter.name == name)
+    }
+
+    /// A message that says all of this; none: it would be read as something else.
+    pub fn command(&self, params: &BTreeMap<String, Value>) -> Option<String> {
+        let text = self.words(&self.nodes, params);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let read = self.matches(&text)?;
+        (read.params == *params).then_some(text)
+    }
+
+    fn words(&self, nodes: &[Node], params: &BTreeMap<String, Value>) -> String {
+        let piece = |node: &Node| match node {
+            Node::Space => " ".to_owned(),
+            Node::Literal(word) => word.clone(),
+            Node::Either(ways) => ways.first().cloned().unwrap_or_default(),
+            Node::Parameter(index) => self.said(*index, params).unwrap_or_default(),
+            Node::Optional(inner) => {
+                let says = |node: &Node| match node {
+                    Node::Parameter(index) => self.said(*index, params).is_some(),
+                    _ => false,
+                };
+                match inner.iter().any(says) {
+                    true => self.words(inner, params),
+                    false => String::new(),
+                }
+            }
+        };
+        nodes.iter().map(piece).collect()
+    }
+
+    /// A parameter as people write it; none: it is left out.
+    fn said(&self, index: usize, params: &BTreeMap<String, Value>) -> Option<String> {
+        let Parameter { name, kind, default, .. } = &self.parameters[index];
+        let value = params.get(name).filter(|value| !value.is_null())?;
+        if default.as_ref() == Some(value) {
+            return None;
+        }
+        let text = match value {
+            Value::Bool(true) => "yes".to_owned(),
+            Value::Bool(false) => "no".to_owned(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let bare = matches!(kind, Kind::Text | Kind::Duration | Kind::Time);
+        let plain = !text.is_empty() && !text.contains([' ', '=', '"', '\'']);
+        Some(match (bare || plain, text.contains('"')) {
+            (true, _) => text,
+            (false, false) => format!("\"{text}\""),
+            (false, true) => format!("'{text}'"),
+        })
+    }
+}
+
+fn word_or_space(node: &Node) -> bool {
+    matches!(node, Node::Literal(_) | Node::Either(_) | Node::Space)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(format: &str, text: &str) -> String {
+        let format = Format::parse(format).expect("a format");
+        let text = Text::read(text).expect("a text");
+        match format.partial(&text) {
+            None => "no".into(),
+            Some(Partial { params, extra, missing }) => {
+                let params: serde_json::Map<_, _> = params.into_iter().collect();
+                let extra = if extra.is_empty() { String::new() } else { format!(" +{extra:?}") };
+                format!("{} {}{extra}", missing.join(" "), Value::Object(params))
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_known() {
+        let vm = "create vm {host} on {cloud: aws | rackspace} [size {size:int=2}]";
+        for (format, text, want) in [
+            (vm, "create vm", r#"host cloud {"cloud":null,"host":null,"size":2}"#),
+            (vm, "create vm web1", r#"cloud {"cloud":null,"host":"web1","size":2}"#),
+            (vm, "create vm web1 on", r#"cloud {"cloud":null,"host":"web1","size":2}"#),
+            (vm, "create vm on aws", r#"host {"cloud":"aws","host":null,"size":2}"#),
+            (vm, "Create VM on aws size 5", r#"host {"cloud":"aws","host":null,"size":5}"#),
+            (vm, "create vm cloud=aws", r#"host {"cloud":"aws","host":null,"size":2}"#),
+            (
+                vm,
+                "create vm web1 dns=yes",
+                r#"cloud {"cloud":null,"host":"web1","size":2} +{"dns": String("yes")}"#,
+            ),
+            (vm, "create vm cloud=asw", "no"),
+            (vm, "create vm web1 on aws", "no"),
+            (vm, "create vm web1 on asw", "no"),
+            (vm, "create", "no"),
+            (vm, "create vm web1 please", "no"),
+            ("set {n:int}", "set", r#"n {"n":null}"#),
+            ("set {n:int}", "set x", "no"),
+            ("say {t:text}", "say", r#"t {"t":null}"#),
+            ("(stop|halt) {what}", "halt", r#"what {"what":null}"#),
+            ("status", "status", "no"),
+        ] {
+            assert_eq!(shown(format, text), want, "{text:?} for {format:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_written_so_that_it_is_read_again() {
+        let vm = "create vm {host} on {cloud: aws | rackspace} [size {size:int=2}]";
+        for (format, params, want) in [
+            (vm, r#"{"host":"web1","cloud":"aws","size":2}"#, "create vm web1 on aws"),
+            (vm, r#"{"host":"web1","cloud":"aws","size":5}"#, "create vm web1 on aws size 5"),
+            (
+                vm,
+                r#"{"host":"two words","cloud":"aws","size":2}"#,
+                "create vm \"two words\" on aws",
+            ),
+            (vm, r#"{"host":"a \"b\"","cloud":"aws","size":2}"#, "create vm 'a \"b\"' on aws"),
+            (vm, r#"{"host":"a \"b'","cloud":"aws","size":2}"#, "-"),
+            ("say {t:text}", r#"{"t":"all of it"}"#, "say all of it"),
+            ("say {t:text}", r#"{"t":"one\ntwo"}"#, "-"),
+            ("set {b:bool}", r#"{"b":true}"#, "set yes"),
+            ("wait {d:duration}", r#"{"d":"2 h"}"#, "wait 2 h"),
+            ("(stop|halt) {what?}", r#"{"what":null}"#, "stop"),
+        ] {
+            let format = Format::parse(format).expect("a format");
+            let params = serde_json::from_str(params).expect("parameters");
+            let got = format.command(&params);
+            assert_eq!(got.as_deref().unwrap_or("-"), want, "{params:?}");
+        }
+    }
+}

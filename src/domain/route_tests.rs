@@ -1,0 +1,270 @@
+//! Tests of the decisions on what people say.
+
+use super::super::alias::Format;
+use super::super::alias_index::{AliasId, AliasIndex};
+use super::super::event::Wants;
+use super::super::help::HELP_LINES_MAX;
+use super::super::id::{ExecutionId, PostId, ScriptHash, UserId};
+use super::super::message::{Block, Span};
+use super::super::trigger::{Command, Place, Trust};
+use super::*;
+
+fn alias(name: &str, usages: &[&str]) -> Alias {
+    Alias {
+        name: name.into(),
+        usages: usages.iter().map(|usage| (*usage).into()).collect(),
+        help: String::new(),
+        example: None,
+        role: None,
+        rooms: vec![],
+        file: "t.rhai".into(),
+        script: ScriptHash("0".into()),
+    }
+}
+
+fn catalog(aliases: Vec<Alias>) -> Catalog {
+    let mut formats = vec![];
+    for (n, alias) in aliases.iter().enumerate() {
+        let parsed = alias.usages.iter().map(|usage| Format::parse(usage).unwrap());
+        formats.extend(parsed.map(|format| (AliasId(n), format)));
+    }
+    Catalog { aliases, index: AliasIndex::new(formats) }
+}
+
+fn ops() -> Catalog {
+    let restart = Alias { role: Some("ops".into()), ..alias("restart", &["restart {host}"]) };
+    let deploy = Alias { rooms: vec!["#ops".into()], ..alias("deploy", &["deploy {app}"]) };
+    let greet = Alias { help: "Say hello".into(), ..alias("greet", &["greet {who}"]) };
+    let (one, other) = (alias("one", &["show {what}"]), alias("other", &["show {it}"]));
+    catalog(vec![greet, restart, deploy, one, other, alias("yes", &["yes"])])
+}
+
+fn place(thread: Option<&str>) -> Place {
+    Place {
+        network: "matrix".into(),
+        room: RoomId("!r".into()),
+        name: "r".into(),
+        thread: thread.map(|id| PostId(id.into())),
+        direct: false,
+        encrypted: false,
+    }
+}
+
+fn speaker(name: &str) -> Speaker {
+    Speaker {
+        id: UserId(format!("@{name}:hs")),
+        name: name.into(),
+        network: "matrix".into(),
+        account: None,
+        trust: Trust::Account,
+    }
+}
+
+/// What ann said: `!text` and `@text` are addressed to the bot.
+fn said(text: &str) -> Message {
+    let by =
+        |mark, by| text.strip_prefix(mark).map(|text| Command { by, text: text.trim().to_owned() });
+    Message {
+        place: place(None),
+        speaker: speaker("ann"),
+        post: PostId("$1".into()),
+        text: text.into(),
+        command: by('!', Address::Prefix).or_else(|| by('@', Address::Name)),
+        reply_to: None,
+        edits: None,
+    }
+}
+
+fn question(post: &str, wants: Wants) -> OpenQuestion {
+    OpenQuestion {
+        execution: ExecutionId(format!("EXEC{post}")),
+        path: "0".into(),
+        wants,
+        text: "Sure?".into(),
+        from: vec![UserId("@ann:hs".into())],
+        choices: vec![],
+        place: place(None),
+        post: Some(PostId(post.into())),
+        origin: PostId("$command".into()),
+        asked_at: Timestamp(0),
+    }
+}
+
+fn text_of(doc: &Doc) -> String {
+    let spans = |block: &Block| match block {
+        Block::Line(spans) => spans
+            .iter()
+            .map(|span| match span {
+                Span::Text(text) => text.as_str(),
+                other => panic!("{other:?}"),
+            })
+            .collect::<String>(),
+        other => panic!("{other:?}"),
+    };
+    doc.blocks.iter().map(spans).collect::<Vec<_>>().join("\n")
+}
+
+fn shown(decision: &Decision) -> String {
+    let act = match &decision.act {
+        Act::Run { alias, args } => format!("run {alias} {args}"),
+        Act::BuiltIn { builtin, args } => format!("{} {args}", builtin.name()),
+        Act::Answer { question, value } => format!("answer {question} {value}"),
+        Act::Executions(command) => format!("{command:?}"),
+        Act::Say(doc) => format!("say {}", text_of(doc)),
+        Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
+        Act::Ignore => "ignore".into(),
+    };
+    format!("{act} | {}", decision.reason)
+}
+
+fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) -> View<'a> {
+    let listed = &|list: &[String], room: &RoomId| list.iter().any(|id| id == room.as_str());
+    let at = Timestamp(0);
+    let (prefix, open_executions) = ("!", open);
+    let places = Where { management: None, audited: None };
+    View { catalog, questions, prefix, open_executions, at, listed, places, withdrawn: None }
+}
+
+#[test]
+fn a_command_is_run_refused_or_answered() {
+    let catalog = ops();
+    for (text, want) in [
+        ("!greet bea", r#"run 0 {"extra":{},"who":"bea"} | it matches and is open to everyone"#),
+        ("!yes", r#"run 5 {"extra":{}} | it matches and is open to everyone"#),
+        (
+            "!restart web1",
+            "refuse ann: `restart` needs the role `ops`, and nobody has been given roles: there is no policy yet. ann may not run it. | `restart` needs the role `ops`, and nobody has been given roles: there is no policy yet. ann may not run it.",
+        ),
+        (
+            "!deploy app",
+            "refuse ann: `deploy` can only be used in #ops. | `deploy` can only be used in #ops.",
+        ),
+        (
+            "!show x",
+            "say That could mean any of these:\n• !show {what}\n• !show {it} | several aliases match equally well",
+        ),
+        (
+            "!restart",
+            "say `host` is missing: it must be one word, or several in quotes. It is used as: !restart {host} | no alias matches",
+        ),
+        (
+            "!gret bea",
+            "say I do not know “gret bea”. Did you mean !greet {who}? | no alias matches",
+        ),
+        ("!dance", "say I do not know “dance”. Try !help. | no alias matches"),
+        ("@dance", "say I do not know “dance”. Try help. | no alias matches"),
+        ("!hepl", "say I do not know “hepl”. Did you mean !help? | no alias matches"),
+        ("!helpful", "say I do not know “helpful”. Try !help. | no alias matches"),
+        ("!help GREET", "say • !greet {who} – Say hello | help was asked for"),
+        ("!help restart", "say • !restart {host}\n  needs the role ops | help was asked for"),
+        (
+            "!help tea",
+            "say Nothing is known about “tea”. !help lists all commands. | help was asked for",
+        ),
+        ("greet bea", "ignore | it is not for the bot"),
+    ] {
+        let decided = message(&said(text), &view(&catalog, &[], 0));
+        assert_eq!(shown(&decided), want, "{text:?}");
+    }
+    let edit = Message { edits: Some(PostId("$0".into())), ..said("!greet bea") };
+    let edited = shown(&message(&edit, &view(&catalog, &[], 0)));
+    assert_eq!(edited, "ignore | an edited message is never run again");
+    let nothing = shown(&message(&said("@"), &view(&catalog, &[], 0)));
+    assert!(nothing.starts_with("say I know these commands"), "{nothing}");
+    assert!(nothing.ends_with("| nothing was asked for"), "{nothing}");
+    let empty = shown(&message(&said("!help"), &view(&Catalog::empty(), &[], 0)));
+    assert_eq!(empty, "say No script offers a command yet. | help was asked for");
+}
+
+#[test]
+fn a_room_that_is_listed_may_use_it() {
+    let deploy = Alias { rooms: vec!["!r".into()], ..alias("deploy", &["deploy {app}"]) };
+    let catalog = catalog(vec![deploy]);
+    let decided = message(&said("!deploy app"), &view(&catalog, &[], 0));
+    assert!(matches!(decided.act, Act::Run { .. }), "{decided:?}");
+}
+
+#[test]
+fn bounds_hold() {
+    let catalog = ops();
+    for (bytes, want) in [
+        (COMMAND_BYTES_MAX, "no alias matches"),
+        (COMMAND_BYTES_MAX + 1, "the command is too long"),
+    ] {
+        let text = format!("!{}", "x".repeat(bytes));
+        assert_eq!(message(&said(&text), &view(&catalog, &[], 0)).reason, want, "{bytes}");
+    }
+    for (open, runs) in [(EXECUTIONS_OPEN_MAX - 1, true), (EXECUTIONS_OPEN_MAX, false)] {
+        let decided = message(&said("!greet bea"), &view(&catalog, &[], open));
+        assert_eq!(matches!(decided.act, Act::Run { .. }), runs, "{open} open: {decided:?}");
+    }
+}
+
+#[test]
+fn a_help_listing_is_cut_and_says_so() {
+    for (count, bullets, more) in [
+        (HELP_LINES_MAX, HELP_LINES_MAX, None),
+        (HELP_LINES_MAX + 5, HELP_LINES_MAX, Some("… and 5 more: !help WORD")),
+    ] {
+        let names: Vec<String> = (0..count).map(|n| format!("do{n}")).collect();
+        let many = catalog(names.iter().map(|name| alias(name, &[name])).collect());
+        let text = text_of(&help(&view(&many, &[], 0), ""));
+        let listed = text.lines().filter(|line| line.starts_with("• !do")).count();
+        assert_eq!(listed, bullets, "{count}");
+        assert_eq!(text.lines().find(|line| line.starts_with('…')), more, "{count}");
+    }
+}
+
+#[test]
+fn an_answer_wins_over_an_alias_only_as_a_reply_to_the_question() {
+    let catalog = ops();
+    let text = || vec![question("$q", Wants::Text)];
+    let sure = || vec![question("$q", Wants::YesNo)];
+    let two = || vec![question("$q", Wants::YesNo), question("$p", Wants::YesNo)];
+    let (answers, runs) = ("it answers this question", "it matches and is open to everyone");
+    for (questions, said_text, reply_to, thread, want) in [
+        (text(), "!greet bea", None, None, runs.to_owned()),
+        (text(), "!greet bea", Some("$q"), None, answers.to_owned()),
+        (text(), "!greet bea", None, Some("$q"), runs.to_owned()),
+        (text(), "!web1", None, Some("$q"), answers.to_owned()),
+        (text(), "web1 is old", None, Some("$q"), answers.to_owned()),
+        (text(), "!greet bea", Some("$other"), None, runs.to_owned()),
+        (text(), "!help", None, None, "help was asked for".to_owned()),
+        (text(), "!web1", None, None, answers.to_owned()),
+        (text(), "web1", None, None, "it is not for the bot".to_owned()),
+        (sure(), "!yes", None, None, runs.to_owned()),
+        (sure(), "!yes", Some("$q"), None, answers.to_owned()),
+        (sure(), "yes", None, None, answers.to_owned()),
+        (sure(), "hm", Some("$q"), None, "the answer is not understood".to_owned()),
+        (two(), "yes", None, None, "it could answer several questions".to_owned()),
+        (two(), "yes", Some("$p"), None, answers.to_owned()),
+    ] {
+        let reply_to = reply_to.map(|id| PostId(id.into()));
+        let message_said = Message { reply_to, place: place(thread), ..said(said_text) };
+        let decided = message(&message_said, &view(&catalog, &questions, 0));
+        assert_eq!(decided.reason, want, "{message_said:?}");
+    }
+}
+
+#[test]
+fn a_reaction_answers_a_question_or_is_nothing() {
+    let catalog = ops();
+    let questions = [question("$p", Wants::YesNo), question("$q", Wants::YesNo)];
+    for (who, key, target, want) in [
+        ("ann", "👍", "$q", "answer 1 true | it answers this question"),
+        ("ann", "👎", "$p", "answer 0 false | it answers this question"),
+        ("ann", "🎉", "$q", "ignore | it is not for the bot"),
+        ("ann", "👍", "$else", "ignore | it is not for the bot"),
+        ("bea", "👍", "$q", "refuse Thanks bea, but “Sure?” is for ann. | somebody else was asked"),
+    ] {
+        let given = Reaction {
+            place: place(None),
+            speaker: speaker(who),
+            post: PostId("$r".into()),
+            target: PostId(target.into()),
+            key: key.into(),
+        };
+        let decided = reaction(&given, &view(&catalog, &questions, 0));
+        assert_eq!(shown(&decided), want, "{who} {key} on {target}");
+    }
+}

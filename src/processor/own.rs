@@ -1,0 +1,228 @@
+//! `!executions`, `!cancel` and `!again` at work: they read the log and are decided at once, with their trigger.
+
+use super::cancel::{Cancel, Cancelling};
+use super::dispatch::{Late, Origin, Routed};
+use super::{Error, Kernel};
+use crate::domain::builtin::Builtin;
+use crate::domain::event::{Event, Recorded, Verdict};
+use crate::domain::execution::Execution;
+use crate::domain::execution_command::{ExecutionCommand, LISTED_MAX, listing, may};
+use crate::domain::id::{ExecutionId, Position};
+use crate::domain::message::Doc;
+use crate::domain::trigger::Trigger;
+use crate::query::executions;
+use crate::store::{By, Direction, READ_EVENTS_MAX, Subject};
+
+/// Most open executions that `!executions` looks at: the newest.
+pub const LOOKED_AT_MAX: usize = 1_000;
+/// Events that are read at a time to find what somebody asked for last; `!again` looks at the newest 4,096 of theirs.
+const PAGE: usize = 64;
+
+impl Kernel {
+    /// Does what one of these commands says.
+    pub(super) async fn execution_command(
+        &self,
+        recorded: &Recorded,
+        trigger: &Trigger,
+        late: Late,
+        origin: &Origin<'_>,
+        command: &ExecutionCommand,
+    ) -> Result<Routed, Error> {
+        match command {
+            ExecutionCommand::List { all } => {
+                let doc = self.running(origin, *all)?;
+                Ok(self.told(recorded, origin, doc, "it is a command of the bot itself"))
+            }
+            ExecutionCommand::Cancel { execution, reason } => {
+                let prefix = execution.as_deref().unwrap_or_default();
+                self.cancel_command(recorded, origin, prefix, reason)
+            }
+            ExecutionCommand::Again { execution } => {
+                let earlier = self.earlier(recorded, origin, execution.as_deref())?;
+                let before = match earlier {
+                    Ok(before) => before,
+                    Err(why) => return Ok(self.refused(recorded, origin, &why)),
+                };
+                let origin = Origin {
+                    place: origin.place,
+                    speaker: origin.speaker,
+                    post: origin.post,
+                    target: origin.target,
+                    text: &before.started.command,
+                };
+                if late == Late::Ask && self.came_late(trigger) {
+                    return self.hold(recorded, trigger.at, &origin);
+                }
+                self.repeat(recorded, &origin).await
+            }
+        }
+    }
+
+    /// What runs or waits in a room, or anywhere.
+    fn running(&self, origin: &Origin, all: bool) -> Result<Doc, Error> {
+        let (ids, more) = self.agenda(|agenda| agenda.open_newest(LOOKED_AT_MAX));
+        let (mut shown, mut rest) = (vec![], 0);
+        for id in ids {
+            let execution = executions::seen(self.store.as_ref(), &id)?;
+            let here = |it: &Execution| all || it.started.place.room == origin.place.room;
+            match execution.filter(here) {
+                Some(_) if shown.len() == LISTED_MAX => rest += 1,
+                found => shown.extend(found),
+            }
+        }
+        let more = if all { more } else { 0 };
+        Ok(listing(&shown, rest + more, all, self.clock.now()))
+    }
+
+    fn cancel_command(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        prefix: &str,
+        reason: &str,
+    ) -> Result<Routed, Error> {
+        let execution = match self.meant(origin, prefix)? {
+            Ok(execution) => execution,
+            Err(why) => return Ok(self.refused(recorded, origin, &why)),
+        };
+        let cancel =
+            Cancel { by: origin.speaker.id.clone(), reason: reason.to_owned(), force: false };
+        let meta = origin.meta(recorded);
+        let cancelling = self.cancel(&execution.id, &cancel, &meta)?;
+        match self.cancelled(&execution.id, cancelling) {
+            Ok(mut routed) => {
+                let words = format!(
+                    "Cancelling “{}” ({})",
+                    execution.started.command,
+                    execution.id.short()
+                );
+                let (_, writes) = self.answer(recorded, origin, Doc::text(&words));
+                routed.writes.extend(writes);
+                Ok(routed)
+            }
+            Err(why) => Ok(self.refused(recorded, origin, &why)),
+        }
+    }
+
+    /// What is to be recorded of a cancel, or why there is nothing to cancel.
+    pub(super) fn cancelled(
+        &self,
+        id: &ExecutionId,
+        cancelling: Cancelling,
+    ) -> Result<Routed, String> {
+        let short = id.short();
+        let (writes, reason) = match cancelling {
+            Cancelling::Begun(writes) => (writes, "its script hears that it is cancelled"),
+            Cancelling::Ended(writes) => (writes, "it ends where it stands"),
+            Cancelling::Unknown => return Err(format!("there is no execution {short} any more")),
+            Cancelling::Over(status) => {
+                return Err(format!("{short} has ended: it {}", over(status.word())));
+            }
+            Cancelling::Already { by, until } => {
+                let wait = until.0.saturating_sub(self.clock.now().0) / 60_000 + 1;
+                return Err(format!(
+                    "{by} has cancelled {short} already, and it may still undo what it did; cancelled again in {wait} min, it ends where it stands"
+                ));
+            }
+        };
+        let (considered, verdict) = (String::new(), Verdict::Continued(id.clone()));
+        Ok(Routed { considered, verdict, reason: reason.into(), writes })
+    }
+
+    /// The execution that somebody means, if it is theirs or they are in the management room; else why not.
+    fn meant(&self, origin: &Origin, prefix: &str) -> Result<Result<Execution, String>, Error> {
+        let managed = self.management_room()?.as_ref() == Some(&origin.place.room);
+        let found = match executions::resolve(self.store.as_ref(), prefix)? {
+            Ok(id) => executions::seen(self.store.as_ref(), &id)?,
+            Err(0) => None,
+            Err(_) => {
+                let why =
+                    format!("several executions' ids begin with `{prefix}`: write more of it.");
+                return Ok(Err(why));
+            }
+        };
+        let here = |it: &Execution| it.started.place.room == origin.place.room;
+        Ok(match found {
+            Some(execution) if may(origin.speaker, managed, &execution) => Ok(execution),
+            Some(execution) if here(&execution) => Err(format!(
+                "{} asked for {}: only they can say that, or somebody in the management room.",
+                execution.started.requester.name,
+                execution.id.short()
+            )),
+            Some(_) | None => Err(format!("I know of no execution `{prefix}` of yours.")),
+        })
+    }
+
+    /// What somebody wants once more: what they name, or what they last asked for here; else why not.
+    fn earlier(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        prefix: Option<&str>,
+    ) -> Result<Result<Execution, String>, Error> {
+        let found = match prefix {
+            Some(prefix) => self.meant(origin, prefix)?,
+            None => {
+                let nothing = "you have not asked for anything here that I could do again.";
+                self.last_of(recorded, origin)?.ok_or_else(|| nothing.to_owned())
+            }
+        };
+        Ok(found.and_then(|execution| match Builtin::of(&execution.started.handler) {
+            Some(builtin) if builtin.gathers() => {
+                Err(format!("{} began by itself, nobody asked for it.", execution.id.short()))
+            }
+            _ => Ok(execution),
+        }))
+    }
+
+    /// What somebody last asked for in this room or thread, before a trigger.
+    fn last_of(&self, recorded: &Recorded, origin: &Origin) -> Result<Option<Execution>, Error> {
+        let subject = Subject::Person(origin.speaker.id.0.clone());
+        let Some(actor) = self.store.pseudonym(&subject) else { return Ok(None) };
+        let before = Position(recorded.position.0.saturating_sub(1));
+        let theirs = self.store.positions(
+            &By::Actor(actor),
+            before,
+            Direction::Backward,
+            READ_EVENTS_MAX,
+        )?;
+        for page in theirs.chunks(PAGE) {
+            for event in self.store.read_at(page)? {
+                let Some(Event::ExecutionStarted(started)) = event.event() else { continue };
+                let place = &started.place;
+                let thread = origin.place.thread.as_ref();
+                let near = place.room == origin.place.room
+                    && (place.thread.as_ref() == thread || Some(&started.post) == thread);
+                let gathers = Builtin::of(&started.handler).is_some_and(Builtin::gathers);
+                if near && !gathers && started.requester.id == origin.speaker.id {
+                    let id = ExecutionId(event.id.stream.id().to_owned());
+                    if let Some(execution) = executions::seen(self.store.as_ref(), &id)? {
+                        return Ok(Some(execution));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn told(&self, recorded: &Recorded, origin: &Origin, doc: Doc, reason: &str) -> Routed {
+        let (message, writes) = self.answer(recorded, origin, doc);
+        let (considered, verdict) = (String::new(), Verdict::Said(message));
+        Routed { considered, verdict, reason: reason.to_owned(), writes }
+    }
+
+    fn refused(&self, recorded: &Recorded, origin: &Origin, why: &str) -> Routed {
+        let doc = Doc::text(&format!("{}: {why}", origin.speaker.name));
+        let (message, writes) = self.answer(recorded, origin, doc);
+        let (considered, verdict) = (String::new(), Verdict::Refused(message));
+        Routed { considered, verdict, reason: why.to_owned(), writes }
+    }
+}
+
+/// How it ended, in a sentence.
+fn over(status: &str) -> String {
+    match status {
+        "cancelled" => "was cancelled".into(),
+        status => status.to_owned(),
+    }
+}

@@ -1,0 +1,55 @@
+//! What a decision is made from: the scripts, questions and settings of one moment.
+
+use std::sync::Arc;
+
+use super::scripts::Offered;
+use super::{Error, Kernel, Settings};
+use crate::domain::conversation::OpenQuestion;
+use crate::domain::id::{PostId, RoomId, Timestamp};
+use crate::domain::own_command::Where;
+use crate::domain::route::{Decision, View};
+
+/// All that a decision about one room may look at.
+pub(super) struct Scene {
+    pub questions: Vec<OpenQuestion>,
+    pub offered: Arc<Offered>,
+    withdrawn: Option<OpenQuestion>,
+    settings: Arc<Settings>,
+    management: Option<RoomId>,
+}
+
+impl Kernel {
+    /// What there is in a room now, for what was said there about a post.
+    pub(super) fn scene(&self, room: &RoomId, target: Option<&PostId>) -> Result<Scene, Error> {
+        Ok(Scene {
+            questions: self.questions(room, target)?,
+            withdrawn: self.withdrawn(room, target)?,
+            offered: self.scripts.offered(),
+            settings: self.settings(),
+            management: self.management_room()?,
+        })
+    }
+
+    /// Decides from what there is.
+    pub(super) fn decide(
+        &self,
+        scene: &Scene,
+        at: Timestamp,
+        decide: impl FnOnce(&View) -> Decision,
+    ) -> Decision {
+        let management = scene.management.as_ref();
+        decide(&View {
+            catalog: &scene.offered.catalog,
+            questions: &scene.questions,
+            prefix: &scene.settings.prefix,
+            open_executions: self.agenda(|agenda| agenda.open_executions()),
+            at,
+            listed: &|list, room| self.listed(list, room),
+            places: Where {
+                management,
+                audited: scene.settings.asking_room.as_ref().or(management),
+            },
+            withdrawn: scene.withdrawn.as_ref(),
+        })
+    }
+}

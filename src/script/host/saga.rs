@@ -1,0 +1,247 @@
+//! Undoing: `saga` runs steps, and if it fails or is cancelled, undoes those that were done, the last one first.
+//!
+//! Each undo is noted when it begins and when it has ended, so that a crash in the middle of one goes on there.
+
+use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, Map, NativeCallContext};
+use serde_json::{Value, json};
+
+use super::super::context::{self, HostResult, effect, error, stop, top_level};
+use super::super::journal::Noted;
+use super::super::load::innermost;
+use super::super::run::shortened;
+use super::error_value;
+use super::group::catchable;
+use super::table::{HostFn, Kind, form, p, thrown};
+use crate::domain::event::EffectResult;
+use crate::domain::execution::{CANCELLED, UNDO, UNDONE};
+
+/// What can be undone.
+pub const ROWS: &[HostFn] = &[
+    HostFn {
+        name: "saga",
+        forms: &[form(&[p("body", Kind::Function)], Kind::Any)],
+        errors: &[
+            thrown("", "what ended it, as it is, when its steps are undone"),
+            thrown(
+                "undo_failed",
+                "a step could not be undone; `error` is what ended it, `failed` a list of `#{ step, error }`",
+            ),
+        ],
+        help: "Runs steps; after an error or a cancel, those that were done or may have been done are undone, the last one first.",
+        example: "saga(|| {\n    step(\"make it\", || exec(\"cloud.create_vm\", #{ name: \"web001\" }), || reply(\"I take it down again\"));\n    exec(\"disk.free\");\n});",
+        ..HostFn::WAITS
+    },
+    HostFn {
+        name: "step",
+        forms: &[form(
+            &[p("name", Kind::Text), p("body", Kind::Function), p("undo", Kind::Function)],
+            Kind::Any,
+        )],
+        errors: &[thrown("", "what the closure throws, as it is")],
+        help: "Does something inside of a `saga`, and says how it is undone; gives what the first closure gives.",
+        example: "saga(|| step(\"make it\", || exec(\"cloud.create_vm\", #{ name: \"web001\" }), || reply(\"I take it down again\")));",
+        ..HostFn::WAITS
+    },
+];
+
+/// Most steps of the sagas that a script is in.
+pub const STEPS_MAX: usize = 100;
+/// Longest name of a step in bytes.
+pub const STEP_BYTES_MAX: usize = 200;
+/// Longest message of a failed undo that is kept, in characters.
+const ERROR_CHARS_MAX: usize = 1_000;
+
+/// What is to be done if the saga fails.
+#[derive(Clone)]
+pub struct Undo {
+    step: String,
+    /// Nobody knows whether the step was done.
+    maybe: bool,
+    undo: FnPtr,
+}
+
+pub(super) fn register(engine: &mut Engine) {
+    engine
+        .register_fn("saga", |call: NativeCallContext, body: FnPtr| saga(&call, &body))
+        .register_fn("step", |call: NativeCallContext, name: &str, body: FnPtr, undo: FnPtr| {
+            step(&call, name, &body, undo)
+        });
+}
+
+/// Calls a closure; it stands as it is unless the run has halted.
+fn called(call: &NativeCallContext, body: &FnPtr) -> Result<HostResult, Box<EvalAltResult>> {
+    let result = body.call_within_context::<Dynamic>(call, ());
+    match halted() {
+        true => Err(stop(call.call_position())),
+        false => Ok(result),
+    }
+}
+
+fn halted() -> bool {
+    context::current(|run| run.halted.is_some()).unwrap_or(false)
+}
+
+fn saga(call: &NativeCallContext, body: &FnPtr) -> HostResult {
+    let begun = context::current(|run| run.sagas.push(vec![]));
+    begun.ok_or_else(|| top_level(call, "saga"))?;
+    let result = called(call, body);
+    let undos = context::current(|run| run.sagas.pop()).flatten().unwrap_or_default();
+    if result.is_err() && abandoned() {
+        context::current(|run| run.abandoned.extend(undos));
+        return Err(stop(call.call_position()));
+    }
+    match result? {
+        Err(why) if catchable(&why) => Err(undo_all(call, why, undos)?),
+        result => result,
+    }
+}
+
+fn step(call: &NativeCallContext, name: &str, body: &FnPtr, undo: FnPtr) -> HostResult {
+    let steps =
+        context::current(|run| run.sagas.last().map(|_| run.sagas.iter().flatten().count()));
+    let steps = steps.ok_or_else(|| top_level(call, "step"))?;
+    let Some(steps) = steps else {
+        let hint = "`step` stands in a saga: saga(|| { step(\"name\", || do, || undo); })";
+        return Err(error(call, hint));
+    };
+    if steps >= STEPS_MAX {
+        return Err(error(call, format!("sagas may have {STEPS_MAX} steps")));
+    }
+    if name.is_empty() || name.len() > STEP_BYTES_MAX {
+        return Err(error(call, format!("the name of a step has 1 to {STEP_BYTES_MAX} bytes")));
+    }
+    note(call, "step", json!({ "name": name }))?;
+    let undo = |maybe: bool| Undo { step: name.to_owned(), maybe, undo };
+    let result = called(call, body);
+    let maybe = match &result {
+        Ok(Ok(_)) => Some(false),
+        Ok(Err(why)) => maybe_done(why).then_some(true),
+        // The step waits, and the group around it has decided: an action of it may be under way.
+        Err(_) => {
+            let outside = context::current(|run| run.tape.last_outside()).unwrap_or(false);
+            (outside && abandoned()).then_some(true)
+        }
+    };
+    if let Some(maybe) = maybe {
+        context::current(|run| run.sagas.last_mut().map(|saga| saga.push(undo(maybe))));
+    }
+    result?
+}
+
+/// Whether the script is in a branch that waits while the group around it has decided: it comes no further.
+fn abandoned() -> bool {
+    context::current(|run| run.tape.frozen() && run.waits()).unwrap_or(false)
+}
+
+/// Undoes the steps of sagas that were in branches of a group, when the group has decided without them.
+pub(super) fn undo_abandoned(call: &NativeCallContext) -> HostResult<()> {
+    let left = context::current(|run| match run.tape.frozen() {
+        true => vec![],
+        false => std::mem::take(&mut run.abandoned),
+    });
+    let left = left.unwrap_or_default();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let (_, failed) = undo_each(call, left)?;
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(undo_failed(call, &error(call, "a branch was given up"), &failed)?),
+    }
+}
+
+/// Whether what a step did may have been done although it failed: in doubt, or stopped while an action ran.
+fn maybe_done(why: &EvalAltResult) -> bool {
+    let error = error_value(why);
+    match error["kind"].as_str() {
+        Some("in_doubt") => true,
+        Some("timed_out" | CANCELLED) => error["action"].is_string(),
+        _ => false,
+    }
+}
+
+/// Undoes what was done; gives the error that the saga ends with.
+fn undo_all(
+    call: &NativeCallContext,
+    why: Box<EvalAltResult>,
+    undos: Vec<Undo>,
+) -> HostResult<Box<EvalAltResult>> {
+    let inner = context::current(|run| std::mem::take(&mut run.undone)).unwrap_or_default();
+    let (done, failed) = undo_each(call, undos)?;
+    let ended = match failed.is_empty() {
+        true => why,
+        false => undo_failed(call, &why, &failed)?,
+    };
+    context::current(|run| run.undone = [inner, done].concat());
+    Ok(ended)
+}
+
+/// The steps that were undone, as people read them; and those that could not be, with their errors.
+type Undone = (Vec<String>, Vec<(String, Value)>);
+
+/// Runs undos, the last first.
+fn undo_each(call: &NativeCallContext, undos: Vec<Undo>) -> HostResult<Undone> {
+    let (mut done, mut failed) = (vec![], vec![]);
+    for undo in undos.into_iter().rev() {
+        let name = match undo.maybe {
+            true => format!("{} (which may not have been done)", undo.step),
+            false => undo.step.clone(),
+        };
+        match undo_one(call, &undo)? {
+            None => done.push(name),
+            Some(error) => failed.push((undo.step, error)),
+        }
+    }
+    Ok((done, failed))
+}
+
+/// Runs one undo to its end; an error of it is noted, and stops no other undo.
+fn undo_one(call: &NativeCallContext, undo: &Undo) -> HostResult<Option<Value>> {
+    note(call, UNDO, json!({ "step": undo.step, "maybe": undo.maybe }))?;
+    context::current(|run| run.undoing += 1);
+    let result = called(call, &undo.undo);
+    context::current(|run| run.undoing = run.undoing.saturating_sub(1));
+    let failed = match result? {
+        Ok(_) => None,
+        Err(why) if catchable(&why) => Some(told(&why)),
+        Err(why) => return Err(why),
+    };
+    note(call, UNDONE, json!({ "step": undo.step, "failed": failed }))?;
+    Ok(failed)
+}
+
+fn note(call: &NativeCallContext, op: &str, args: Value) -> HostResult<()> {
+    effect(call, op, args, 1, |_, _| Noted::Done(EffectResult::Ok(Value::Null))).map(drop)
+}
+
+/// An error as it is kept: its kind and its message.
+fn told(why: &EvalAltResult) -> Value {
+    let value = error_value(why);
+    let message = innermost(why).message;
+    let kind = value["kind"].as_str().unwrap_or("error");
+    json!({ "kind": kind, "message": shortened(&message, ERROR_CHARS_MAX) })
+}
+
+fn undo_failed(
+    call: &NativeCallContext,
+    why: &EvalAltResult,
+    failed: &[(String, Value)],
+) -> HostResult<Box<EvalAltResult>> {
+    let first = innermost(why).message;
+    let words = failed.iter().map(|(step, error)| {
+        format!("“{step}” could not be undone: {}", error["message"].as_str().unwrap_or_default())
+    });
+    let message = format!("{first}; {}", words.collect::<Vec<_>>().join("; "));
+    let list = failed.iter().map(|(step, error)| json!({ "step": step, "error": error }));
+    let list: Vec<Value> = list.collect();
+    let mut error: Map = [
+        ("kind".into(), Dynamic::from("undo_failed")),
+        ("message".into(), Dynamic::from(message)),
+        ("failed".into(), rhai::serde::to_dynamic(list)?),
+    ]
+    .into_iter()
+    .collect();
+    let original = rhai::serde::to_dynamic(error_value(why))?;
+    error.insert("error".into(), original);
+    Ok(EvalAltResult::ErrorRuntime(error.into(), call.call_position()).into())
+}
