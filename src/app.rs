@@ -19,6 +19,7 @@ use crate::adapter::service::ServiceManager;
 use crate::adapter::{Chat, Outgoing, RoomAct, RoomAnswer, SendError};
 use crate::config::Config;
 use crate::control;
+use crate::domain::budget::Budgets;
 use crate::domain::id::{PostId, RoomId, Timestamp};
 use crate::processor::action::Processes;
 use crate::processor::intake::Ear;
@@ -167,18 +168,18 @@ pub enum RunError {
     },
 }
 
-/// Makes a kernel on an open log, and says what is wrong with the scripts.
+/// Makes a kernel on an open log, with the scripts of a folder within their budgets, and says what is wrong with them.
 ///
 /// # Errors
 /// [`ReadError`] if the log cannot be read.
 pub fn kernel(
     store: Arc<dyn EventStore>,
-    scripts: &Path,
+    scripts: (&Path, &Budgets),
     chat: Arc<dyn Chat>,
     settings: Settings,
     secrets: Secrets,
 ) -> Result<(Arc<Kernel>, Vec<Problem>), ReadError> {
-    let (scripts, problems) = Scripts::folder(scripts);
+    let (scripts, problems) = Scripts::folder_within(scripts.0, scripts.1);
     let clock = Arc::new(SystemClock);
     let actions = Arc::new(Processes { secrets });
     let kernel = Kernel::new(store, scripts, chat, actions, clock, settings)?;
@@ -206,7 +207,8 @@ pub fn kernel_alone(
     let session = Session::load(&paths.data).ok().flatten();
     let of_login = session.and_then(|session| session.management_room);
     let (settings, _) = reload::settings(config, of_login.as_ref());
-    Ok(kernel(store, &paths.scripts, Arc::new(Line::default()), settings, secrets(config))?.0)
+    let scripts = (paths.scripts.as_path(), &config.budgets);
+    Ok(kernel(store, scripts, Arc::new(Line::default()), settings, secrets(config))?.0)
 }
 
 /// What connects to the network when the connection is there: until then nothing can be sent.
@@ -269,8 +271,13 @@ pub async fn run(
     let session = Session::load(&paths.data).map_err(ConnectError::from)?;
     let of_login = session.and_then(|session| session.management_room);
     let (settings, of_matrix) = reload::settings(config, of_login.as_ref());
-    let (kernel, problems) =
-        kernel(store.clone(), &paths.scripts, line.clone(), settings, secrets(config))?;
+    let (kernel, problems) = kernel(
+        store.clone(),
+        (&paths.scripts, &config.budgets),
+        line.clone(),
+        settings,
+        secrets(config),
+    )?;
     let reserve = Some(Reserve::of(&paths.data));
     let guard = Guard::new(Arc::new(DiskOf(paths.data.clone())), reserve);
     let ear = Arc::new(Ear::new(kernel.clone()).guarded(guard));

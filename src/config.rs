@@ -8,6 +8,7 @@ use toml::Value;
 
 use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
+use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
 
 /// Largest configuration file in bytes.
@@ -29,6 +30,8 @@ pub enum Kind {
     DurationOrNever,
     /// True or false.
     Bool,
+    /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
+    Budget(&'static str),
 }
 
 /// One key of the configuration.
@@ -167,6 +170,69 @@ pub const KEYS: &[Key] = &[
         default: "true",
         help: "Whether scripts are loaded again when they are saved. SIGHUP loads them in any case.",
     },
+    Key {
+        table: "scripts",
+        name: "operations_max",
+        kind: Kind::Budget("operations_max"),
+        default: "1000000",
+        help: "How many operations a script may do from its start to its end, what it did before a wait included.",
+    },
+    Key {
+        table: "scripts",
+        name: "slice_time",
+        kind: Kind::Budget("slice_time_ms"),
+        default: "\"2s\"",
+        help: "How long a script may run without waiting.",
+    },
+    Key {
+        table: "scripts",
+        name: "call_levels_max",
+        kind: Kind::Budget("call_levels_max"),
+        default: "32",
+        help: "How deep calls of functions may nest.",
+    },
+    Key {
+        table: "scripts",
+        name: "string_bytes_max",
+        kind: Kind::Budget("string_bytes_max"),
+        default: "\"256 KiB\"",
+        help: "How long a text may be.",
+    },
+    Key {
+        table: "scripts",
+        name: "array_items_max",
+        kind: Kind::Budget("array_items_max"),
+        default: "10000",
+        help: "How many items a list may have, those of the lists in it included. Each change of a list takes time for all its items.",
+    },
+    Key {
+        table: "scripts",
+        name: "map_entries_max",
+        kind: Kind::Budget("map_entries_max"),
+        default: "2000",
+        help: "How many entries a map may have, those of the maps in it included.",
+    },
+    Key {
+        table: "scripts",
+        name: "memory_bytes_max",
+        kind: Kind::Budget("memory_bytes_max"),
+        default: "\"64 MiB\"",
+        help: "How much memory all values of a running script may take together.",
+    },
+    Key {
+        table: "scripts",
+        name: "leaked_bytes_max",
+        kind: Kind::Budget("leaked_bytes_max"),
+        default: "\"64 MiB\"",
+        help: "How much memory the runs of a script may leave behind, in closures that hold one another; then it is switched off until it is changed or the bot starts anew.",
+    },
+    Key {
+        table: "scripts",
+        name: "print_bytes_max",
+        kind: Kind::Budget("print_bytes_max"),
+        default: "\"16 KiB\"",
+        help: "How much a script may print; the rest is dropped.",
+    },
 ];
 
 /// The keys whose change takes effect at the next start; SIGHUP reloads all others.
@@ -217,6 +283,8 @@ pub struct Config {
     pub keep: Option<Duration>,
     /// Where signed heads are published, if that is configured.
     pub audit_room: Option<String>,
+    /// What a slice of a script may take.
+    pub budgets: Budgets,
 }
 
 /// What is wrong with the configuration.
@@ -248,9 +316,11 @@ impl Config {
             let name = variable(key);
             let Some(text) = environment.get(&name) else { continue };
             let value = match key.kind {
-                Kind::Text | Kind::Duration | Kind::DurationOrNever => Value::String(text.clone()),
-                // What is neither is refused below.
+                // What is neither true nor false is refused below.
                 Kind::Bool => text.parse().map_or(Value::String(text.clone()), Value::Boolean),
+                Kind::Text | Kind::Duration | Kind::DurationOrNever | Kind::Budget(_) => {
+                    Value::String(text.clone())
+                }
                 Kind::List => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
@@ -313,8 +383,38 @@ impl Config {
             head_every: or_never(&given("log", "head_every")).ok().flatten(),
             keep: or_never(&given("log", "keep")).ok().flatten(),
             audit_room: text("log", "audit_room"),
+            budgets: budgets(values),
         }
     }
+}
+
+/// The budgets of scripts: those that are given, and the usual ones.
+fn budgets(values: &BTreeMap<(&str, &str), Value>) -> Budgets {
+    let mut budgets = Budgets::default();
+    for budget in BUDGETS {
+        let given =
+            values.get(&("scripts", budget.key())).and_then(|value| in_units(budget, value));
+        if let Some(given) = given {
+            *(budget.slot)(&mut budgets) = given;
+        }
+    }
+    budgets
+}
+
+/// The value of a budget as it is written; none: it is no such value, or not within the bounds.
+fn in_units(budget: &Budget, value: &Value) -> Option<u64> {
+    let number = match (budget.unit, value) {
+        (Unit::Count | Unit::Bytes, Value::Integer(number)) => u64::try_from(*number).ok()?,
+        (Unit::Count, Value::String(text)) => text.trim().parse().ok()?,
+        (Unit::Bytes, Value::String(text)) => parse_bytes(text)?,
+        (Unit::Time, Value::String(text)) => parse_duration(text).ok()?.try_into().ok()?,
+        _ => return None,
+    };
+    budget.check(number).ok()
+}
+
+fn budget_named(name: &str) -> &'static Budget {
+    BUDGETS.iter().find(|budget| budget.name == name).expect("the keys name budgets that there are")
 }
 
 /// The default of a text.
@@ -412,17 +512,31 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         (Kind::Bool, Value::Boolean(_)) => true,
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
+        (Kind::Budget(name), value) => in_units(budget_named(name), value).is_some(),
         _ => false,
     };
     let wanted = match key.kind {
-        Kind::Text => "a text: \"…\"",
-        Kind::Bool => "true or false",
-        Kind::List => "a list of texts: [\"…\", \"…\"]",
-        Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"",
-        Kind::DurationOrNever => "a time span of at least a second: \"1h\", \"30m\", or \"never\"",
+        Kind::Text => "a text: \"…\"".to_owned(),
+        Kind::Bool => "true or false".to_owned(),
+        Kind::List => "a list of texts: [\"…\", \"…\"]".to_owned(),
+        Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"".to_owned(),
+        Kind::DurationOrNever => {
+            "a time span of at least a second: \"1h\", \"30m\", or \"never\"".to_owned()
+        }
+        Kind::Budget(name) => format!("{}, such as {}", takes(budget_named(name)), key.default),
     };
     let what = format!("`{}` is {wanted}", key.name);
     fits.then_some(()).ok_or(ConfigError { place, what, hint: key.help.into() })
+}
+
+/// What a budget takes, in words.
+fn takes(budget: &Budget) -> String {
+    let kind = match budget.unit {
+        Unit::Count => "number",
+        Unit::Bytes => "size",
+        Unit::Time => "time span",
+    };
+    format!("a {kind} from {} to {}", budget.shown(budget.least), budget.shown(budget.most))
 }
 
 fn unknown(what: &str, name: &str, known: &[&str], place: String) -> ConfigError {
@@ -468,11 +582,12 @@ pub fn reference() -> String {
     );
     for key in KEYS {
         let kind = match key.kind {
-            Kind::Bool => "true or false",
-            Kind::Text => "text",
-            Kind::List => "list of texts",
-            Kind::Duration => "time span",
-            Kind::DurationOrNever => "time span or `never`",
+            Kind::Bool => "true or false".to_owned(),
+            Kind::Text => "text".to_owned(),
+            Kind::List => "list of texts".to_owned(),
+            Kind::Duration => "time span".to_owned(),
+            Kind::DurationOrNever => "time span or `never`".to_owned(),
+            Kind::Budget(name) => takes(budget_named(name)).trim_start_matches("a ").to_owned(),
         };
         let (table, name, default, help) = (key.table, key.name, key.default, key.help);
         let restart = if RESTART.contains(&(table, name)) { " *restart*" } else { "" };
@@ -485,120 +600,4 @@ pub fn reference() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wrong_configurations_are_told_with_their_place() {
-        for (text, want) in [
-            ("[bot]\nprefix = \"!\"", "good"),
-            (
-                "[bot]\nprefx = \"!\"",
-                "c:2: there is no key in [bot] named `prefx` (did you mean `prefix`?)",
-            ),
-            ("[matrx]", "c:1: there is no table named `matrx` (did you mean `matrix`?)"),
-            ("[rooms]\nexec = \"#a\"", "c:2: `exec` is a list of texts: [\"…\", \"…\"]"),
-            (
-                "[catchup]\nrun_within = \"soon\"",
-                "c:2: `run_within` is a time span: \"15m\", \"2h30m\", \"1 day\"",
-            ),
-            ("bot = 3", "c: `bot` is a table"),
-            ("[rooms]\nleave_alone_after = \"never\"", "good"),
-            ("[rooms]\nleave_alone_after = \"2h 30m\"", "good"),
-            (
-                "[rooms]\nleave_alone_after = \"soon\"",
-                "c:2: `leave_alone_after` is a time span of at least a second",
-            ),
-            ("[rooms]\nleave_alone_after = \"10ms\"", "c:2: `leave_alone_after` is a time"),
-            ("[rooms]\nleave_alone_after = 60", "c:2: `leave_alone_after` is a time"),
-            ("[bot]\nprefix = ", "c:2:"),
-        ] {
-            let got = match parse(text, "c") {
-                Ok(_) => "good".to_owned(),
-                Err(error) => format!("{error} ({})", error.hint),
-            };
-            assert!(got.starts_with(want), "{text:?}: {got}");
-        }
-    }
-
-    #[test]
-    fn the_environment_overrides_the_file() {
-        let environment = [
-            ("BEADLE_BOT_PREFIX".to_owned(), "?".to_owned()),
-            ("BEADLE_ROOMS_EXEC".to_owned(), "#a, #b".to_owned()),
-        ];
-        let config = Config::load(None, &environment.into()).expect("it is right");
-        assert_eq!(
-            (config.prefix.as_str(), config.rooms_exec),
-            ("?", vec!["#a".to_owned(), "#b".into()])
-        );
-        assert_eq!(config.homeserver, None);
-    }
-
-    #[test]
-    fn some_changes_need_a_restart() {
-        let read = |text: &str| Config::from_values(&parse(text, "c").expect("it is right"));
-        let old = read("[bot]\nprefix = \"!\"\n[matrix]\nhomeserver = \"a.org\"");
-        for (text, want) in [
-            ("[bot]\nprefix = \"?\"\n[matrix]\nhomeserver = \"a.org\"", vec![]),
-            ("[matrix]\nhomeserver = \"b.org\"", vec!["matrix.homeserver"]),
-            (
-                "[paths]\ndata = \"/d\"\nscripts = \"/s\"",
-                vec!["paths.data", "paths.scripts", "matrix.homeserver"],
-            ),
-            ("[matrix]\nhomeserver = \"a.org\"\nuser = \"@b:a.org\"", vec!["matrix.user"]),
-        ] {
-            assert_eq!(read(text).needs_restart(&old), want, "{text:?}");
-        }
-        let known = |(table, name): &(&str, &str)| {
-            KEYS.iter().any(|key| (key.table, key.name) == (*table, *name))
-        };
-        assert!(RESTART.iter().all(known), "{RESTART:?}");
-    }
-
-    #[test]
-    fn the_environment_is_checked_too() {
-        let name = "BEADLE_ROOMS_LEAVE_ALONE_AFTER";
-        for (given, want) in [
-            (None, Ok(Some(Duration::from_secs(3_600)))),
-            (Some("90s"), Ok(Some(Duration::from_secs(90)))),
-            (Some("never"), Ok(None)),
-            (Some("soon"), Err("$BEADLE_ROOMS_LEAVE_ALONE_AFTER")),
-        ] {
-            let environment = given.map(|text| (name.to_owned(), text.to_owned()));
-            let config = Config::load(None, &environment.into_iter().collect());
-            let got = config.map(|config| config.leave_alone_after).map_err(|error| error.place);
-            assert_eq!(got, want.map_err(str::to_owned), "{given:?}");
-        }
-    }
-
-    #[test]
-    fn an_empty_introduction_is_none() {
-        for (text, want) in [
-            ("", "Hello, I am a bot. Say {prefix}help to see what I can do."),
-            ("[matrix]\nintro = \"\"", ""),
-            ("[matrix]\nintro = \"Hi!\"", "Hi!"),
-        ] {
-            let values = parse(text, "c").expect("it is right");
-            assert_eq!(Config::from_values(&values).intro, want, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn the_template_is_a_configuration() {
-        let commented = template();
-        let live: String = commented
-            .lines()
-            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
-            .map(|l| format!("{l}\n"))
-            .collect();
-        assert!(parse(&commented, "c").is_ok_and(|values| values.is_empty()));
-        assert_eq!(parse(&live, "c").map(|values| values.len()), Ok(KEYS.len()), "{live}");
-    }
-
-    #[test]
-    fn the_reference_page_is_up_to_date() {
-        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.md"));
-        assert_eq!(page.expect("docs/config.md is there"), reference(), "run `make docs`");
-    }
-}
+mod tests;

@@ -43,6 +43,7 @@ impl Reload<'_> {
         let (settings, of_matrix) = settings(&config, self.of_login.as_ref());
         self.kernel.behave(settings);
         self.matrix.reconfigure(of_matrix);
+        self.kernel.scripts.allow(&config.budgets);
         let kernel = self.kernel.clone();
         let reloading = tokio::task::spawn_blocking(move || kernel.scripts.reload());
         let problems =

@@ -8,7 +8,7 @@ use crate::domain::alias::{Format, Match};
 use crate::domain::alias_index::Found;
 use crate::domain::help::ranked;
 use crate::processor::scripts::catalog;
-use crate::script::load::load_folder;
+use crate::script::load::load_folder_within;
 
 /// What to show.
 #[derive(Debug, clap::Subcommand)]
@@ -45,7 +45,7 @@ pub fn main(context: &Context, command: &AliasCommand) -> Result<u8, Failure> {
             Ok(0)
         }
         AliasCommand::Match { format: None, text } => {
-            let (set, _) = load_folder(&context.scripts()?);
+            let (set, _) = load_folder_within(&context.scripts()?, &context.config.budgets);
             let catalog = catalog(&set);
             let text = text.join(" ");
             match catalog.index.lookup(&text) {
@@ -65,7 +65,7 @@ pub fn main(context: &Context, command: &AliasCommand) -> Result<u8, Failure> {
 }
 
 fn list(context: &Context, words: &str) -> Result<u8, Failure> {
-    let (set, problems) = load_folder(&context.scripts()?);
+    let (set, problems) = load_folder_within(&context.scripts()?, &context.config.budgets);
     let all = catalog(&set).aliases;
     for alias in ranked(&all, words).into_iter().map(|at| &all[at]) {
         if context.json() {

@@ -205,8 +205,13 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
-    let opened =
-        kernel(store.clone(), &scripts, terminal.clone(), settings, secrets(&context.config));
+    let opened = kernel(
+        store.clone(),
+        (&scripts, &context.config.budgets),
+        terminal.clone(),
+        settings,
+        secrets(&context.config),
+    );
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
     problems.iter().for_each(|problem| eprintln!("{problem}"));
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];

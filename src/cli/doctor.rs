@@ -17,7 +17,7 @@ use crate::control;
 use crate::domain::id::{RoomId, Timestamp};
 use crate::processor::tree_head::HEAD_EVERY_EVENTS;
 use crate::query::command::{Refusal, Request, Rows, answer, report};
-use crate::script::load::load_folder;
+use crate::script::load::load_folder_within;
 use crate::script::problem::Problem;
 use crate::store::growth::{GROWTH_DAYS, Part, all_a_day, bytes_a_day, full_at, parts, samples};
 use crate::store::space::{DiskOf, FREE_BYTES_MIN, Room, Space};
@@ -84,7 +84,7 @@ fn show(finding: &Finding, as_json: bool) {
 /// That all scripts can be loaded.
 fn scripts(context: &Context) -> Result<Vec<Finding>, Failure> {
     let folder = context.scripts()?;
-    let (set, problems) = load_folder(&folder);
+    let (set, problems) = load_folder_within(&folder, &context.config.budgets);
     let loaded = format!("{} loaded from {}", set.scripts.len(), folder.display());
     let mut found = vec![Finding::good("scripts", loaded)];
     found.extend(problems.iter().map(script));

@@ -5,6 +5,7 @@ pub mod alias;
 pub mod alias_index;
 pub mod attachment;
 pub mod audit_command;
+pub mod budget;
 pub mod builtin;
 pub mod catalog;
 pub mod catch_up;

@@ -143,7 +143,7 @@ impl Kernel {
         }
         drop(waiting);
         let input = self.input(execution, &script, reads)?;
-        let (engine, file) = (self.scripts.engine.clone(), script.file.clone());
+        let (engine, file) = (self.scripts.engine(), script.file.clone());
         let broken = |message: String| Slice {
             entries: vec![],
             end: End::Failed(Failure {

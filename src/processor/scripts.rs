@@ -10,11 +10,14 @@ use super::sheet::kept_under;
 use super::{Error, Kernel};
 use crate::domain::alias::Format;
 use crate::domain::alias_index::{AliasId, AliasIndex};
+use crate::domain::budget::Budgets;
 use crate::domain::catalog::{Alias, Catalog};
 use crate::domain::event::{Event, ScriptKept};
 use crate::domain::id::{DedupeKey, ScriptHash, StreamName, Version};
-use crate::script::engine::engine;
-use crate::script::load::{ScriptSet, load_folder, load_script, load_sources, on_script_thread};
+use crate::script::engine::{self, engine, engine_within};
+use crate::script::load::{
+    ScriptSet, load_folder_within, load_script, load_sources, on_script_thread,
+};
 use crate::script::problem::Problem;
 use crate::script::reload::reload_folder;
 use crate::script::resolver::Library;
@@ -27,8 +30,8 @@ pub const PINNED_MAX: usize = 64;
 
 /// The scripts and the engine that runs them.
 pub struct Scripts {
-    /// Shared by all runs.
-    pub engine: Arc<Engine>,
+    /// Shared by all runs; another one when the budgets change.
+    engine: RwLock<Arc<Engine>>,
     /// Where they run.
     pub threads: Threads,
     current: RwLock<Arc<Offered>>,
@@ -53,7 +56,7 @@ impl Scripts {
     pub fn with(engine: Arc<Engine>, set: ScriptSet) -> Self {
         let catalog = catalog(&set);
         Self {
-            engine,
+            engine: RwLock::new(engine),
             threads: Threads::default(),
             current: RwLock::new(Arc::new(Offered { set, catalog })),
             pinned: Mutex::default(),
@@ -62,8 +65,26 @@ impl Scripts {
 
     /// Offers what a folder holds; scripts with problems are left out.
     pub fn folder(folder: &Path) -> (Self, Vec<Problem>) {
-        let (set, problems) = load_folder(folder);
-        (Self::new(set), problems)
+        Self::folder_within(folder, &Budgets::default())
+    }
+
+    /// The same within other budgets.
+    pub fn folder_within(folder: &Path, budgets: &Budgets) -> (Self, Vec<Problem>) {
+        let (set, problems) = load_folder_within(folder, budgets);
+        (Self::with(Arc::new(engine_within(budgets)), set), problems)
+    }
+
+    /// What runs them now.
+    pub fn engine(&self) -> Arc<Engine> {
+        self.engine.read().expect("nobody panics with the engine").clone()
+    }
+
+    /// Runs within other budgets from the next slice on.
+    pub fn allow(&self, budgets: &Budgets) {
+        if engine::budgets(&self.engine()) != *budgets {
+            let engine = Arc::new(engine_within(budgets));
+            *self.engine.write().expect("nobody panics with the engine") = engine;
+        }
     }
 
     /// Offers what the folder holds now; a script with a problem stays as it was.
@@ -71,7 +92,8 @@ impl Scripts {
     /// Executions that run keep the version that they were started with.
     pub fn reload(&self) -> Vec<Problem> {
         let old = self.offered();
-        let (set, problems) = reload_folder(&old.set.folder, &old.set);
+        let (set, problems) =
+            reload_folder(&old.set.folder, &old.set, &engine::budgets(&self.engine()));
         let catalog = catalog(&set);
         *self.current.write().expect("nobody panics with the scripts") =
             Arc::new(Offered { set, catalog });
@@ -107,7 +129,7 @@ impl Scripts {
         }
         let Some(kept) = self.kept(hash, store)? else { return Ok(None) };
         let Some(library) = library(&kept, store)? else { return Ok(None) };
-        let engine = self.engine.clone();
+        let engine = self.engine();
         let load = move || load_script(&engine, &kept.file, &kept.source, &Arc::new(library));
         let Ok(script) = on_script_thread(load).map(Arc::new) else { return Ok(None) };
         let mut pinned = self.pinned.lock().expect("nobody panics with them");
@@ -208,6 +230,29 @@ mod tests {
     use crate::store::memory::MemoryStore;
     use crate::store::testing::surroundings;
     use crate::store::{Expected, Write};
+
+    #[test]
+    fn other_budgets_count_from_the_next_slice_on() {
+        let scripts = Scripts::new(ScriptSet::default());
+        let before = scripts.engine();
+        scripts.allow(&Budgets::default());
+        assert!(Arc::ptr_eq(&before, &scripts.engine()), "nothing has changed");
+        let fewer = Budgets { operations_max: 10_000, ..Budgets::default() };
+        scripts.allow(&fewer);
+        assert_eq!(engine::budgets(&scripts.engine()), fewer);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let long = "for i in 0..20000 { i + 1; } alias(\"go\", || 1);";
+        std::fs::write(folder.path().join("t.rhai"), long).expect("ours");
+        let (scripts, problems) = Scripts::folder(folder.path());
+        assert!(problems.is_empty(), "{problems:?}");
+        let (less, problems) = Scripts::folder_within(folder.path(), &fewer);
+        assert!(problems[0].message.contains("did 10000 operations"), "{problems:?}");
+        scripts.allow(&fewer);
+        let problems = scripts.reload();
+        assert!(problems[0].message.contains("did 10000 operations"), "{problems:?}");
+        less.allow(&Budgets::default());
+        assert_eq!(less.reload(), vec![]);
+    }
 
     #[tokio::test]
     async fn older_versions_are_kept_compiled_up_to_a_bound() {

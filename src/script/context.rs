@@ -6,18 +6,19 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use serde_json::Value;
 
-use super::engine::SLICE_TIME_MAX;
 use super::host::Undo;
 use super::host::memory::Scope;
 use super::hot::Parking;
 use super::journal::{Divergence, Done, Entry, JOURNAL_ENTRIES_MAX, Met, Noted, Tape};
+use super::memory::uncounted;
 use super::run::{End, Slice};
+use super::shape::{KEPT_DEPTH_MAX, can_be_kept};
 use super::source::ActionDef;
 use crate::domain::event::EffectResult;
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -27,8 +28,6 @@ pub type HostResult<T = Dynamic> = Result<T, Box<EvalAltResult>>;
 
 /// Largest arguments of one effect, in bytes of JSON.
 pub const ARGS_BYTES_MAX: usize = 96 * 1024;
-/// Most text that one run may print, in bytes.
-pub const PRINT_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a run stopped before its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +63,8 @@ pub struct Run {
     pub halted: Option<Halt>,
     /// When it must have stopped.
     pub deadline: Instant,
+    /// How long a slice may run.
+    pub slice_time: Duration,
     /// The script's top-level constants.
     pub consts: Arc<BTreeMap<String, Dynamic>>,
     /// The actions that `exec` can name.
@@ -141,11 +142,18 @@ pub fn effect(
         return Err(error(call, why));
     }
     let line = line(call);
-    let result = current(|run| meet(run, op, &args, events, line, decide));
-    match result.ok_or_else(|| top_level(call, op))? {
-        Ok(done) => given(done.result, position),
-        Err(Halted) => Err(stop(position)),
-    }
+    // What goes into the log is not the script's memory: it leaves this thread.
+    let own = uncounted(|| args.clone());
+    drop(args);
+    let met = uncounted(|| current(|run| meet(run, op, &own, events, line, decide)));
+    uncounted(|| drop(own));
+    let result = match met.ok_or_else(|| top_level(call, op))? {
+        Ok(done) => done.result,
+        Err(Halted) => return Err(stop(position)),
+    };
+    let given = given(&result, position);
+    uncounted(|| drop(result));
+    given
 }
 
 /// The error of a function that needs an execution.
@@ -153,8 +161,15 @@ pub fn top_level(call: &NativeCallContext, op: &str) -> Box<EvalAltResult> {
     error(call, format!("`{op}` cannot be used at the top level: put it in a handler"))
 }
 
+/// Notes what was made outside of [`effect`]: the log gets a copy, for the script's memory ends with its run.
+pub fn hand_over(run: &mut Run, entry: Entry) {
+    let own = uncounted(|| entry.clone());
+    drop(entry);
+    uncounted(|| run.tape.note(own));
+}
+
 /// A result as the script gets it.
-fn given(result: EffectResult, position: Position) -> HostResult {
+fn given(result: &EffectResult, position: Position) -> HostResult {
     match result {
         EffectResult::Ok(value) => rhai::serde::to_dynamic(value),
         EffectResult::Err(value) => {
@@ -171,8 +186,10 @@ pub fn act(
     events: usize,
     decide: impl FnOnce(&mut Run, &str) -> Noted,
 ) -> Option<EffectResult> {
-    let done = current(|run| meet(run, op, &args, events, 0, decide).ok()).flatten();
-    done.map(|done| done.result)
+    uncounted(|| {
+        let done = current(|run| meet(run, op, &args, events, 0, decide).ok()).flatten();
+        done.map(|done| done.result)
+    })
 }
 
 /// The run has stopped; why stands in [`Run::halted`].
@@ -284,7 +301,7 @@ impl Run {
         self.recall = wake.recall;
         self.memory.clear();
         self.tape.come(wake.results);
-        self.deadline = Instant::now() + SLICE_TIME_MAX;
+        self.deadline = Instant::now() + self.slice_time;
         true
     }
 }
@@ -296,6 +313,13 @@ pub fn line(call: &NativeCallContext) -> u32 {
 
 /// A script's value as JSON, for the log.
 pub fn to_json(call: &NativeCallContext, value: &Dynamic) -> HostResult<Value> {
+    if !can_be_kept(value) {
+        let most = KEPT_DEPTH_MAX;
+        return Err(error(
+            call,
+            format!("this value nests deeper than {most}, the log takes no more"),
+        ));
+    }
     rhai::serde::from_dynamic::<Value>(value)
         .map_err(|why| error(call, format!("this value cannot be kept in the log: {why}")))
 }

@@ -1,69 +1,51 @@
 //! The Rhai engine and its limits.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicBlobPackage, BasicFnPackage, BasicIteratorPackage,
     BasicMapPackage, BasicMathPackage, BasicStringPackage, BitFieldPackage, LanguageCorePackage,
     LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{
-    Dynamic, Engine, EvalAltResult, GlobalRuntimeState, ImmutableString, NativeCallContext,
-    OptimizationLevel,
-};
+use rhai::{Dynamic, Engine, GlobalRuntimeState, OptimizationLevel};
 
-use super::context::{self, Halt, HostResult, PRINT_BYTES_MAX};
+use super::context::{self, Halt};
+use super::gauge::{self, CLOCK_EVERY, Over};
 use super::host;
+use super::memory::uncounted;
+use super::natives;
 use super::resolver::Libraries;
+use crate::domain::budget::Budgets;
 
-/// Most operations of one slice.
-pub const OPERATIONS_MAX: u64 = 1_000_000;
-/// Deepest nesting of calls.
-pub const CALL_LEVELS_MAX: usize = 32;
-/// Longest string in bytes.
-pub const STRING_BYTES_MAX: usize = 256 * 1024;
-/// Most items of an array.
-pub const ARRAY_ITEMS_MAX: usize = 10_000;
-/// Most entries of a map.
-pub const MAP_ENTRIES_MAX: usize = 2_000;
-/// Longest time that a slice may run.
-pub const SLICE_TIME_MAX: Duration = Duration::from_secs(2);
 /// The stack of a thread that runs scripts: long chains of closures are dropped recursively.
 pub const STACK_BYTES: usize = 256 * 1024 * 1024;
-/// How many operations pass between two looks at the clock.
-const CLOCK_EVERY: u64 = 32;
 
-/// Makes an engine with the language, the limits and the host functions.
+/// Longest string in bytes, usually.
+pub const STRING_BYTES_MAX: usize = Budgets::USUAL.string_bytes_max as usize;
+/// Most items of an array, usually.
+pub const ARRAY_ITEMS_MAX: usize = Budgets::USUAL.array_items_max as usize;
+/// Most entries of a map, usually.
+pub const MAP_ENTRIES_MAX: usize = Budgets::USUAL.map_entries_max as usize;
+
+/// Makes an engine with the language, the usual budgets and the host functions.
 pub fn engine() -> Engine {
+    engine_within(&Budgets::default())
+}
+
+/// The same with other budgets.
+pub fn engine_within(budgets: &Budgets) -> Engine {
     let mut engine = Engine::new_raw();
     packages(&mut engine);
+    limits(&mut engine, budgets);
     engine
-        .set_max_operations(OPERATIONS_MAX)
-        .set_max_call_levels(CALL_LEVELS_MAX)
-        .set_max_expr_depths(64, 32)
-        .set_max_string_size(STRING_BYTES_MAX)
-        .set_max_array_size(ARRAY_ITEMS_MAX)
-        .set_max_map_size(MAP_ENTRIES_MAX)
-        .set_max_modules(64)
-        .set_max_functions(500)
-        .set_max_variables(200)
         .set_fail_on_invalid_map_property(true)
         .set_optimization_level(OptimizationLevel::Simple)
         .disable_symbol("eval");
-    engine.on_print(note_print);
-    engine.on_debug(|text, _, _| note_print(text));
-    engine.on_progress(|operations| {
-        let over = operations % CLOCK_EVERY == 0;
-        context::current(|run| {
-            if over && run.halted.is_none() && Instant::now() > run.deadline {
-                let seconds = SLICE_TIME_MAX.as_secs();
-                run.halted =
-                    Some(Halt::Limit(format!("the script ran for {seconds} s without waiting")));
-            }
-            run.halted.is_some().then_some(Dynamic::UNIT)
-        })
-        .flatten()
-    });
+    let print_max = count(budgets.print_bytes_max);
+    engine.on_print(move |text| note_print(text, print_max));
+    engine.on_debug(move |text, _, _| note_print(text, print_max));
+    let own = *budgets;
+    engine.on_progress(move |operations| stopped(operations, &own).then_some(Dynamic::UNIT));
     #[expect(deprecated, reason = "the engine marks it as likely to change, not as wrong")]
     engine.on_var(|name, _, context| {
         // What a script calls so itself comes first.
@@ -74,9 +56,46 @@ pub fn engine() -> Engine {
         Ok(constant.or_else(|| host::variable(name)))
     });
     engine.set_module_resolver(Libraries);
-    checked_replace(&mut engine);
+    natives::register(&mut engine, own);
     host::register(&mut engine);
     engine
+}
+
+/// The budgets that an engine was made with.
+pub fn budgets(engine: &Engine) -> Budgets {
+    engine.default_tag().clone().try_cast().unwrap_or_default()
+}
+
+fn limits(engine: &mut Engine, budgets: &Budgets) {
+    engine
+        .set_max_operations(budgets.operations_max)
+        .set_max_call_levels(count(budgets.call_levels_max))
+        .set_max_expr_depths(64, 32)
+        .set_max_string_size(count(budgets.string_bytes_max))
+        .set_max_array_size(count(budgets.array_items_max))
+        .set_max_map_size(count(budgets.map_entries_max))
+        .set_max_modules(64)
+        .set_max_functions(500)
+        .set_max_variables(200)
+        .set_default_tag(Dynamic::from(*budgets));
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Whether the script on this thread must stop: it has halted, or a budget is used up.
+fn stopped(operations: u64, budgets: &Budgets) -> bool {
+    let over = gauge::look(operations, budgets);
+    let of_run = context::current(|run| {
+        if run.halted.is_none() {
+            let late = || operations.is_multiple_of(CLOCK_EVERY) && Instant::now() > run.deadline;
+            let over = over.or_else(|| late().then_some(Over::Time));
+            run.halted = uncounted(|| over.map(|over| Halt::Limit(over.words(budgets))));
+        }
+        run.halted.is_some()
+    });
+    of_run.unwrap_or(over.is_some())
 }
 
 /// A top-level constant by its plain name: of the library whose function runs, else of the script.
@@ -105,55 +124,24 @@ fn packages(engine: &mut Engine) {
     }
 }
 
-fn note_print(text: &str) {
+fn note_print(text: &str, bytes_max: usize) {
     context::current(|run| {
-        let room = PRINT_BYTES_MAX.saturating_sub(run.printed.len() + 1);
-        let cut = (0..=room.min(text.len())).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
-        run.printed.push_str(&text[..cut]);
-        run.printed.push('\n');
-    });
-}
-
-/// The engine's own `replace` makes its result before it looks at its size; ours looks first.
-fn checked_replace(engine: &mut Engine) {
-    type Text<'a> = &'a mut ImmutableString;
-    engine
-        .register_fn("replace", |call: NativeCallContext, text: Text, find: &str, with: &str| {
-            replace(&call, text, find, with)
-        })
-        .register_fn("replace", |call: NativeCallContext, text: Text, find: char, with: &str| {
-            replace(&call, text, find.encode_utf8(&mut [0; 4]), with)
-        })
-        .register_fn("replace", |call: NativeCallContext, text: Text, find: &str, with: char| {
-            replace(&call, text, find, with.encode_utf8(&mut [0; 4]))
-        })
-        .register_fn("replace", |call: NativeCallContext, text: Text, find: char, with: char| {
-            let (mut a, mut b) = ([0; 4], [0; 4]);
-            replace(&call, text, find.encode_utf8(&mut a), with.encode_utf8(&mut b))
+        let room = bytes_max.saturating_sub(run.printed.len());
+        if room == 0 {
+            return;
+        }
+        let cut = text.floor_char_boundary(room - 1);
+        uncounted(|| {
+            run.printed.push_str(&text[..cut]);
+            run.printed.push('\n');
         });
-}
-
-fn replace(
-    call: &NativeCallContext,
-    text: &mut ImmutableString,
-    find: &str,
-    with: &str,
-) -> HostResult<()> {
-    if find.is_empty() {
-        return Ok(());
-    }
-    let found = text.matches(find).count();
-    let bytes = text.len().saturating_sub(found * find.len()) + found.saturating_mul(with.len());
-    if bytes > STRING_BYTES_MAX {
-        let what = "Length of string".to_owned();
-        return Err(EvalAltResult::ErrorDataTooLarge(what, call.call_position()).into());
-    }
-    *text = text.replace(find, with).into();
-    Ok(())
+    });
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::id::{ExecutionId, IdKey, Timestamp};
     use crate::script::journal::{Journal, Tape};
@@ -168,6 +156,7 @@ mod tests {
             tape: Tape::new(Journal::new()),
             halted: None,
             deadline,
+            slice_time: Duration::from_secs(2),
             consts: Default::default(),
             actions: Default::default(),
             exec_refused: None,
@@ -184,9 +173,9 @@ mod tests {
             undone: vec![],
             parking: None,
         };
-        let begun = Instant::now();
+        let (begun, long) = (Instant::now(), Duration::from_secs(3_600));
         let source = "let n = 0; try { while n < 1000 { n += 1; } } catch { } 7";
-        for (deadline, ends) in [(begun, true), (begun + SLICE_TIME_MAX * 1_000, false)] {
+        for (deadline, ends) in [(begun, true), (begun + long, false)] {
             let (result, run) = context::with_run(run(deadline), || engine().eval::<i64>(source));
             assert_eq!(result.is_err(), ends, "{result:?}");
             let halted = matches!(run.halted, Some(Halt::Limit(why)) if why.contains("for 2 s"));

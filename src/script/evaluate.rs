@@ -1,15 +1,20 @@
 //! Compiles one script and runs its top level: what it declares, or every problem of it.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rhai::{AST, Dynamic, Engine, FnPtr, Position, Scope, Stmt};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr, Position, Scope, Stmt};
 
+use super::engine::budgets;
+use super::gauge::gauged;
 use super::host::{self, Loading};
 use super::load::{parse_hint, problem, runtime_problem, without_position};
 use super::problem::Problem;
 use super::resolver::{Library, importing};
+use super::shape::{CAPTURED_DEPTH_MAX, can_be_captured, captures_fit};
 use super::source::{Run, Script, version_hash};
 
 /// Loads one script that imports nothing, or says its first problem.
@@ -37,11 +42,17 @@ pub fn load_script(
     let folder = Path::new(file).parent().map_or(String::new(), |dir| dir.display().to_string());
     let mut scope = Scope::new();
     let start = Loading { folder, ..Loading::default() };
-    let ((ran, loaded), imports) =
-        importing(library, || host::loading(start, || engine.run_ast_with_scope(&mut scope, &ast)));
+    let top =
+        || within_budgets(engine, file, source, || engine.run_ast_with_scope(&mut scope, &ast));
+    let ((ran, loaded), imports) = importing(library, || host::loading(start, top));
     let mut problems: Vec<Problem> =
         loaded.wrong.iter().map(|why| runtime_problem(file, source, why)).collect();
-    problems.extend(ran.err().map(|why| runtime_problem(file, source, &why)));
+    problems.extend(ran.err());
+    problems.extend(captured(file, source, &scope, &loaded));
+    if !problems.is_empty() {
+        // What is too deep is freed here, on a stack that is large enough.
+        return Err(problems);
+    }
     let constants = scope.iter().filter(|(_, constant, _)| *constant);
     let consts = constants.map(|(name, _, value)| (name.to_owned(), value));
     let consts: Arc<BTreeMap<String, Dynamic>> = Arc::new(consts.collect());
@@ -100,13 +111,57 @@ pub(super) fn load_library(
         Ok(ast) => ast,
         Err(problems) => return problems,
     };
-    let ran = importing(library, || engine.run_ast(&ast)).0;
-    ran.err().map(|why| runtime_problem(file, source, &why)).into_iter().collect()
+    let top = || within_budgets(engine, file, source, || engine.run_ast(&ast));
+    importing(library, top).0.err().into_iter().collect()
+}
+
+/// Runs a top level with the budgets of a slice.
+fn within_budgets(
+    engine: &Engine,
+    file: &str,
+    source: &str,
+    body: impl FnOnce() -> Result<(), Box<EvalAltResult>>,
+) -> Result<(), Problem> {
+    let budgets = budgets(engine);
+    let time = Duration::from_millis(budgets.slice_time_ms);
+    let (ran, over) = gauged(Some(time), || catch_unwind(AssertUnwindSafe(body)));
+    match (ran, over) {
+        (_, Some(over)) => Err(Problem::file(file, over.words(&budgets), None)),
+        (Err(_), None) => Err(Problem::file(file, "the script engine broke off", None)),
+        (Ok(ran), None) => ran.map_err(|why| runtime_problem(file, source, &why)),
+    }
+}
+
+/// What would outlive the loading and could not be freed by an ordinary thread, or never.
+fn captured(file: &str, source: &str, scope: &Scope, loaded: &Loading) -> Vec<Problem> {
+    let most = CAPTURED_DEPTH_MAX;
+    let deep = |what: &str| format!("{what} nests deeper than {most}, or holds itself");
+    let constants =
+        scope.iter().filter(|(_, constant, value)| *constant && !can_be_captured(value));
+    let mut found: Vec<Problem> = constants
+        .map(|(name, ..)| Problem::file(file, deep(&format!("the constant `{name}`")), None))
+        .collect();
+    let handlers = loaded.aliases.iter().filter_map(|alias| match &alias.run {
+        Run::Handler(closure, _) => Some((closure, alias.line, alias.column)),
+        Run::Action(_) => None,
+    });
+    let tests = loaded.tests.iter().map(|test| (&test.body, test.line, test.column));
+    for (closure, line, column) in handlers.chain(tests) {
+        if !captures_fit(closure) {
+            found.push(Problem::at(file, source, line, column, deep("what this handler captures")));
+        }
+    }
+    let hint = "use a function of its own, `fn name() { .. }`, for what calls itself";
+    found.into_iter().map(|problem| problem.hinted(Some(hint.to_owned()))).collect()
 }
 
 /// Compiles a source whose imports can all be seen before it runs.
 fn compile(engine: &Engine, file: &str, source: &str) -> Result<AST, Vec<Problem>> {
-    let mut ast = engine.compile(source).map_err(|why| {
+    let compiled = catch_unwind(AssertUnwindSafe(|| engine.compile(source)));
+    let compiled = compiled.map_err(|_| {
+        vec![Problem::file(file, "the script engine broke off at this source", None)]
+    })?;
+    let mut ast = compiled.map_err(|why| {
         let message = without_position(&why.to_string());
         let problem = problem(file, source, why.position(), message);
         vec![problem.hinted(parse_hint(&why.to_string()))]

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use rhai::{Dynamic, EvalAltResult, Position};
 
 use super::check::{ActionUse, Checked, Checker, across, words};
-use super::engine::{STACK_BYTES, engine};
+use super::engine::{STACK_BYTES, engine_within};
 use super::evaluate::load_library;
 pub use super::evaluate::{load_one, load_script};
+use super::gauge::setting;
 use super::host;
 use super::problem::Problem;
 use super::resolver::{Library, is_library};
 use super::source::{ActionDef, SCRIPT_BYTES_MAX, Script};
+use crate::domain::budget::Budgets;
 
 /// Most script files.
 pub const SCRIPTS_MAX: usize = 2_000;
@@ -35,8 +37,13 @@ pub struct ScriptSet {
 
 /// Loads every `*.rhai` below a folder. Scripts with problems are left out, and all problems are told.
 pub fn load_folder(folder: &Path) -> (ScriptSet, Vec<Problem>) {
+    load_folder_within(folder, &Budgets::default())
+}
+
+/// The same within other budgets.
+pub fn load_folder_within(folder: &Path, budgets: &Budgets) -> (ScriptSet, Vec<Problem>) {
     let (sources, mut problems) = sources_of(folder);
-    let (mut set, mut more) = load_sources(sources);
+    let (mut set, mut more) = load_sources_within(sources, budgets);
     set.folder = folder.to_owned();
     problems.append(&mut more);
     (set, problems)
@@ -149,7 +156,14 @@ fn read_source(path: &Path, file: &str) -> Result<String, Problem> {
 
 /// Loads scripts from their sources; a file below a folder `lib` is a library for the others.
 pub fn load_sources(sources: Vec<(String, String)>) -> (ScriptSet, Vec<Problem>) {
-    let Loaded { scripts, mut problems, checked } = load_each(sources);
+    load_sources_within(sources, &Budgets::default())
+}
+
+fn load_sources_within(
+    sources: Vec<(String, String)>,
+    budgets: &Budgets,
+) -> (ScriptSet, Vec<Problem>) {
+    let Loaded { scripts, mut problems, checked } = load_each(sources, budgets);
     let mut set = Joined::default();
     for script in scripts.into_values() {
         problems.extend(set.take(script));
@@ -174,9 +188,10 @@ pub(super) struct CheckedFiles {
 }
 
 /// Loads scripts from their sources, each for itself.
-pub(super) fn load_each(sources: Vec<(String, String)>) -> Loaded {
+pub(super) fn load_each(sources: Vec<(String, String)>, budgets: &Budgets) -> Loaded {
+    let budgets = *budgets;
     on_script_thread(move || {
-        let engine = engine();
+        let engine = engine_within(&budgets);
         let checker = Checker::new();
         let (libraries, sources): (Vec<_>, Vec<_>) =
             sources.into_iter().partition(|(file, _)| is_library(file));
@@ -316,6 +331,13 @@ pub fn innermost(error: &EvalAltResult) -> Place {
         }
     }
     let message = match inner {
+        EvalAltResult::ErrorTooManyOperations(_) => {
+            format!("the script did too many operations ({})", setting("operations_max"))
+        }
+        EvalAltResult::ErrorStackOverflow(_) => {
+            format!("calls nest too deep ({})", setting("call_levels_max"))
+        }
+        EvalAltResult::ErrorDataTooLarge(what, _) => too_large(what),
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => host::wrong_call(signature),
         EvalAltResult::ErrorMismatchDataType(wanted, given, _)
@@ -326,6 +348,16 @@ pub fn innermost(error: &EvalAltResult) -> Place {
         other => without_position(&other.to_string()),
     };
     Place { message, position, library }
+}
+
+/// What the engine says of a value beyond a budget, with the setting.
+fn too_large(what: &str) -> String {
+    let (words, name) = match what {
+        "Length of string" => ("a string is too long", "string_bytes_max"),
+        "Size of object map" => ("a map has too many entries", "map_entries_max"),
+        _ => ("an array has too many items", "array_items_max"),
+    };
+    format!("{words} ({})", setting(name))
 }
 
 /// What a script threw, in words.

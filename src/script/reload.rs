@@ -6,13 +6,18 @@ use std::sync::Arc;
 use super::load::{Joined, Loaded, ScriptSet, load_each, sources_of};
 use super::problem::Problem;
 use super::source::Script;
+use crate::domain::budget::Budgets;
 
 /// Loads a folder again; a script with a problem stays in the version that was offered before, if there was one.
 ///
 /// What has not changed keeps its names; a changed script that would take one of them stays as it was.
-pub fn reload_folder(folder: &Path, old: &ScriptSet) -> (ScriptSet, Vec<Problem>) {
+pub fn reload_folder(
+    folder: &Path,
+    old: &ScriptSet,
+    budgets: &Budgets,
+) -> (ScriptSet, Vec<Problem>) {
     let (sources, mut problems) = sources_of(folder);
-    let Loaded { scripts: now, problems: more, checked } = load_each(sources);
+    let Loaded { scripts: now, problems: more, checked } = load_each(sources, budgets);
     problems.extend(more);
     // A folder that cannot be read says nothing of the scripts below it.
     let broken = |file: &str| {
@@ -99,7 +104,7 @@ mod tests {
             let (old, problems) = load_folder(folder.path());
             assert_eq!(shown(&old, &problems), "a.rhai:one d/b.rhai:two");
             write(folder.path(), &change);
-            let (new, problems) = reload_folder(folder.path(), &old);
+            let (new, problems) = reload_folder(folder.path(), &old, &Budgets::default());
             assert_eq!(shown(&new, &problems), want, "{change:?}");
         }
     }
@@ -111,7 +116,7 @@ mod tests {
         let (old, _) = load_folder(folder.path());
         let gone = folder.path().to_owned();
         drop(folder);
-        let (new, problems) = reload_folder(&gone, &old);
+        let (new, problems) = reload_folder(&gone, &old, &Budgets::default());
         assert_eq!((new.scripts.len(), problems.len()), (1, 1), "{problems:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Position};
@@ -11,12 +11,16 @@ use serde_json::{Value, json};
 
 use super::closure::Closure;
 use super::context::{self, Halt, HostResult, May, Recall};
-use super::engine::SLICE_TIME_MAX;
+use super::engine::budgets;
+use super::gauge::gauged;
 use super::host;
 use super::hot::Parking;
 use super::journal::{Divergence, Entry, Journal, Noted, Tape};
+use super::leaks;
 use super::load::{Place, innermost, innermost_error};
+use super::memory::{held, uncounted};
 use super::missing;
+use super::shape::can_be_kept;
 use super::source::{ActionDef, Run as Handler, Script};
 use crate::domain::event::{EffectResult, Failure};
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
@@ -110,7 +114,14 @@ fn run_here(
     input: Input,
     parking: Option<Parking>,
 ) -> (Slice, Option<Parking>) {
+    let budgets = budgets(engine);
+    if let Some(message) = leaks::refusal(&script.hash, &budgets) {
+        let end = failed(script, "limit", &message, 0, 0);
+        let slice = Slice { entries: vec![], end, printed: String::new(), files: BTreeMap::new() };
+        return (slice, parking);
+    }
     let (args, msg) = (input.args.clone(), input.msg.clone());
+    let slice_time = Duration::from_millis(budgets.slice_time_ms);
     let run = context::Run {
         execution: input.execution,
         key: input.key,
@@ -118,7 +129,8 @@ fn run_here(
         zone: input.zone,
         tape: Tape::new(input.journal),
         halted: None,
-        deadline: Instant::now() + SLICE_TIME_MAX,
+        deadline: Instant::now() + slice_time,
+        slice_time,
         consts: script.consts.clone(),
         actions: input.actions,
         exec_refused: input.exec_refused,
@@ -135,19 +147,26 @@ fn run_here(
         undone: vec![],
         parking,
     };
-    let (result, mut run) = context::with_run(run, || {
-        catch_unwind(AssertUnwindSafe(|| match handler {
-            Handler::Handler(closure, takes) => call(engine, script, closure, *takes, &args, &msg),
-            Handler::Action(name) => bare_action(engine, name, &args, &msg),
-        }))
-    });
+    let before = held();
+    let body = || match handler {
+        Handler::Handler(closure, takes) => call(engine, script, closure, *takes, &args, &msg),
+        Handler::Action(name) => bare_action(engine, name, &args, &msg),
+    };
+    let caught = || context::with_run(run, || catch_unwind(AssertUnwindSafe(body)));
+    let ((result, mut run), _) = gauged(None, caught);
     let result =
         result.map(|result| result.map_err(|why| missing_field(script, handler, &args, &msg, why)));
-    let end = ending(script, &run, result);
+    let end = uncounted(|| ending(script, &run, &result));
+    let printed = std::mem::take(&mut run.printed);
     let files = std::mem::take(&mut run.files);
     let parking = run.parking.take();
-    let slice = Slice { end, printed: run.printed.clone(), files, entries: run.tape.take_new() };
-    (slice, parking)
+    let entries = run.tape.take_new();
+    drop(result);
+    (run.sagas, run.abandoned, run.undone) = Default::default();
+    uncounted(|| drop(run));
+    // All that the run made is freed by now, unless it holds itself.
+    leaks::add(&script.hash, held().wrapping_sub(before));
+    (Slice { end, printed, files, entries }, parking)
 }
 
 fn call(
@@ -201,40 +220,45 @@ fn missing_field(
 
 type Caught = std::thread::Result<Result<Dynamic, Box<EvalAltResult>>>;
 
-fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
-    let failed = |kind: &str, message: String, line: u32, column: u32| {
-        let message = shortened(&message, FAILURE_CHARS_MAX);
-        let (kind, file) = (kind.to_owned(), script.file.clone());
-        End::Failed(Failure { kind, message, file, line, column })
-    };
+fn failed(script: &Script, kind: &str, message: &str, line: u32, column: u32) -> End {
+    let message = shortened(message, FAILURE_CHARS_MAX);
+    let (kind, file) = (shortened(kind, KIND_CHARS_MAX), script.file.clone());
+    End::Failed(Failure { kind, message, file, line, column })
+}
+
+fn ending(script: &Script, run: &context::Run, result: &Caught) -> End {
+    let last = run.tape.last_line();
     match &run.halted {
         Some(Halt::Suspended) => return End::Suspended,
         Some(Halt::Yielded) => return End::Yielded,
         Some(Halt::Diverged(how)) => return End::Diverged(how.clone()),
-        Some(Halt::Limit(what)) => return failed("limit", what.clone(), run.tape.last_line(), 0),
+        Some(Halt::Limit(what)) => return failed(script, "limit", what, last, 0),
         None => {}
     }
     let error = match result {
-        Err(_) => {
-            return failed("error", "the script engine broke off".into(), run.tape.last_line(), 0);
-        }
+        Err(_) => return failed(script, "error", "the script engine broke off", last, 0),
         Ok(Err(error)) => error,
         Ok(Ok(value)) => {
             if let Some(how) = run.tape.unfinished() {
                 return End::Diverged(how);
             }
-            let json = rhai::serde::from_dynamic::<Value>(&value).unwrap_or(Value::Null);
+            if !can_be_kept(value) {
+                return End::Returned(json!("(a value that nests too deep)"));
+            }
+            let json = rhai::serde::from_dynamic::<Value>(value).unwrap_or(Value::Null);
             return End::Returned(match json.to_string().len() {
                 bytes if bytes > RETURNED_BYTES_MAX => json!(format!("(a value of {bytes} bytes)")),
                 _ => json,
             });
         }
     };
-    let Place { message, position, library } = innermost(&error);
+    let Place { message, position, library } = innermost(error);
     let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-    let thrown = host::error_value(&error);
-    let kind = thrown.get("kind").and_then(Value::as_str).unwrap_or(match *error {
-        EvalAltResult::ErrorTooManyOperations(_) => "limit",
+    let thrown = host::error_value(error);
+    let kind = thrown.get("kind").and_then(Value::as_str).unwrap_or(match innermost_error(error) {
+        EvalAltResult::ErrorTooManyOperations(_)
+        | EvalAltResult::ErrorStackOverflow(_)
+        | EvalAltResult::ErrorDataTooLarge(..) => "limit",
         _ => "error",
     });
     let message = match run.undone.as_slice() {
@@ -242,7 +266,7 @@ fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
         undone => format!("{message}; undone: {}", undone.join(", ")),
     };
     let line = match number(position.line()) {
-        0 => run.tape.last_line(),
+        0 => last,
         line => line,
     };
     let message = match library {
@@ -250,7 +274,7 @@ fn ending(script: &Script, run: &context::Run, result: Caught) -> End {
         Some(library) => format!("{message} (in {library})"),
         None => message,
     };
-    failed(&shortened(kind, KIND_CHARS_MAX), message, line, number(position.position()))
+    failed(script, kind, &message, line, number(position.position()))
 }
 
 /// An alias that names an action and has no handler: run it, and tell the asker what it gave.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use beadle::adapter::render::{Show, render};
 use beadle::adapter::{Chat, Outgoing, SendError};
 use beadle::config::{CONFIG_BYTES_MAX, Config};
+use beadle::domain::budget::Budgets;
 use beadle::domain::event::{
     self, EffectClass, EffectRequested, Event, Meta, NewEvent, QuestionAsked, Wants,
 };
@@ -18,7 +19,6 @@ use beadle::processor::questions::QUESTIONS_MAX;
 use beadle::processor::schedule::{self, AT_ONCE};
 use beadle::processor::{Kernel, Settings};
 use beadle::query::executions::{self, LISTED_MAX};
-use beadle::script::engine::{ARRAY_ITEMS_MAX, CALL_LEVELS_MAX, MAP_ENTRIES_MAX, STRING_BYTES_MAX};
 use beadle::script::host::{act, declare, memory, question, talk};
 use beadle::script::journal::Journal;
 use beadle::script::load::{FOLDERS_MAX, SCRIPTS_MAX, load_folder, load_sources};
@@ -46,17 +46,23 @@ fn failure(body: &str) -> Option<String> {
 #[test]
 fn a_script_fails_one_beyond_its_bounds() {
     type Body = fn(usize) -> String;
+    let usual = Budgets::default();
+    let count = |budget: u64| usize::try_from(budget).expect("it fits");
     let rows: [(&str, usize, Body); 9] = [
         ("waits for 366 days at most", act::SLEEP_MS_MAX as usize / 1000, |n| {
             format!("sleep({n});")
         }),
-        ("Length of string", STRING_BYTES_MAX, |n| format!(r#"let s = "x"; s.pad({n}, "x");"#)),
-        ("Size of array", ARRAY_ITEMS_MAX, |n| format!("let a = [1]; a.pad({n}, 1);")),
-        ("Size of object map", MAP_ENTRIES_MAX, |n| {
+        ("string_bytes_max", count(usual.string_bytes_max), |n| {
+            format!(r#"let s = "x"; s.pad({n}, "x");"#)
+        }),
+        ("array_items_max", count(usual.array_items_max), |n| {
+            format!("let a = [1]; a.pad({n}, 1);")
+        }),
+        ("map_entries_max", count(usual.map_entries_max), |n| {
             format!("let m = #{{}}; for i in 0..{n} {{ m += #{{ [`k${{i}}`]: 1 }}; }}")
                 .replace("#{ [`k${i}`]: 1 }", "parse_json(`{\"k${i}\": 1}`)")
         }),
-        ("Stack overflow", CALL_LEVELS_MAX, |n| {
+        ("call_levels_max", count(usual.call_levels_max), |n| {
             let called_before = 2;
             format!("down({n} - {called_before})")
         }),

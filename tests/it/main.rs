@@ -34,6 +34,7 @@ mod rehearsals;
 mod reread;
 mod retention;
 mod rooms;
+mod sandbox;
 mod saved;
 mod scripts;
 mod stays;

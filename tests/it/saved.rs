@@ -6,6 +6,7 @@ use std::sync::Arc;
 use beadle::adapter::secrets::Secrets;
 use beadle::app::saved::follow;
 use beadle::app::{SystemEntropy, kernel};
+use beadle::domain::budget::Budgets;
 use beadle::play::world::World;
 use beadle::processor::{Kernel, Settings};
 use beadle::store::Surroundings;
@@ -18,7 +19,13 @@ fn following(folder: &Path) -> (Arc<Kernel>, mpsc::UnboundedReceiver<Option<Stri
     let surroundings =
         Surroundings { clock: world.clock.clone(), entropy: Arc::new(SystemEntropy) };
     let store = MemoryStore::new(surroundings);
-    let opened = kernel(store, folder, world, Settings::simulated("!"), Secrets::default());
+    let opened = kernel(
+        store,
+        (folder, &Budgets::default()),
+        world,
+        Settings::simulated("!"),
+        Secrets::default(),
+    );
     let (kernel, problems) = opened.expect("an empty log opens");
     let (tell, told) = mpsc::unbounded_channel();
     let followed = kernel.clone();

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::style::out;
 use super::super::{Context, Failure};
 use super::tell;
-use crate::script::load::load_folder;
+use crate::script::load::load_folder_within;
 
 /// Loads a folder and tells what is wrong with it.
 pub(super) fn main(context: &Context, folder: Option<&Path>) -> Result<u8, Failure> {
@@ -15,7 +15,7 @@ pub(super) fn main(context: &Context, folder: Option<&Path>) -> Result<u8, Failu
         Some(folder) => folder.to_owned(),
         None => context.scripts()?,
     };
-    let (set, mut problems) = load_folder(&folder);
+    let (set, mut problems) = load_folder_within(&folder, &context.config.budgets);
     problems.extend(set.told.iter().cloned());
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     tell(context, &problems);

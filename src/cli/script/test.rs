@@ -8,7 +8,7 @@ use super::super::style::out;
 use super::super::{Context, Failure};
 use super::{folder_and_file, tell};
 use crate::play::rehearse::{Ending, Failed, Report, Tested, Which, run};
-use crate::script::load::load_folder;
+use crate::script::load::load_folder_within;
 
 /// Which tests to run.
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub struct TestArgs {
 /// Runs them.
 pub(super) fn main(context: &Context, args: &TestArgs) -> Result<u8, Failure> {
     let (folder, file) = folder_and_file(context, args.path.as_deref())?;
-    let (set, problems) = load_folder(&folder);
+    let (set, problems) = load_folder_within(&folder, &context.config.budgets);
     let broken = |name: &String| problems.iter().any(|problem| problem.file == *name);
     let concerns = file.as_ref().is_none_or(|name| broken(name) || !set.scripts.contains_key(name));
     if !problems.is_empty() && concerns {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::super::action::ActionDef;
 use super::super::context::{self, HostResult, Run, effect, error, to_json};
 use super::super::journal::Noted;
+use super::super::shape::can_be_kept;
 use super::options::Options;
 use super::perform::{begin, perform};
 use super::table::{HostFn, Kind, OPTIONS, form, opt, p, thrown};
@@ -192,7 +193,7 @@ pub fn error_value(error: &EvalAltResult) -> Value {
         match inner {
             EvalAltResult::ErrorInFunctionCall(_, _, below, _)
             | EvalAltResult::ErrorInModule(_, below, _) => inner = below,
-            EvalAltResult::ErrorRuntime(value, _) => {
+            EvalAltResult::ErrorRuntime(value, _) if can_be_kept(value) => {
                 let json = rhai::serde::from_dynamic::<Value>(value);
                 return json.unwrap_or_else(|_| Value::String(value.to_string()));
             }

@@ -216,7 +216,7 @@ fn group(call: &NativeCallContext, kind: Kind, branches: Vec<Branch>) -> HostRes
             Ok(Look::New(path)) => run(|run| {
                 let (op, args) = (op.to_owned(), args.clone());
                 let state = Noted::Waits { class: EffectClass::Log, due: None };
-                run.tape.note(Entry { path, op, args, line, state });
+                context::hand_over(run, Entry { path, op, args, line, state });
             }),
             Ok(Look::Waiting) => {
                 let came = match pass(call, kind, &branches, &path)? {
@@ -267,7 +267,10 @@ fn pass(
 fn decide(run: &mut Run, kind: Kind, args: &Value, line: u32, path: &str, result: EffectResult) {
     let cancelled = run.tape.open_in(path);
     let (path, op, args) = (path.to_owned(), kind.op().to_owned(), args.clone());
-    run.tape.note(Entry { path, op, args, line, state: Noted::Decided { result, cancelled } });
+    context::hand_over(
+        run,
+        Entry { path, op, args, line, state: Noted::Decided { result, cancelled } },
+    );
 }
 
 /// Runs the branches as they were when the group decided, and gives what that came to.

@@ -166,7 +166,7 @@ fn write(
     }
     let args = scoped(json!({ "key": key, "value": value, "for_ms": ms }), of);
     effect(call, "remember", args, WRITTEN_EVENTS, |run, _| {
-        run.memory.insert((of, key.to_owned()), value);
+        run.memory.insert((of, key.to_owned()), value.clone());
         Noted::Done(EffectResult::Ok(Value::Null))
     })
     .map(|_| ())

@@ -1,0 +1,158 @@
+//! The configuration: what is right, what is wrong and how that is told.
+
+use super::*;
+
+#[test]
+fn wrong_configurations_are_told_with_their_place() {
+    for (text, want) in [
+        ("[bot]\nprefix = \"!\"", "good"),
+        (
+            "[bot]\nprefx = \"!\"",
+            "c:2: there is no key in [bot] named `prefx` (did you mean `prefix`?)",
+        ),
+        ("[matrx]", "c:1: there is no table named `matrx` (did you mean `matrix`?)"),
+        ("[rooms]\nexec = \"#a\"", "c:2: `exec` is a list of texts: [\"…\", \"…\"]"),
+        (
+            "[catchup]\nrun_within = \"soon\"",
+            "c:2: `run_within` is a time span: \"15m\", \"2h30m\", \"1 day\"",
+        ),
+        ("bot = 3", "c: `bot` is a table"),
+        ("[rooms]\nleave_alone_after = \"never\"", "good"),
+        ("[rooms]\nleave_alone_after = \"2h 30m\"", "good"),
+        (
+            "[rooms]\nleave_alone_after = \"soon\"",
+            "c:2: `leave_alone_after` is a time span of at least a second",
+        ),
+        ("[rooms]\nleave_alone_after = \"10ms\"", "c:2: `leave_alone_after` is a time"),
+        ("[rooms]\nleave_alone_after = 60", "c:2: `leave_alone_after` is a time"),
+        ("[bot]\nprefix = ", "c:2:"),
+    ] {
+        let got = match parse(text, "c") {
+            Ok(_) => "good".to_owned(),
+            Err(error) => format!("{error} ({})", error.hint),
+        };
+        assert!(got.starts_with(want), "{text:?}: {got}");
+    }
+}
+
+#[test]
+fn budgets_are_read_in_their_units_and_within_their_bounds() {
+    let of = |text: &str| Config::from_values(&parse(text, "c").expect("it is right")).budgets;
+    let usual = Budgets::default();
+    for (line, want) in [
+        ("operations_max = 20000", Budgets { operations_max: 20_000, ..usual }),
+        ("slice_time = \"500ms\"", Budgets { slice_time_ms: 500, ..usual }),
+        ("memory_bytes_max = \"8 MiB\"", Budgets { memory_bytes_max: 8 << 20, ..usual }),
+        ("memory_bytes_max = 8388608", Budgets { memory_bytes_max: 8 << 20, ..usual }),
+    ] {
+        assert_eq!(of(&format!("[scripts]\n{line}")), want, "{line}");
+    }
+    for (line, want) in [
+        (
+            "operations_max = 3",
+            "`operations_max` is a number from 10000 to 10000000, such as 1000000",
+        ),
+        ("operations_max = \"many\"", "`operations_max` is a number from"),
+        ("slice_time = 2", "`slice_time` is a time span from 100ms to 60s, such as \"2s\""),
+        ("memory_bytes_max = \"2 GiB\"", "`memory_bytes_max` is a size from 1 MiB to 256 MiB"),
+        ("memory_bytes_max = -1", "`memory_bytes_max` is a size from"),
+    ] {
+        let error = parse(&format!("[scripts]\n{line}"), "c").expect_err("it is wrong");
+        assert!(error.what.starts_with(want), "{line}: {}", error.what);
+        assert_eq!(error.place, "c:2");
+    }
+    let variable = ("BEADLE_SCRIPTS_ARRAY_ITEMS_MAX".to_owned(), "500".to_owned());
+    let config = Config::load(None, &[variable].into()).expect("it is right");
+    assert_eq!(config.budgets, Budgets { array_items_max: 500, ..usual });
+}
+
+#[test]
+fn every_budget_has_a_key_with_its_default() {
+    let usual = Budgets::default();
+    let shown = |key: &Key| key.default.trim_matches('"').to_owned();
+    let of_scripts = KEYS.iter().filter(|key| matches!(key.kind, Kind::Budget(_)));
+    let keys: BTreeMap<&str, String> = of_scripts.map(|key| (key.name, shown(key))).collect();
+    let budgets = BUDGETS.iter().map(|it| (it.key(), it.shown((it.of)(&usual)))).collect();
+    assert_eq!(keys, budgets);
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let environment = [
+        ("BEADLE_BOT_PREFIX".to_owned(), "?".to_owned()),
+        ("BEADLE_ROOMS_EXEC".to_owned(), "#a, #b".to_owned()),
+    ];
+    let config = Config::load(None, &environment.into()).expect("it is right");
+    assert_eq!(
+        (config.prefix.as_str(), config.rooms_exec),
+        ("?", vec!["#a".to_owned(), "#b".into()])
+    );
+    assert_eq!(config.homeserver, None);
+}
+
+#[test]
+fn some_changes_need_a_restart() {
+    let read = |text: &str| Config::from_values(&parse(text, "c").expect("it is right"));
+    let old = read("[bot]\nprefix = \"!\"\n[matrix]\nhomeserver = \"a.org\"");
+    for (text, want) in [
+        ("[bot]\nprefix = \"?\"\n[matrix]\nhomeserver = \"a.org\"", vec![]),
+        ("[matrix]\nhomeserver = \"b.org\"", vec!["matrix.homeserver"]),
+        (
+            "[paths]\ndata = \"/d\"\nscripts = \"/s\"",
+            vec!["paths.data", "paths.scripts", "matrix.homeserver"],
+        ),
+        ("[matrix]\nhomeserver = \"a.org\"\nuser = \"@b:a.org\"", vec!["matrix.user"]),
+    ] {
+        assert_eq!(read(text).needs_restart(&old), want, "{text:?}");
+    }
+    let known = |(table, name): &(&str, &str)| {
+        KEYS.iter().any(|key| (key.table, key.name) == (*table, *name))
+    };
+    assert!(RESTART.iter().all(known), "{RESTART:?}");
+}
+
+#[test]
+fn the_environment_is_checked_too() {
+    let name = "BEADLE_ROOMS_LEAVE_ALONE_AFTER";
+    for (given, want) in [
+        (None, Ok(Some(Duration::from_secs(3_600)))),
+        (Some("90s"), Ok(Some(Duration::from_secs(90)))),
+        (Some("never"), Ok(None)),
+        (Some("soon"), Err("$BEADLE_ROOMS_LEAVE_ALONE_AFTER")),
+    ] {
+        let environment = given.map(|text| (name.to_owned(), text.to_owned()));
+        let config = Config::load(None, &environment.into_iter().collect());
+        let got = config.map(|config| config.leave_alone_after).map_err(|error| error.place);
+        assert_eq!(got, want.map_err(str::to_owned), "{given:?}");
+    }
+}
+
+#[test]
+fn an_empty_introduction_is_none() {
+    for (text, want) in [
+        ("", "Hello, I am a bot. Say {prefix}help to see what I can do."),
+        ("[matrix]\nintro = \"\"", ""),
+        ("[matrix]\nintro = \"Hi!\"", "Hi!"),
+    ] {
+        let values = parse(text, "c").expect("it is right");
+        assert_eq!(Config::from_values(&values).intro, want, "{text:?}");
+    }
+}
+
+#[test]
+fn the_template_is_a_configuration() {
+    let commented = template();
+    let live: String = commented
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    assert!(parse(&commented, "c").is_ok_and(|values| values.is_empty()));
+    assert_eq!(parse(&live, "c").map(|values| values.len()), Ok(KEYS.len()), "{live}");
+}
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.md"));
+    assert_eq!(page.expect("docs/config.md is there"), reference(), "run `make docs`");
+}
