@@ -213,7 +213,7 @@ fn bounds_hold() {
 fn a_help_listing_is_cut_and_says_so() {
     for (count, page, bullets, more) in [
         (10, "", 10, None),
-        (HELP_LINES_MAX + 5, "", HELP_LINES_MAX - 2, Some("… and 10 more lines: !help more")),
+        (HELP_LINES_MAX + 5, "", HELP_LINES_MAX - 2, Some("… and 11 more lines: !help more")),
         (HELP_LINES_MAX + 5, "more", 7, None),
     ] {
         let names: Vec<String> = (0..count).map(|n| format!("do{n}")).collect();
