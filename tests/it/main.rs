@@ -17,6 +17,7 @@ mod desk;
 mod diverged;
 mod erasure;
 mod erasure_disk;
+mod erasure_quotes;
 mod events;
 mod faults;
 mod intake;
