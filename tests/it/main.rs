@@ -20,6 +20,7 @@ mod erasure_disk;
 mod erasure_quotes;
 mod events;
 mod faults;
+mod fuzz;
 mod intake;
 mod lab;
 mod libraries;
