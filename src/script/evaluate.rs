@@ -164,7 +164,7 @@ fn compile(engine: &Engine, file: &str, source: &str) -> Result<AST, Vec<Problem
     let mut ast = compiled.map_err(|why| {
         let message = without_position(&why.to_string());
         let problem = problem(file, source, why.position(), message);
-        vec![problem.hinted(parse_hint(&why.to_string()))]
+        vec![problem.hinted(parse_hint(&why.to_string(), source, why.position()))]
     })?;
     ast.set_source(file);
     match inner_imports(&ast) {

@@ -385,8 +385,16 @@ fn run_hint(message: &str) -> Option<String> {
     Some(format!("did you mean `{near}`?"))
 }
 
-pub(super) fn parse_hint(message: &str) -> Option<String> {
-    if let Some(instead) = words::of_message(message).and_then(words::instead) {
+/// The word that begins at a place.
+fn word_at(source: &str, at: Position) -> Option<&str> {
+    let line = source.lines().nth(at.line()?.checked_sub(1)?)?;
+    let (start, _) = line.char_indices().nth(at.position()?.checked_sub(1)?)?;
+    line[start..].split(|c: char| !c.is_alphanumeric() && c != '_').next()
+}
+
+pub(super) fn parse_hint(message: &str, source: &str, at: Position) -> Option<String> {
+    let word = words::of_message(message).or_else(|| word_at(source, at));
+    if let Some(instead) = word.and_then(words::instead) {
         return Some(format!("this word belongs to the language: {instead}"));
     }
     let reserved = message.contains("reserved keyword");

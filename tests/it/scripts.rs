@@ -249,7 +249,7 @@ fn problems_are_told_all_at_once_with_their_places() {
         ("b.rhai", "the alias `go` is already in a.rhai"),
         ("c.rhai", "2:1"),
         ("d.rhai", "2:1 format `{x}`"),
-        ("e.rhai", "1:1 `alias` has no option `hlep`"),
+        ("e.rhai", "1:15 `alias` has no option `hlep`"),
         ("f.rhai", "1:1 there is no function `sya"),
         ("g.rhai", "1:1 a handler takes `args` and `msg`, not 3 parameters"),
         ("h.rhai", "1:1 `effect` is"),
