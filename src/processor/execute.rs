@@ -12,6 +12,7 @@ use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, EffectResult, Event, ExecutionStarted, Failure};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, RoomId, ScriptHash, StreamName, Timestamp, Version};
+use crate::domain::order::ordered_action;
 use crate::domain::permission;
 use crate::script::action::ActionDef;
 use crate::script::context::{May, Recall};
@@ -19,7 +20,7 @@ use crate::script::host::pinned;
 use crate::script::hot::Wake;
 use crate::script::journal::{Divergence, Done, Journal, Past};
 use crate::script::run::{End, Input, Slice, run, run_hot};
-use crate::script::source::{Run, Script};
+use crate::script::source::{AliasDef, Run, Script};
 use crate::store::{Direction, EventStore, Expected, ReadError};
 
 impl Kernel {
@@ -85,8 +86,11 @@ impl Kernel {
             self.keep_libraries(&script).await?;
             sheet.keep_script(&script)?;
         }
-        let Some(alias) = script.aliases.iter().find(|alias| alias.name == handler.alias).cloned()
-        else {
+        let alias = match ordered_action(&execution.started) {
+            Some(action) => Some(AliasDef::of_action(action)),
+            None => script.aliases.iter().find(|alias| alias.name == handler.alias).cloned(),
+        };
+        let Some(alias) = alias else {
             sheet.fail("error", format!("{} has no alias `{}`", handler.file, handler.alias));
             return Ok(sheet.finish());
         };
