@@ -7,17 +7,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::style::{out, plain};
-use super::super::{Context, Failure};
+use super::super::{Context, Failure, action};
 use super::tell;
 use crate::app::{SystemClock, SystemEntropy, secrets};
-use crate::domain::alias_index::damerau;
 use crate::play::dry::{Asked, End, Shown, Source, Step, Wanted, run};
 use crate::processor::Settings;
 use crate::script::load::{ScriptSet, load_folder_within};
 use crate::store::Clock;
 
-/// How many letters may differ between a name and the one that is suggested for it.
-const NEAR_MAX: usize = 3;
 /// Most characters of a step that are shown.
 const SHOWN_CHARS: usize = 8_000;
 
@@ -96,16 +93,7 @@ fn answers(
             return Err(Failure::new(2, format!("`--answer {word}` is not `action=JSON`"))
                 .hint(r#"--answer 'cloud.create_vm={"ip": "10.0.0.7"}'"#));
         };
-        if !set.actions.contains_key(name) {
-            let near = set.actions.keys().min_by_key(|known| damerau(known, name));
-            let near = near.filter(|known| damerau(known, name) <= NEAR_MAX);
-            let hint = near.map_or("`beadle action list` shows all".to_owned(), |near| {
-                format!("did you mean `{near}`?")
-            });
-            return Err(
-                Failure::new(2, format!("no script declares the action `{name}`")).hint(hint)
-            );
-        }
+        action::find(set, name)?;
         let value = serde_json::from_str(text).map_err(|why| {
             Failure::new(2, format!("`--answer {word}` is not `action=JSON`: {why}"))
                 .hint(format!(r#"a text has quotes: --answer '{name}="done"'"#))
@@ -151,7 +139,7 @@ fn ended(context: &Context, end: &End) -> u8 {
     let (word, why, status) = match end {
         End::Done => ("done", None, 0),
         End::Failed => ("failed", None, 1),
-        End::NoCommand => ("no_command", Some("this is no command".to_owned()), 1),
+        End::NoCommand => ("no_command", Some("no script runs for this".to_owned()), 1),
         End::Unanswered(question) => {
             let why = format!("it waits for the answer to: {question}; `--reply TEXT` answers");
             ("unanswered", Some(why), 0)

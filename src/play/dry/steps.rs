@@ -11,6 +11,7 @@ use crate::domain::event::{
     EffectClass, EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionStarted,
     MessageQueued, QuestionAsked, Recorded,
 };
+use crate::domain::execution::UNDO;
 use crate::domain::id::{MessageId, PostId, StreamName, UserId};
 
 /// Where what an action gave comes from.
@@ -39,6 +40,8 @@ pub enum Step {
     Answered { by: UserId, answer: Value },
     /// An action.
     Action { action: String, params: Value, source: Source, gives: EffectResult, line: u32 },
+    /// An action that is written in Rhai begins; what it does follows.
+    Performs { action: String, params: Value },
     /// An effect that is refused at once.
     Refused { op: String, args: Value, why: Value, line: u32 },
     /// An attempt of an action failed, and it is tried again.
@@ -227,7 +230,11 @@ fn effect(e: &EffectRecorded) -> Option<Step> {
             Step::Emits { trigger: text(&e.args, "trigger"), fields: e.args["fields"].clone() }
         }
         "log" => Step::Logs { args: e.args.clone() },
-        "undo" => Step::Undoes { name: text(&e.args, "step") },
+        "action" => {
+            let (action, params) = (text(&e.args, "action"), e.args["params"].clone());
+            Step::Performs { action, params }
+        }
+        UNDO => Step::Undoes { name: text(&e.args, "step") },
         // What is said stands in the message itself; what is merely known shows in what comes of it.
         _ => return None,
     })
@@ -235,7 +242,8 @@ fn effect(e: &EffectRecorded) -> Option<Step> {
 
 fn waits(e: &EffectRequested) -> Option<Step> {
     match e.op.as_str() {
-        "exec" | "ask" | "confirm" | "choose" => None,
+        // These are shown when they are done, asked, or in what their branches do.
+        "exec" | "ask" | "confirm" | "all" | "any" | "within" => None,
         "sleep" => Some(Step::Sleeps { ms: e.args["ms"].as_u64().unwrap_or_default() }),
         op => {
             let mut args = e.args.clone();
@@ -339,6 +347,7 @@ impl Display for Step {
                     }
                 }
             }
+            Self::Performs { action, params } => write!(f, "runs the script of {action} {params}"),
             Self::Refused { op, args, why, line } => {
                 write!(f, "line {line}: {op} {args} throws {why}")
             }
@@ -364,8 +373,7 @@ impl Display for Step {
 
 fn ended(f: &mut Formatter<'_>, alias: &str, ending: &Ending) -> Written {
     match ending {
-        Ending::Succeeded(value) if value.is_null() => write!(f, "`{alias}` ends well"),
-        Ending::Succeeded(value) => write!(f, "`{alias}` ends well with {value}"),
+        Ending::Succeeded(_) => write!(f, "`{alias}` ends well"),
         Ending::Failed(why) => {
             let (file, line) = (&why.file, why.line);
             write!(f, "`{alias}` fails at {file}:{line}: {}", set_in(&why.message))
