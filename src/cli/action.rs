@@ -82,7 +82,8 @@ pub fn main(context: &Context, command: &ActionCommand) -> Result<u8, Failure> {
     }
 }
 
-fn find<'a>(set: &'a ScriptSet, name: &str) -> Result<&'a ActionDef, Failure> {
+/// The action of a name, or one that may be meant.
+pub(super) fn find<'a>(set: &'a ScriptSet, name: &str) -> Result<&'a ActionDef, Failure> {
     set.actions.get(name).ok_or_else(|| {
         let near = set.actions.keys().filter(|known| damerau(known, name) <= NEAR_MAX);
         let hint = match near.min_by_key(|known| damerau(known, name)) {

@@ -9,6 +9,7 @@ use crate::script::problem::Problem;
 mod check;
 mod docs;
 mod new;
+mod run;
 mod test;
 
 /// What to do with scripts.
@@ -23,6 +24,11 @@ pub enum ScriptCommand {
     /// Runs the tests inside scripts: as written, and again with a stop at every append.
     #[command(after_help = "Example: beadle script test scripts/vm.rhai --name 'creates *'")]
     Test(test::TestArgs),
+    /// Shows what a text would do, without doing it: actions that only read are run, others are pretended.
+    #[command(
+        after_help = "Example: beadle script run --dry 'create vm web1 on aws' --answer 'cloud.create_vm={\"ip\":\"10.0.0.7\"}' --reply yes"
+    )]
+    Run(run::RunArgs),
     /// Writes a page of what a folder of scripts offers, or the definitions for editors.
     #[command(after_help = "Example: beadle script docs --editor > beadle.d.rhai")]
     Docs {
@@ -48,6 +54,7 @@ pub fn main(context: &Context, command: &ScriptCommand) -> Result<u8, Failure> {
     match command {
         ScriptCommand::Check { folder } => check::main(context, folder.as_deref()),
         ScriptCommand::Test(args) => test::main(context, args),
+        ScriptCommand::Run(args) => run::main(context, args),
         ScriptCommand::Docs { folder, editor } => docs::main(context, folder.as_deref(), *editor),
         ScriptCommand::New { name, kind } => new::main(context, name, *kind),
     }

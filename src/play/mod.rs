@@ -3,6 +3,7 @@
 
 pub mod bot;
 pub mod child;
+pub mod dry;
 pub mod parse;
 pub mod pattern;
 pub mod rehearse;

@@ -18,7 +18,7 @@ use crate::script::action::ActionDef;
 use crate::script::context::{May, Recall};
 use crate::script::host::pinned;
 use crate::script::hot::Wake;
-use crate::script::journal::{Divergence, Done, Journal, Past};
+use crate::script::journal::{Divergence, Done, Journal, Noted, Past};
 use crate::script::run::{End, Input, Slice, run, run_hot};
 use crate::script::source::{AliasDef, Run, Script};
 use crate::store::{Direction, EventStore, Expected, ReadError};
@@ -36,7 +36,12 @@ impl Kernel {
             let expected = Expected::Exact(execution.version);
             let mut batch = vec![write(stream.clone(), expected, prepared.events)];
             batch.extend(prepared.others);
-            match self.append(batch).await? {
+            let tried = self.append(batch).await?;
+            if !matches!(tried, Tried::Done) {
+                // A thread that waits knows what the log does not.
+                drop(self.hot.take(id));
+            }
+            match tried {
                 Tried::Done => return Ok(()),
                 Tried::Moved => {}
                 Tried::TooMuch(why) => {
@@ -106,6 +111,9 @@ impl Kernel {
         if !slice.printed.is_empty() {
             tracing::trace!(execution = %execution.id, printed = slice.printed, "script printed");
         }
+        for script in self.begun(&slice)? {
+            self.keep_libraries(&script).await?;
+        }
         sheet.attach(self.attachments(&slice).await?);
         let how = match &slice.end {
             End::Diverged(how) => Some(self.divergence(how, &script)?),
@@ -128,6 +136,17 @@ impl Kernel {
             source.lines().nth(before).map(str::to_owned)
         };
         Ok(how.words(&|n| line(&then, n), &|n| line(&script.source, n)))
+    }
+
+    /// The scripts of actions written in Rhai that a slice began: a replay runs the same versions.
+    fn begun(&self, slice: &Slice) -> Result<Vec<Arc<Script>>, ReadError> {
+        let mut scripts = vec![];
+        for entry in slice.entries.iter().filter(|entry| entry.op == "action") {
+            let Noted::Done(EffectResult::Ok(begun)) = &entry.state else { continue };
+            let hash = ScriptHash(begun["script"].as_str().unwrap_or_default().to_owned());
+            scripts.extend(self.scripts.version(&hash, self.store.as_ref())?);
+        }
+        Ok(scripts)
     }
 
     /// Runs a slice where its script waits, or else from the start of its journal.

@@ -144,7 +144,9 @@ impl<'a> Sheet<'a> {
             "say" | "reply" | "tell" | "progress" => self.speak(entry),
             "update" | "done" | "fail" | "edit" => self.change(entry),
             "react" => self.react(entry),
-            "ask" | "confirm" => self.question(entry),
+            "ask" | "confirm" if matches!(entry.state, Noted::Waits { .. }) => {
+                self.question(entry);
+            }
             "remember" => self.remember(entry, reads),
             "action" => self.keep_action(entry)?,
             "emit" => self.emit(entry),

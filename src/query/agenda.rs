@@ -22,7 +22,7 @@ use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 pub use self::work::{Budget, Task, Work};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-6";
+pub const PROJECTION: &str = "agenda-7";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -345,7 +345,7 @@ impl Agenda {
     /// Whether an effect that is under way is still wanted.
     pub fn wants(&self, id: &ExecutionId, path: &str) -> bool {
         let stage = self.open.get(id).and_then(|open| open.effects.get(path));
-        matches!(stage, Some(Stage::Requested | Stage::Started))
+        matches!(stage, Some(Stage::Requested | Stage::Started | Stage::Again(_)))
     }
 
     fn stop_asking(&mut self, id: &ExecutionId, path: &str) -> Option<Asked> {

@@ -148,7 +148,11 @@ fn captured(file: &str, source: &str, scope: &Scope, loaded: &Loading) -> Vec<Pr
         Run::Action(_) => None,
     });
     let tests = loaded.tests.iter().map(|test| (&test.body, test.line, test.column));
-    for (closure, line, column) in handlers.chain(tests) {
+    let actions = loaded.actions.values().filter_map(|action| {
+        let body = action.body.as_ref()?;
+        Some((&body.function, action.line, 1))
+    });
+    for (closure, line, column) in handlers.chain(tests).chain(actions) {
         if !captures_fit(closure) {
             found.push(Problem::at(file, source, line, column, deep("what this handler captures")));
         }

@@ -15,6 +15,7 @@ mod cookbook;
 mod day;
 mod desk;
 mod diverged;
+mod dry;
 mod erasure;
 mod erasure_disk;
 mod erasure_quotes;

@@ -1,6 +1,6 @@
 //! What can be done now: one thing for each lane that is free, within a budget, and when something becomes due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Agenda, EDIT_INTERVAL_MS, Stage, Unsent};
 use crate::domain::id::{ExecutionId, MessageId, Position, StreamName, Timestamp};
@@ -105,12 +105,15 @@ impl Agenda {
             task(format!("slice {caller}"), work)
         });
         let free = |task: &Task| !taken(&task.lane);
+        // What answers a caller and its own slice share a lane.
+        let mut lanes = BTreeSet::new();
         let steps = returns
             .chain(decide)
             .chain(slices)
             .chain(due)
             .chain(delays)
             .filter(free)
+            .filter(move |task| lanes.insert(task.lane.clone()))
             .take(budget.steps);
         let effects = effects.filter(free).take(budget.effects);
         sends.filter(free).take(budget.sends).chain(steps).chain(effects).collect()
