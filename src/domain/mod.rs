@@ -16,6 +16,7 @@ pub mod event;
 pub mod execution;
 pub mod execution_command;
 pub mod execution_event;
+pub mod fuzz;
 pub mod help;
 pub mod id;
 pub mod log_event;

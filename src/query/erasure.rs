@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{executions, words};
+use super::{executions, quotes, words};
 use crate::domain::erasure::{
     COPY_CHARS_MIN, ErasedBlob, Needles, Places, Scope, ending, is_end, is_kept,
 };
@@ -157,6 +157,10 @@ impl Planner {
                 })?;
             }
         }
+        // What is old goes when its time has come, and so do the answers that quote it.
+        if !matches!(self.target, Target::OlderThan(_)) {
+            quotes::take(store, &mut round)?;
+        }
         Ok(round)
     }
 
@@ -234,7 +238,7 @@ impl Planner {
 
 impl Round {
     /// Adds an event, unless there is nothing of it to erase.
-    fn take(
+    pub(super) fn take(
         &mut self,
         store: &dyn EventStore,
         event: &Recorded,
@@ -264,7 +268,11 @@ impl Round {
     }
 
     /// Notes whether a stream still has to be ended.
-    fn look_at(&mut self, store: &dyn EventStore, stream: &StreamName) -> Result<(), ReadError> {
+    pub(super) fn look_at(
+        &mut self,
+        store: &dyn EventStore,
+        stream: &StreamName,
+    ) -> Result<(), ReadError> {
         if self.looked_at.insert(stream.clone())
             && let Some(last) = last_of(store, stream)?
             && ending(&last).is_some()
@@ -307,7 +315,7 @@ fn names_of(
 }
 
 /// Goes over all events that have something in common.
-fn each(
+pub(super) fn each(
     store: &dyn EventStore,
     by: &By,
     mut take: impl FnMut(&Recorded) -> Result<(), ReadError>,

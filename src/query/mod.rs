@@ -17,6 +17,7 @@ pub mod locks;
 pub mod lookup;
 pub mod proof;
 pub mod question;
+pub mod quotes;
 pub mod report;
 pub mod retention;
 pub mod search;

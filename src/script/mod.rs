@@ -9,6 +9,7 @@ pub mod closure;
 pub mod context;
 pub mod engine;
 mod evaluate;
+pub mod fuzz;
 pub mod gauge;
 pub mod host;
 pub mod hot;

@@ -55,7 +55,7 @@ impl Actions for Big {
     }
 }
 
-fn store(dir: &Path, world: &World, seed: u64) -> Arc<SledStore> {
+pub fn store(dir: &Path, world: &World, seed: u64) -> Arc<SledStore> {
     let surroundings =
         Surroundings { clock: world.clock.clone(), entropy: surroundings(seed).0.entropy };
     Arc::new(SledStore::open(dir, surroundings, Options::default()).expect("opens").0)
@@ -120,7 +120,7 @@ pub fn stands_nowhere(dir: &Path, texts: &[&str]) {
 }
 
 /// Everything that somebody who has the whole directory can read.
-fn readable(store: &SledStore) -> String {
+pub fn readable(store: &SledStore) -> String {
     let mut text = String::new();
     for event in everything(store).iter().filter_map(Recorded::event) {
         text.push_str(&event.encode().to_string());

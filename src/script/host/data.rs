@@ -207,7 +207,14 @@ fn to_csv(call: &NativeCallContext, rows: &Array, columns: Option<&Array>) -> Ho
         (None, Some(first)) => first.keys().map(ToString::to_string).collect(),
         (None, None) => vec![],
     };
-    let mut writer = csv::Writer::from_writer(vec![]);
+    let texts = rows.first().filter(|_| columns.is_empty()).and_then(|row| cells(row, &columns));
+    let first = texts.as_ref().unwrap_or(&columns).first();
+    // Readers take a mark of the byte order at the very beginning for none of the text.
+    let style = match first.is_some_and(|cell| cell.starts_with('\u{FEFF}')) {
+        true => csv::QuoteStyle::Always,
+        false => csv::QuoteStyle::Necessary,
+    };
+    let mut writer = csv::WriterBuilder::new().quote_style(style).from_writer(vec![]);
     let wrong = |why: csv::Error| error(call, format!("this cannot be written as CSV: {why}"));
     if !columns.is_empty() {
         writer.write_record(&columns).map_err(wrong)?;
@@ -293,6 +300,7 @@ mod tests {
             (r#"to_json(#{ b: [1, "ü"], a: () })"#, r#""{\"a\":null,\"b\":[1,\"ü\"]}""#),
             (r#"to_csv([#{ b: 1, a: "x,y" }, #{ a: () }])"#, r#""a,b\n\"x,y\",1\n,\n""#),
             (r#"to_csv([[1, 2], ["a b", 3]])"#, r#""1,2\na b,3\n""#),
+            (r#"to_csv([["\ufeffa"]])"#, "\"\\\"\u{feff}a\\\"\\n\""),
             (r#"to_csv([1])"#, "a row is a list or a map"),
         ] {
             let is = given(expression);

@@ -1,0 +1,6 @@
+//! Formats and commands meet arbitrary texts.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|content: &[u8]| beadle::domain::fuzz::alias(content));
