@@ -281,11 +281,12 @@ fn decided(
     path: &str,
     done: &Done,
 ) -> HostResult {
+    let before = run(|run| run.abandoned.len());
     let mut ends = vec![];
     for (nth, branch) in branches.iter().enumerate() {
         ends.push(go(call, path, nth, branch, Some(done.at))?);
     }
-    undo_abandoned(call)?;
+    undo_abandoned(call, before)?;
     let (EffectResult::Ok(value) | EffectResult::Err(value)) = &done.result;
     let nth = value["branch"].as_u64().and_then(|nth| usize::try_from(nth).ok());
     let given = match (nth, kind) {

@@ -269,6 +269,23 @@ fn steps_in_branches_are_undone_too() {
             r#"any([|| saga(|| { step("a", || exec("ok", #{ n: 1 }), || say("not a")); ask("more") }), || { sleep(9); "late" }])"#,
             &[r#""late", undo a, say not a"#, r#""more""#],
         ),
+        // The group around decides afterwards: it is undone once.
+        (
+            r#"within("1h", || { any([|| saga(|| { step("a", || exec("ok", #{ n: 1 }), || say("not a")); ask("more") }), || { sleep(9); "late" }]); say("x"); 1 })"#,
+            &[
+                "1, say x",
+                "1, undo a, say not a, say x",
+                "timed_out: it was not done within 3600 s, undo a, say not a",
+            ],
+        ),
+        (
+            r#"within("1h", || { any([|| saga(|| { step("a", || exec("ok", #{ n: 1 }), || say("not a")); ask("more") }), || { sleep(9); "late" }]) })"#,
+            &[
+                r#""late", undo a, say not a"#,
+                r#""more""#,
+                "timed_out: it was not done within 3600 s, undo a, say not a",
+            ],
+        ),
     ] {
         assert_eq!(ends(body), want, "{body}");
     }

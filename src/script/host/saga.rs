@@ -134,10 +134,13 @@ fn abandoned() -> bool {
 }
 
 /// Undoes the steps of sagas that were in branches of a group, when the group has decided without them.
-pub(super) fn undo_abandoned(call: &NativeCallContext) -> HostResult<()> {
+///
+/// What was given up `before` belongs to a group around. In a branch that is given up itself nothing new is undone; what
+/// the log has is met again, and the rest is left to the group around.
+pub(super) fn undo_abandoned(call: &NativeCallContext, before: usize) -> HostResult<()> {
     let left = context::current(|run| match run.tape.frozen() {
-        true => vec![],
-        false => std::mem::take(&mut run.abandoned),
+        true if run.tape.upcoming() != Some(UNDO) => vec![],
+        _ => run.abandoned.split_off(before.min(run.abandoned.len())),
     });
     let left = left.unwrap_or_default();
     if left.is_empty() {
