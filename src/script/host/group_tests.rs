@@ -286,6 +286,29 @@ fn steps_in_branches_are_undone_too() {
                 "timed_out: it was not done within 3600 s, undo a, say not a",
             ],
         ),
+        // An undo that the time stops is done afterwards.
+        (
+            r#"within("10m", || saga(|| { step("a", || exec("ok", #{ n: 1 }), || { exec("ok", #{ n: 2 }); say("not a") }); throw "no" }))"#,
+            &[
+                "error: no, undo a, say not a",
+                "timed_out: it was not done within 600 s, undo a, say not a",
+                "timed_out: it was not done within 600 s, undo a, undo a, say not a",
+            ],
+        ),
+        (
+            r#"within("1h", || any([|| saga(|| { step("a", || 1, || { exec("ok", #{ n: 2 }); say("not a") }); ask("more") }), || { sleep(9); "late" }]))"#,
+            &[
+                r#""late", undo a, say not a"#,
+                r#""more""#,
+                "timed_out: it was not done within 3600 s, undo a, say not a",
+                "timed_out: it was not done within 3600 s, undo a, undo a, say not a",
+            ],
+        ),
+        // The newer steps of a saga in a saga are undone first.
+        (
+            r#"any([|| saga(|| { step("out", || 1, || say("not out")); saga(|| { step("in", || 2, || say("not in")); ask("more") }) }), || { sleep(9); "late" }])"#,
+            &[r#""late", undo in, say not in, undo out, say not out"#, r#""more""#],
+        ),
     ] {
         assert_eq!(ends(body), want, "{body}");
     }
