@@ -345,6 +345,51 @@ fn a_cancel_is_met_once_where_the_script_would_wait() {
 }
 
 #[test]
+fn a_cancel_that_no_branch_met_is_met_at_the_next_wait() {
+    let cancelled = json!({ "kind": "cancelled", "by": "@ben:x", "message": "ben cancelled it" });
+    for (body, want) in [
+        // One was answered, and then it was cancelled, before the script was run again.
+        (
+            r#"any([|| ask("a"), || ask("b")]); say("on"); ask("c")"#,
+            "cancelled: ben cancelled it, say on",
+        ),
+        (r#"any([|| ask("a"), || ask("b")])"#, r#""a""#),
+        (
+            r#"all([|| any([|| ask("a"), || ask("b")]), || 1]); ask("c")"#,
+            "cancelled: ben cancelled it",
+        ),
+    ] {
+        let (body, want, error) = (body.to_owned(), want.to_owned(), cancelled.clone());
+        on_script_thread(move || {
+            let bench = Bench::new(&body);
+            let mut story = Story::default();
+            let mut end = End::Yielded;
+            for answered in [false, true] {
+                if answered {
+                    let open = story.open();
+                    story.come(&open[0]);
+                    for path in &open[1..] {
+                        let past = story.journal.get_mut(path).expect("it waits");
+                        let result = EffectResult::Err(error.clone());
+                        past.done = Some(Done { at: story.at, result });
+                    }
+                }
+                end = End::Yielded;
+                while end == End::Yielded {
+                    let slice = bench.slice(&story.journal, None);
+                    story.take(&slice);
+                    end = slice.end;
+                }
+            }
+            let mut ends = BTreeSet::new();
+            assert_ne!(end, End::Suspended, "{body}");
+            story.ended(&bench, &end, &mut ends);
+            assert_eq!(ends.into_iter().collect::<Vec<_>>(), [want], "{body}");
+        });
+    }
+}
+
+#[test]
 fn groups_are_bounded() {
     let nested = |depth: usize| ends(&format!("nest({depth})"));
     assert_eq!(nested(GROUPS_DEPTH_MAX), ["7"]);
