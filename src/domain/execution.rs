@@ -380,6 +380,12 @@ impl Execution {
     /// A group has its result, and what its branches still wait for has none any more.
     fn decide(&mut self, decided: &GroupDecided) {
         self.complete(&decided.path, decided.result.clone());
+        let results = self.steps.iter().filter_map(|(at, step)| Some((at, step.result.as_ref()?)));
+        if lost_cancel(&decided.path, &decided.result, results).is_some()
+            && let Some(cancelled) = self.cancelled.as_mut()
+        {
+            cancelled.delivered = false;
+        }
         for path in &decided.cancelled {
             let version = self.version;
             self.on(path, |step| {
@@ -454,6 +460,32 @@ impl Execution {
         let doubts = self.steps.iter().filter(|(path, step)| step.in_doubt && last(path));
         doubts.map(|(path, _)| path.as_str()).min_by(|a, b| path::order(a, b))
     }
+}
+
+/// The error of a cancel that a group decided without: branches had it, but not the one that decided.
+pub fn lost_cancel<'a>(
+    group: &str,
+    decided: &EffectResult,
+    results: impl Iterator<Item = (&'a String, &'a EffectResult)>,
+) -> Option<&'a Value> {
+    let (EffectResult::Ok(value) | EffectResult::Err(value)) = decided;
+    // Where no branch decided, every branch has met what it had.
+    let branch = value["branch"].as_u64().filter(|_| value["kind"] != CANCELLED)?;
+    let own = format!("{group}.{branch}.");
+    let mut lost = None;
+    for (at, result) in results.filter(|(at, _)| path::inside(at, group)) {
+        match result {
+            // What a group does not wait for any more has an error of this kind too, but nobody said it.
+            EffectResult::Err(error) if error["kind"] == CANCELLED && error["by"].is_string() => {
+                if at.starts_with(&own) {
+                    return None;
+                }
+                lost = Some(error);
+            }
+            _ => {}
+        }
+    }
+    lost
 }
 
 /// What an effect gave that its group waits for no longer; nobody sees it.

@@ -194,3 +194,30 @@ fn a_due_timer_gives_what_was_asked_for() {
         assert_eq!(timer_result(&step), want, "{op} {args}");
     }
 }
+
+#[test]
+fn a_cancel_that_a_group_decided_without_is_still_to_be_met() {
+    let by = UserId("@ann:hs".into());
+    for (result, met) in [
+        (EffectResult::Ok(json!({ "branch": 0 })), false),
+        (EffectResult::Err(json!({ "branch": 0, "kind": "error" })), false),
+        (EffectResult::Ok(json!({ "branch": 1 })), true),
+        (EffectResult::Ok(json!({ "branch": null })), true),
+        (EffectResult::Err(json!({ "branch": 1, "kind": "cancelled" })), true),
+    ] {
+        let mut execution = fold("started");
+        for (path, op) in [("0", "any"), ("0.0.0", "ask"), ("0.1.0", "ask")] {
+            let (path, op, args, class) = (path.into(), op.into(), json!({}), EffectClass::Log);
+            execution.apply(&EffectRequested { path, op, args, line: 1, class, due: None }.into());
+        }
+        let (answer, post) = (json!("a"), PostId("$1".into()));
+        let path = "0.0.0".to_owned();
+        execution.apply(&QuestionAnswered { path, answer, by: by.clone(), post }.into());
+        let cancel = execution.cancelled_by(by.clone(), String::new());
+        execution.apply(&cancel.into());
+        let decided = GroupDecided { path: "0".into(), result: result.clone(), cancelled: vec![] };
+        execution.apply(&decided.into());
+        let cancelled = execution.cancelled.expect("it is cancelled");
+        assert_eq!(cancelled.delivered, met, "{result:?}");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::domain::event::{EffectClass, EffectResult};
-use crate::domain::execution::GROUPS;
+use crate::domain::execution::{GROUPS, lost_cancel};
 use crate::domain::id::Timestamp;
 use crate::domain::path::{inside, order};
 
@@ -258,6 +258,17 @@ impl Tape {
         let mut open: Vec<String> = open.map(|(path, _)| path.clone()).collect();
         open.sort_by(|a, b| order(a, b));
         open
+    }
+
+    /// The error of a cancel that a group decides without, as the next wait meets it.
+    pub fn lost_cancel(&self, group: &str, decided: &EffectResult) -> Option<Value> {
+        let results =
+            self.past.iter().filter_map(|(at, past)| Some((at, &past.done.as_ref()?.result)));
+        let mut error = lost_cancel(group, decided, results)?.clone();
+        if let Some(error) = error.as_object_mut() {
+            error.remove("action");
+        }
+        Some(error)
     }
 
     /// The line of the last effect that the script reached.

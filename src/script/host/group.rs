@@ -12,6 +12,7 @@ use super::super::context::{self, Halt, HostResult, Look, Run, error, stop, top_
 use super::super::isolate::isolated;
 use super::super::journal::{Done, Entry, Noted};
 use super::super::load::innermost;
+use super::super::memory::uncounted;
 use super::super::run::shortened;
 use super::act::{sleep, waits_for};
 use super::error_value;
@@ -269,6 +270,10 @@ fn pass(
 /// Notes what a group decided; what is still open in its branches is not waited for any more.
 fn decide(run: &mut Run, kind: Kind, args: &Value, line: u32, path: &str, result: EffectResult) {
     let cancelled = run.tape.open_in(path);
+    if run.cancel.is_none() {
+        // The error of a cancel that only the other branches had is met where the script would wait next.
+        run.cancel = uncounted(|| run.tape.lost_cancel(path, &result));
+    }
     let (path, op, args) = (path.to_owned(), kind.op().to_owned(), args.clone());
     context::hand_over(
         run,
@@ -284,11 +289,12 @@ fn decided(
     path: &str,
     done: &Done,
 ) -> HostResult {
+    let before = run(|run| run.abandoned.len());
     let mut ends = vec![];
     for (nth, branch) in branches.iter().enumerate() {
         ends.push(go(call, path, nth, branch, Some(done.at))?);
     }
-    undo_abandoned(call)?;
+    undo_abandoned(call, before)?;
     let (EffectResult::Ok(value) | EffectResult::Err(value)) = &done.result;
     let nth = value["branch"].as_u64().and_then(|nth| usize::try_from(nth).ok());
     let given = match (nth, kind) {

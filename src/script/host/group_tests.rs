@@ -269,6 +269,46 @@ fn steps_in_branches_are_undone_too() {
             r#"any([|| saga(|| { step("a", || exec("ok", #{ n: 1 }), || say("not a")); ask("more") }), || { sleep(9); "late" }])"#,
             &[r#""late", undo a, say not a"#, r#""more""#],
         ),
+        // The group around decides afterwards: it is undone once.
+        (
+            r#"within("1h", || { any([|| saga(|| { step("a", || exec("ok", #{ n: 1 }), || say("not a")); ask("more") }), || { sleep(9); "late" }]); say("x"); 1 })"#,
+            &[
+                "1, say x",
+                "1, undo a, say not a, say x",
+                "timed_out: it was not done within 3600 s, undo a, say not a",
+            ],
+        ),
+        (
+            r#"within("1h", || { any([|| saga(|| { step("a", || exec("ok", #{ n: 1 }), || say("not a")); ask("more") }), || { sleep(9); "late" }]) })"#,
+            &[
+                r#""late", undo a, say not a"#,
+                r#""more""#,
+                "timed_out: it was not done within 3600 s, undo a, say not a",
+            ],
+        ),
+        // An undo that the time stops is done afterwards.
+        (
+            r#"within("10m", || saga(|| { step("a", || exec("ok", #{ n: 1 }), || { exec("ok", #{ n: 2 }); say("not a") }); throw "no" }))"#,
+            &[
+                "error: no, undo a, say not a",
+                "timed_out: it was not done within 600 s, undo a, say not a",
+                "timed_out: it was not done within 600 s, undo a, undo a, say not a",
+            ],
+        ),
+        (
+            r#"within("1h", || any([|| saga(|| { step("a", || 1, || { exec("ok", #{ n: 2 }); say("not a") }); ask("more") }), || { sleep(9); "late" }]))"#,
+            &[
+                r#""late", undo a, say not a"#,
+                r#""more""#,
+                "timed_out: it was not done within 3600 s, undo a, say not a",
+                "timed_out: it was not done within 3600 s, undo a, undo a, say not a",
+            ],
+        ),
+        // The newer steps of a saga in a saga are undone first.
+        (
+            r#"any([|| saga(|| { step("out", || 1, || say("not out")); saga(|| { step("in", || 2, || say("not in")); ask("more") }) }), || { sleep(9); "late" }])"#,
+            &[r#""late", undo in, say not in, undo out, say not out"#, r#""more""#],
+        ),
     ] {
         assert_eq!(ends(body), want, "{body}");
     }
@@ -299,6 +339,51 @@ fn a_cancel_is_met_once_where_the_script_would_wait() {
             story.take(&slice);
             let mut ends = BTreeSet::new();
             story.ended(&bench, &slice.end, &mut ends);
+            assert_eq!(ends.into_iter().collect::<Vec<_>>(), [want], "{body}");
+        });
+    }
+}
+
+#[test]
+fn a_cancel_that_no_branch_met_is_met_at_the_next_wait() {
+    let cancelled = json!({ "kind": "cancelled", "by": "@ben:x", "message": "ben cancelled it" });
+    for (body, want) in [
+        // One was answered, and then it was cancelled, before the script was run again.
+        (
+            r#"any([|| ask("a"), || ask("b")]); say("on"); ask("c")"#,
+            "cancelled: ben cancelled it, say on",
+        ),
+        (r#"any([|| ask("a"), || ask("b")])"#, r#""a""#),
+        (
+            r#"all([|| any([|| ask("a"), || ask("b")]), || 1]); ask("c")"#,
+            "cancelled: ben cancelled it",
+        ),
+    ] {
+        let (body, want, error) = (body.to_owned(), want.to_owned(), cancelled.clone());
+        on_script_thread(move || {
+            let bench = Bench::new(&body);
+            let mut story = Story::default();
+            let mut end = End::Yielded;
+            for answered in [false, true] {
+                if answered {
+                    let open = story.open();
+                    story.come(&open[0]);
+                    for path in &open[1..] {
+                        let past = story.journal.get_mut(path).expect("it waits");
+                        let result = EffectResult::Err(error.clone());
+                        past.done = Some(Done { at: story.at, result });
+                    }
+                }
+                end = End::Yielded;
+                while end == End::Yielded {
+                    let slice = bench.slice(&story.journal, None);
+                    story.take(&slice);
+                    end = slice.end;
+                }
+            }
+            let mut ends = BTreeSet::new();
+            assert_ne!(end, End::Suspended, "{body}");
+            story.ended(&bench, &end, &mut ends);
             assert_eq!(ends.into_iter().collect::<Vec<_>>(), [want], "{body}");
         });
     }

@@ -82,16 +82,19 @@ fn halted() -> bool {
 }
 
 fn saga(call: &NativeCallContext, body: &FnPtr) -> HostResult {
-    let begun = context::current(|run| run.sagas.push(vec![]));
-    begun.ok_or_else(|| top_level(call, "saga"))?;
+    let begun = context::current(|run| {
+        run.sagas.push(vec![]);
+        run.abandoned.len()
+    });
+    let start = begun.ok_or_else(|| top_level(call, "saga"))?;
     let result = called(call, body);
     let undos = context::current(|run| run.sagas.pop()).flatten().unwrap_or_default();
     if result.is_err() && abandoned() {
-        context::current(|run| run.abandoned.extend(undos));
+        leave(undos, start);
         return Err(stop(call.call_position()));
     }
     match result? {
-        Err(why) if catchable(&why) => Err(undo_all(call, why, undos)?),
+        Err(why) if catchable(&why) => Err(undo_all(call, why, undos, start)?),
         result => result,
     }
 }
@@ -134,16 +137,19 @@ fn abandoned() -> bool {
 }
 
 /// Undoes the steps of sagas that were in branches of a group, when the group has decided without them.
-pub(super) fn undo_abandoned(call: &NativeCallContext) -> HostResult<()> {
+///
+/// What was given up `before` belongs to a group around. In a branch that is given up itself nothing new is undone; what
+/// the log has is met again, and the rest is left to the group around.
+pub(super) fn undo_abandoned(call: &NativeCallContext, before: usize) -> HostResult<()> {
     let left = context::current(|run| match run.tape.frozen() {
-        true => vec![],
-        false => std::mem::take(&mut run.abandoned),
+        true if run.tape.upcoming() != Some(UNDO) => vec![],
+        _ => run.abandoned.split_off(before.min(run.abandoned.len())),
     });
     let left = left.unwrap_or_default();
     if left.is_empty() {
         return Ok(());
     }
-    let (_, failed) = undo_each(call, left)?;
+    let (_, failed) = undo_each(call, left, before)?;
     match failed.is_empty() {
         true => Ok(()),
         false => Err(undo_failed(call, &error(call, "a branch was given up"), &failed)?),
@@ -165,9 +171,10 @@ fn undo_all(
     call: &NativeCallContext,
     why: Box<EvalAltResult>,
     undos: Vec<Undo>,
+    start: usize,
 ) -> HostResult<Box<EvalAltResult>> {
     let inner = context::current(|run| std::mem::take(&mut run.undone)).unwrap_or_default();
-    let (done, failed) = undo_each(call, undos)?;
+    let (done, failed) = undo_each(call, undos, start)?;
     let ended = match failed.is_empty() {
         true => why,
         false => undo_failed(call, &why, &failed)?,
@@ -179,35 +186,58 @@ fn undo_all(
 /// The steps that were undone, as people read them; and those that could not be, with their errors.
 type Undone = (Vec<String>, Vec<(String, Value)>);
 
-/// Runs undos, the last first.
-fn undo_each(call: &NativeCallContext, undos: Vec<Undo>) -> HostResult<Undone> {
+/// Runs undos, the last first; what a branch that is given up does not come to is left to the group around it.
+fn undo_each(call: &NativeCallContext, mut undos: Vec<Undo>, start: usize) -> HostResult<Undone> {
     let (mut done, mut failed) = (vec![], vec![]);
-    for undo in undos.into_iter().rev() {
-        let name = match undo.maybe {
-            true => format!("{} (which may not have been done)", undo.step),
-            false => undo.step.clone(),
+    while let Some(undo) = undos.pop() {
+        let error = match undo_one(call, &undo) {
+            Ok(error) => error,
+            Err(why) => {
+                undos.push(undo);
+                if abandoned() {
+                    leave(undos, start);
+                }
+                return Err(why);
+            }
         };
-        match undo_one(call, &undo)? {
-            None => done.push(name),
+        if let Err(why) = note(call, UNDONE, json!({ "step": undo.step, "failed": error })) {
+            // It has ended, and only that is not in the log: it is not done twice, unless it failed.
+            undos.extend(error.is_some().then_some(undo));
+            if abandoned() {
+                leave(undos, start);
+            }
+            return Err(why);
+        }
+        match error {
+            None if undo.maybe => {
+                done.push(format!("{} (which may not have been done)", undo.step))
+            }
+            None => done.push(undo.step),
             Some(error) => failed.push((undo.step, error)),
         }
     }
     Ok((done, failed))
 }
 
-/// Runs one undo to its end; an error of it is noted, and stops no other undo.
+/// Leaves undos to the group around; what was left since `start` is newer than they are.
+fn leave(undos: Vec<Undo>, start: usize) {
+    context::current(|run| {
+        let start = start.min(run.abandoned.len());
+        run.abandoned.splice(start..start, undos);
+    });
+}
+
+/// Runs one undo to its end; gives the error that it ended with, which stops no other undo.
 fn undo_one(call: &NativeCallContext, undo: &Undo) -> HostResult<Option<Value>> {
     note(call, UNDO, json!({ "step": undo.step, "maybe": undo.maybe }))?;
     context::current(|run| run.undoing += 1);
     let result = called(call, &undo.undo);
     context::current(|run| run.undoing = run.undoing.saturating_sub(1));
-    let failed = match result? {
-        Ok(_) => None,
-        Err(why) if catchable(&why) => Some(told(&why)),
-        Err(why) => return Err(why),
-    };
-    note(call, UNDONE, json!({ "step": undo.step, "failed": failed }))?;
-    Ok(failed)
+    match result? {
+        Ok(_) => Ok(None),
+        Err(why) if catchable(&why) => Ok(Some(told(&why))),
+        Err(why) => Err(why),
+    }
 }
 
 fn note(call: &NativeCallContext, op: &str, args: Value) -> HostResult<()> {
