@@ -1,5 +1,8 @@
 //! One TOML file and the environment become a checked configuration; an unknown key is an error with a suggestion.
 
+mod keys;
+mod pages;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,240 +14,14 @@ use crate::domain::alias_index::damerau;
 use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
 
+pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
+pub use self::pages::{reference, template};
+
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Shortest time that can be configured, in milliseconds.
 const DURATION_MS_MIN: u64 = 1_000;
-
-/// What kind of value a key takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A text.
-    Text,
-    /// A list of texts.
-    List,
-    /// A time span, as text: `15m`, `2h30m`.
-    Duration,
-    /// A time span, or `never`.
-    DurationOrNever,
-    /// True or false.
-    Bool,
-    /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
-    Budget(&'static str),
-}
-
-/// One key of the configuration.
-#[derive(Debug)]
-pub struct Key {
-    /// The table that it is in.
-    pub table: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// What it takes.
-    pub kind: Kind,
-    /// Its value if it is not given, as TOML.
-    pub default: &'static str,
-    /// What it is for.
-    pub help: &'static str,
-}
-
-/// Every key.
-pub const KEYS: &[Key] = &[
-    Key {
-        table: "bot",
-        name: "prefix",
-        kind: Kind::Text,
-        default: "\"!\"",
-        help: "What a command begins with. The bot also answers to its name: `@beadle: help`.",
-    },
-    Key {
-        table: "paths",
-        name: "data",
-        kind: Kind::Text,
-        default: "\"~/.local/share/beadle\"",
-        help: "The data directory: the event log, its keys, and the Matrix session; without a value in `$XDG_DATA_HOME`, if that is set. `--data` overrides it.",
-    },
-    Key {
-        table: "paths",
-        name: "scripts",
-        kind: Kind::Text,
-        default: "\"scripts\"",
-        help: "The scripts folder; where there is none, the shipped scripts are unpacked into the data directory. `--scripts` overrides it.",
-    },
-    Key {
-        table: "matrix",
-        name: "homeserver",
-        kind: Kind::Text,
-        default: "\"\"",
-        help: "A server name such as `example.org`, or an address such as `https://matrix.example.org`.",
-    },
-    Key {
-        table: "matrix",
-        name: "user",
-        kind: Kind::Text,
-        default: "\"\"",
-        help: "The bot's account, `@beadle:example.org`. The password is asked for once, by `beadle login`, and not kept.",
-    },
-    Key {
-        table: "matrix",
-        name: "management_room",
-        kind: Kind::Text,
-        default: "\"\"",
-        help: "Where the bot tells its owner what they must know, by id; else the room that `beadle login --owner` made.",
-    },
-    Key {
-        table: "matrix",
-        name: "intro",
-        kind: Kind::Text,
-        default: "\"Hello, I am a bot. Say {prefix}help to see what I can do.\"",
-        help: "What the bot says, once, in a room that it is invited into; `{prefix}` is the command prefix. `\"\"`: nothing.",
-    },
-    Key {
-        table: "invites",
-        name: "allow",
-        kind: Kind::List,
-        default: "[]",
-        help: "Whose invitations are accepted: `@ann:example.org`, `@*:example.org`. Members of the management room always may invite.",
-    },
-    Key {
-        table: "catchup",
-        name: "run_within",
-        kind: Kind::Duration,
-        default: "\"10m\"",
-        help: "A command that reaches the bot later than this after it was said is not run by itself: its sender is asked whether they still want it.",
-    },
-    Key {
-        table: "rooms",
-        name: "exec",
-        kind: Kind::List,
-        default: "[]",
-        help: "Rooms where actions may run, by id or name: `!abc`, `#ops:example.org`. Everywhere else `exec` is refused.",
-    },
-    Key {
-        table: "rooms",
-        name: "leave_alone_after",
-        kind: Kind::DurationOrNever,
-        default: "\"1h\"",
-        help: "How long the bot stays in a room where nobody else is: `30m`, `1 day`, `never`. It never leaves the management room.",
-    },
-    Key {
-        table: "secrets",
-        name: "folder",
-        kind: Kind::Text,
-        default: "\"\"",
-        help: "A folder with a file for each secret that actions are given by name; only its owner may read them.",
-    },
-    Key {
-        table: "secrets",
-        name: "prefix",
-        kind: Kind::Text,
-        default: "\"BEADLE_SECRET_\"",
-        help: "Environment variables with this prefix are secrets too: `cloud/token` is `BEADLE_SECRET_CLOUD_TOKEN`. `\"\"`: none are.",
-    },
-    Key {
-        table: "log",
-        name: "head_every",
-        kind: Kind::DurationOrNever,
-        default: "\"10m\"",
-        help: "How long an event may be without a signed head of the log; a thousand events are never without. `never`: only for a thousand events, at the end, and by `beadle log head`.",
-    },
-    Key {
-        table: "log",
-        name: "keep",
-        kind: Kind::DurationOrNever,
-        default: "\"never\"",
-        help: "How long what is over is kept in the log, at least a day: `365 days`. Older files of the journal are dropped once a day, from the oldest on, as far as nothing in them is needed. `never`: nothing is dropped.",
-    },
-    Key {
-        table: "log",
-        name: "audit_room",
-        kind: Kind::Text,
-        default: "\"\"",
-        help: "Where the signed heads are published, by id or name: `!abc`, `#audit:example.org`; best on another homeserver. Invite the bot into it.",
-    },
-    Key {
-        table: "scripts",
-        name: "reload",
-        kind: Kind::Bool,
-        default: "true",
-        help: "Whether scripts are loaded again when they are saved. SIGHUP loads them in any case.",
-    },
-    Key {
-        table: "scripts",
-        name: "operations_max",
-        kind: Kind::Budget("operations_max"),
-        default: "1000000",
-        help: "How many operations a script may do from its start to its end, what it did before a wait included.",
-    },
-    Key {
-        table: "scripts",
-        name: "slice_time",
-        kind: Kind::Budget("slice_time_ms"),
-        default: "\"2s\"",
-        help: "How long a script may run without waiting.",
-    },
-    Key {
-        table: "scripts",
-        name: "call_levels_max",
-        kind: Kind::Budget("call_levels_max"),
-        default: "32",
-        help: "How deep calls of functions may nest.",
-    },
-    Key {
-        table: "scripts",
-        name: "string_bytes_max",
-        kind: Kind::Budget("string_bytes_max"),
-        default: "\"256 KiB\"",
-        help: "How long a text may be.",
-    },
-    Key {
-        table: "scripts",
-        name: "array_items_max",
-        kind: Kind::Budget("array_items_max"),
-        default: "10000",
-        help: "How many items a list may have, those of the lists in it included. Each change of a list takes time for all its items.",
-    },
-    Key {
-        table: "scripts",
-        name: "map_entries_max",
-        kind: Kind::Budget("map_entries_max"),
-        default: "2000",
-        help: "How many entries a map may have, those of the maps in it included.",
-    },
-    Key {
-        table: "scripts",
-        name: "memory_bytes_max",
-        kind: Kind::Budget("memory_bytes_max"),
-        default: "\"64 MiB\"",
-        help: "How much memory all values of a running script may take together.",
-    },
-    Key {
-        table: "scripts",
-        name: "leaked_bytes_max",
-        kind: Kind::Budget("leaked_bytes_max"),
-        default: "\"64 MiB\"",
-        help: "How much memory the runs of a script may leave behind, in closures that hold one another; then it is switched off until it is changed or the bot starts anew.",
-    },
-    Key {
-        table: "scripts",
-        name: "print_bytes_max",
-        kind: Kind::Budget("print_bytes_max"),
-        default: "\"16 KiB\"",
-        help: "How much a script may print; the rest is dropped.",
-    },
-];
-
-/// The keys whose change takes effect at the next start; SIGHUP reloads all others.
-pub const RESTART: &[(&str, &str)] = &[
-    ("paths", "data"),
-    ("paths", "scripts"),
-    ("matrix", "homeserver"),
-    ("matrix", "user"),
-    ("secrets", "folder"),
-    ("secrets", "prefix"),
-    ("scripts", "reload"),
-];
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -436,11 +213,6 @@ fn or_never(written: &str) -> Result<Option<Duration>, String> {
     }
 }
 
-/// The environment variable that overrides a key: `BEADLE_MATRIX_HOMESERVER`.
-pub fn variable(key: &Key) -> String {
-    format!("BEADLE_{}_{}", key.table.to_uppercase(), key.name.to_uppercase())
-}
-
 fn at_home(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -552,51 +324,6 @@ fn unknown(what: &str, name: &str, known: &[&str], place: String) -> ConfigError
 /// The first line that begins with a word, for messages; 0 if none does.
 fn line_of(text: &str, word: &str) -> usize {
     text.lines().position(|line| line.trim_start().starts_with(word)).map_or(0, |at| at + 1)
-}
-
-/// A configuration with every key as a comment.
-pub fn template() -> String {
-    let mut text = String::from(
-        "# The configuration of beadle. Every key may also come from the environment.\n",
-    );
-    let mut table = "";
-    for key in KEYS {
-        if key.table != table {
-            table = key.table;
-            text.push_str(&format!("\n[{table}]\n"));
-        }
-        text.push_str(&format!("# {}\n# {} = {}\n", key.help, key.name, key.default));
-    }
-    text
-}
-
-/// The reference page.
-pub fn reference() -> String {
-    let mut text = String::from(
-        "# Configuration\n\nMade from the table of keys in `src/config.rs`; `make docs` writes it anew.\n\n\
-         The file is TOML. It is the one given with `--config`, else `$BEADLE_CONFIG`, else `beadle.toml` in the current\n\
-         directory, else `~/.config/beadle/beadle.toml`. An environment variable overrides the file; a list is given there\n\
-         with commas. `beadle init` writes a file with every key as a comment.\n\n\
-         A running bot reads the file again on SIGHUP (see [running.md](running.md)), except for the keys marked *restart*.\n\n\
-         | key | takes | default | environment | what it is for |\n| --- | --- | --- | --- | --- |\n",
-    );
-    for key in KEYS {
-        let kind = match key.kind {
-            Kind::Bool => "true or false".to_owned(),
-            Kind::Text => "text".to_owned(),
-            Kind::List => "list of texts".to_owned(),
-            Kind::Duration => "time span".to_owned(),
-            Kind::DurationOrNever => "time span or `never`".to_owned(),
-            Kind::Budget(name) => takes(budget_named(name)).trim_start_matches("a ").to_owned(),
-        };
-        let (table, name, default, help) = (key.table, key.name, key.default, key.help);
-        let restart = if RESTART.contains(&(table, name)) { " *restart*" } else { "" };
-        text.push_str(&format!(
-            "| `{table}.{name}` | {kind} | `{default}` | `{}` | {help}{restart} |\n",
-            variable(key)
-        ));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ impl Desk {
             (Some(Ending::Succeeded(_)), _) => None,
             _ => Some(json!(execution.status().word())),
         };
-        let said = execution.steps.values().filter(|step| step.op == "reply").last();
+        let said = execution.steps.values().rfind(|step| step.op == "reply");
         let result = step.filter(|step| step.op == "exec").and_then(|step| step.result.as_ref());
         let result = match result {
             Some(EffectResult::Ok(value)) => value.clone(),
@@ -196,7 +196,7 @@ impl Desk {
     fn decided_by_bot(&self, stream: &StreamName) -> Result<Option<order::Decided>, Refusal> {
         let store = self.store.clone();
         let waiting = tokio::time::timeout(DECIDED_WITHIN, order::decision(store.as_ref(), stream));
-        match self.runtime.block_on(async { waiting.await }) {
+        match self.runtime.block_on(waiting) {
             Ok(decided) => Ok(Some(decided?)),
             // It is on disk, and stays to be done.
             Err(_) => Ok(None),

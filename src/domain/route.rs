@@ -13,7 +13,7 @@ use super::id::{RoomId, Timestamp};
 use super::message::Doc;
 use super::own_command::{self, OwnCommand, Where};
 use super::permission;
-use super::trigger::{Address, Message, Place, Reaction, Speaker, Trust};
+use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 
 /// Longest command in bytes.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
@@ -126,7 +126,8 @@ pub fn message(message: &Message, view: &View) -> Decision {
     let cancels = ours.as_ref().is_some_and(OwnCommand::cancels_one);
     let command_of_ours = cancels || (ours.is_some() && !chosen);
     // Only where it may be an answer, too, is it looked up twice.
-    let commands = || command_of_ours || matches_alias(view, text);
+    let commands =
+        || command_of_ours || matches_alias(view, text) || mistyped(view, &reading, &said, command);
     if reading != Reading::Nothing && (replies || !commands()) {
         return answered(&reading, view, &said);
     }
@@ -169,6 +170,18 @@ fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
     let doc = Doc::text(&format!("Thanks {name}, but “{text}” is no longer asked."));
     let considered = format!("question of {}", question.execution);
     Some(decision(considered, Act::Say(doc), "it is no longer asked"))
+}
+
+/// Whether a text with the command prefix is a command with a slip in it rather than an answer in words of one's own:
+/// such an answer is a reply, stands in the question's thread or names the bot.
+fn mistyped(view: &View, reading: &Reading, said: &Said, command: &Command) -> bool {
+    let open = matches!(reading, Reading::Answers(q, _)
+        if !conversation::plain_word(q) && (q.post.is_none() || said.place.thread != q.post));
+    let like_one = || {
+        let found = view.catalog.index.lookup(&command.text);
+        matches!(found, Found::None { suggestions, .. } if !suggestions.is_empty())
+    };
+    open && command.by == Address::Prefix && like_one()
 }
 
 fn matches_alias(view: &View, text: &str) -> bool {

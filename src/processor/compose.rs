@@ -7,9 +7,10 @@ use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
 use crate::domain::event::{
     EffectCompleted, EffectResult, Ending, Event, Handler, NewEvent, Outcome, Recorded, Verdict,
 };
-use crate::domain::execution::{CANCELLED, Execution};
-use crate::domain::id::{EventId, ExecutionId, StreamName, Version};
+use crate::domain::execution::{CANCELLED, Execution, Step};
+use crate::domain::id::{DedupeKey, EventId, ExecutionId, StreamName, Version};
 use crate::domain::named::{CALLS_DEEP_MAX, CONTINUED_MAX, Call, NamedEvent, fits};
+use crate::domain::path::follows;
 use crate::domain::route::{self, Act};
 use crate::domain::trigger::{Address, Command, Message, Trigger, What};
 use crate::store::{Direction, Expected, ReadError, Write};
@@ -18,15 +19,19 @@ impl Kernel {
     /// Hands a named trigger to the executions that wait for it.
     pub(super) fn happened(
         &self,
+        recorded: &Recorded,
         event: &NamedEvent,
     ) -> Result<(Vec<Outcome>, Vec<Write>), ReadError> {
         let tag = self.store.key().tag("named trigger", &[&event.name]).to_string();
         let (mut outcomes, mut writes) = (vec![], vec![]);
-        for (id, path) in self.agenda(|agenda| agenda.compose.waiting(&tag)) {
+        for (id, path) in self.agenda(|agenda| agenda.compose.waiting(&tag, recorded.position)) {
             let Some(execution) = self.execution(&id)? else { continue };
             let step = execution.steps.get(&path).filter(|step| step.result.is_none());
             let wants = step.is_some_and(|step| fits(&event.fields, &step.args["where"]));
             if !wants || execution.ending.is_some() {
+                continue;
+            }
+            if self.said_itself(recorded, event, &execution, &path) {
                 continue;
             }
             let considered = format!("wait of {id}");
@@ -46,6 +51,25 @@ impl Kernel {
             outcomes.push(Outcome { considered, verdict: Verdict::Ignored, reason });
         }
         Ok((outcomes, writes))
+    }
+
+    /// Whether an execution said a trigger itself, before it began to wait: what happened before does not count.
+    fn said_itself(
+        &self,
+        recorded: &Recorded,
+        event: &NamedEvent,
+        execution: &Execution,
+        path: &str,
+    ) -> bool {
+        let id = execution.id.as_str();
+        let stream = |at: &str| {
+            let key = DedupeKey::new(&["emit", id, at]);
+            StreamName::trigger(&self.store.key().dedupe(&key))
+        };
+        let before = |(at, step): (&String, &Step)| {
+            step.op == "emit" && follows(path, at) && stream(at) == recorded.id.stream
+        };
+        event.source == id && execution.steps.iter().any(before)
     }
 
     /// Runs a command for an execution, with the rights of whoever asked for that one.

@@ -77,7 +77,7 @@ impl Kernel {
         let routed = match recorded.event() {
             Some(Event::TriggerRecorded(e)) => {
                 if let What::Event(event) = &e.trigger.what {
-                    return Ok(self.happened(event)?);
+                    return Ok(self.happened(recorded, event)?);
                 }
                 self.route(recorded, &e.trigger, Late::Ask).await?
             }

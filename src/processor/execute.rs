@@ -12,14 +12,15 @@ use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, EffectResult, Event, ExecutionStarted, Failure};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, RoomId, ScriptHash, StreamName, Timestamp, Version};
+use crate::domain::order::ordered_action;
 use crate::domain::permission;
 use crate::script::action::ActionDef;
 use crate::script::context::{May, Recall};
 use crate::script::host::pinned;
 use crate::script::hot::Wake;
-use crate::script::journal::{Divergence, Done, Journal, Past};
+use crate::script::journal::{Divergence, Done, Journal, Noted, Past};
 use crate::script::run::{End, Input, Slice, run, run_hot};
-use crate::script::source::{Run, Script};
+use crate::script::source::{AliasDef, Run, Script};
 use crate::store::{Direction, EventStore, Expected, ReadError};
 
 impl Kernel {
@@ -35,7 +36,12 @@ impl Kernel {
             let expected = Expected::Exact(execution.version);
             let mut batch = vec![write(stream.clone(), expected, prepared.events)];
             batch.extend(prepared.others);
-            match self.append(batch).await? {
+            let tried = self.append(batch).await?;
+            if !matches!(tried, Tried::Done) {
+                // A thread that waits knows what the log does not.
+                drop(self.hot.take(id));
+            }
+            match tried {
                 Tried::Done => return Ok(()),
                 Tried::Moved => {}
                 Tried::TooMuch(why) => {
@@ -85,8 +91,11 @@ impl Kernel {
             self.keep_libraries(&script).await?;
             sheet.keep_script(&script)?;
         }
-        let Some(alias) = script.aliases.iter().find(|alias| alias.name == handler.alias).cloned()
-        else {
+        let alias = match ordered_action(&execution.started) {
+            Some(action) => Some(AliasDef::of_action(action)),
+            None => script.aliases.iter().find(|alias| alias.name == handler.alias).cloned(),
+        };
+        let Some(alias) = alias else {
             sheet.fail("error", format!("{} has no alias `{}`", handler.file, handler.alias));
             return Ok(sheet.finish());
         };
@@ -101,6 +110,9 @@ impl Kernel {
         }
         if !slice.printed.is_empty() {
             tracing::trace!(execution = %execution.id, printed = slice.printed, "script printed");
+        }
+        for script in self.begun(&slice)? {
+            self.keep_libraries(&script).await?;
         }
         sheet.attach(self.attachments(&slice).await?);
         let how = match &slice.end {
@@ -124,6 +136,17 @@ impl Kernel {
             source.lines().nth(before).map(str::to_owned)
         };
         Ok(how.words(&|n| line(&then, n), &|n| line(&script.source, n)))
+    }
+
+    /// The scripts of actions written in Rhai that a slice began: a replay runs the same versions.
+    fn begun(&self, slice: &Slice) -> Result<Vec<Arc<Script>>, ReadError> {
+        let mut scripts = vec![];
+        for entry in slice.entries.iter().filter(|entry| entry.op == "action") {
+            let Noted::Done(EffectResult::Ok(begun)) = &entry.state else { continue };
+            let hash = ScriptHash(begun["script"].as_str().unwrap_or_default().to_owned());
+            scripts.extend(self.scripts.version(&hash, self.store.as_ref())?);
+        }
+        Ok(scripts)
     }
 
     /// Runs a slice where its script waits, or else from the start of its journal.

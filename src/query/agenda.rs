@@ -2,6 +2,8 @@
 //!
 //! It holds positions, paths and pseudonyms only, so that nothing in it has to be erased.
 
+mod work;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -17,8 +19,10 @@ use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName,
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
+pub use self::work::{Budget, Task, Work};
+
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-6";
+pub const PROJECTION: &str = "agenda-7";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -81,66 +85,6 @@ struct Asked {
 struct Unsent {
     message: MessageId,
     edits: Option<MessageId>,
-}
-
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
-    /// Decide on a trigger.
-    Dispatch(StreamName),
-    /// Run the next slice.
-    Slice(ExecutionId),
-    /// Do an effect for the first time.
-    Effect(ExecutionId, String),
-    /// An effect was started by a bot that died: repeat it, or say that it is in doubt.
-    Orphan(ExecutionId, String),
-    /// An effect cannot run yet: another execution holds its lock.
-    Delay(ExecutionId, String, ExecutionId),
-    /// A time has come.
-    Timer(ExecutionId, String, Timestamp),
-    /// What an execution called has ended: the caller, where it waits, and what it called.
-    Return(ExecutionId, String, ExecutionId),
-    /// Send a message.
-    Send(MessageId),
-    /// An edit need not be sent: a later one replaces it.
-    Supersede(MessageId, MessageId),
-}
-
-/// How many more things of each kind may be begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    /// Decisions and slices.
-    pub steps: usize,
-    /// Effects outside.
-    pub effects: usize,
-    /// Messages.
-    pub sends: usize,
-}
-
-impl Budget {
-    /// What is left when this has been taken as well.
-    pub fn less(mut self, work: &Work) -> Self {
-        let left = match work {
-            Work::Dispatch(_)
-            | Work::Slice(_)
-            | Work::Timer(..)
-            | Work::Delay(..)
-            | Work::Return(..) => &mut self.steps,
-            Work::Effect(..) | Work::Orphan(..) => &mut self.effects,
-            Work::Send(_) | Work::Supersede(..) => &mut self.sends,
-        };
-        *left = left.saturating_sub(1);
-        self
-    }
-}
-
-/// Work and the lane in which only one thing happens at a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Task {
-    /// The lane.
-    pub lane: String,
-    /// What to do.
-    pub work: Work,
 }
 
 impl Agenda {
@@ -401,7 +345,7 @@ impl Agenda {
     /// Whether an effect that is under way is still wanted.
     pub fn wants(&self, id: &ExecutionId, path: &str) -> bool {
         let stage = self.open.get(id).and_then(|open| open.effects.get(path));
-        matches!(stage, Some(Stage::Requested | Stage::Started))
+        matches!(stage, Some(Stage::Requested | Stage::Started | Stage::Again(_)))
     }
 
     fn stop_asking(&mut self, id: &ExecutionId, path: &str) -> Option<Asked> {
@@ -501,88 +445,6 @@ impl Agenda {
         open.questions.keys().for_each(|path| drop(self.stop_asking(id, path)));
         open.effects.keys().for_each(|path| self.stage(id, path, None));
         self.open.remove(id);
-    }
-
-    /// What can be done now, one thing for each lane that is not taken, within a budget; what is to be said comes first.
-    pub fn tasks(&self, now: Timestamp, taken: &dyn Fn(&str) -> bool, budget: Budget) -> Vec<Task> {
-        let task = |lane: String, work: Work| Task { lane, work };
-        let decide = self.undecided.iter().filter_map(|(lane, queue)| {
-            let (_, stream) = queue.first_key_value()?;
-            Some(task(lane.clone(), Work::Dispatch(stream.clone())))
-        });
-        let slices =
-            self.ready.iter().map(|id| task(format!("slice {id}"), Work::Slice(id.clone())));
-        let effects = self.effects.iter().filter_map(|(id, path)| {
-            let work = match self.open.get(id)?.effects.get(path)? {
-                Stage::Again(at) if *at > now => return None,
-                Stage::Requested | Stage::Again(_) => match self.locks.before(id, path) {
-                    None => Work::Effect(id.clone(), path.clone()),
-                    Some(_) => return None,
-                },
-                Stage::Started | Stage::Stopping => Work::Orphan(id.clone(), path.clone()),
-                Stage::InDoubt => return None,
-            };
-            Some(task(format!("effect {id} {path}"), work))
-        });
-        let delays = self.locks.untold().map(|(id, path, behind)| {
-            let work = Work::Delay(id.clone(), path.to_owned(), behind.clone());
-            task(format!("delay {id} {path}"), work)
-        });
-        let due =
-            self.timers.iter().take_while(|(due, _, _)| *due <= now).map(|(due, id, path)| {
-                let lane = format!("due {id} {path}");
-                task(lane, Work::Timer(id.clone(), path.clone(), *due))
-            });
-        let sends = self
-            .unsent
-            .iter()
-            .filter_map(|(lane, queue)| Some(task(lane.clone(), self.next_send(queue, now)?)));
-        let returns = self.compose.returns().map(|(caller, path, called)| {
-            let work = Work::Return(caller.clone(), path.clone(), called.clone());
-            task(format!("slice {caller}"), work)
-        });
-        let free = |task: &Task| !taken(&task.lane);
-        let steps = returns
-            .chain(decide)
-            .chain(slices)
-            .chain(due)
-            .chain(delays)
-            .filter(free)
-            .take(budget.steps);
-        let effects = effects.filter(free).take(budget.effects);
-        sends.filter(free).take(budget.sends).chain(steps).chain(effects).collect()
-    }
-
-    /// The first message of a room that may go out now.
-    fn next_send(&self, queue: &BTreeMap<Position, Unsent>, now: Timestamp) -> Option<Work> {
-        queue.iter().find_map(|(position, unsent)| {
-            let Some(target) = &unsent.edits else {
-                return Some(Work::Send(unsent.message.clone()));
-            };
-            let mut later = queue.range(position.next()..).map(|(_, unsent)| unsent);
-            if let Some(newer) = later.rfind(|unsent| unsent.edits.as_ref() == Some(target)) {
-                return Some(Work::Supersede(unsent.message.clone(), newer.message.clone()));
-            }
-            (self.edit_free_at(target) <= now).then(|| Work::Send(unsent.message.clone()))
-        })
-    }
-
-    fn edit_free_at(&self, target: &MessageId) -> Timestamp {
-        self.edited.get(target).map_or(Timestamp(i64::MIN), |last| last.plus_ms(EDIT_INTERVAL_MS))
-    }
-
-    /// When something becomes due by itself.
-    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
-        let timer = self.timers.iter().map(|(due, _, _)| *due).find(|due| *due > now);
-        let edits = self.edited.values().map(|last| last.plus_ms(EDIT_INTERVAL_MS));
-        let again = self.effects.iter().filter_map(|(id, path)| {
-            match self.open.get(id)?.effects.get(path)? {
-                Stage::Again(at) => Some(*at),
-                _ => None,
-            }
-        });
-        let free = edits.chain(again).filter(|free| *free > now);
-        timer.into_iter().chain(free).min()
     }
 
     /// The open questions of a room, the newest first.

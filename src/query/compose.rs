@@ -32,9 +32,10 @@ impl Compose {
         tags.insert(path.to_owned(), (tag.to_owned(), at));
     }
 
-    /// Who waits for a named trigger, the first to wait first.
-    pub fn waiting(&self, tag: &str) -> Vec<Wait> {
+    /// Who has waited for a named trigger since before it happened, the first to wait first.
+    pub fn waiting(&self, tag: &str, happened: Position) -> Vec<Wait> {
         let waits = self.waits.get(tag).into_iter().flatten();
+        let waits = waits.filter(|(since, ..)| *since < happened);
         waits.map(|(_, id, path)| (id.clone(), path.clone())).collect()
     }
 
@@ -70,6 +71,9 @@ impl Compose {
                 }
             }
         }
+        let mine = |(caller, at): &Wait| caller == id && at == path;
+        self.calling.retain(|_, wait| !mine(wait));
+        self.callers.retain(|_, wait| !mine(wait));
         self.returns.retain(|(caller, at, _)| !(caller == id && at == path));
     }
 
@@ -103,10 +107,12 @@ mod tests {
         all.wait(&id("B"), "1", "t", Position(1));
         all.wait(&id("A"), "1", "t", Position(2));
         all.wait(&id("A"), "2", "u", Position(3));
-        assert_eq!(all.waiting("t"), [(id("B"), "1".into()), (id("A"), "1".into())]);
+        let late = Position(9);
+        assert_eq!(all.waiting("t", late), [(id("B"), "1".into()), (id("A"), "1".into())]);
+        assert_eq!(all.waiting("t", Position(2)), [(id("B"), "1".into())], "A began later");
         all.done(&id("B"), "1");
         all.done(&id("B"), "1");
-        assert_eq!(all.waiting("t"), [(id("A"), "1".into())]);
+        assert_eq!(all.waiting("t", late), [(id("A"), "1".into())]);
         all.ended(&id("A"), |_| true);
         assert_eq!(all, Compose::default(), "nothing is left of it");
     }
@@ -123,6 +129,12 @@ mod tests {
             all.done(&id("P"), "0");
             assert_eq!(all, Compose::default());
         }
+        let mut all = Compose::default();
+        all.call(&trigger, &id("P"), "0");
+        all.began(&trigger, &id("C"));
+        all.done(&id("P"), "0");
+        all.ended(&id("C"), |_| true);
+        assert_eq!(all, Compose::default(), "the caller does not wait for it any more");
         let mut all = Compose::default();
         all.call(&trigger, &id("P"), "0");
         all.refused(&trigger);

@@ -47,7 +47,7 @@ pub fn load_script(
     let ((ran, loaded), imports) = importing(library, || host::loading(start, top));
     let mut problems: Vec<Problem> =
         loaded.wrong.iter().map(|why| runtime_problem(file, source, why)).collect();
-    problems.extend(ran.err());
+    problems.extend(ran.err().map(|problem| *problem));
     problems.extend(captured(file, source, &scope, &loaded));
     if !problems.is_empty() {
         // What is too deep is freed here, on a stack that is large enough.
@@ -112,7 +112,7 @@ pub(super) fn load_library(
         Err(problems) => return problems,
     };
     let top = || within_budgets(engine, file, source, || engine.run_ast(&ast));
-    importing(library, top).0.err().into_iter().collect()
+    importing(library, top).0.err().into_iter().map(|problem| *problem).collect()
 }
 
 /// Runs a top level with the budgets of a slice.
@@ -121,15 +121,17 @@ fn within_budgets(
     file: &str,
     source: &str,
     body: impl FnOnce() -> Result<(), Box<EvalAltResult>>,
-) -> Result<(), Problem> {
+) -> Result<(), Box<Problem>> {
     let budgets = budgets(engine);
     let time = Duration::from_millis(budgets.slice_time_ms);
     let (ran, over) = gauged(Some(time), || catch_unwind(AssertUnwindSafe(body)));
-    match (ran, over) {
-        (_, Some(over)) => Err(Problem::file(file, over.words(&budgets), None)),
-        (Err(_), None) => Err(Problem::file(file, "the script engine broke off", None)),
-        (Ok(ran), None) => ran.map_err(|why| runtime_problem(file, source, &why)),
-    }
+    let problem = match (ran, over) {
+        (_, Some(over)) => Problem::file(file, over.words(&budgets), None),
+        (Err(_), None) => Problem::file(file, "the script engine broke off", None),
+        (Ok(Err(why)), None) => runtime_problem(file, source, &why),
+        (Ok(Ok(())), None) => return Ok(()),
+    };
+    Err(Box::new(problem))
 }
 
 /// What would outlive the loading and could not be freed by an ordinary thread, or never.
@@ -146,7 +148,11 @@ fn captured(file: &str, source: &str, scope: &Scope, loaded: &Loading) -> Vec<Pr
         Run::Action(_) => None,
     });
     let tests = loaded.tests.iter().map(|test| (&test.body, test.line, test.column));
-    for (closure, line, column) in handlers.chain(tests) {
+    let actions = loaded.actions.values().filter_map(|action| {
+        let body = action.body.as_ref()?;
+        Some((&body.function, action.line, 1))
+    });
+    for (closure, line, column) in handlers.chain(tests).chain(actions) {
         if !captures_fit(closure) {
             found.push(Problem::at(file, source, line, column, deep("what this handler captures")));
         }
@@ -164,7 +170,7 @@ fn compile(engine: &Engine, file: &str, source: &str) -> Result<AST, Vec<Problem
     let mut ast = compiled.map_err(|why| {
         let message = without_position(&why.to_string());
         let problem = problem(file, source, why.position(), message);
-        vec![problem.hinted(parse_hint(&why.to_string()))]
+        vec![problem.hinted(parse_hint(&why.to_string(), source, why.position()))]
     })?;
     ast.set_source(file);
     match inner_imports(&ast) {
@@ -184,7 +190,8 @@ fn inner_imports(ast: &AST) -> Vec<Position> {
     let top: Vec<Position> = ast
         .statements()
         .iter()
-        .filter_map(|stmt| matches!(stmt, Stmt::Import(..)).then(|| stmt.position()))
+        .filter(|stmt| matches!(stmt, Stmt::Import(..)))
+        .map(Stmt::position)
         .collect();
     ast.walk(&mut |path| {
         if let Some(rhai::ASTNode::Stmt(stmt @ Stmt::Import(..))) = path.last()

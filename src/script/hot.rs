@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use super::context::Recall;
@@ -50,10 +50,7 @@ impl Parking {
     /// Hands over a slice and waits; none: nobody wakes it any more.
     pub fn park(&self, slice: Slice) -> Option<Wake> {
         (self.give)(slice);
-        match self.wakes.recv_timeout(self.wait) {
-            Ok(wake) => Some(wake),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.wakes.recv_timeout(self.wait).ok()
     }
 
     /// Hands over the last slice.

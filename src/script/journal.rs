@@ -181,9 +181,9 @@ impl Tape {
         if self.past.len() >= JOURNAL_ENTRIES_MAX {
             return Met::TooMany;
         }
-        let events_fit = self.events + events <= SLICE_EVENTS_MAX;
-        let text_fits = self.bytes + bytes <= SLICE_TEXT_BYTES_MAX;
-        if !self.new.is_empty() && !(events_fit && text_fits) {
+        let too_many = self.events + events > SLICE_EVENTS_MAX;
+        let too_long = self.bytes + bytes > SLICE_TEXT_BYTES_MAX;
+        if !self.new.is_empty() && (too_many || too_long) {
             return Met::Full;
         }
         self.events += events;

@@ -65,7 +65,7 @@ pub(super) fn sources_of(folder: &Path) -> (Vec<(String, String)>, Vec<Problem>)
         let read = if is_library(&file) { stays_inside(folder, &path, &file) } else { Ok(()) };
         match read.and_then(|()| read_source(&path, &file)) {
             Ok(source) => sources.push((file, source)),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     (sources, problems)
@@ -106,22 +106,23 @@ fn definitions(path: &Path) -> bool {
 }
 
 /// A library may be a link, but to a file of the same folder.
-fn stays_inside(root: &Path, path: &Path, file: &str) -> Result<(), Problem> {
-    let real =
-        |path: &Path| path.canonicalize().map_err(|why| Problem::file(file, why.to_string(), None));
+fn stays_inside(root: &Path, path: &Path, file: &str) -> Result<(), Box<Problem>> {
+    let unreadable = |why: std::io::Error| Box::new(Problem::file(file, why.to_string(), None));
+    let real = |path: &Path| path.canonicalize().map_err(unreadable);
     match real(path)?.starts_with(real(root)?) {
         true => Ok(()),
         false => {
             let hint = "put the file itself there".to_owned();
             let what = "this library is a link that leads out of the scripts folder";
-            Err(Problem::file(file, what, Some(hint)))
+            Err(Box::new(Problem::file(file, what, Some(hint))))
         }
     }
 }
 
 /// Reads a script, or says what is wrong and what to do.
-fn read_source(path: &Path, file: &str) -> Result<String, Problem> {
-    let problem = |what: String, hint: &str| Problem::file(file, what, Some(hint.to_owned()));
+fn read_source(path: &Path, file: &str) -> Result<String, Box<Problem>> {
+    let problem =
+        |what: String, hint: &str| Box::new(Problem::file(file, what, Some(hint.to_owned())));
     let long = || {
         problem(
             format!("a script may have {SCRIPT_BYTES_MAX} bytes"),
@@ -146,7 +147,7 @@ fn read_source(path: &Path, file: &str) -> Result<String, Problem> {
         let problem =
             Problem::file(file, "the file is not UTF-8: here is a broken character", None);
         let hint = Some("save it as UTF-8".to_owned());
-        Problem { line: number(line), column: number(column), hint, ..problem }
+        Box::new(Problem { line: number(line), column: number(column), hint, ..problem })
     })?;
     match serde_json::Value::from(source.as_str()).to_string().len() > 2 * SCRIPT_BYTES_MAX {
         true => Err(problem("the file is full of control characters".into(), "is it a script?")),
@@ -385,8 +386,16 @@ fn run_hint(message: &str) -> Option<String> {
     Some(format!("did you mean `{near}`?"))
 }
 
-pub(super) fn parse_hint(message: &str) -> Option<String> {
-    if let Some(instead) = words::of_message(message).and_then(words::instead) {
+/// The word that begins at a place.
+fn word_at(source: &str, at: Position) -> Option<&str> {
+    let line = source.lines().nth(at.line()?.checked_sub(1)?)?;
+    let (start, _) = line.char_indices().nth(at.position()?.checked_sub(1)?)?;
+    line[start..].split(|c: char| !c.is_alphanumeric() && c != '_').next()
+}
+
+pub(super) fn parse_hint(message: &str, source: &str, at: Position) -> Option<String> {
+    let word = words::of_message(message).or_else(|| word_at(source, at));
+    if let Some(instead) = word.and_then(words::instead) {
         return Some(format!("this word belongs to the language: {instead}"));
     }
     let reserved = message.contains("reserved keyword");

@@ -115,7 +115,10 @@ fn run_here(
     parking: Option<Parking>,
 ) -> (Slice, Option<Parking>) {
     let budgets = budgets(engine);
-    if let Some(message) = leaks::refusal(&script.hash, &budgets) {
+    // What has begun goes on: it may have something to undo.
+    if input.journal.is_empty()
+        && let Some(message) = leaks::refusal(&script.hash, &budgets)
+    {
         let end = failed(script, "limit", &message, 0, 0);
         let slice = Slice { entries: vec![], end, printed: String::new(), files: BTreeMap::new() };
         return (slice, parking);

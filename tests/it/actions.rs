@@ -104,7 +104,12 @@ async fn an_action_is_ordered_at_the_command_line_and_nothing_is_said() {
             ((Verdict::Started(id), _), Ok(want)) => {
                 let execution = executions::load(store.as_ref(), &id).expect("it reads");
                 let execution = execution.expect("it is there");
-                assert_eq!(execution.status(), Status::Succeeded, "{action}");
+                assert_eq!(
+                    execution.status(),
+                    Status::Succeeded,
+                    "{action}: {:?}",
+                    execution.ending
+                );
                 let given = |step: &Step| step.result == Some(EffectResult::Ok(json!(want)));
                 assert!(execution.steps.values().any(given), "{action}: {:?}", execution.steps);
             }
@@ -132,7 +137,7 @@ async fn secrets_of_actions_are_kept_by_no_log_and_said_to_nobody() {
     let environment = [("S_DB".to_owned(), VARIABLE.to_owned())];
     let secrets = Secrets::new(Some(dir.path().join("secrets")), "S_", environment.into_iter());
     let script = r#"
-        const TELL = "printf '%s %s\n' \"$TOKEN\" \"$DB\"; printf %s \"$TOKEN\" | base64; cat \"$KEY_FILE\"; yes \"$DB\" | head -n 5000; echo \"$TOKEN\" >&2; exit $1";
+        const TELL = "printf '%s %s\n' \"$TOKEN\" \"$DB\"; printf %s \"$TOKEN\" | base64; cat \"$KEY_FILE\"; yes \"$DB\" | head -n 9000; echo \"$TOKEN\" >&2; exit $1";
         action("tell", #{
             run: ["/bin/sh", "-c", TELL, "sh", "{status}"], params: #{ status: "int" }, dir: "FOLDER", effect: "read",
             env: #{ TOKEN: secret("cloud/token") }, secrets: #{ DB: "db", KEY_FILE: "file:cloud/token" },

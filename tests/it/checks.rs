@@ -115,11 +115,11 @@ fn what_is_wrong_is_told_with_place_and_hint() {
         ("for x in 0..3 { say(\"x\"); }", "1:17 error effect_at_top_level"),
         (
             "import \"lib/net\" as net;\nalias(\"go\", || net::prot(1));",
-            "2:19 error unknown_function there is no function `net::prot` / did you mean `net::port`?",
+            "2:21 error unknown_function there is no function `net::prot` / did you mean `net::port`?",
         ),
         (
             "import \"lib/net\" as net;\nalias(\"go\", || net::ping(1));",
-            "2:19 error arity `net::ping` takes 2 arguments, not 1",
+            "2:21 error arity `net::ping` takes 2 arguments, not 1",
         ),
         (
             "alias(\"go\", action(\"dns.ad\"));",
@@ -176,7 +176,7 @@ fn formats_that_mean_the_same_are_told_with_a_witness() {
     let alias = |format: &str| format!("alias(\"{format}\", #{{ name: \"{format}\" }}, || 1);");
     for (one, two, want) in [
         ("show {x}", "show {y}", "error formats_collide \"show something\" fits this alias and"),
-        ("show {x}", "show {n:int}", "warning formats_collide \"show 7\" fits"),
+        ("show {x}", "show {n:int}", "error formats_collide \"show 7\" fits"),
         ("show {x}", "show all", ""),
         ("(show|list) {x}", "show {y}", "formats_collide \"show something\""),
         ("restart {x}", "restart", ""),

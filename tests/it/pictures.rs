@@ -30,7 +30,7 @@ fn blobs(desk: &Desk) -> Vec<BlobRef> {
 #[tokio::test]
 async fn a_picture_is_kept_once_and_goes_with_an_erasure() {
     let desk = Desk::new(SCRIPT);
-    for text in ["!load", "@bot yes"] {
+    for text in ["!load", "yes"] {
         let said = desk.says("ann", "#ops", text);
         desk.hand_over(vec![said], None).await;
         desk.settle().await.expect("the log works");
@@ -78,7 +78,7 @@ async fn saved(desk: &Desk) -> usize {
     let said = desk.says("ann", "#ops", "!save as it all");
     desk.hand_over(vec![said], None).await;
     desk.settle().await.expect("the log works");
-    desk.said().iter().map(|said| said.matches("    call(").count()).sum()
+    desk.said().iter().map(|said| said.matches("    run(").count()).sum()
 }
 
 #[tokio::test]

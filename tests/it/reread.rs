@@ -48,7 +48,7 @@ async fn what_can_be_read_is_recorded_once_and_after_its_decision() {
     assert_eq!((desk.count("event_decrypted"), desk.count("trigger_recorded")), (1, 2));
     let said = desk.said();
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with("#ops: I know these commands"), "{said:?}");
+    assert!(said[0].starts_with("#ops: No script offers a command yet."), "{said:?}");
     assert_eq!(unread(&desk), []);
 }
 

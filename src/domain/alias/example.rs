@@ -78,7 +78,7 @@ mod tests {
             let parsed = Format::parse(format).unwrap_or_else(|why| panic!("{format}: {why}"));
             assert_eq!(parsed.examples(), want, "{format}");
         }
-        let many = format!("({}) {{x}}", vec!["a", "b"].repeat(20).join("|"));
+        let many = format!("({}) {{x}}", ["a", "b"].repeat(20).join("|"));
         assert!(Format::parse(&many).expect("it is a format").examples().len() <= EXAMPLES_MAX);
     }
 }

@@ -8,7 +8,7 @@ mod read;
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Span, Timestamp as Instant, ToSpan, Zoned};
+use jiff::{Span, Timestamp as Moment, ToSpan, Zoned};
 
 use self::read::{Day, Misread, Point, read};
 use super::id::Timestamp;
@@ -57,7 +57,7 @@ pub fn parse(text: &str, now: Timestamp, zone: &TimeZone, zones: Zones) -> Resul
         })?,
     };
     let outside = || format!("`{text}` is outside of the calendar");
-    let instant = Instant::from_millisecond(now.0).map_err(|_| outside())?;
+    let instant = Moment::from_millisecond(now.0).map_err(|_| outside())?;
     let here = instant.to_zoned(zone.clone());
     let (at, note) = match &spoken.point {
         Point::After(span) => (after(&here, *span).ok_or_else(outside)?, None),

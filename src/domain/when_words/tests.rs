@@ -10,7 +10,7 @@ fn zone(name: &str) -> Option<TimeZone> {
 }
 
 fn said(text: &str, now: &str, name: &str) -> Result<When, String> {
-    let now: Instant = now.parse().expect("a time");
+    let now: Moment = now.parse().expect("a time");
     let here = zone(name).expect("a zone of the system");
     parse(text, Timestamp(now.as_millisecond()), &here, &zone)
 }
@@ -20,7 +20,7 @@ fn understood(text: &str, now: &str, name: &str) -> String {
     match said(text, now, name) {
         Err(why) => why,
         Ok(when) => {
-            let at = Instant::from_millisecond(when.at.0).expect("a time");
+            let at = Moment::from_millisecond(when.at.0).expect("a time");
             let there = zone(&when.zone).expect("the zone that was said");
             at.to_zoned(there).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
         }

@@ -220,7 +220,10 @@ fn group(call: &NativeCallContext, kind: Kind, branches: Vec<Branch>) -> HostRes
             }),
             Ok(Look::Waiting) => {
                 let came = match pass(call, kind, &branches, &path)? {
-                    Some(result) => Ok(run(|run| decide(run, kind, &args, line, &path, result))),
+                    Some(result) => {
+                        run(|run| decide(run, kind, &args, line, &path, result));
+                        Ok(())
+                    }
                     None => run(Run::wait),
                 };
                 came.map_err(|_| stop(position))?;

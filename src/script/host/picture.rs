@@ -120,7 +120,8 @@ impl Attachment {
     /// Hands its bytes to the run, for the effect at a place of the journal.
     pub(super) fn keep(&self, run: &mut Run, path: &str) {
         if let Some(bytes) = &self.bytes {
-            run.files.insert(path.to_owned(), bytes.clone());
+            // A copy that is not counted as the script's own: it leaves this thread.
+            run.files.insert(path.to_owned(), Arc::new(bytes.to_vec()));
         }
     }
 }

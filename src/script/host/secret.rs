@@ -1,6 +1,6 @@
 //! `secret(name)`: a handle that names a secret and never shows it; only what is run outside finds its value.
 
-use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext};
+use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallContext};
 
 use super::super::context::{HostResult, error};
 use super::table::{HostFn, Kind, form, p, thrown};
@@ -52,10 +52,20 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("+", |call: NativeCallContext, _: &str, secret: Secret| {
             refused::<String>(&call, &secret)
         })
+        .register_fn(
+            "+=",
+            |call: NativeCallContext, _: &mut ImmutableString, secret: Secret| -> HostResult<()> {
+                refused(&call, &secret)
+            },
+        )
         .register_fn("==", |call: NativeCallContext, secret: Secret, _: Dynamic| {
             refused::<bool>(&call, &secret)
         });
 }
+
+/// What is said of a secret that would be shown.
+pub const CANNOT_BE_SHOWN: &str =
+    "a secret cannot be shown or kept: give it to the `env` of an action";
 
 fn refused<T>(call: &NativeCallContext, secret: &Secret) -> Result<T, Box<EvalAltResult>> {
     let name = secret.name();

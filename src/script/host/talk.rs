@@ -9,6 +9,7 @@ use super::bot::person;
 use super::doc::Formatted;
 use super::options::Options;
 use super::picture::attachment;
+use super::secret::{CANNOT_BE_SHOWN, Secret};
 use super::table::{HostFn, Kind, OPTIONS, Opt, Param, form, method, opt, p, thrown};
 use crate::domain::event::EffectResult;
 
@@ -188,6 +189,9 @@ fn said_args(call: &NativeCallContext, value: &Dynamic) -> HostResult<Value> {
             let text = match value.clone().into_string() {
                 Ok(text) => text,
                 Err("()") => return Err(error(call, "there is nothing to say: the value is ()")),
+                Err(_) if value.is::<Secret>() => {
+                    return Err(error(call, CANNOT_BE_SHOWN));
+                }
                 Err(_) => value.to_string(),
             };
             is = Value::String(text.clone()).to_string().len() - "\"\"".len();

@@ -1,0 +1,49 @@
+//! The configuration as text: a file to begin with, and the page of the manual.
+
+use super::keys::{KEYS, Kind, RESTART, variable};
+use super::{budget_named, takes};
+
+/// A configuration with every key as a comment.
+pub fn template() -> String {
+    let mut text = String::from(
+        "# The configuration of beadle. Every key may also come from the environment.\n",
+    );
+    let mut table = "";
+    for key in KEYS {
+        if key.table != table {
+            table = key.table;
+            text.push_str(&format!("\n[{table}]\n"));
+        }
+        text.push_str(&format!("# {}\n# {} = {}\n", key.help, key.name, key.default));
+    }
+    text
+}
+
+/// The reference page.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Configuration\n\nMade from the table of keys in `src/config/keys.rs`; `make docs` writes it anew.\n\n\
+         The file is TOML. It is the one given with `--config`, else `$BEADLE_CONFIG`, else `beadle.toml` in the current\n\
+         directory, else `~/.config/beadle/beadle.toml`. An environment variable overrides the file; a list is given there\n\
+         with commas. `beadle init` writes a file with every key as a comment.\n\n\
+         A running bot reads the file again on SIGHUP (see [running.md](running.md)), except for the keys marked *restart*.\n\n\
+         | key | takes | default | environment | what it is for |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for key in KEYS {
+        let kind = match key.kind {
+            Kind::Bool => "true or false".to_owned(),
+            Kind::Text => "text".to_owned(),
+            Kind::List => "list of texts".to_owned(),
+            Kind::Duration => "time span".to_owned(),
+            Kind::DurationOrNever => "time span or `never`".to_owned(),
+            Kind::Budget(name) => takes(budget_named(name)).trim_start_matches("a ").to_owned(),
+        };
+        let (table, name, default, help) = (key.table, key.name, key.default, key.help);
+        let restart = if RESTART.contains(&(table, name)) { " *restart*" } else { "" };
+        text.push_str(&format!(
+            "| `{table}.{name}` | {kind} | `{default}` | `{}` | {help}{restart} |\n",
+            variable(key)
+        ));
+    }
+    text
+}

@@ -1,0 +1,192 @@
+//! What a script says and asks: its effects as messages and questions.
+
+use serde_json::Value;
+
+use super::Sheet;
+use crate::domain::event::{MessageQueued, QuestionAsked, Wants};
+use crate::domain::id::{MessageId, PostId, RoomId, UserId};
+use crate::domain::message::Doc;
+use crate::domain::trigger::Place;
+use crate::script::journal::Entry;
+
+impl Sheet<'_> {
+    pub(super) fn speak(&mut self, entry: &Entry) {
+        let (started, args) = (&self.execution.started, &entry.args);
+        let (here, asker) = (&started.place, &started.requester.id);
+        let place = match (entry.op.as_str(), args["room"].as_str(), args["user"].as_str()) {
+            ("tell", _, Some(user)) => {
+                let person = full_id(user, asker);
+                Place { direct: true, ..elsewhere(here, person.as_str()) }
+            }
+            ("say", Some(room), _) if room != here.name && room != here.room.as_str() => {
+                elsewhere(here, room)
+            }
+            _ => here.clone(),
+        };
+        let answers = matches!(entry.op.as_str(), "reply" | "progress");
+        let reply_to = match args["reply_to"].as_str() {
+            Some(post) => Some(post_id(post)),
+            None => answers.then(|| started.post.clone()),
+        };
+        let notify = match args["notify"].as_array() {
+            Some(list) => {
+                list.iter().filter_map(Value::as_str).map(|name| full_id(name, asker)).collect()
+            }
+            None if entry.op == "reply" => vec![asker.clone()],
+            None => vec![],
+        };
+        let message = self.message_id(&entry.path);
+        let (doc, attachment) = match self.attached.remove(&entry.path) {
+            None => (said(args), None),
+            Some(Ok(attachment)) => (said(args), Some(attachment)),
+            Some(Err(why)) => (said(args).line([format!("({why})").into()]), None),
+        };
+        self.queue(MessageQueued {
+            message,
+            place,
+            reply_to,
+            edits: None,
+            doc,
+            attachment,
+            notify,
+            execution: Some(self.execution.id.clone()),
+            question: None,
+        });
+    }
+
+    pub(super) fn change(&mut self, entry: &Entry) {
+        let percent = entry.args["percent"].as_i64();
+        let percent = percent.map(|percent| Doc::text(&format!(" ({percent} %)")));
+        let doc = said(&entry.args).joined(percent.unwrap_or_default());
+        let target = entry.args["progress"].as_str().or(entry.args["post"].as_str());
+        let target = MessageId(target.unwrap_or_default().to_owned());
+        let message = self.message_id(&entry.path);
+        self.queue(MessageQueued {
+            message,
+            place: self.place_of(&target),
+            reply_to: None,
+            edits: Some(target),
+            doc,
+            attachment: None,
+            notify: vec![],
+            execution: Some(self.execution.id.clone()),
+            question: None,
+        });
+    }
+
+    pub(super) fn react(&mut self, entry: &Entry) {
+        let post = entry.args["post"].as_str();
+        let post = post.map_or_else(|| self.execution.started.post.clone(), post_id);
+        let place = post.message().map(|message| self.place_of(&message));
+        let message = self.message_id(&entry.path);
+        self.queue(MessageQueued {
+            message,
+            place: place.unwrap_or_else(|| self.execution.started.place.clone()),
+            reply_to: Some(post),
+            edits: None,
+            doc: Doc::of_reaction(entry.args["emoji"].as_str().unwrap_or_default()),
+            attachment: None,
+            notify: vec![],
+            execution: Some(self.execution.id.clone()),
+            question: None,
+        });
+    }
+
+    /// Where a message of the bot stands; what is not known any more counts as said here, and cannot be changed.
+    fn place_of(&self, message: &MessageId) -> Place {
+        let known = self.placed.get(message).cloned();
+        let kept = || self.kernel.queued(message).ok().flatten().map(|queued| queued.place);
+        known.or_else(kept).unwrap_or_else(|| self.execution.started.place.clone())
+    }
+
+    pub(super) fn question(&mut self, entry: &Entry) {
+        let started = &self.execution.started;
+        let list = |name: &str| -> Vec<String> {
+            let items = entry.args[name].as_array().into_iter().flatten();
+            items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+        };
+        let text = entry.args["question"].as_str().unwrap_or_default().to_owned();
+        let mut from: Vec<UserId> =
+            list("from").iter().map(|name| full_id(name, &started.requester.id)).collect();
+        if from.is_empty() {
+            from.push(started.requester.id.clone());
+        }
+        let choices = list("choices");
+        let wants = if entry.op == "confirm" { Wants::YesNo } else { Wants::Text };
+        self.ask(&entry.path, wants, text, from, choices);
+    }
+
+    /// Asks people something.
+    pub(in crate::processor) fn ask(
+        &mut self,
+        path: &str,
+        wants: Wants,
+        text: String,
+        from: Vec<UserId>,
+        choices: Vec<String>,
+    ) {
+        let started = &self.execution.started;
+        let suffix = match wants {
+            Wants::YesNo => " (yes or no)".to_owned(),
+            Wants::Doubt => " (done, not done, or give up)".to_owned(),
+            Wants::Text if choices.is_empty() => String::new(),
+            // The question lists them itself.
+            Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),
+            Wants::Text => format!(" ({})", choices.join(", ")),
+        };
+        let place = match wants {
+            Wants::Doubt => format!("{path}-doubt-{}", self.execution.version),
+            Wants::YesNo | Wants::Text => path.to_owned(),
+        };
+        let message = self.message_id(&place);
+        let queued = MessageQueued {
+            message: message.clone(),
+            place: started.place.clone(),
+            reply_to: Some(started.post.clone()),
+            edits: None,
+            doc: Doc::text(&format!("{text}{suffix}")),
+            attachment: None,
+            notify: from.clone(),
+            execution: Some(self.execution.id.clone()),
+            question: Some(path.to_owned()),
+        };
+        let path = path.to_owned();
+        self.event(QuestionAsked { path, wants, text, from, choices, message });
+        self.queue(queued);
+    }
+}
+
+/// What a call says.
+fn said(args: &Value) -> Doc {
+    let doc = args.get("doc").and_then(|doc| serde_json::from_value(doc.clone()).ok());
+    doc.unwrap_or_else(|| Doc::text(args["text"].as_str().unwrap_or_default()))
+}
+
+/// A post as scripts name it: that of a network, or a message of the bot.
+fn post_id(text: &str) -> PostId {
+    match text.starts_with('$') {
+        true => PostId(text.to_owned()),
+        false => PostId::of_message(&MessageId(text.to_owned())),
+    }
+}
+
+/// Another room on the same network.
+fn elsewhere(place: &Place, room: &str) -> Place {
+    Place {
+        network: place.network.clone(),
+        room: RoomId(room.to_owned()),
+        name: room.to_owned(),
+        thread: None,
+        direct: false,
+        encrypted: false,
+    }
+}
+
+/// A person as a script names them; without a server, one on the asker's.
+fn full_id(name: &str, asker: &UserId) -> UserId {
+    let bare = name.trim_start_matches('@');
+    match (bare.contains(':'), asker.as_str().split_once(':')) {
+        (false, Some((_, server))) => UserId(format!("@{bare}:{server}")),
+        _ => UserId(format!("@{bare}")),
+    }
+}
