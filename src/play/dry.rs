@@ -35,7 +35,7 @@ use steps::Course;
 pub use steps::{Asked, How, Source, Step};
 
 /// Most times that time is passed over.
-pub const WAITS_MAX: usize = 1_000;
+pub const WAITS_MAX: usize = 200;
 
 /// What is tried.
 pub struct Wanted<'a> {
@@ -257,19 +257,23 @@ impl<'a> Run<'a> {
     /// Lets the bot come to rest, and tells what it did.
     fn rest(&mut self, tell: &mut dyn FnMut(&Shown)) -> Result<(), DryError> {
         self.runtime.block_on(self.bot.settle())?;
+        let mut new = vec![];
         loop {
             let page = self.store.read_all(self.read, Direction::Forward, READ_EVENTS_MAX);
             let page = page.map_err(Error::from).map_err(BotError::from)?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { break };
             self.read = last.position.next();
-            let actions = self.actions.clone();
-            let source = |action: &str, class| actions.source(action, class);
-            for recorded in &page {
-                if let Some(step) = self.course.note(recorded, &source) {
-                    self.tell(step, tell);
-                }
+            new.extend(page);
+        }
+        new.iter().for_each(|recorded| self.course.ahead(recorded));
+        let actions = self.actions.clone();
+        let source = |action: &str, class| actions.source(action, class);
+        for recorded in &new {
+            if let Some(step) = self.course.note(recorded, &source) {
+                self.tell(step, tell);
             }
         }
+        Ok(())
     }
 
     fn tell(&mut self, step: Step, tell: &mut dyn FnMut(&Shown)) {

@@ -105,6 +105,7 @@ pub struct Course {
     requested: BTreeMap<(StreamName, String), EffectRequested>,
     asked: Vec<(StreamName, String, Asked)>,
     posts: BTreeMap<StreamName, PostId>,
+    queued: BTreeMap<MessageId, MessageQueued>,
     /// Whether a handler has begun.
     pub begun: bool,
     /// Whether one has failed.
@@ -112,6 +113,22 @@ pub struct Course {
 }
 
 impl Course {
+    /// Looks at an event before any of its slice is taken in: messages stand behind all effects of a slice, and are to be shown
+    /// where they were said.
+    pub fn ahead(&mut self, recorded: &Recorded) {
+        if let Some(Event::MessageQueued(e)) = recorded.event() {
+            self.queued.insert(e.message.clone(), e.clone());
+        }
+    }
+
+    /// The message that an effect said.
+    fn said_at(&mut self, e: &EffectRecorded) -> Option<MessageQueued> {
+        let EffectResult::Ok(Value::String(id)) = &e.result else { return None };
+        let talks =
+            matches!(e.op.as_str(), "say" | "reply" | "tell" | "react" | "edit" | "progress");
+        talks.then(|| self.queued.remove(&MessageId(id.clone()))).flatten()
+    }
+
     /// Takes in an event; `source` says where the result of an action comes from.
     pub fn note(
         &mut self,
@@ -121,14 +138,19 @@ impl Course {
         let stream = &recorded.id.stream;
         match recorded.event()? {
             Event::ExecutionStarted(e) => Some(self.begins(stream, e)),
-            Event::EffectRecorded(e) => effect(e),
+            Event::EffectRecorded(e) => match self.said_at(e) {
+                Some(message) => says(&message),
+                None => effect(e),
+            },
             Event::EffectRequested(e) => {
                 self.requested.insert((stream.clone(), e.path.clone()), e.clone());
                 waits(e)
             }
             Event::EffectCompleted(e) => {
                 let asked = self.requested.remove(&(stream.clone(), e.path.clone()))?;
-                Some(done(&asked, e.result.clone(), source))
+                // What another command gave shows in what it did.
+                let is_action = asked.op == "exec";
+                is_action.then(|| done(&asked, e.result.clone(), source))
             }
             Event::AttemptFailed(e) => {
                 let asked = self.requested.get(&(stream.clone(), e.path.clone()))?;
@@ -148,7 +170,9 @@ impl Course {
                 e.cancelled.iter().for_each(|path| self.no_longer(stream, path));
                 None
             }
-            Event::MessageQueued(e) => says(e),
+            Event::MessageQueued(e) => {
+                self.queued.remove(&e.message).and_then(|message| says(&message))
+            }
             Event::MessageSent(e) => {
                 self.posts.insert(stream.clone(), e.post.clone());
                 None
