@@ -1,7 +1,8 @@
 //! Plays a transcript as written, then once for each n with a stop at the n-th append: the append lost, or kept.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use rhai::Engine;
@@ -14,7 +15,8 @@ use crate::adapter::Reread;
 use crate::domain::id::{Position, Timestamp};
 use crate::domain::trigger::Trigger;
 use crate::processor::scripts::Scripts;
-use crate::script::load::ScriptSet;
+use crate::script::engine::engine;
+use crate::script::load::{ScriptSet, load_folder};
 use crate::store::memory::MemoryStore;
 use crate::store::stop::StopStore;
 use crate::store::{Entropy, EventStore, Surroundings};
@@ -41,8 +43,30 @@ pub(super) struct InMemory {
     bot: Option<Bot>,
     /// The scripts, where they are not read from a folder at each start.
     loaded: Option<Loaded>,
+    /// The folders that were read before.
+    folders: Folders,
     /// The appends before the last start.
     appended: u64,
+}
+
+/// Folders of scripts, each read once: a play with hundreds of stops starts a bot at each.
+#[derive(Clone, Default)]
+pub(super) struct Folders(Arc<Mutex<BTreeMap<PathBuf, Loaded>>>);
+
+impl Folders {
+    fn of(&self, folder: &Path) -> Result<Loaded, BotError> {
+        let mut known = self.0.lock().expect("nobody panics with them");
+        if let Some(loaded) = known.get(folder) {
+            return Ok(loaded.clone());
+        }
+        let (set, problems) = load_folder(folder);
+        if !problems.is_empty() {
+            return Err(BotError::Scripts(problems));
+        }
+        let loaded = (Arc::new(engine()), set);
+        known.insert(folder.to_owned(), loaded.clone());
+        Ok(loaded)
+    }
 }
 
 /// Scripts that are loaded already, and the engine that runs them.
@@ -60,12 +84,18 @@ impl InMemory {
         let stop = StopStore::new(disk.clone(), stop_at, survives);
         let world = world.clone();
         let (was_stopped, bot, loaded, appended) = (false, None, None, 0);
-        Self { world, disk, stop, stop_at, survives, was_stopped, bot, loaded, appended }
+        let folders = Folders::default();
+        Self { world, disk, stop, stop_at, survives, was_stopped, bot, loaded, folders, appended }
     }
 
     /// With scripts that are loaded already.
     pub(super) fn with(self, loaded: Loaded) -> Self {
         Self { loaded: Some(loaded), ..self }
+    }
+
+    /// With folders that were read before.
+    pub(super) fn reading(self, folders: &Folders) -> Self {
+        Self { folders: folders.clone(), ..self }
     }
 
     /// How many appends there were.
@@ -84,7 +114,10 @@ impl InMemory {
         let store: Arc<dyn EventStore> = self.stop.clone();
         let (clock, chat) = (world.clock.clone(), world.clone());
         let bot = match &self.loaded {
-            None => Bot::open(store, &setup.scripts, chat, world, clock, settings),
+            None => {
+                let (engine, set) = self.folders.of(&setup.scripts)?;
+                Bot::with(store, Scripts::with(engine, set), chat, world, clock, settings)
+            }
             Some((engine, set)) => {
                 let scripts = Scripts::with(engine.clone(), set.clone());
                 Bot::with(store, scripts, chat, world, clock, settings)
@@ -144,10 +177,11 @@ async fn once(
     setup: &Setup,
     entropy: Arc<dyn Entropy>,
     stop: (u64, bool),
+    folders: &Folders,
     listener: Listener<'_>,
 ) -> Result<(Played, bool), Difference> {
     let world = World::new();
-    let mut driver = InMemory::new(&world, entropy, stop.0, stop.1);
+    let mut driver = InMemory::new(&world, entropy, stop.0, stop.1).reading(folders);
     let failed = |why: BotError| Difference {
         name: transcript.name.clone(),
         line: 0,
@@ -172,7 +206,9 @@ pub async fn plain(
     entropy: Arc<dyn Entropy>,
     listener: Listener<'_>,
 ) -> Result<(), Difference> {
-    once(transcript, folder, setup, entropy, (u64::MAX, true), listener).await.map(|_| ())
+    let folders = Folders::default();
+    let played = once(transcript, folder, setup, entropy, (u64::MAX, true), &folders, listener);
+    played.await.map(|_| ())
 }
 
 /// Plays a transcript as written, then with every stop.
@@ -187,6 +223,7 @@ pub async fn all(
     listener: Listener<'_>,
 ) -> Result<Stops, Difference> {
     plain(transcript, folder, setup, entropy.clone(), listener).await?;
+    let folders = Folders::default();
     let mut in_doubt = 0;
     let mut n = 0;
     loop {
@@ -195,16 +232,17 @@ pub async fn all(
         for survives in [false, true] {
             let quiet = &mut |_: &str| {};
             let stop = (n, survives);
-            let (played, end) = once(transcript, folder, setup, entropy.clone(), stop, quiet)
-                .await
-                .map_err(|difference| Difference {
-                    what: format!(
-                        "with a stop at append {n} ({}): {}",
-                        if survives { "kept" } else { "lost" },
-                        difference.what
-                    ),
-                    ..difference
-                })?;
+            let (played, end) =
+                once(transcript, folder, setup, entropy.clone(), stop, &folders, quiet)
+                    .await
+                    .map_err(|difference| Difference {
+                        what: format!(
+                            "with a stop at append {n} ({}): {}",
+                            if survives { "kept" } else { "lost" },
+                            difference.what
+                        ),
+                        ..difference
+                    })?;
             reached |= end;
             in_doubt += u64::from(played == Played::InDoubt);
         }

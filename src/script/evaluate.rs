@@ -48,9 +48,10 @@ pub fn load_script(
     let mut problems: Vec<Problem> =
         loaded.wrong.iter().map(|why| runtime_problem(file, source, why)).collect();
     problems.extend(ran.err().map(|problem| *problem));
-    problems.extend(captured(file, source, &scope, &loaded));
-    if !problems.is_empty() {
-        // What is too deep is freed here, on a stack that is large enough.
+    let too_deep = captured(file, source, &scope, &loaded);
+    if !too_deep.is_empty() {
+        // It is freed here, on a stack that is large enough.
+        problems.extend(too_deep);
         return Err(problems);
     }
     let constants = scope.iter().filter(|(_, constant, _)| *constant);

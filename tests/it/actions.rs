@@ -81,10 +81,11 @@ async fn what_a_running_action_prints_is_recorded_and_shown() {
 async fn an_action_is_ordered_at_the_command_line_and_nothing_is_said() {
     let dir = tempfile::tempdir().expect("a directory");
     let script = r#"
-        action("greet", #{ run: ["echo", "hello {name}"], params: #{ name: "string=you" }, lock: "greet" });
+        action("greet", #{ run: ["echo", "hello {name}"], params: #{ name: "string=you" }, lock: "greet", dir: "FOLDER" });
         action("greet.both", #{ params: #{ first: "string" } }, |args| exec("greet", #{ name: args.first }));
     "#;
-    let (desk, store) = desk(&dir.path().join("data"), script, Secrets::default());
+    let (desk, store) =
+        desk(&dir.path().join("data"), &in_folder(script, dir.path()), Secrets::default());
     for (nth, (action, params, want)) in [
         ("greet", json!({ "name": "ann" }), Ok("hello ann")),
         ("greet.both", json!({ "first": "ben" }), Ok("hello ben")),

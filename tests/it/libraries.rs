@@ -86,7 +86,6 @@ fn what_cannot_be_imported_is_told_with_its_place() {
         ("import \"lib/says\" as n;", (2, 1), "top level"),
         ("import \"lib/broken\" as n;", (2, 1), "lib/broken.rhai:1:"),
         ("fn f() { import \"lib/net\" as n; }", (2, 10), "`import` stands at the top level"),
-        ("for i in 0..2 { import \"lib/net\" as n; }", (2, 17), "`import` stands at the top level"),
         ("let f = || { import \"lib/net\" as n; };", (2, 14), "`import` stands at the top level"),
     ] {
         let source = main(import);

@@ -41,7 +41,6 @@ pub const WORDS: &[(&str, &str)] = &[
     ("protected", "write `guarded`; a function that a library keeps to itself is `private fn`"),
     ("super", "write `parent`"),
     ("goto", "write a function and call it"),
-    ("exit", "a handler ends with `return`"),
     ("eval", "text is never run as code"),
 ];
 
