@@ -57,7 +57,7 @@ pub(super) fn main(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
         answers: answers(&set, &args.answer)?,
         set,
         folder: &folder,
-        budgets: context.config.budgets.clone(),
+        budgets: context.config.budgets,
         settings: Settings { zone: jiff::tz::TimeZone::system(), ..Settings::simulated(prefix) },
         secrets: secrets(&context.config),
         now: SystemClock.now(),
