@@ -32,7 +32,7 @@ const OPENINGS: usize = 5;
 
 /// What `bench query` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: beadle bench query --on /var/tmp/history")]
+#[command(after_help = "Example: beadle bench query --on history")]
 pub struct QueryBenchArgs {
     /// How many events the log has.
     #[arg(long, default_value_t = 1_000_000)]
