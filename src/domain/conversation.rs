@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
+use super::ballot;
 use super::event::{Resolution, Wants};
 use super::id::{ExecutionId, PostId, Timestamp, UserId};
 use super::trigger::{Place, Speaker};
+use super::words;
 
 /// So long after a question a bare `yes` in the room is meant for it; later it has to be said to the bot.
 pub const PLAIN_ANSWER_MS: i64 = 15 * 60 * 1000;
@@ -149,8 +151,9 @@ pub fn plain_word(question: &OpenQuestion) -> bool {
     question.wants != Wants::Text || !question.choices.is_empty()
 }
 
+/// Anybody may vote: whether that counts is decided with the vote.
 fn asked(question: &OpenQuestion, speaker: &Speaker) -> bool {
-    question.from.contains(&speaker.id)
+    question.wants == Wants::Approval || question.from.contains(&speaker.id)
 }
 
 /// What a text means as an answer to a question; none: it means nothing there.
@@ -162,6 +165,7 @@ pub fn answer(question: &OpenQuestion, text: &str) -> Option<Value> {
     match question.wants {
         Wants::YesNo => yes_no(&plain).map(Value::Bool),
         Wants::Doubt => resolution(text).and_then(|it| serde_json::to_value(it).ok()),
+        Wants::Approval => ballot::read(&plain, &question.execution).map(|it| it.value()),
         Wants::Text if text.is_empty() => None,
         Wants::Text if question.choices.is_empty() => Some(Value::String(text.to_owned())),
         Wants::Text => choice(text, &question.choices).map(Value::String),
@@ -211,6 +215,7 @@ pub fn how_to_answer(question: &OpenQuestion) -> String {
     match question.wants {
         Wants::YesNo => "say yes or no".into(),
         Wants::Doubt => "say `done`, `not done` or `give up`".into(),
+        Wants::Approval => words::approval::how_to_vote(""),
         Wants::Text if question.choices.is_empty() => "answer with a text".into(),
         Wants::Text => format!("choose one of {}", question.choices.join(", ")),
     }

@@ -153,6 +153,9 @@ fn state(execution: &Execution) -> String {
             let who: Vec<&str> = question.from.iter().map(|id| named(id.as_str())).collect();
             let what = match question.wants {
                 Wants::Doubt => "what became of it".into(),
+                Wants::Approval => {
+                    return format!("waits for approval: “{}”", shown(&question.text));
+                }
                 Wants::Text | Wants::YesNo => format!("“{}”", shown(&question.text)),
             };
             format!("asks {} {what}", who.join(" or "))

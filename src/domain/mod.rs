@@ -3,8 +3,11 @@
 pub mod action_event;
 pub mod alias;
 pub mod alias_index;
+pub mod approval;
+pub mod approval_event;
 pub mod attachment;
 pub mod audit_command;
+pub mod ballot;
 pub mod budget;
 pub mod builtin;
 pub mod catalog;
@@ -40,3 +43,4 @@ pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;
 pub mod when_words;
+pub mod words;

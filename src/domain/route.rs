@@ -7,6 +7,7 @@ use super::builtin::Builtin;
 use super::catalog::{Alias, Catalog};
 use super::clarify;
 use super::conversation::{self, OpenQuestion, Reading, Said, how_to_answer};
+use super::event::Wants;
 use super::execution_command::ExecutionCommand;
 use super::help::{help, help_word};
 use super::id::{RoomId, Timestamp};
@@ -162,7 +163,7 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
 /// What would have answered a question that is not asked any more is told so.
 fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
     let question = view.withdrawn.filter(|_| *reading == Reading::Nothing)?;
-    if !question.from.contains(&said.speaker.id) {
+    if question.wants != Wants::Approval && !question.from.contains(&said.speaker.id) {
         return None;
     }
     conversation::answer(question, said.text)?;

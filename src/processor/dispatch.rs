@@ -17,6 +17,7 @@ use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Ver
 use crate::domain::message::Doc;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
+use crate::domain::words::approval as words;
 use crate::script::host::HOST_VERSION;
 use crate::store::{Direction, Expected, Write};
 
@@ -285,6 +286,9 @@ impl Kernel {
         question: &OpenQuestion,
         answer: Value,
     ) -> Result<Routed, Error> {
+        if question.wants == Wants::Approval {
+            return self.voted(recorded, origin, question, &answer);
+        }
         let open = self.execution(&question.execution)?;
         let open = open.filter(|it| it.steps.get(&question.path).is_some_and(|step| step.asks()));
         let Some(execution) = open else {
@@ -345,11 +349,14 @@ impl Kernel {
         let meta = meta_of(&execution);
         let stream = StreamName::execution(&execution.id);
         let events = vec![NewEvent::with(&meta, fired)];
+        let mut writes = vec![write(stream, Expected::Exact(execution.version), events)];
+        let path = std::iter::once(&timer.path);
+        writes.extend(self.closed_prompts(&execution, path, words::TIMED_OUT, &meta));
         Ok(Routed {
             considered: format!("timer of {}", execution.id),
             verdict: Verdict::Continued(execution.id.clone()),
             reason: "the time has come".into(),
-            writes: vec![write(stream, Expected::Exact(execution.version), events)],
+            writes,
         })
     }
 }

@@ -129,6 +129,7 @@ impl Sheet<'_> {
         let suffix = match wants {
             Wants::YesNo => " (yes or no)".to_owned(),
             Wants::Doubt => " (done, not done, or give up)".to_owned(),
+            Wants::Approval => String::new(),
             Wants::Text if choices.is_empty() => String::new(),
             // The question lists them itself.
             Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),
@@ -136,7 +137,7 @@ impl Sheet<'_> {
         };
         let place = match wants {
             Wants::Doubt => format!("{path}-doubt-{}", self.execution.version),
-            Wants::YesNo | Wants::Text => path.to_owned(),
+            Wants::YesNo | Wants::Text | Wants::Approval => path.to_owned(),
         };
         let message = self.message_id(&place);
         let queued = MessageQueued {
@@ -183,7 +184,7 @@ fn elsewhere(place: &Place, room: &str) -> Place {
 }
 
 /// A person as a script names them; without a server, one on the asker's.
-fn full_id(name: &str, asker: &UserId) -> UserId {
+pub(super) fn full_id(name: &str, asker: &UserId) -> UserId {
     let bare = name.trim_start_matches('@');
     match (bare.contains(':'), asker.as_str().split_once(':')) {
         (false, Some((_, server))) => UserId(format!("@{bare}:{server}")),
