@@ -13,6 +13,7 @@ use super::id::{RoomId, Timestamp};
 use super::message::Doc;
 use super::own_command::{self, OwnCommand, Where};
 use super::permission;
+use super::person::People;
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 
 /// Longest command in bytes.
@@ -38,6 +39,8 @@ pub struct View<'a> {
     pub places: Where<'a>,
     /// The question that it points at, if that is not asked any more.
     pub withdrawn: Option<&'a OpenQuestion>,
+    /// Which accounts belong to one person.
+    pub people: &'a People,
 }
 
 /// A decision with what it is about and why.
@@ -103,6 +106,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
         reaction: false,
         target: message.reply_to.as_ref(),
         at: view.at,
+        people: view.people,
     };
     let reading = conversation::read(&said, view.questions);
     if message.speaker.trust == Trust::Nothing && (said.addressed || reading != Reading::Nothing) {
@@ -154,6 +158,7 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         reaction: true,
         target: Some(&reaction.target),
         at: view.at,
+        people: view.people,
     };
     let reading = conversation::read(&said, view.questions);
     too_late(&reading, view, &said).unwrap_or_else(|| answered(&reading, view, &said))
@@ -162,7 +167,7 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
 /// What would have answered a question that is not asked any more is told so.
 fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
     let question = view.withdrawn.filter(|_| *reading == Reading::Nothing)?;
-    if !question.from.contains(&said.speaker.id) {
+    if !conversation::asked(question, said) {
         return None;
     }
     conversation::answer(question, said.text)?;

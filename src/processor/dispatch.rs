@@ -15,6 +15,7 @@ use crate::domain::event::{
 use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
+use crate::domain::person::People;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
 use crate::script::host::HOST_VERSION;
@@ -261,7 +262,7 @@ impl Kernel {
             trigger: recorded.id.clone(),
             handler,
             args,
-            msg: msg(recorded, origin),
+            msg: msg(recorded, origin, &*self.people()?),
             command: origin.text.to_owned(),
             place: origin.place.clone(),
             requester: origin.speaker.clone(),
@@ -390,11 +391,12 @@ pub(super) fn trigger_meta(recorded: &Recorded) -> Meta {
 }
 
 /// The handler's `msg`.
-pub(super) fn msg(recorded: &Recorded, origin: &Origin) -> Value {
+pub(super) fn msg(recorded: &Recorded, origin: &Origin, people: &People) -> Value {
     let Origin { place, speaker, post, text, .. } = origin;
+    let person = people.person_of(&speaker.id);
     json!({
         "user": {
-            "id": speaker.id, "name": speaker.name, "person": speaker.id,
+            "id": speaker.id, "name": speaker.name, "person": person,
             "network": speaker.network, "trust": speaker.trust,
         },
         "room": { "id": place.room, "name": place.name, "network": place.network },
