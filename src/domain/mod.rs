@@ -40,3 +40,4 @@ pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;
 pub mod when_words;
+pub mod words;
