@@ -42,3 +42,4 @@ pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;
 pub mod when_words;
+pub mod words;

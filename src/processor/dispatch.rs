@@ -18,6 +18,7 @@ use crate::domain::message::Doc;
 use crate::domain::person::People;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
+use crate::domain::words::{executions, routing, to};
 use crate::script::host::HOST_VERSION;
 use crate::store::{Direction, Expected, Write};
 
@@ -98,7 +99,7 @@ impl Kernel {
         let mut routed = Routed::ignored("trigger", &format!("what follows does not fit: {why}"));
         if let Some((place, speaker)) = place {
             let origin = Origin { place, speaker, post: None, target: None, text: "" };
-            let text = format!("{}: that leads to more than I can record ({why}).", speaker.name);
+            let text = to(&speaker.name, &routing::too_much_to_record(why));
             let (message, writes) = self.answer(recorded, &origin, Doc::text(&text));
             routed = Routed { verdict: Verdict::Refused(message), writes, ..routed };
         }
@@ -321,8 +322,7 @@ impl Kernel {
         execution: &Execution,
         origin: &Origin,
     ) -> (ExecutionFinished, MessageQueued) {
-        let message =
-            format!("{} gave it up; nobody knows whether it was done", origin.speaker.name);
+        let message = executions::given_up(&origin.speaker.name);
         let file = execution.started.handler.file.clone();
         let failure = Failure { kind: "in_doubt".into(), message, file, line: 0, column: 0 };
         let told = failure_message(execution, &failure.message, Some(&failure));
