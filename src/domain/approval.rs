@@ -12,9 +12,9 @@ pub use super::approval_event::{
     ApprovalRequested, ApprovalVoided, ApprovalVoted, Held, How, Outcome, Vote,
 };
 use super::event::EffectResult;
-use super::id::{IdKey, PostId, Timestamp, UserId};
+use super::id::{IdKey, PersonId, PostId, Timestamp, UserId};
 use super::trigger::{Speaker, Trust};
-use super::words::approval as words;
+use super::words::approvals as words;
 
 /// Most persons whose approval can be asked for.
 pub const APPROVERS_MAX: u32 = 10;
@@ -198,7 +198,7 @@ pub fn vote(
     voter: &Voter,
     ballot: &Ballot,
     now: &Content,
-    person_of: &dyn Fn(&UserId) -> UserId,
+    person_of: &dyn Fn(&UserId) -> PersonId,
     rules: &Rules,
 ) -> Decided {
     let requested = &approval.requested;
@@ -241,8 +241,8 @@ fn refusal(
     voter: &Voter,
     ballot: &Ballot,
     own: bool,
-    person: &UserId,
-    person_of: &dyn Fn(&UserId) -> UserId,
+    person: &PersonId,
+    person_of: &dyn Fn(&UserId) -> PersonId,
     rules: &Rules,
 ) -> Option<Refusal> {
     let terms = &approval.requested.terms;
@@ -293,7 +293,7 @@ fn lacking(terms: &Terms, voter: &Voter, ballot: &Ballot) -> Option<Lacking> {
 fn is_own(
     requested: &ApprovalRequested,
     account: &UserId,
-    person_of: &dyn Fn(&UserId) -> UserId,
+    person_of: &dyn Fn(&UserId) -> PersonId,
 ) -> bool {
     let person = person_of(account);
     requested.own.iter().any(|own| own == account || person_of(own) == person)
@@ -301,15 +301,18 @@ fn is_own(
 
 /// The persons who approve it. Accounts that were linked after they voted are one person, and one that turns out to be
 /// the requester's counts no more.
-pub fn approvers(approval: &Approval, person_of: &dyn Fn(&UserId) -> UserId) -> BTreeSet<UserId> {
+pub fn approvers(
+    approval: &Approval,
+    person_of: &dyn Fn(&UserId) -> PersonId,
+) -> BTreeSet<PersonId> {
     counted(approval, person_of, &Rules::STRICT)
 }
 
 fn counted(
     approval: &Approval,
-    person_of: &dyn Fn(&UserId) -> UserId,
+    person_of: &dyn Fn(&UserId) -> PersonId,
     rules: &Rules,
-) -> BTreeSet<UserId> {
+) -> BTreeSet<PersonId> {
     let requested = &approval.requested;
     let allowed = requested.terms.allow_requester || rules.counts_requester;
     let counts = |vote: &&ApprovalVoted| {

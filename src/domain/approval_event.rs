@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::approval::Terms;
-use super::id::{PostId, Timestamp, UserId};
+use super::id::{PersonId, PostId, Timestamp, UserId};
 use super::trigger::Trust;
 
 /// An execution waits until others approve it.
@@ -37,7 +37,7 @@ pub struct ApprovalVoted {
     /// Why, in their words; empty: they did not say.
     pub reason: String,
     /// Who: accounts that belong together are one person.
-    pub person: UserId,
+    pub person: PersonId,
     /// The account that they used.
     pub account: UserId,
     /// The network that the account is native to.

@@ -37,12 +37,12 @@ fn given(terms: &Terms, votes: Vec<ApprovalVoted>) -> Approval {
 }
 
 /// `ben_irc` is ben, and `ann_new` was linked to ann after she asked.
-fn person_of(account: &UserId) -> UserId {
-    match account.as_str() {
-        "@ben_irc:hs" => user("ben"),
-        "@ann_new:hs" => user("ann"),
-        _ => account.clone(),
-    }
+fn person_of(account: &UserId) -> PersonId {
+    PersonId(match account.as_str() {
+        "@ben_irc:hs" => user("ben").0,
+        "@ann_new:hs" => user("ann").0,
+        other => other.to_owned(),
+    })
 }
 
 /// A vote in words: `ben`, `ben role`, `ben device encrypted phrase`, `-ben`.
@@ -206,7 +206,7 @@ fn accounts_that_were_linked_after_they_voted_are_one_person() {
     assert_eq!(approvers(&approval, &person_of).len(), 1);
     assert_eq!(shown(&cast(&approval, "eva", &basis("", ""), &Rules::STRICT)), "open");
     approval.votes[1].account = user("ann_new");
-    assert_eq!(approvers(&approval, &person_of), BTreeSet::from([user("ben")]));
+    assert_eq!(approvers(&approval, &person_of), BTreeSet::from([PersonId(user("ben").0)]));
 }
 
 #[test]

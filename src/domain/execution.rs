@@ -11,7 +11,7 @@ use super::event::{
 };
 use super::id::{ExecutionId, Timestamp, UserId, Version};
 use super::path;
-use super::words::approval as words;
+use super::words::approvals as words;
 
 /// The kind of the error that a cancel is to the script.
 pub const CANCELLED: &str = "cancelled";
@@ -329,6 +329,12 @@ impl Execution {
             | Event::RoomJoined(_)
             | Event::RoomFollowed(_)
             | Event::RoomLeft(_)
+            | Event::LinkOffered(_)
+            | Event::LinkClaimed(_)
+            | Event::LinkMissed(_)
+            | Event::LinkDeclined(_)
+            | Event::AccountsLinked(_)
+            | Event::AccountsUnlinked(_)
             | Event::TriggerRecorded(_)
             | Event::TriggerRouted(_)
             | Event::EventDecrypted(_)

@@ -28,7 +28,7 @@ use crate::domain::message::Doc;
 use crate::domain::order::ordered_action;
 use crate::domain::path::GATE;
 use crate::domain::trigger::{Place, Speaker, What};
-use crate::domain::words::approval as words;
+use crate::domain::words::approvals as words;
 use crate::script::action::ActionDef;
 use crate::script::source::{Run, Script};
 use crate::store::{Expected, ReadError, Write};
@@ -135,7 +135,8 @@ impl Kernel {
         let voter = self.voter(execution, origin);
         let vague = spoken.vague;
         let ballot = ballot(recorded, origin, question, spoken);
-        let person_of = |account: &_| self.person_of(account);
+        let people = self.people()?;
+        let person_of = |account: &_| people.voter_of(account);
         let decided = approval::vote(&approval, &voter, &ballot, &now, &person_of, &self.rules());
         let who = &origin.speaker.name;
         match decided {
@@ -336,12 +337,12 @@ fn programs(folder: &Path, def: &ActionDef) -> String {
 }
 
 impl Kernel {
-    fn person_of(&self, account: &UserId) -> UserId {
-        account.clone()
-    }
-
-    pub(super) fn accounts_of(&self, account: &UserId) -> Vec<UserId> {
-        vec![account.clone()]
+    /// The accounts of whoever has this one, this one first.
+    pub(super) fn accounts_of(&self, account: &UserId) -> Result<Vec<UserId>, ReadError> {
+        let people = self.people()?;
+        let others = people.accounts_of(&people.person_of(account));
+        let others = others.into_iter().filter(|other| other != account);
+        Ok(std::iter::once(account.clone()).chain(others).collect())
     }
 
     fn held(&self, _: &Speaker, _: &Place) -> Vec<Held> {

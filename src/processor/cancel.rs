@@ -12,7 +12,7 @@ use crate::domain::builtin::Builtin;
 use crate::domain::event::{Ending, ExecutionFinished, MessageQueued, Meta, NewEvent};
 use crate::domain::execution::{Execution, Status};
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, UserId};
-use crate::domain::words::approval as words;
+use crate::domain::words::{approvals, executions as words};
 use crate::store::{Expected, Write};
 
 /// So long a script may take to undo what it did; cancelled again after that, it is ended where it stands.
@@ -79,7 +79,7 @@ impl Kernel {
     fn begin_cancel(&self, execution: &Execution, cancel: &Cancel, meta: &Meta) -> Vec<Write> {
         let event = execution.cancelled_by(cancel.by.clone(), cancel.reason.clone());
         let home = Some(&execution.started.requester.id);
-        let how = words::cancelled(&cancel.by, home);
+        let how = approvals::cancelled(&cancel.by, home);
         let edits = self.closed_prompts(execution, event.cancelled.iter(), &how, meta);
         let stream = StreamName::execution(&execution.id);
         let expected = Expected::Exact(execution.version);
@@ -93,7 +93,7 @@ impl Kernel {
         let (by, reason) = (cancel.by.clone(), cancel.reason.clone());
         let end = ExecutionFinished { ending: Ending::Cancelled { by, reason } };
         writes[0].events.push(NewEvent::with(meta, end));
-        let words = format!("{} ended it where it stood; nothing was undone", cancel.by);
+        let words = words::ended_where_it_stood(cancel.by.as_str());
         let message = self.store.key().message(execution.id.as_str(), "failure");
         let told = MessageQueued { message, ..cancelled_message(execution, &words) };
         writes.push(queued(meta, told));

@@ -5,7 +5,7 @@ use super::{Sheet, failure_message};
 use crate::domain::approval::{ApprovalRequested, Terms};
 use crate::domain::event::{Ending, Failure, MessageQueued, QuestionAsked, Wants};
 use crate::domain::message::Doc;
-use crate::domain::words::approval as words;
+use crate::domain::words::approvals as words;
 use crate::processor::approvals::requester;
 use crate::script::journal::Entry;
 use crate::store::ReadError;
@@ -47,7 +47,7 @@ impl Sheet<'_> {
             path: path.clone(),
             what,
             terms,
-            own: kernel.accounts_of(&started.requester.id),
+            own: kernel.accounts_of(&started.requester.id)?,
             content: content.hash,
             parts: content.parts,
         });
