@@ -9,10 +9,10 @@ use super::clarify;
 use super::conversation::{self, OpenQuestion, Reading, Said, how_to_answer};
 use super::execution_command::ExecutionCommand;
 use super::help::{help, help_word};
-use super::id::{RoomId, Timestamp};
+use super::id::Timestamp;
 use super::message::Doc;
 use super::own_command::{self, OwnCommand, Where};
-use super::permission;
+use super::policy::{Permission, PolicyAction, Resource};
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 
 /// Longest command in bytes.
@@ -32,13 +32,16 @@ pub struct View<'a> {
     pub open_executions: usize,
     /// When it was said.
     pub at: Timestamp,
-    /// Whether a list of room ids and names has this room.
-    pub listed: &'a (dyn Fn(&[String], &RoomId) -> bool + Sync),
+    /// Who may do what where.
+    pub may: &'a May<'a>,
     /// Where the bot's own commands may be said.
     pub places: Where<'a>,
     /// The question that it points at, if that is not asked any more.
     pub withdrawn: Option<&'a OpenQuestion>,
 }
+
+/// Answers whether somebody may do something with something in a place.
+pub type May<'a> = dyn Fn(PolicyAction, Resource, &Speaker, &Place) -> Permission + Sync + 'a;
 
 /// A decision with what it is about and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +52,8 @@ pub struct Decision {
     pub act: Act,
     /// Why, in words.
     pub reason: String,
+    /// Whether it is allowed, where that was asked.
+    pub permission: Option<Permission>,
 }
 
 /// What is to be done.
@@ -86,7 +91,7 @@ pub enum Act {
 }
 
 fn decision(considered: impl Into<String>, act: Act, reason: impl Into<String>) -> Decision {
-    Decision { considered: considered.into(), act, reason: reason.into() }
+    Decision { considered: considered.into(), act, reason: reason.into(), permission: None }
 }
 
 /// Decides on what a person said.
@@ -353,18 +358,30 @@ fn bullets(usages: &[String], prefix: &str) -> String {
 fn allowed(number: usize, args: Value, who: &Speaker, place: &Place, view: &View) -> Decision {
     let alias = &view.catalog.aliases[number];
     let name = format!("alias {}", alias.name);
-    if let Some(why) = refusal(alias, who, place, view) {
-        return decision(name, Act::Refuse(Doc::text(&format!("{}: {why}", who.name))), why);
-    }
-    decision(name, Act::Run { alias: number, args }, "it matches and is open to everyone")
+    let permission = may_run(alias, who, place, view);
+    let decided = match permission.refusal().map(str::to_owned).or_else(|| too_many(alias, view)) {
+        Some(why) => {
+            let told = Doc::text(&format!("{}: {why}", who.name));
+            decision(name, Act::Refuse(told), why)
+        }
+        None => decision(name, Act::Run { alias: number, args }, permission.reason.clone()),
+    };
+    Decision { permission: Some(permission), ..decided }
+}
+
+/// Whether somebody may run a command in a place.
+fn may_run(alias: &Alias, who: &Speaker, place: &Place, view: &View) -> Permission {
+    (view.may)(PolicyAction::Run, Resource::alias(alias), who, place)
 }
 
 /// Why somebody may not run a command in a place, if so. What is offered in help, asked about and run goes by this.
 pub fn refusal(alias: &Alias, who: &Speaker, place: &Place, view: &View) -> Option<String> {
-    let here = |rooms: &[String]| (view.listed)(rooms, &place.room);
-    if let Some(why) = permission::refusal(alias, &who.name, here) {
-        return Some(why);
-    }
+    let permission = may_run(alias, who, place, view);
+    permission.refusal().map(str::to_owned).or_else(|| too_many(alias, view))
+}
+
+/// That no more executions can be started, if so.
+fn too_many(alias: &Alias, view: &View) -> Option<String> {
     let name = &alias.name;
     (view.open_executions >= EXECUTIONS_OPEN_MAX)
         .then(|| format!("{EXECUTIONS_OPEN_MAX} executions are open, which is my limit; `{name}` was not started."))

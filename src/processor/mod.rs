@@ -42,6 +42,7 @@ pub mod order;
 pub mod outbox;
 pub mod own;
 pub mod pause;
+pub mod policies;
 pub mod progress;
 pub mod questions;
 pub mod reread;
@@ -142,6 +143,8 @@ pub struct Kernel {
     pub store: Arc<dyn EventStore>,
     /// The scripts.
     pub scripts: Scripts,
+    /// The policies.
+    pub policies: policies::Policies,
     /// Where the bot speaks.
     pub chat: Arc<dyn Chat>,
     /// What runs actions.
@@ -185,6 +188,7 @@ impl Kernel {
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
             folds: folds::Folds::default(),
+            policies: policies::Policies::default(),
             store,
             scripts,
             chat,
