@@ -125,13 +125,15 @@ fn shown(decision: &Decision) -> String {
 fn may(action: PolicyAction, resource: Resource, who: &Speaker, place: &Place) -> Permission {
     PolicySet::shipped().decide(&inputs(action, resource, who, place))
 }
+static NOBODY: std::sync::OnceLock<People> = std::sync::OnceLock::new();
 
 fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) -> View<'a> {
     let at = Timestamp(0);
     let (prefix, open_executions) = ("!", open);
     let places = Where { management: None, audited: None };
+    let (withdrawn, people) = (None, NOBODY.get_or_init(People::default));
     let may: &May = &may;
-    View { catalog, questions, prefix, open_executions, at, may, places, withdrawn: None }
+    View { catalog, questions, prefix, open_executions, at, may, places, withdrawn, people }
 }
 
 #[test]

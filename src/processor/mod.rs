@@ -42,6 +42,7 @@ pub mod order;
 pub mod outbox;
 pub mod own;
 pub mod pause;
+mod people;
 pub mod policies;
 pub mod progress;
 pub mod questions;
@@ -162,6 +163,7 @@ pub struct Kernel {
     running: cancel::Running,
     hot: hot::HotRuns,
     folds: folds::Folds,
+    known: people::Known,
 }
 
 impl Kernel {
@@ -189,6 +191,7 @@ impl Kernel {
             hot: hot::HotRuns::default(),
             folds: folds::Folds::default(),
             policies: policies::Policies::default(),
+            known: people::Known::default(),
             store,
             scripts,
             chat,

@@ -4,7 +4,7 @@ use std::sync::{Arc, RwLock};
 
 use super::Kernel;
 use crate::domain::event::ExecutionStarted;
-use crate::domain::id::UserId;
+use crate::domain::id::{PersonId, UserId};
 use crate::domain::policy::{Inputs, Permission, PolicyAction, PolicySet, Resource, RoleHeld};
 use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::script::context::May;
@@ -62,6 +62,17 @@ impl Kernel {
         offered.set.actions.contains_key(what) && self.exec_refusal(&place.room).is_none()
     }
 
+    /// The person that an account belongs to; where the log cannot be read, it stands alone.
+    fn person(&self, account: &UserId) -> PersonId {
+        match self.people() {
+            Ok(people) => people.person_of(account),
+            Err(error) => {
+                tracing::error!(%error, "the accounts of persons cannot be read");
+                PersonId(account.0.clone())
+            }
+        }
+    }
+
     fn inputs(
         &self,
         action: PolicyAction,
@@ -75,7 +86,7 @@ impl Kernel {
         let management = self.management_room().ok().flatten();
         let here = resource.rooms.is_empty() || self.listed(&resource.rooms, &place.room);
         Inputs {
-            person: who.id.0.clone(),
+            person: self.person(&who.id),
             account: who.id.clone(),
             roles: self.roles(who, place),
             trust: who.trust,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Alias;
-use super::id::{ExecutionId, RoomId, UserId};
+use super::id::{ExecutionId, PersonId, RoomId, UserId};
 use super::trigger::Trust;
 
 mod set;
@@ -149,7 +149,7 @@ pub struct RoleHeld {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
     /// Who, as a person: one person can have several accounts.
-    pub person: String,
+    pub person: PersonId,
     /// The account that they use now.
     pub account: UserId,
     /// The roles that they hold here.

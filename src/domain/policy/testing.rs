@@ -1,6 +1,7 @@
 //! What policies are asked in tests.
 
 use super::{Inputs, PolicyAction, Resource};
+use crate::domain::id::PersonId;
 use crate::domain::trigger::{Place, Speaker};
 
 /// What somebody without roles asks on a Wednesday morning; the names of rooms are their ids.
@@ -8,7 +9,7 @@ pub fn inputs(action: PolicyAction, resource: Resource, who: &Speaker, place: &P
     let here =
         resource.rooms.is_empty() || resource.rooms.iter().any(|room| room == place.room.as_str());
     Inputs {
-        person: who.id.0.clone(),
+        person: PersonId(who.id.0.clone()),
         account: who.id.clone(),
         roles: vec![],
         trust: who.trust,

@@ -1,7 +1,7 @@
 //! Decisions of policies as they are recorded.
 
 use beadle::domain::event::{Outcome, PolicyDecision, Verdict};
-use beadle::domain::id::{RoomId, UserId};
+use beadle::domain::id::{PersonId, RoomId, UserId};
 use beadle::domain::policy::{
     self, Cited, Inputs, Needs, PolicyAction, Resource, ResourceKind, RoleHeld,
 };
@@ -19,7 +19,7 @@ pub fn allowed() -> PolicyDecision {
         Resource { tags: vec!["production".into()], ..Resource::of(ResourceKind::Alias, "deploy") };
     let held = RoleHeld { role: "release".into(), source: "@*:example.org".into() };
     let inputs = Inputs {
-        person: "@ann:example.org".into(),
+        person: PersonId("@ann:example.org".into()),
         account: UserId("@ann:example.org".into()),
         roles: vec![held],
         trust: Trust::Device,
