@@ -29,6 +29,8 @@ pub mod order;
 pub mod own_command;
 pub mod path;
 pub mod permission;
+pub mod person;
+pub mod person_event;
 pub mod plot;
 pub mod recorded;
 pub mod room_command;
