@@ -42,4 +42,5 @@ pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;
 pub mod when_words;
+pub mod why_command;
 pub mod words;
