@@ -13,6 +13,7 @@ pub use super::approval_event::{
 };
 use super::event::EffectResult;
 use super::id::{IdKey, PersonId, PostId, Timestamp, UserId};
+use super::policy::{Needs, RoleHeld};
 use super::trigger::{Speaker, Trust};
 use super::words::approvals as words;
 
@@ -56,6 +57,19 @@ impl Default for Terms {
             device: false,
             reactions: false,
         }
+    }
+}
+
+impl From<Needs> for Terms {
+    fn from(needs: Needs) -> Self {
+        let Needs { count, from, device, reactions } = needs;
+        Self { count, role: from, device, reactions, ..Self::default() }
+    }
+}
+
+impl From<RoleHeld> for Held {
+    fn from(RoleHeld { role, source }: RoleHeld) -> Self {
+        Self { role, source }
     }
 }
 

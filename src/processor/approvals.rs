@@ -27,7 +27,8 @@ use crate::domain::id::{PostId, StreamName, Timestamp, UserId};
 use crate::domain::message::Doc;
 use crate::domain::order::ordered_action;
 use crate::domain::path::GATE;
-use crate::domain::trigger::{Place, Speaker, What};
+use crate::domain::policy::{PolicyAction, Resource, ResourceKind};
+use crate::domain::trigger::What;
 use crate::domain::words::approvals as words;
 use crate::script::action::ActionDef;
 use crate::script::source::{Run, Script};
@@ -41,6 +42,7 @@ impl Kernel {
     pub(super) fn content(
         &self,
         execution: &Execution,
+        path: &str,
         what: &str,
         terms: &Terms,
     ) -> Result<Content, ReadError> {
@@ -54,6 +56,11 @@ impl Kernel {
             .with("request", format!("{what} {terms}"));
         if Builtin::of(&started.handler).is_some() {
             return Ok(basis.content(self.store.key()));
+        }
+        if path == GATE {
+            let needed = serde_json::to_string(&self.needed(execution)).unwrap_or_default();
+            let refused = self.forbidden(execution).unwrap_or_default();
+            basis = basis.with("policy", format!("{needed} {refused}"));
         }
         let offered = self.scripts.offered();
         let file = &started.handler.file;
@@ -131,7 +138,7 @@ impl Kernel {
             return Ok(Routed::ignored("approval", "it is no vote"));
         };
         let requested = &approval.requested;
-        let now = self.content(execution, &requested.what, &requested.terms)?;
+        let now = self.content(execution, &requested.path, &requested.what, &requested.terms)?;
         let voter = self.voter(execution, origin);
         let vague = spoken.vague;
         let ballot = ballot(recorded, origin, question, spoken);
@@ -154,10 +161,11 @@ impl Kernel {
     }
 
     fn voter<'a>(&self, execution: &Execution, origin: &'a Origin) -> Voter<'a> {
+        let roles = self.roles(origin.speaker, origin.place);
         Voter {
             speaker: origin.speaker,
             encrypted: origin.place.encrypted,
-            roles: self.held(origin.speaker, origin.place),
+            roles: roles.into_iter().map(Held::from).collect(),
             barred: self.barred(execution, origin),
         }
     }
@@ -165,8 +173,7 @@ impl Kernel {
     /// A vote that does not count is answered, with the reason.
     fn not_counted(&self, recorded: &Recorded, origin: &Origin, told: String) -> Routed {
         let (message, writes) = self.answer(recorded, origin, Doc::text(&told));
-        let (considered, verdict) = (String::new(), Verdict::Refused(message));
-        Routed { considered, verdict, reason: told, writes }
+        Routed::new(Verdict::Refused(message), told, writes)
     }
 
     fn counted(
@@ -214,8 +221,7 @@ impl Kernel {
         let expected = Expected::Exact(execution.version);
         let mut writes = vec![write(stream, expected, vec![NewEvent::with(&meta, event)])];
         writes.extend(self.prompt_edit(execution, path, &told, &meta));
-        let verdict = Verdict::Continued(execution.id.clone());
-        Routed { considered: String::new(), verdict, reason, writes }
+        Routed::new(Verdict::Continued(execution.id.clone()), reason, writes)
     }
 
     /// What stands at the place of approvals that nobody waits for any more.
@@ -345,12 +351,39 @@ impl Kernel {
         Ok(std::iter::once(account.clone()).chain(others).collect())
     }
 
-    fn held(&self, _: &Speaker, _: &Place) -> Vec<Held> {
-        vec![]
+    /// What policies demand before an execution runs, for who asked for it; none: nothing.
+    pub(super) fn needed(&self, execution: &Execution) -> Option<Terms> {
+        let started = &execution.started;
+        let resource = self.resource(execution)?;
+        let (who, place) = (&started.requester, &started.place);
+        self.may(PolicyAction::Run, resource, who, place).needs.map(Terms::from)
     }
 
-    fn barred(&self, _: &Execution, _: &Origin) -> Option<String> {
-        None
+    /// Why policies do not let it run any more for who asked for it, if so.
+    fn forbidden(&self, execution: &Execution) -> Option<String> {
+        let started = &execution.started;
+        let resource = self.resource(execution)?;
+        let may = self.may(PolicyAction::Run, resource, &started.requester, &started.place);
+        may.refusal().map(str::to_owned)
+    }
+
+    /// What policies decide on when an execution is to run; none: what is built in is decided on where it is commanded.
+    fn resource(&self, execution: &Execution) -> Option<Resource> {
+        let offered = self.scripts.offered();
+        if let Some(action) = ordered_action(&execution.started) {
+            return Some(Resource::of(ResourceKind::Operation, action));
+        }
+        let name = &execution.started.handler.alias;
+        let built_in = Builtin::of(&execution.started.handler).is_some();
+        let alias = offered.catalog.aliases.iter().find(|alias| alias.name == *name);
+        alias.filter(|_| !built_in).map(Resource::alias)
+    }
+
+    /// Why a policy does not let somebody approve this, if so.
+    fn barred(&self, execution: &Execution, origin: &Origin) -> Option<String> {
+        let resource = self.resource(execution)?;
+        let may = self.may(PolicyAction::Approve, resource, origin.speaker, origin.place);
+        may.refusal().map(str::to_owned)
     }
 }
 

@@ -44,6 +44,7 @@ pub mod outbox;
 pub mod own;
 pub mod pause;
 mod people;
+pub mod policies;
 pub mod progress;
 pub mod questions;
 pub mod reread;
@@ -144,6 +145,8 @@ pub struct Kernel {
     pub store: Arc<dyn EventStore>,
     /// The scripts.
     pub scripts: Scripts,
+    /// The policies.
+    pub policies: policies::Policies,
     /// Where the bot speaks.
     pub chat: Arc<dyn Chat>,
     /// What runs actions.
@@ -188,6 +191,7 @@ impl Kernel {
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
             folds: folds::Folds::default(),
+            policies: policies::Policies::default(),
             known: people::Known::default(),
             store,
             scripts,

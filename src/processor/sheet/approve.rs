@@ -30,7 +30,7 @@ impl Sheet<'_> {
     ) -> Result<(), ReadError> {
         let (kernel, execution) = (self.kernel, self.execution);
         let started = &execution.started;
-        let content = kernel.content(execution, what, &terms)?;
+        let content = kernel.content(execution, path, what, &terms)?;
         let message = self.message_id(path);
         let id = execution.id.short();
         let text = words::asked(&requester(execution), what, &terms, id, "");
