@@ -7,6 +7,7 @@ use crate::domain::event::{MessageQueued, QuestionAsked, Wants};
 use crate::domain::id::{MessageId, PostId, RoomId, UserId};
 use crate::domain::message::Doc;
 use crate::domain::trigger::Place;
+use crate::domain::words::questions as words;
 use crate::script::journal::Entry;
 
 impl Sheet<'_> {
@@ -127,12 +128,12 @@ impl Sheet<'_> {
     ) {
         let started = &self.execution.started;
         let suffix = match wants {
-            Wants::YesNo => " (yes or no)".to_owned(),
-            Wants::Doubt => " (done, not done, or give up)".to_owned(),
+            Wants::YesNo => words::yes_or_no(),
+            Wants::Doubt => words::done_or_not(),
             Wants::Text if choices.is_empty() => String::new(),
             // The question lists them itself.
             Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),
-            Wants::Text => format!(" ({})", choices.join(", ")),
+            Wants::Text => words::one_of(&choices),
         };
         let place = match wants {
             Wants::Doubt => format!("{path}-doubt-{}", self.execution.version),
