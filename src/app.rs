@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::control;
 use crate::domain::budget::Budgets;
 use crate::domain::id::{PostId, RoomId, Timestamp};
+use crate::domain::words::notices::left_out;
 use crate::processor::action::Processes;
 use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
@@ -293,7 +294,7 @@ pub async fn run(
     let _ = line.0.set(matrix.clone());
     reload::resolve_rooms(&kernel, &matrix, config).await;
     for problem in &problems {
-        kernel.notify(&format!("A script is left out.\n{problem}")).await?;
+        kernel.notify(&left_out(&problem.to_string())).await?;
     }
     let desk = Desk {
         store: store.clone(),

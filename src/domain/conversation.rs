@@ -5,6 +5,7 @@ use serde_json::Value;
 pub use super::answer::{answer, how_to_answer};
 use super::event::{QuestionAsked, Wants};
 use super::id::{ExecutionId, PostId, Timestamp, UserId};
+use super::person::People;
 use super::trigger::{Place, Speaker};
 
 /// So long after a question a bare `yes` in the room is meant for it; later it has to be said to the bot.
@@ -94,6 +95,8 @@ pub struct Said<'a> {
     pub target: Option<&'a PostId>,
     /// When.
     pub at: Timestamp,
+    /// Which accounts belong to one person.
+    pub people: &'a People,
 }
 
 /// What a message is to the open questions.
@@ -117,7 +120,7 @@ pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
         questions.iter().filter(|q| q.place.room == said.place.room).collect();
     if let Some((question, text)) = pointed(said, &here) {
         let directly = said.addressed || said.target.is_some();
-        return match (asked(question, said.speaker), answer(question, text)) {
+        return match (asked(question, said), answer(question, text)) {
             (true, Some(value)) => Reading::Answers(question, value),
             (false, Some(_)) => Reading::NotAsked(question),
             // A bystander's emoji, and talk in the question's thread, are no answers.
@@ -135,8 +138,7 @@ pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
         false => plainly(said, q),
     };
     let fitting: Vec<&OpenQuestion> = here.into_iter().filter(fits).collect();
-    let mine: Vec<&OpenQuestion> =
-        fitting.iter().copied().filter(|q| asked(q, said.speaker)).collect();
+    let mine: Vec<&OpenQuestion> = fitting.iter().copied().filter(|q| asked(q, said)).collect();
     let same_thread = |q: &&OpenQuestion| q.place.thread == said.place.thread;
     let near: Vec<&OpenQuestion> = mine.iter().copied().filter(same_thread).collect();
     let mine = if said.place.thread.is_some() && !near.is_empty() { near } else { mine };
@@ -188,8 +190,9 @@ pub fn plain_word(question: &OpenQuestion) -> bool {
     question.wants != Wants::Text || !question.choices.is_empty()
 }
 
-fn asked(question: &OpenQuestion, speaker: &Speaker) -> bool {
-    question.from.contains(&speaker.id)
+/// Whether it is somebody who was asked that speaks, with whichever of their accounts.
+pub fn asked(question: &OpenQuestion, said: &Said) -> bool {
+    said.people.are_among(&said.speaker.id, &question.from)
 }
 
 #[cfg(test)]

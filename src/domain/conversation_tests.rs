@@ -96,6 +96,7 @@ fn messages_answer_questions() {
             reaction: text.starts_with(['👍', '🎉']),
             target: target.as_ref(),
             at: Timestamp(if text.ends_with("late") { PLAIN_ANSWER_MS + 1 } else { 0 }),
+            people: &People::default(),
         };
         let said = Said { text: said.text.trim_end_matches(" late"), ..said };
         assert_eq!(shown(&read(&said, &questions)), want, "{who}: {text:?} {target:?}");
@@ -122,7 +123,8 @@ fn what_was_said_before_a_question_does_not_answer_it() {
     ] {
         let (speaker, place, at) = (&speaker, &place, Timestamp(at));
         let text = "yes";
-        let said = Said { speaker, place, text, addressed, reaction: false, target, at };
+        let people = &People::default();
+        let said = Said { speaker, place, text, addressed, reaction: false, target, at, people };
         let questions = [asked.clone()];
         assert_eq!(shown(&read(&said, &questions)), want, "{at:?} {target:?}");
     }

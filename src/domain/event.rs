@@ -19,6 +19,9 @@ pub use super::log_event::{
 pub use super::message_event::{
     Attachment, MessageFailed, MessageQueued, MessageSent, MessageSuperseded, Picture,
 };
+pub use super::person_event::{
+    AccountsLinked, AccountsUnlinked, LinkClaimed, LinkDeclined, LinkMissed, LinkOffered,
+};
 pub use super::question_event::{
     QuestionAnswered, QuestionAsked, QuestionReminded, Remind, Wants, Whom,
 };
@@ -134,6 +137,12 @@ events! {
     RoomJoined "room_joined" 1 Sealed,
     RoomFollowed "room_followed" 1 Sealed,
     RoomLeft "room_left" 1 Sealed,
+    LinkOffered "link_offered" 1 Sealed,
+    LinkClaimed "link_claimed" 1 Sealed,
+    LinkMissed "link_missed" 1 Sealed,
+    LinkDeclined "link_declined" 1 Sealed,
+    AccountsLinked "accounts_linked" 1 Sealed,
+    AccountsUnlinked "accounts_unlinked" 1 Sealed,
     TriggerRecorded "trigger_recorded" 3 Sealed,
     TriggerRouted "trigger_routed" 1 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,

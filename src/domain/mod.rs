@@ -30,6 +30,8 @@ pub mod order;
 pub mod own_command;
 pub mod path;
 pub mod permission;
+pub mod person;
+pub mod person_event;
 pub mod phrase;
 pub mod plot;
 pub mod question_event;

@@ -13,7 +13,9 @@ use super::id::{RoomId, Timestamp};
 use super::message::Doc;
 use super::own_command::{self, OwnCommand, Where};
 use super::permission;
+use super::person::People;
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
+use super::words::{questions, routing as words, to};
 
 /// Longest command in bytes.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
@@ -38,6 +40,8 @@ pub struct View<'a> {
     pub places: Where<'a>,
     /// The question that it points at, if that is not asked any more.
     pub withdrawn: Option<&'a OpenQuestion>,
+    /// Which accounts belong to one person.
+    pub people: &'a People,
 }
 
 /// A decision with what it is about and why.
@@ -103,20 +107,20 @@ pub fn message(message: &Message, view: &View) -> Decision {
         reaction: false,
         target: message.reply_to.as_ref(),
         at: view.at,
+        people: view.people,
     };
     let reading = conversation::read(&said, view.questions);
     if message.speaker.trust == Trust::Nothing && (said.addressed || reading != Reading::Nothing) {
-        let sorry = "I cannot tell who sent that: it was not encrypted by the sender's own device.";
-        return decision("message", Act::Refuse(Doc::text(sorry)), "nothing proves who sent it");
+        let sorry = Doc::text(&words::unproven());
+        return decision("message", Act::Refuse(sorry), "nothing proves who sent it");
     }
     let too_late = || too_late(&reading, view, &said);
     let Some(command) = &message.command else {
         return too_late().unwrap_or_else(|| answered(&reading, view, &said));
     };
     if command.text.len() > COMMAND_BYTES_MAX {
-        let (is, most) = (command.text.len(), COMMAND_BYTES_MAX);
-        let sorry = format!("That command has {is} bytes; I read at most {most}.");
-        return decision("command", Act::Refuse(Doc::text(&sorry)), "the command is too long");
+        let sorry = Doc::text(&words::too_long(command.text.len(), COMMAND_BYTES_MAX));
+        return decision("command", Act::Refuse(sorry), "the command is too long");
     }
     let to = message.reply_to.as_ref();
     let replies = to.is_some()
@@ -154,6 +158,7 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         reaction: true,
         target: Some(&reaction.target),
         at: view.at,
+        people: view.people,
     };
     let reading = conversation::read(&said, view.questions);
     too_late(&reading, view, &said).unwrap_or_else(|| answered(&reading, view, &said))
@@ -162,12 +167,12 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
 /// What would have answered a question that is not asked any more is told so.
 fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
     let question = view.withdrawn.filter(|_| *reading == Reading::Nothing)?;
-    if !question.from.contains(&said.speaker.id) {
+    if !conversation::asked(question, said) {
         return None;
     }
     conversation::answer(question, said.text)?;
     let (name, text) = (&said.speaker.name, &question.text);
-    let doc = Doc::text(&format!("Thanks {name}, but “{text}” is no longer asked."));
+    let doc = Doc::text(&questions::no_longer_asked(name, text));
     let considered = format!("question of {}", question.execution);
     Some(decision(considered, Act::Say(doc), "it is no longer asked"))
 }
@@ -203,26 +208,18 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
         }
         Reading::Unclear(question) => {
             let how = how_to_answer(question);
-            let sorry =
-                format!("I could not read that as an answer to “{}”: {how}.", question.text);
+            let sorry = questions::unclear_answer(&question.text, &how);
             decision(name(question), Act::Refuse(Doc::text(&sorry)), "the answer is not understood")
         }
         Reading::NotAsked(question) => {
-            let sorry = format!(
-                "Thanks {}, but “{}” is for {}.",
-                said.speaker.name,
-                question.text,
-                people(question)
-            );
+            let (who, asked) = (&said.speaker.name, people(question));
+            let sorry = questions::asked_others(who, &question.text, &asked);
             decision(name(question), Act::Refuse(Doc::text(&sorry)), "somebody else was asked")
         }
         Reading::Which(list) => {
-            let mut lines = vec![
-                "Which of these do you answer? Reply to it, or put its id behind your answer:"
-                    .to_owned(),
-            ];
-            lines.extend(list.iter().map(|q| format!("• {} ({})", q.text, q.execution.short())));
-            let doc = Doc::text(&lines.join("\n"));
+            let list: Vec<_> =
+                list.iter().map(|q| (q.text.as_str(), q.execution.short())).collect();
+            let doc = Doc::text(&questions::which_question(&list));
             decision("questions", Act::Say(doc), "it could answer several questions")
         }
         Reading::Nothing => decision("message", Act::Ignore, "it is not for the bot"),
@@ -239,8 +236,8 @@ pub fn call(message: &Message, view: &View) -> Decision {
     match view.catalog.index.lookup(&message.text) {
         Found::One(_) | Found::Tie(_) => commanded(&message.text, Address::Direct, message, view),
         Found::None { .. } => {
-            let why = format!("there is no command `{}`", message.text);
-            decision("call", Act::Refuse(Doc::text(&why)), "no alias matches")
+            let why = Doc::text(&words::no_command(&message.text));
+            decision("call", Act::Refuse(why), "no alias matches")
         }
     }
 }
@@ -281,7 +278,7 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
                 return decision("command", Act::Say(doc), "nothing was asked for");
             }
             let problem = problem.map(|misfit| (misfit.problem.to_string(), misfit.format.usage()));
-            let doc = Doc::text(&unknown(text, &suggestions, problem, by, view.prefix));
+            let doc = Doc::text(&words::unknown(text, &suggestions, problem, by, view.prefix));
             decision("command", Act::Say(doc), "no alias matches")
         }
     }
@@ -313,40 +310,10 @@ pub fn chosen(name: &str, args: Value, who: &Speaker, place: &Place, view: &View
     match view.catalog.aliases.iter().position(|alias| alias.name == name) {
         Some(number) => allowed(number, args, who, place, view),
         None => {
-            let sorry = format!("No script offers `{name}` any more.");
-            decision(name, Act::Refuse(Doc::text(&sorry)), "no script offers it any more")
+            let sorry = Doc::text(&words::no_longer_offered(name));
+            decision(name, Act::Refuse(sorry), "no script offers it any more")
         }
     }
-}
-
-fn unknown(
-    text: &str,
-    near: &[String],
-    problem: Option<(String, String)>,
-    by: Address,
-    prefix: &str,
-) -> String {
-    const SHOWN_CHARS: usize = 60;
-    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    let prefix = if by == Address::Prefix { prefix } else { "" };
-    match (problem, near) {
-        (Some((problem, usage)), _) => format!("{problem}. It is used as: {prefix}{usage}"),
-        (None, []) => format!("I do not know “{shown}”. Try {prefix}help."),
-        (None, [one]) => format!("I do not know “{shown}”. Did you mean {prefix}{one}?"),
-        (None, several) => {
-            format!(
-                "I do not know “{shown}”. Did you mean one of these?\n{}",
-                bullets(several, prefix)
-            )
-        }
-    }
-}
-
-fn bullets(usages: &[String], prefix: &str) -> String {
-    usages.iter().map(|usage| format!("• {prefix}{usage}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Runs a command if it may run here, for this person.
@@ -354,7 +321,7 @@ fn allowed(number: usize, args: Value, who: &Speaker, place: &Place, view: &View
     let alias = &view.catalog.aliases[number];
     let name = format!("alias {}", alias.name);
     if let Some(why) = refusal(alias, who, place, view) {
-        return decision(name, Act::Refuse(Doc::text(&format!("{}: {why}", who.name))), why);
+        return decision(name, Act::Refuse(Doc::text(&to(&who.name, &why))), why);
     }
     decision(name, Act::Run { alias: number, args }, "it matches and is open to everyone")
 }
@@ -367,7 +334,7 @@ pub fn refusal(alias: &Alias, who: &Speaker, place: &Place, view: &View) -> Opti
     }
     let name = &alias.name;
     (view.open_executions >= EXECUTIONS_OPEN_MAX)
-        .then(|| format!("{EXECUTIONS_OPEN_MAX} executions are open, which is my limit; `{name}` was not started."))
+        .then(|| words::too_many_open(EXECUTIONS_OPEN_MAX, name))
 }
 
 /// A command of the bot itself: refused here, or begun.
@@ -375,7 +342,7 @@ fn own(command: &OwnCommand, message: &Message, view: &View) -> Decision {
     let name = format!("command {}", command.name());
     match command.refusal(&message.place.room, view.places) {
         Some(why) => {
-            let told = Doc::text(&format!("{}: {why}", message.speaker.name));
+            let told = Doc::text(&to(&message.speaker.name, &why));
             decision(name, Act::Refuse(told), why)
         }
         None => decision(name, command.act(), "it is a command of the bot itself"),

@@ -114,12 +114,15 @@ fn shown(decision: &Decision) -> String {
     format!("{act} | {}", decision.reason)
 }
 
+static NOBODY: std::sync::OnceLock<People> = std::sync::OnceLock::new();
+
 fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) -> View<'a> {
     let listed = &|list: &[String], room: &RoomId| list.iter().any(|id| id == room.as_str());
     let at = Timestamp(0);
     let (prefix, open_executions) = ("!", open);
     let places = Where { management: None, audited: None };
-    View { catalog, questions, prefix, open_executions, at, listed, places, withdrawn: None }
+    let (withdrawn, people) = (None, NOBODY.get_or_init(People::default));
+    View { catalog, questions, prefix, open_executions, at, listed, places, withdrawn, people }
 }
 
 #[test]

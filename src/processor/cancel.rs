@@ -12,6 +12,7 @@ use crate::domain::builtin::Builtin;
 use crate::domain::event::{Ending, ExecutionFinished, MessageQueued, Meta, NewEvent};
 use crate::domain::execution::{Execution, Status};
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, UserId};
+use crate::domain::words::executions as words;
 use crate::store::{Expected, Write};
 
 /// So long a script may take to undo what it did; cancelled again after that, it is ended where it stands.
@@ -87,7 +88,7 @@ impl Kernel {
         let (by, reason) = (cancel.by.clone(), cancel.reason.clone());
         let end = ExecutionFinished { ending: Ending::Cancelled { by, reason } };
         writes[0].events.push(NewEvent::with(meta, end));
-        let words = format!("{} ended it where it stood; nothing was undone", cancel.by);
+        let words = words::ended_where_it_stood(cancel.by.as_str());
         let message = self.store.key().message(execution.id.as_str(), "failure");
         let told = MessageQueued { message, ..cancelled_message(execution, &words) };
         writes.push(queued(meta, told));

@@ -15,9 +15,11 @@ use crate::domain::event::{
 use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
+use crate::domain::person::People;
 use crate::domain::reminder;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
+use crate::domain::words::{executions, routing, to};
 use crate::script::host::HOST_VERSION;
 use crate::store::{Direction, Expected, Write};
 
@@ -98,7 +100,7 @@ impl Kernel {
         let mut routed = Routed::ignored("trigger", &format!("what follows does not fit: {why}"));
         if let Some((place, speaker)) = place {
             let origin = Origin { place, speaker, post: None, target: None, text: "" };
-            let text = format!("{}: that leads to more than I can record ({why}).", speaker.name);
+            let text = to(&speaker.name, &routing::too_much_to_record(why));
             let (message, writes) = self.answer(recorded, &origin, Doc::text(&text));
             routed = Routed { verdict: Verdict::Refused(message), writes, ..routed };
         }
@@ -262,7 +264,7 @@ impl Kernel {
             trigger: recorded.id.clone(),
             handler,
             args,
-            msg: msg(recorded, origin),
+            msg: msg(recorded, origin, &*self.people()?),
             command: origin.text.to_owned(),
             place: origin.place.clone(),
             requester: origin.speaker.clone(),
@@ -321,8 +323,7 @@ impl Kernel {
         execution: &Execution,
         origin: &Origin,
     ) -> (ExecutionFinished, MessageQueued) {
-        let message =
-            format!("{} gave it up; nobody knows whether it was done", origin.speaker.name);
+        let message = executions::given_up(&origin.speaker.name);
         let file = execution.started.handler.file.clone();
         let failure = Failure { kind: "in_doubt".into(), message, file, line: 0, column: 0 };
         let told = failure_message(execution, &failure.message, Some(&failure));
@@ -394,11 +395,12 @@ pub(super) fn trigger_meta(recorded: &Recorded) -> Meta {
 }
 
 /// The handler's `msg`.
-pub(super) fn msg(recorded: &Recorded, origin: &Origin) -> Value {
+pub(super) fn msg(recorded: &Recorded, origin: &Origin, people: &People) -> Value {
     let Origin { place, speaker, post, text, .. } = origin;
+    let person = people.person_of(&speaker.id);
     json!({
         "user": {
-            "id": speaker.id, "name": speaker.name, "person": speaker.id,
+            "id": speaker.id, "name": speaker.name, "person": person,
             "network": speaker.network, "trust": speaker.trust,
         },
         "room": { "id": place.room, "name": place.name, "network": place.network },

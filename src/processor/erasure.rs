@@ -11,6 +11,7 @@ use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded};
 use crate::domain::execution::Execution;
 use crate::domain::id::{EventId, ExecutionId, Pseudonym, StreamName, UserId, Version};
 use crate::domain::message::Doc;
+use crate::domain::words::executions as words;
 use crate::query::erasure::{PlanError, Planner, Round, Target, execution_of};
 use crate::query::{edits, executions};
 use crate::store::{AppendError, Direction, EventStore, Expected, ReadError, Write};
@@ -239,11 +240,7 @@ fn end(store: &dyn EventStore, round: &Round, last: &Recorded) -> Result<Vec<Wri
 
 fn told(store: &dyn EventStore, execution: &Execution, meta: &Meta) -> Write {
     let started = &execution.started;
-    let text = format!(
-        "{}: execution {} was stopped, because something that it worked with was erased.",
-        started.requester.name,
-        execution.id.short()
-    );
+    let text = words::stopped_by_erasure(&started.requester.name, execution.id.short());
     let notice = MessageQueued {
         message: store.key().message(execution.id.as_str(), "erased"),
         place: started.place.clone(),

@@ -172,6 +172,7 @@ impl Ear {
             reaction: false,
             target: message.reply_to.as_ref(),
             at,
+            people: &*self.kernel.people()?,
         };
         Ok(conversation::read(&said, &questions) != Reading::Nothing)
     }

@@ -7,6 +7,7 @@ use crate::domain::execution::{Execution, Step};
 use crate::domain::id::ExecutionId;
 use crate::domain::message::Doc;
 use crate::domain::order::NETWORK;
+use crate::domain::words::executions as words;
 use crate::script::journal::{Entry, Noted};
 use crate::store::{ReadError, Write};
 
@@ -54,11 +55,7 @@ impl Kernel {
         let started = &execution.started;
         let action = step.args["action"].as_str().unwrap_or_default();
         let lock = step.lock.as_deref().unwrap_or_default();
-        let text = format!(
-            "{}: {action} waits for execution {}, which holds {lock}",
-            started.requester.name,
-            behind.short()
-        );
+        let text = words::waits_for_lock(&started.requester.name, action, behind.short(), lock);
         let place = format!("{path}-delay-{}", execution.version);
         let message = MessageQueued {
             message: self.store.key().message(execution.id.as_str(), &place),

@@ -42,6 +42,7 @@ pub mod order;
 pub mod outbox;
 pub mod own;
 pub mod pause;
+mod people;
 pub mod progress;
 pub mod questions;
 pub mod reread;
@@ -159,6 +160,7 @@ pub struct Kernel {
     running: cancel::Running,
     hot: hot::HotRuns,
     folds: folds::Folds,
+    known: people::Known,
 }
 
 impl Kernel {
@@ -185,6 +187,7 @@ impl Kernel {
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
             folds: folds::Folds::default(),
+            known: people::Known::default(),
             store,
             scripts,
             chat,

@@ -16,6 +16,8 @@ use crate::domain::message::Doc;
 use crate::domain::order::{NETWORK, Order, OrderKind, done_before, handler_of, retry_refusal};
 use crate::domain::route::{self, Act};
 use crate::domain::trigger::{Address, Command, Message, Trigger};
+use crate::domain::words::executions as words;
+use crate::script::run::shortened;
 use crate::store::{AppendError, Direction, EventStore, ReadError, Write};
 
 /// How much of a command is quoted, in characters.
@@ -211,18 +213,10 @@ impl Kernel {
         if started.place.network == NETWORK {
             return None;
         }
-        let mut text = format!(
-            "{} tries “{}” again for {} (execution {}, before {})",
-            order.speaker.name,
-            crate::script::run::shortened(&started.command, COMMAND_CHARS_SHOWN),
-            started.requester.name,
-            new.short(),
-            before.id.short()
-        );
+        let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
+        let (by, name) = (&order.speaker.name, &started.requester.name);
         let done = done_before(before);
-        if !done.is_empty() {
-            text.push_str(&format!(". Then it did: {}", done.join("; ")));
-        }
+        let text = words::tried_again(by, &command, name, new.short(), before.id.short(), &done);
         let message = MessageQueued {
             message: self.store.key().message(recorded.id.stream.as_str(), "retry"),
             place: started.place.clone(),

@@ -9,7 +9,8 @@ use crate::adapter::{Outgoing, Relation, SendError};
 use crate::domain::event::{
     Event, MessageFailed, MessageQueued, MessageSent, MessageSuperseded, Meta, NewEvent, post_key,
 };
-use crate::domain::id::{EventId, MessageId, PostId, StreamName, UserId, Version};
+use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, UserId, Version};
+use crate::domain::words::notices;
 use crate::store::{Expected, Write};
 
 pub use super::held::{BACK_OFF_FIRST, BACK_OFF_MAX, STUCK_MS_MAX, STUCK_TOLD_EVERY_MS};
@@ -92,11 +93,7 @@ impl Kernel {
         if self.is_of_a_head(queued)? {
             return self.tell_of_heads(reason).await;
         }
-        let text = format!(
-            "I cannot speak in {} now: {reason}. I go on trying; what is to be said there waits.",
-            queued.place.name
-        );
-        self.notify(&text).await
+        self.notify(&notices::stuck(&queued.place.name, reason)).await
     }
 
     /// What cannot be said in its room is told in the management room, except what was meant for that one.
@@ -107,14 +104,9 @@ impl Kernel {
         if self.is_of_a_head(queued)? {
             return self.tell_of_heads(reason).await;
         }
-        let execution = queued.execution.as_ref().map(|id| format!(", execution {}", id.short()));
-        let text = format!(
-            "I could not say something in {}: {reason} (message {}{})",
-            queued.place.name,
-            queued.message,
-            execution.unwrap_or_default()
-        );
-        self.notify(&text).await
+        let execution = queued.execution.as_ref().map(ExecutionId::short);
+        let (room, message) = (&queued.place.name, queued.message.as_str());
+        self.notify(&notices::not_said(room, reason, message, execution)).await
     }
 
     /// Whether it publishes a signed head.

@@ -10,6 +10,7 @@ use crate::domain::execution_command::{ExecutionCommand, LISTED_MAX, listing, ma
 use crate::domain::id::{ExecutionId, Position};
 use crate::domain::message::Doc;
 use crate::domain::trigger::Trigger;
+use crate::domain::words::{executions as words, to};
 use crate::query::executions;
 use crate::store::{By, Direction, READ_EVENTS_MAX, Subject};
 
@@ -91,11 +92,8 @@ impl Kernel {
         let cancelling = self.cancel(&execution.id, &cancel, &meta)?;
         match self.cancelled(&execution.id, cancelling) {
             Ok(mut routed) => {
-                let words = format!(
-                    "Cancelling “{}” ({})",
-                    execution.started.command,
-                    execution.id.short()
-                );
+                let (command, id) = (&execution.started.command, execution.id.short());
+                let words = words::cancelling(command, id);
                 let (_, writes) = self.answer(recorded, origin, Doc::text(&words));
                 routed.writes.extend(writes);
                 Ok(routed)
@@ -212,7 +210,7 @@ impl Kernel {
     }
 
     fn refused(&self, recorded: &Recorded, origin: &Origin, why: &str) -> Routed {
-        let doc = Doc::text(&format!("{}: {why}", origin.speaker.name));
+        let doc = Doc::text(&to(&origin.speaker.name, why));
         let (message, writes) = self.answer(recorded, origin, doc);
         let (considered, verdict) = (String::new(), Verdict::Refused(message));
         Routed { considered, verdict, reason: why.to_owned(), writes }

@@ -20,6 +20,7 @@ use crate::domain::named::{Call, NamedEvent};
 use crate::domain::order::NETWORK;
 use crate::domain::path::{follows, inside};
 use crate::domain::trigger::{Place, Trigger, What};
+use crate::domain::words::executions as words;
 use crate::script::host::memory::Scope;
 use crate::script::journal::{Entry, Noted};
 use crate::script::run::{End, Slice, shortened};
@@ -246,7 +247,7 @@ impl<'a> Sheet<'a> {
             (End::Returned(value), _) => self.finished(Ending::Succeeded(value.clone())),
             (End::Diverged(_), _) => {
                 let how = how.unwrap_or_default();
-                self.tell_failure(&format!("the script no longer does what it did: {how}"), None);
+                self.tell_failure(&words::diverged(&how), None);
                 self.finished(Ending::Diverged(how));
             }
             (End::Failed(failure), Some(path)) => self.ask_doubt(&path, failure),
@@ -290,13 +291,9 @@ impl<'a> Sheet<'a> {
         }
         let started = &self.execution.started;
         let who = &started.requester;
-        let text = format!(
-            "{}: {} (“{}”, execution {}). Was it done?",
-            who.name,
-            failure.message,
-            shortened(&started.command, COMMAND_CHARS_SHOWN),
-            self.execution.id.short()
-        );
+        let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
+        let id = self.execution.id.short();
+        let text = words::was_it_done(&who.name, &failure.message, &command, id);
         let from = vec![who.id.clone()];
         self.ask(Asking { from, ..Asking::new(path, Wants::Doubt, text) });
         self.event(ExecutionSuspended {});
@@ -335,8 +332,8 @@ impl<'a> Sheet<'a> {
         let short = self.execution.id.short();
         let text = match ack {
             Ack::Silent => return,
-            Ack::Usual => format!("On it, {}: execution {short}", started.requester.name),
-            Ack::Text(text) => format!("{text} (execution {short})"),
+            Ack::Usual => words::on_it(&started.requester.name, short),
+            Ack::Text(text) => words::on_it_in(text, short),
         };
         if slice.end != End::Suspended || !waits || self.said {
             return;
@@ -399,12 +396,9 @@ pub(super) fn failure_message(
     let started = &execution.started;
     let place = at.filter(|failure| failure.line > 0);
     let place = place.map_or(started.handler.file.clone(), |at| format!("{}:{}", at.file, at.line));
-    let text = format!(
-        "{}: “{}” failed: {message} ({place}, execution {})",
-        started.requester.name,
-        shortened(&started.command, COMMAND_CHARS_SHOWN),
-        execution.id.short()
-    );
+    let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
+    let (name, id) = (&started.requester.name, execution.id.short());
+    let text = words::failed(name, &command, message, &place, id);
     MessageQueued {
         message: MessageId(String::new()),
         place: started.place.clone(),
@@ -422,11 +416,7 @@ pub(super) fn failure_message(
 pub(super) fn cancelled_message(execution: &Execution, message: &str) -> MessageQueued {
     let told = failure_message(execution, message, None);
     let started = &execution.started;
-    let text = format!(
-        "{}: “{}” is over, {message} (execution {})",
-        started.requester.name,
-        shortened(&started.command, COMMAND_CHARS_SHOWN),
-        execution.id.short()
-    );
+    let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
+    let text = words::is_over(&started.requester.name, &command, message, execution.id.short());
     MessageQueued { doc: Doc::text(&text), ..told }
 }

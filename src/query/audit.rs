@@ -17,6 +17,7 @@ use crate::domain::builtin::Builtin;
 use crate::domain::event::Recorded;
 use crate::domain::id::{Position, PostId, RoomId};
 use crate::domain::message::{Doc, Span};
+use crate::domain::words::records as words;
 use crate::store::{Direction, EventStore, ReadError};
 
 /// Most lines of an answer.
@@ -129,7 +130,7 @@ fn command(filter: &Filter) -> String {
 /// [`ReadError`] if the log cannot be read.
 pub fn tell(store: &dyn EventStore, found: &Found, here: &Here) -> Result<Doc, ReadError> {
     if found.positions.is_empty() {
-        return Ok(Doc::text("I found nothing like that."));
+        return Ok(Doc::text(words::FOUND_NOTHING));
     }
     let mut lookup = Lookup::new(store);
     let mut points = vec![];

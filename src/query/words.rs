@@ -74,6 +74,12 @@ fn of_event(event: &Event) -> String {
         | Event::RoomLeft(_)
         | Event::RoomFollowed(_)
         | Event::InviteDecided(_) => of_room(event),
+        Event::LinkOffered(_)
+        | Event::LinkClaimed(_)
+        | Event::LinkMissed(_)
+        | Event::LinkDeclined(_)
+        | Event::AccountsLinked(_)
+        | Event::AccountsUnlinked(_) => of_people(event),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
         other => plain_kind(other.kind()),
@@ -158,6 +164,20 @@ fn of_room(event: &Event) -> String {
             let done = if e.accepted { "accepted" } else { "declined" };
             format!("{done} the invitation of {}: {}", e.inviter, quoted(&e.reason))
         }
+        other => plain_kind(other.kind()),
+    }
+}
+
+fn of_people(event: &Event) -> String {
+    match event {
+        Event::LinkOffered(e) => format!("gave {} a code to join another account", e.by.id),
+        Event::LinkClaimed(e) => format!("{} said the code of {}", e.by.id, e.of),
+        Event::LinkMissed(e) => format!("{} said a code that joins nothing", e.by),
+        Event::LinkDeclined(e) => format!("{} said no to the code of {}", e.by, e.of),
+        Event::AccountsLinked(e) => {
+            format!("{} and {} are one person", e.first.id, e.second.id)
+        }
+        Event::AccountsUnlinked(e) => format!("{} parted {} from its person", e.by, e.account),
         other => plain_kind(other.kind()),
     }
 }

@@ -10,6 +10,7 @@ mod bounds;
 mod cancel;
 mod checks;
 mod cli;
+mod colleague;
 mod control;
 mod cookbook;
 mod day;

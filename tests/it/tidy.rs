@@ -133,6 +133,62 @@ fn every_subcommand_shows_an_example() {
     assert!(wrong.is_empty(), "no example in the help of: {}", wrong.join(", "));
 }
 
+/// What the bot says by itself stands in `domain/words`, so that a sentence is found, changed and judged in one place.
+#[test]
+fn what_the_bot_says_stands_in_one_place() {
+    let mut wrong = vec![];
+    for file in
+        ["src/domain", "src/processor", "src/query", "src/app"].into_iter().flat_map(rust_files)
+    {
+        let source = read(&file);
+        let written = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let at_home = file.starts_with("src/domain/words") || file.ends_with("message.rs");
+        let tests = file.to_string_lossy().ends_with("_tests.rs");
+        for said in spoken(written).iter().filter(|_| !at_home && !tests) {
+            wrong.push(format!("{}: {said}: it belongs into `domain/words`", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_said_where_it_is_written_is_found() {
+    for (source, found) in [
+        ("Doc::text(\"Good morning, all.\")", 1),
+        ("Doc::text(&format!(\n    \"Good morning, {name}.\"\n))", 1),
+        ("let text = format!(\"Good morning.\");\nDoc::text(&text)", 1),
+        ("let told = \"x\";\nDoc::text(told)", 1),
+        ("// Doc::text(\"x\")", 0),
+        ("let text = words::morning(name);\nDoc::text(&text)", 0),
+        ("Doc::text(&words::morning())", 0),
+    ] {
+        assert_eq!(spoken(source).len(), found, "{source}");
+    }
+}
+
+/// Texts that are made into something to be said where they are written: as they are, formatted, or by way of a name.
+fn spoken(source: &str) -> Vec<String> {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code: String = code.flat_map(|line| line.chars()).filter(|c| !c.is_whitespace()).collect();
+    let mut found = vec![];
+    for (at, _) in code.match_indices("Doc::text(") {
+        let inside = &code[at + "Doc::text(".len()..];
+        let inside = inside.strip_prefix('&').unwrap_or(inside);
+        let name: String =
+            inside.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let literal = |text: &str| text.starts_with('"') || text.starts_with("format!(\"");
+        // Only what was given that name shortly before counts: names are short and used again.
+        let near = code[..at].char_indices().rev().nth(400).map_or(0, |(from, _)| from);
+        let given = code[near..at].rfind(&format!("let{name}="));
+        let given = given.filter(|_| !name.is_empty()).map(|from| &code[near + from..at]);
+        let given = given.and_then(|text| text.split_once('=')).map_or("", |(_, text)| text);
+        if literal(inside) || literal(given) {
+            found.push(inside.chars().take(60).collect());
+        }
+    }
+    found
+}
+
 #[test]
 fn tokens_are_neither_comments_nor_texts() {
     for (source, want) in [

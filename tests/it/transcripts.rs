@@ -11,25 +11,42 @@ use beadle::play::runner::{self, Setup};
 use beadle::play::stops;
 use beadle::play::world::World;
 
+/// How long a script that waits stays on its thread.
+const HOT: Duration = Duration::from_millis(500);
+
 fn transcripts() -> Vec<(Transcript, PathBuf, Setup)> {
-    let folders = ["tests/transcripts", "tests/transcripts/shipped"];
-    let mut files: Vec<PathBuf> = folders
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(folder).expect("the folder is there"))
+    let mut files = files_in("tests/transcripts");
+    files.extend(files_in("tests/transcripts/shipped"));
+    files.push("scripts/demo.txt".into());
+    files.into_iter().map(read).collect()
+}
+
+/// Those of one topic of `tests/it/colleague.rs`.
+fn colleague(topic: u32) -> Vec<(Transcript, PathBuf, Setup)> {
+    let begins = format!("{topic}-");
+    let of_topic = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|it| it.starts_with(&begins))
+    };
+    files_in("tests/transcripts/colleague").into_iter().filter(of_topic).map(read).collect()
+}
+
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the folder is there")
         .map(|entry| entry.expect("it can be read").path())
         .filter(|path| path.extension().is_some_and(|end| end == "txt"))
         .collect();
-    files.push("scripts/demo.txt".into());
     files.sort();
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).expect("it can be read");
-        let transcript =
-            parse(&path.display().to_string(), &text).unwrap_or_else(|why| panic!("{why}"));
-        let folder = path.parent().expect("it has a folder").to_owned();
-        let setup = runner::setup(&transcript, &folder, Path::new("scripts"));
-        (transcript, folder, setup)
-    };
-    files.into_iter().map(read).collect()
+    files
+}
+
+fn read(path: PathBuf) -> (Transcript, PathBuf, Setup) {
+    let text = std::fs::read_to_string(&path).expect("it can be read");
+    let transcript =
+        parse(&path.display().to_string(), &text).unwrap_or_else(|why| panic!("{why}"));
+    let folder = path.parent().expect("it has a folder").to_owned();
+    let setup = runner::setup(&transcript, &folder, Path::new("scripts"));
+    (transcript, folder, setup)
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -39,17 +56,17 @@ fn runtime() -> tokio::runtime::Runtime {
 /// Scripts that wait stay on their threads for a while, and are run again from their journals.
 #[test]
 fn with_a_stop_at_every_append() {
-    every_stop(Duration::from_millis(500));
+    every_stop(transcripts(), HOT);
 }
 
 /// Every script that waits is run again from its journal.
 #[test]
 fn with_a_stop_at_every_append_and_always_from_the_journal() {
-    every_stop(Duration::ZERO);
+    every_stop(transcripts(), Duration::ZERO);
 }
 
-fn every_stop(hot_for: Duration) {
-    for (transcript, folder, mut setup) in transcripts() {
+fn every_stop(transcripts: Vec<(Transcript, PathBuf, Setup)>, hot_for: Duration) {
+    for (transcript, folder, mut setup) in transcripts {
         setup.settings.hot_for = hot_for;
         let quiet = &mut |_: &str| {};
         let played = stops::all(&transcript, &folder, &setup, Arc::new(SystemEntropy), quiet);
@@ -64,7 +81,11 @@ fn every_stop(hot_for: Duration) {
 
 #[test]
 fn on_disk_with_real_kills() {
-    for (transcript, folder, setup) in transcripts() {
+    on_disk(transcripts());
+}
+
+fn on_disk(transcripts: Vec<(Transcript, PathBuf, Setup)>) {
+    for (transcript, folder, setup) in transcripts {
         let data = tempfile::tempdir().expect("a directory");
         let world = World::new();
         let data = data.path().display().to_string();
@@ -81,6 +102,29 @@ fn on_disk_with_real_kills() {
         let verified = verified.expect("it runs");
         assert!(verified.status.success(), "{}: {verified:?}", transcript.name);
     }
+}
+
+/// The transcripts of one topic, in all three ways.
+macro_rules! topics {
+    ($($name:ident: $topic:literal,)*) => {$(
+        #[test]
+        fn $name() {
+            every_stop(colleague($topic), HOT);
+            every_stop(colleague($topic), Duration::ZERO);
+            on_disk(colleague($topic));
+        }
+    )*};
+}
+
+topics! {
+    colleague_1_questions: 1,
+    colleague_2_approvals: 2,
+    colleague_3_context: 3,
+    colleague_4_people: 4,
+    colleague_5_policy: 5,
+    colleague_6_why: 6,
+    colleague_7_edits: 7,
+    colleague_8_manners: 8,
 }
 
 /// A transcript that says something else than the bot fails, or it would prove nothing.

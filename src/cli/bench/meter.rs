@@ -27,6 +27,18 @@ pub fn resident_mib(pid: u32) -> Option<(f64, f64)> {
     Some((kib_of(&status, "VmRSS:")? / 1024.0, kib_of(&status, "VmHWM:")? / 1024.0))
 }
 
+/// What the allocator has handed out and not got back, in bytes; its own reserves are not in it. 0 where it cannot tell.
+pub fn heap_bytes() -> f64 {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: `mallinfo2` takes nothing, changes nothing, and gives a plain structure of numbers.
+        let info = unsafe { nix::libc::mallinfo2() };
+        (info.uordblks + info.hblkhd) as f64
+    }
+    #[cfg(not(target_env = "gnu"))]
+    0.0
+}
+
 fn kib_of(status: &str, name: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()

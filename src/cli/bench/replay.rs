@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::meter::{cpu_ms, resident_mib};
+use super::meter::{cpu_ms, heap_bytes, resident_mib};
 use crate::app::surroundings;
 use crate::cli::style::out;
 use crate::cli::{Context, Failure};
@@ -17,7 +17,9 @@ use crate::play::parse::Does;
 use crate::play::world::{HandClock, Person, Room, World};
 use crate::processor::Settings;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
+use crate::query::agenda::Agenda;
 use crate::script::hot::HOT_FOR;
+use crate::script::memory;
 use crate::store::sled::SledStore;
 use crate::store::{EventStore, Options, Surroundings};
 
@@ -176,16 +178,28 @@ async fn waiting(dir: &Path, scripts: &Path, asks: usize) -> Result<(), Failure>
     .await?;
     let Scene { store, bot, .. } = scene;
     drop((bot, store));
-    let before = resident();
+    let (resident_before, heap_before) = (resident(), heap_bytes());
     let scene = Scene::open(&World::new(), dir, scripts, Duration::ZERO)?;
-    let held = resident() - before;
+    let (resident, heap) = (resident() - resident_before, heap_bytes() - heap_before);
     let waiting = asks.max(1) as f64;
     let row: Value = json!({
         "bench": "replay", "what": "waiting", "suspended": asks, "ms": ms, "cpu_ms": cpu_ms,
-        "bytes_per_suspended": held / waiting,
-        "held_by": "the agenda: ids, paths and times of what is open, and the event store's cache",
+        "bytes_per_suspended": resident / waiting,
+        "heap_bytes_per_suspended": heap / waiting,
+        "index": crate::query::agenda::PROJECTION,
+        "index_bytes_per_suspended": agenda_bytes(scene.store.as_ref())? as f64 / waiting,
         "on_disk_bytes_per_suspended": crate::query::stats::size_of(&scene.dir) as f64 / waiting,
     });
     out!("{row}");
     Ok(())
+}
+
+/// What the agenda holds in memory: of all that is open it is what the bot does not leave on disk.
+fn agenda_bytes(store: &dyn EventStore) -> Result<isize, Failure> {
+    let before = memory::held();
+    let mut agenda = Agenda::kept(store).map_err(|why| Failure::new(1, why.to_string()))?;
+    agenda.catch_up(store).map_err(|why| Failure::new(1, why.to_string()))?;
+    let held = memory::held() - before;
+    drop(agenda);
+    Ok(held)
 }

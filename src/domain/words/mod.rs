@@ -1,3 +1,15 @@
-//! Everything that the bot says by itself, a file for each topic, each sentence once.
+//! What the bot says by itself, each sentence once: one file a topic, pure functions from what is known to words.
+//!
+//! Whoever decides or acts calls one of these; a sentence that is written where it is used is found by a test over our
+//! own source. What a script may be told stands in the host table, and what a command does beside the command.
 
+pub mod executions;
+pub mod notices;
 pub mod questions;
+pub mod records;
+pub mod routing;
+
+/// To somebody, by name: `ann: that is not so.`
+pub fn to(name: &str, what: &str) -> String {
+    format!("{name}: {what}")
+}

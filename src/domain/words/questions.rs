@@ -1,9 +1,31 @@
-//! What is said about questions.
+//! What is said about questions: how they are asked, and what is said to answers that are none.
 
 use crate::domain::catch_up::ago;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{Wants, Whom};
 use crate::domain::id::{Timestamp, UserId};
+
+/// To an answer that nobody waits for any more.
+pub fn no_longer_asked(name: &str, question: &str) -> String {
+    format!("Thanks {name}, but “{question}” is no longer asked.")
+}
+
+/// To an answer that says nothing the question can take.
+pub fn unclear_answer(question: &str, how: &str) -> String {
+    format!("I could not read that as an answer to “{question}”: {how}.")
+}
+
+/// To an answer from somebody who was not asked.
+pub fn asked_others(name: &str, question: &str, asked: &str) -> String {
+    format!("Thanks {name}, but “{question}” is for {asked}.")
+}
+
+/// To an answer that could be meant for each of these: their texts and the ids of their executions.
+pub fn which_question(questions: &[(&str, &str)]) -> String {
+    let first = "Which of these do you answer? Reply to it, or put its id behind your answer:";
+    let rest = questions.iter().map(|(text, id)| format!("\n• {text} ({id})"));
+    std::iter::once(first.to_owned()).chain(rest).collect()
+}
 
 /// A question as it is asked, with what may be answered.
 pub fn asked(wants: Wants, text: &str, choices: &[String]) -> String {

@@ -11,6 +11,7 @@ use crate::domain::save_command::{
     SAVED_COMMANDS_MAX, SAVED_LOOKED_AT_MAX, SAVED_WITHIN_MS, Said, proposal,
 };
 use crate::domain::trigger::Place;
+use crate::domain::words::records as words;
 use crate::processor::sheet::{Prepared, Sheet};
 use crate::processor::{Error, Kernel};
 use crate::query::when::Here;
@@ -81,8 +82,7 @@ impl Kernel {
         let (doc, attachment) = match told {
             Err(why) => (Doc::text(&why), None),
             Ok((file, source)) => {
-                let words = "This would do it again. Somebody has to look at it, and to put it into the scripts folder:";
-                let doc = Doc::text(words).code_block(source.trim_end(), Some("rust"));
+                let doc = Doc::text(words::PROPOSAL).code_block(source.trim_end(), Some("rust"));
                 (doc, Some(self.attach_text(&file, &source)?))
             }
         };

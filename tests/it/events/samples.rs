@@ -1,5 +1,8 @@
 //! One event of every type, and of every shape that a type can have: what the fixtures were written from.
 
+#[path = "samples/links.rs"]
+mod links;
+
 use beadle::domain::erasure::{ErasedBlob, Scope, Stretch};
 use beadle::domain::event::*;
 use beadle::domain::id::{
@@ -22,6 +25,7 @@ pub fn all() -> Vec<Event> {
         of_the_log(),
         erasures(),
         rooms(),
+        links::all(),
         triggers(),
         routes(),
         executions(),

@@ -1,0 +1,8 @@
+//! What is said by those commands that look into the log.
+
+/// That no event fits what was asked for.
+pub const FOUND_NOTHING: &str = "I found nothing like that.";
+
+/// Above the script that `save` proposes.
+pub const PROPOSAL: &str =
+    "This would do it again. Somebody has to look at it, and to put it into the scripts folder:";
