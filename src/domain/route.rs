@@ -12,6 +12,7 @@ use super::help::{help, help_word};
 use super::id::{RoomId, Timestamp};
 use super::message::Doc;
 use super::own_command::{self, OwnCommand, Where};
+use super::people_command::PeopleCommand;
 use super::permission;
 use super::person::People;
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
@@ -81,6 +82,8 @@ pub enum Act {
     },
     /// Look at executions, or change one.
     Executions(ExecutionCommand),
+    /// Join accounts, part them, or tell who somebody is.
+    People(PeopleCommand),
     /// Say something.
     Say(Doc),
     /// Say why it is not done.

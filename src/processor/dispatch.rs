@@ -163,6 +163,10 @@ impl Kernel {
             let routed = self.execution_command(recorded, trigger, late, origin, command).await?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
+        if let Act::People(command) = &decision.act {
+            let routed = self.people_command(recorded, origin, command)?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
         let old = self.came_late(trigger);
         if late == Late::Ask && old && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. })
         {
@@ -189,7 +193,7 @@ impl Kernel {
         let stream = &recorded.id.stream;
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) => {
+            Act::Ignore | Act::Executions(_) | Act::People(_) => {
                 Ok(Routed { considered, verdict: Verdict::Ignored, reason, writes: vec![] })
             }
             Act::Say(doc) => {
