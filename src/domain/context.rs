@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::alias::{Format, Kind, Parameter};
 use super::catalog::{Alias, FromContext};
+use super::policy::GUARDED;
 
 /// How long what was mentioned is what a conversation is about, if nothing else is configured, in milliseconds.
 pub const CONTEXT_FOR_MS: i64 = 30 * 60 * 1000;
@@ -18,8 +19,6 @@ pub const CONTEXT_TURNS: usize = 10;
 pub const CONTEXT_TURNS_MAX: usize = 100;
 /// What an alias names to take values from the alert that a thread is about.
 pub const ALERT: &str = "alert";
-/// The tag of aliases for which nothing is assumed.
-pub const GUARDED: &str = "guarded";
 
 /// A value that was mentioned before.
 #[derive(Debug, Clone, PartialEq)]

@@ -107,7 +107,7 @@ impl Kernel {
             Some(why) => (Verdict::Refused(message), why),
             None => (Verdict::Said(message), "it is a command of the bot itself".into()),
         };
-        Routed { considered: String::new(), verdict, reason, writes }
+        Routed::new(verdict, reason, writes)
     }
 
     /// Who somebody is, for themselves.
