@@ -109,6 +109,7 @@ fn shown(decision: &Decision) -> String {
         Act::BuiltIn { builtin, args } => format!("{} {args}", builtin.name()),
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
+        Act::People(command) => format!("{command:?}"),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
         Act::Ignore => "ignore".into(),
