@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::ask::open_log;
 use super::style::out;
 use super::{Context, Failure};
 use crate::adapter::terminal::Terminal;
 use crate::adapter::{Incoming, Intake};
+use crate::app::desk::Desk;
+use crate::app::orders::Hands;
 use crate::app::{SystemEntropy, kernel, secrets, surroundings, told};
+use crate::control;
 use crate::domain::event::Event;
 use crate::domain::id::{MessageId, Position, RoomId};
 use crate::play::bot::BotError;
@@ -22,7 +26,7 @@ use crate::play::runner::{self, Setup};
 use crate::play::stops;
 use crate::play::world::{HandClock, World};
 use crate::processor::intake::Ear;
-use crate::processor::{Settings, schedule, tree_head};
+use crate::processor::{Kernel, Settings, schedule, tree_head};
 use crate::store::sled::SledStore;
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
@@ -213,12 +217,14 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
         secrets(&context.config),
     );
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
-    problems.iter().for_each(|problem| eprintln!("{problem}"));
+    let among = kernel.scripts.offered().set.wrong();
+    problems.iter().chain(&among).for_each(|problem| eprintln!("{problem}"));
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];
+    let (stop, stopping) = watch::channel(false);
+    let socket = answering(&store, &kernel, &data, stopping.clone());
     out!("beadle, the terminal room. Log: {}. Scripts: {}.", data.display(), scripts.display());
     out!("Try  !help   ·   !create vm web001 on aws   ·   !delete vm web001");
     out!("/as ben   /room #dev   /react 👍   /quit");
-    let (stop, stopping) = watch::channel(false);
     let (lines, typed) = mpsc::channel(16);
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
@@ -244,6 +250,10 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
             never = after_saves => never,
         };
         stop.send_replace(true);
+        if let Some(socket) = socket {
+            socket.abort();
+            control::remove(&data);
+        }
         let worked =
             work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         let signed =
@@ -255,6 +265,27 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     store.close();
     drop(reader);
     ended.map(|()| 0)
+}
+
+/// Answers the command line while the rooms are open; none: they are open all the same.
+fn answering(
+    store: &Arc<SledStore>,
+    kernel: &Arc<Kernel>,
+    data: &Path,
+    stopping: watch::Receiver<bool>,
+) -> Option<JoinHandle<()>> {
+    let desk = Desk {
+        store: store.clone(),
+        clock: kernel.clock.clone(),
+        data: data.to_owned(),
+        matrix: None,
+        runtime: tokio::runtime::Handle::current(),
+        audit_room: Box::new(|| None),
+        followers: Default::default(),
+        hands: Hands::Bot,
+    };
+    let served = control::serve(Arc::new(desk), data, stopping);
+    served.inspect_err(|why| eprintln!("the command line cannot reach these rooms: {why}")).ok()
 }
 
 /// Reads what is typed until the end of the input or `/quit`; the prompt says who speaks where.

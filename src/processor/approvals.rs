@@ -27,6 +27,7 @@ use crate::domain::id::{PostId, StreamName, Timestamp, UserId};
 use crate::domain::message::Doc;
 use crate::domain::order::ordered_action;
 use crate::domain::path::GATE;
+use crate::domain::phrase;
 use crate::domain::policy::{PolicyAction, Resource, ResourceKind};
 use crate::domain::trigger::What;
 use crate::domain::words::approvals as words;
@@ -148,11 +149,11 @@ impl Kernel {
         let who = &origin.speaker.name;
         match decided {
             Decided::Refused(why) => {
-                let told = words::refusal(who, &why, &phrase(question));
+                let told = words::refusal(who, &why, &question.phrase);
                 Ok(self.not_counted(recorded, origin, told))
             }
             Decided::Voted(_) if vague => {
-                let told = format!("{who}: {}.", words::how_to_vote(&phrase(question)));
+                let told = format!("{who}: {}.", words::how_to_vote(&question.phrase));
                 Ok(self.not_counted(recorded, origin, told))
             }
             Decided::Voted(vote) => Ok(self.counted(recorded, origin, execution, approval, vote)),
@@ -286,7 +287,7 @@ fn ballot(recorded: &Recorded, origin: &Origin, question: &OpenQuestion, spoken:
     let replies = origin.target.is_some() && origin.target == question.post.as_ref();
     let how = match () {
         () if reaction => How::Reaction,
-        () if says_phrase(question, origin.text) => How::Phrase,
+        () if phrase::said(&question.phrase, origin.text).is_some() => How::Phrase,
         () if replies => How::Reply,
         () => How::Typed,
     };
@@ -385,12 +386,4 @@ impl Kernel {
         let may = self.may(PolicyAction::Approve, resource, origin.speaker, origin.place);
         may.refusal().map(str::to_owned)
     }
-}
-
-fn phrase(_: &OpenQuestion) -> String {
-    String::new()
-}
-
-fn says_phrase(_: &OpenQuestion, _: &str) -> bool {
-    false
 }

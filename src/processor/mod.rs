@@ -25,6 +25,7 @@ use crate::store::{
 };
 
 pub mod action;
+pub mod alone;
 pub mod approvals;
 mod attach;
 mod builtin;

@@ -63,6 +63,7 @@ fn of_event(event: &Event) -> String {
         | Event::EffectProgressed(_)
         | Event::AttemptFailed(_) => of_effect(event),
         Event::QuestionAsked(e) => format!("asked “{}”", quoted(&e.text)),
+        Event::QuestionReminded(e) => format!("reminded of the question of step {}", e.path),
         Event::QuestionAnswered(e) => format!("{} answered {}", e.by, value_words(&e.answer)),
         Event::ApprovalRequested(_) | Event::ApprovalVoted(_) | Event::ApprovalVoided(_) => {
             of_approval(event)

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
+use super::problem::Problem;
 use super::text;
 use crate::domain::when_words;
 
@@ -150,6 +151,15 @@ impl Kind {
         match self {
             Kind::Word | Kind::User | Kind::Room | Kind::Text => self.pattern(),
             _ => format!("{}|{WORD}", self.pattern()),
+        }
+    }
+
+    /// What is wrong with a parameter that is not of this kind.
+    pub(super) fn problem(&self, parameter: String, got: String) -> Problem {
+        let why = (*self == Kind::When).then(|| when_words::why_not(&got)).flatten();
+        match why {
+            Some(why) => Problem::Untimely { parameter, why },
+            None => Problem::Wrong { parameter, wanted: self.wanted(), got },
         }
     }
 

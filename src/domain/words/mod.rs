@@ -6,6 +6,7 @@
 pub mod approvals;
 pub mod executions;
 pub mod notices;
+pub mod people;
 pub mod questions;
 pub mod records;
 pub mod routing;

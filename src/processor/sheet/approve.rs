@@ -5,6 +5,7 @@ use super::{Sheet, failure_message};
 use crate::domain::approval::{ApprovalRequested, Terms};
 use crate::domain::event::{Ending, Failure, MessageQueued, QuestionAsked, Wants};
 use crate::domain::message::Doc;
+use crate::domain::phrase;
 use crate::domain::words::approvals as words;
 use crate::processor::approvals::requester;
 use crate::script::journal::Entry;
@@ -33,15 +34,22 @@ impl Sheet<'_> {
         let content = kernel.content(execution, path, what, &terms)?;
         let message = self.message_id(path);
         let id = execution.id.short();
-        let text = words::asked(&requester(execution), what, &terms, id, "");
+        let key = kernel.store.key();
+        let phrase = self.phrase(&content.hash);
+        let text = words::asked(&requester(execution), what, &terms, id, &phrase);
         let (path, what) = (path.to_owned(), what.to_owned());
         self.event(QuestionAsked {
             path: path.clone(),
             wants: Wants::Approval,
             text: what.clone(),
             from: vec![],
+            roles: vec![],
             choices: vec![],
             message: message.clone(),
+            tag: phrase::tag(key, &phrase),
+            phrase,
+            content: content.hash.clone(),
+            remind: None,
         });
         self.event(ApprovalRequested {
             path: path.clone(),
