@@ -16,6 +16,7 @@ use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
 use crate::domain::person::People;
+use crate::domain::reminder;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
 use crate::domain::words::{executions, routing, to};
@@ -349,6 +350,9 @@ impl Kernel {
 
     /// Hands a time to the execution that waits for it.
     fn timer_due(&self, timer: &Timer) -> Result<Routed, Error> {
+        if let Some(question) = reminder::question_path(&timer.path) {
+            return self.remind(timer, question);
+        }
         let waits = |execution: &Execution| {
             let step = execution.steps.get(&timer.path)?;
             let open = execution.ending.is_none() && step.result.is_none();
