@@ -149,7 +149,12 @@ fn unbroken(text: &str) -> String {
 }
 
 fn person(rest: &str) -> Result<Step, String> {
-    let end = rest.find([' ', ':']).ok_or("write `> name: text`")?;
+    let end = match rest.starts_with('@') {
+        // An account's id has a colon of its own.
+        true => rest.find([' ']).map(|end| rest[..end].trim_end_matches(':').len()),
+        false => rest.find([' ', ':']),
+    };
+    let end = end.ok_or("write `> name: text`")?;
     let (name, mut rest) = rest.split_at(end);
     rest = rest.trim_start();
     let (mut network, mut account, mut ago_ms) = (None, None, 0);

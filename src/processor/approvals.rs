@@ -23,7 +23,7 @@ use crate::domain::event::{
     NewEvent, Recorded, Verdict,
 };
 use crate::domain::execution::Execution;
-use crate::domain::id::{PostId, StreamName, Timestamp, UserId};
+use crate::domain::id::{PostId, ScriptHash, StreamName, Timestamp, UserId};
 use crate::domain::message::Doc;
 use crate::domain::order::ordered_action;
 use crate::domain::path::GATE;
@@ -72,8 +72,13 @@ impl Kernel {
         let pinned = pinned.as_deref();
         for def in offered.set.actions.values().filter(|def| uses(pinned, execution, def)) {
             let programs = programs(&offered.set.folder, def);
-            let hashes = format!("{} {programs}", def.script);
-            basis = basis.with(format!("action {}", def.name), hashes);
+            // What is written in Rhai is as its script is; else only what is declared counts.
+            let own = ActionDef { script: ScriptHash(String::new()), line: 0, ..def.clone() };
+            let declared = match &def.body {
+                Some(_) => def.script.to_string(),
+                None => format!("{own:?}"),
+            };
+            basis = basis.with(format!("action {}", def.name), format!("{declared} {programs}"));
         }
         Ok(basis.content(self.store.key()))
     }
@@ -269,8 +274,23 @@ impl Kernel {
     }
 
     /// By what votes are judged.
-    pub(super) fn rules(&self) -> Rules {
-        Rules::STRICT
+    fn rules(&self) -> Rules {
+        *self.rules.read().expect("nobody panics with them")
+    }
+
+    /// Judges votes in another way, to show that this would be noticed.
+    #[cfg(test)]
+    pub fn judge_by(&self, rules: Rules) {
+        *self.rules.write().expect("nobody panics with them") = rules;
+    }
+
+    /// An execution as it stands.
+    #[cfg(test)]
+    pub fn fold(
+        &self,
+        id: &crate::domain::id::ExecutionId,
+    ) -> Result<Option<std::sync::Arc<Execution>>, ReadError> {
+        self.execution(id)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::adapter::Chat;
+use crate::domain::approval::Rules;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
@@ -155,6 +156,7 @@ pub struct Kernel {
     /// Time.
     pub clock: Arc<dyn Clock>,
     settings: RwLock<Arc<Settings>>,
+    rules: RwLock<Rules>,
     /// What people call the bot.
     pub names: RwLock<Vec<String>>,
     /// The rooms behind names such as `#ops:example.org`, as the network resolved them.
@@ -200,6 +202,7 @@ impl Kernel {
             actions,
             clock,
             settings: RwLock::new(Arc::new(settings)),
+            rules: RwLock::new(Rules::STRICT),
         });
         kernel.catch_up()?;
         Ok(kernel)

@@ -125,6 +125,11 @@ pub fn not_run(who: &str, command: &str, why: &str, id: &str) -> String {
     format!("{who}: “{command}” was not run: {why} (execution {id})")
 }
 
+/// To a vote on what is not open, here or any more.
+pub fn not_open(id: &str) -> String {
+    format!("Nothing that begins with `{id}` waits for approval here.")
+}
+
 /// Accounts as people call them: `ben and eva`.
 pub fn names(accounts: &[&UserId], home: Option<&UserId>) -> String {
     let names: Vec<String> = accounts.iter().map(|account| name(account, home)).collect();
