@@ -29,6 +29,7 @@ pub mod near;
 pub mod order;
 pub mod own_command;
 pub mod path;
+pub mod pending_command;
 pub mod permission;
 pub mod person;
 pub mod person_event;

@@ -4,13 +4,25 @@ use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::id::RoomId;
+use super::pending_command::{self, PendingCommand};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
 
 /// Their first words, for those who misspelt one.
-pub const WORDS: &[&str] =
-    &["help", "executions", "cancel", "again", "rooms", "join", "leave", "audit", "find", "save"];
+pub const WORDS: &[&str] = &[
+    "help",
+    "executions",
+    "cancel",
+    "again",
+    "rooms",
+    "join",
+    "leave",
+    "audit",
+    "find",
+    "save",
+    "pending",
+];
 
 /// A command of the bot itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +33,8 @@ pub enum OwnCommand {
     Audit(AuditCommand),
     /// About executions.
     Executions(ExecutionCommand),
+    /// About open questions.
+    Pending(PendingCommand),
     /// To keep what was commanded under this name.
     Save(String),
 }
@@ -40,14 +54,15 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
-    rooms.or_else(audit).or_else(executions).or_else(save)
+    let pending = || pending_command::parse(text).map(OwnCommand::Pending);
+    rooms.or_else(audit).or_else(executions).or_else(save).or_else(pending)
 }
 
 /// The commands with their usage and help that can be said somewhere.
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    let executions = execution_command::COMMANDS.iter().copied();
+    let executions = execution_command::COMMANDS.iter().chain(pending_command::COMMANDS).copied();
     let others = rooms.chain(audit).chain(save_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
@@ -59,6 +74,7 @@ impl OwnCommand {
             Self::Rooms(command) => command.builtin.name(),
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
+            Self::Pending(_) => "pending",
             Self::Save(_) => Builtin::Save.name(),
         }
     }
@@ -69,6 +85,7 @@ impl OwnCommand {
             Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
+            Self::Pending(command) => Act::Pending(*command),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -86,6 +103,7 @@ impl OwnCommand {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(here, places.audited),
             Self::Executions(command) => command.refusal(here, places.management),
+            Self::Pending(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
         }
     }

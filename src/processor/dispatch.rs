@@ -164,6 +164,11 @@ impl Kernel {
             let routed = self.execution_command(recorded, trigger, late, origin, command).await?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
+        if let Act::Pending(command) = decision.act {
+            let doc = self.pending(origin, &scene, command)?;
+            let routed = self.told(recorded, origin, doc, &decision.reason);
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
         let old = self.came_late(trigger);
         if late == Late::Ask && old && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. })
         {
@@ -190,11 +195,16 @@ impl Kernel {
         let stream = &recorded.id.stream;
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) => {
+            Act::Ignore | Act::Executions(_) | Act::Pending(_) => {
                 Ok(Routed { considered, verdict: Verdict::Ignored, reason, writes: vec![] })
             }
             Act::Say(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
+                Ok(Routed { considered, verdict: Verdict::Said(message), reason, writes })
+            }
+            Act::AskBack { doc, question } => {
+                let about = question.map(|n| &scene.questions[n]);
+                let (message, writes) = self.ask_back(recorded, origin, doc, about);
                 Ok(Routed { considered, verdict: Verdict::Said(message), reason, writes })
             }
             Act::Refuse(doc) => {
@@ -231,6 +241,17 @@ impl Kernel {
         origin: &Origin,
         doc: Doc,
     ) -> (MessageId, Vec<Write>) {
+        self.ask_back(recorded, origin, doc, None)
+    }
+
+    /// The same; a reply to what is about one question answers that one.
+    fn ask_back(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        doc: Doc,
+        about: Option<&OpenQuestion>,
+    ) -> (MessageId, Vec<Write>) {
         let id = self.store.key().message(recorded.id.stream.as_str(), "answer");
         let message = MessageQueued {
             message: id.clone(),
@@ -240,8 +261,8 @@ impl Kernel {
             doc,
             attachment: None,
             notify: vec![origin.speaker.id.clone()],
-            execution: None,
-            question: None,
+            execution: about.map(|question| question.execution.clone()),
+            question: about.map(|question| question.path.clone()),
         };
         (id, vec![queued(&origin.meta(recorded), message)])
     }

@@ -203,7 +203,13 @@ impl Kernel {
         Ok(None)
     }
 
-    fn told(&self, recorded: &Recorded, origin: &Origin, doc: Doc, reason: &str) -> Routed {
+    pub(super) fn told(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        doc: Doc,
+        reason: &str,
+    ) -> Routed {
         let (message, writes) = self.answer(recorded, origin, doc);
         let (considered, verdict) = (String::new(), Verdict::Said(message));
         Routed { considered, verdict, reason: reason.to_owned(), writes }
