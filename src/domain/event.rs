@@ -22,6 +22,7 @@ pub use super::message_event::{
 pub use super::person_event::{
     AccountsLinked, AccountsUnlinked, LinkClaimed, LinkDeclined, LinkMissed, LinkOffered,
 };
+pub use super::policy::PolicyDecision;
 pub use super::question_event::{
     QuestionAnswered, QuestionAsked, QuestionReminded, Remind, Wants, Whom,
 };
@@ -144,7 +145,7 @@ events! {
     AccountsLinked "accounts_linked" 1 Sealed,
     AccountsUnlinked "accounts_unlinked" 1 Sealed,
     TriggerRecorded "trigger_recorded" 3 Sealed,
-    TriggerRouted "trigger_routed" 1 Sealed,
+    TriggerRouted "trigger_routed" 2 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,
     EventWithheld "event_withheld" 1 Sealed,
     EventGivenUp "event_given_up" 1 Sealed,
@@ -217,6 +218,14 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
                 message.insert("attachment".into(), Value::Null);
                 (2, data)
             }
+            // Before version 2 nothing was asked of policies.
+            ("trigger_routed", 1, Some(routed)) => {
+                let outcomes = routed.get_mut("outcomes").and_then(Value::as_array_mut);
+                for outcome in outcomes.into_iter().flatten().filter_map(Value::as_object_mut) {
+                    outcome.insert("decision".into(), Value::Null);
+                }
+                (2, data)
+            }
             _ => (schema, data),
         },
     }
@@ -271,6 +280,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Why, in words.
     pub reason: String,
+    /// Whether it was allowed, where that was asked.
+    pub decision: Option<PolicyDecision>,
 }
 
 /// What was decided about a trigger.

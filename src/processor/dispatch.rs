@@ -9,8 +9,8 @@ use crate::domain::builtin::Builtin;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
     EffectResolved, Ending, Event, ExecutionFinished, ExecutionStarted, Failure, Handler,
-    MessageQueued, Meta, NewEvent, Outcome, QuestionAnswered, Recorded, Resolution, TimerFired,
-    TriggerRouted, Verdict, Versions, Wants,
+    MessageQueued, Meta, NewEvent, Outcome, PolicyDecision, QuestionAnswered, Recorded, Resolution,
+    TimerFired, TriggerRouted, Verdict, Versions, Wants,
 };
 use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
@@ -32,6 +32,7 @@ pub(super) struct Routed {
     pub verdict: Verdict,
     pub reason: String,
     pub writes: Vec<Write>,
+    pub decision: Option<PolicyDecision>,
 }
 
 /// Who spoke, where, and with which post.
@@ -86,8 +87,8 @@ impl Kernel {
             }
             _ => Routed::ignored("trigger", "it is erased or of a kind that I do not know"),
         };
-        let Routed { considered, verdict, reason, writes } = routed;
-        Ok((vec![Outcome { considered, verdict, reason }], writes))
+        let (outcome, writes) = routed.outcome();
+        Ok((vec![outcome], writes))
     }
 
     /// What a trigger leads to does not fit into the log: the decision is to refuse it.
@@ -104,8 +105,8 @@ impl Kernel {
             let (message, writes) = self.answer(recorded, &origin, Doc::text(&text));
             routed = Routed { verdict: Verdict::Refused(message), writes, ..routed };
         }
-        let Routed { considered, verdict, reason, writes } = routed;
-        let outcomes = vec![Outcome { considered, verdict, reason }];
+        let (outcome, writes) = routed.outcome();
+        let outcomes = vec![outcome];
         let event = NewEvent::with(&trigger_meta(recorded), TriggerRouted { outcomes });
         let expected = Expected::Exact(Version::START);
         let mut batch = vec![write(recorded.id.stream.clone(), expected, vec![event])];
@@ -191,34 +192,46 @@ impl Kernel {
         scene: &Scene,
         decision: Decision,
     ) -> Result<Routed, Error> {
-        let Decision { considered, act, reason } = decision;
+        let Decision { considered, act, reason, permission } = decision;
+        let routed = self.acted(recorded, origin, scene, (act, reason)).await?;
+        let decision = permission.or(routed.decision);
+        Ok(Routed { considered, decision, ..routed })
+    }
+
+    async fn acted(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin<'_>,
+        scene: &Scene,
+        (act, reason): (Act, String),
+    ) -> Result<Routed, Error> {
         let stream = &recorded.id.stream;
+        let routed = |verdict, writes| Routed::new(verdict, reason, writes);
         match act {
             // What stands in the log is asked before, where a person commands it.
             Act::Ignore | Act::Executions(_) | Act::Pending(_) => {
-                Ok(Routed { considered, verdict: Verdict::Ignored, reason, writes: vec![] })
+                Ok(routed(Verdict::Ignored, vec![]))
             }
             Act::Say(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
-                Ok(Routed { considered, verdict: Verdict::Said(message), reason, writes })
+                Ok(routed(Verdict::Said(message), writes))
             }
             Act::AskBack { doc, question } => {
                 let about = question.map(|n| &scene.questions[n]);
                 let (message, writes) = self.ask_back(recorded, origin, doc, about);
-                Ok(Routed { considered, verdict: Verdict::Said(message), reason, writes })
+                Ok(routed(Verdict::Said(message), writes))
             }
             Act::Refuse(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
-                Ok(Routed { considered, verdict: Verdict::Refused(message), reason, writes })
+                Ok(routed(Verdict::Refused(message), writes))
             }
             Act::Answer { question, value } => {
-                let routed = self.answered(recorded, origin, &scene.questions[question], value)?;
-                Ok(Routed { considered, ..routed })
+                self.answered(recorded, origin, &scene.questions[question], value)
             }
             Act::BuiltIn { builtin, args } => {
                 let writes = self.start(recorded, origin, builtin.handler(), args).await?;
                 let id = self.execution_id(stream, &builtin.handler());
-                Ok(Routed { considered, verdict: Verdict::Started(id), reason, writes })
+                Ok(routed(Verdict::Started(id), writes))
             }
             Act::Run { alias, args } => {
                 let alias = &scene.offered.catalog.aliases[alias];
@@ -229,7 +242,7 @@ impl Kernel {
                 };
                 let id = self.execution_id(stream, &handler);
                 let writes = self.start(recorded, origin, handler, args).await?;
-                Ok(Routed { considered, verdict: Verdict::Started(id), reason, writes })
+                Ok(routed(Verdict::Started(id), writes))
             }
         }
     }
@@ -289,7 +302,7 @@ impl Kernel {
             command: origin.text.to_owned(),
             place: origin.place.clone(),
             requester: origin.speaker.clone(),
-            post: origin.post.cloned().unwrap_or_else(|| PostId(String::new())),
+            post: origin.post.or(origin.target).cloned().unwrap_or_else(|| PostId(String::new())),
             versions: Versions { host: HOST_VERSION, rhai: RHAI_VERSION.into() },
         };
         let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());
@@ -335,8 +348,7 @@ impl Kernel {
         let mut writes = vec![write(stream, Expected::Exact(execution.version), events)];
         writes.append(&mut others);
         let verdict = Verdict::Continued(execution.id.clone());
-        let reason = "it answers this question".to_owned();
-        Ok(Routed { considered: String::new(), verdict, reason, writes })
+        Ok(Routed::new(verdict, "it answers this question", writes))
     }
 
     fn given_up(
@@ -371,19 +383,29 @@ impl Kernel {
         let meta = meta_of(&execution);
         let stream = StreamName::execution(&execution.id);
         let events = vec![NewEvent::with(&meta, fired)];
-        Ok(Routed {
-            considered: format!("timer of {}", execution.id),
-            verdict: Verdict::Continued(execution.id.clone()),
-            reason: "the time has come".into(),
-            writes: vec![write(stream, Expected::Exact(execution.version), events)],
-        })
+        let writes = vec![write(stream, Expected::Exact(execution.version), events)];
+        let verdict = Verdict::Continued(execution.id.clone());
+        let considered = format!("timer of {}", execution.id);
+        Ok(Routed { considered, ..Routed::new(verdict, "the time has come", writes) })
     }
 }
 
 impl Routed {
+    /// What was considered is said by whoever asked.
+    pub(super) fn new(verdict: Verdict, reason: impl Into<String>, writes: Vec<Write>) -> Self {
+        let (considered, reason) = (String::new(), reason.into());
+        Self { considered, verdict, reason, writes, decision: None }
+    }
+
     pub(super) fn ignored(considered: &str, reason: &str) -> Self {
-        let (considered, reason) = (considered.to_owned(), reason.to_owned());
-        Self { considered, verdict: Verdict::Ignored, reason, writes: vec![] }
+        let considered = considered.to_owned();
+        Self { considered, ..Self::new(Verdict::Ignored, reason, vec![]) }
+    }
+
+    /// What is recorded with the trigger, and what else is written.
+    fn outcome(self) -> (Outcome, Vec<Write>) {
+        let Self { considered, verdict, reason, writes, decision } = self;
+        (Outcome { considered, verdict, reason, decision }, writes)
     }
 }
 

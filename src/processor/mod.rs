@@ -26,6 +26,7 @@ use crate::store::{
 };
 
 pub mod action;
+pub mod alone;
 mod attach;
 mod builtin;
 pub mod cancel;
@@ -44,6 +45,7 @@ pub mod outbox;
 pub mod own;
 pub mod pause;
 mod people;
+pub mod policies;
 pub mod progress;
 pub mod questions;
 pub mod reread;
@@ -147,6 +149,8 @@ pub struct Kernel {
     pub store: Arc<dyn EventStore>,
     /// The scripts.
     pub scripts: Scripts,
+    /// The policies.
+    pub policies: policies::Policies,
     /// Where the bot speaks.
     pub chat: Arc<dyn Chat>,
     /// What runs actions.
@@ -191,6 +195,7 @@ impl Kernel {
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
             folds: folds::Folds::default(),
+            policies: policies::Policies::default(),
             known: people::Known::default(),
             store,
             scripts,

@@ -164,6 +164,7 @@ impl Kernel {
             considered: format!("question of {}", execution.id),
             verdict: Verdict::Continued(execution.id.clone()),
             reason: "nobody has answered yet".into(),
+            decision: None,
             writes: vec![write(stream, expected, events), queued_write(&meta, queued)],
         })
     }

@@ -47,7 +47,7 @@ impl Kernel {
             prefix: &scene.settings.prefix,
             open_executions: self.agenda(|agenda| agenda.open_executions()),
             at,
-            listed: &|list, room| self.listed(list, room),
+            may: &|action, resource, who, place| self.may(action, resource, who, place),
             places: Where {
                 management,
                 audited: scene.settings.asking_room.as_ref().or(management),

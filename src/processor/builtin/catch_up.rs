@@ -44,15 +44,13 @@ impl Kernel {
                 (id, Expected::NoStream, self.begin_gathering(recorded, origin, &held, &meta)?)
             }
         };
-        Ok(Routed {
-            considered: String::new(),
-            verdict: match expected {
-                Expected::NoStream => Verdict::Started(id.clone()),
-                _ => Verdict::Continued(id.clone()),
-            },
-            reason: "it came late, so its sender is asked whether they still want it".into(),
-            writes: vec![write(StreamName::execution(&id), expected, events)],
-        })
+        let verdict = match expected {
+            Expected::NoStream => Verdict::Started(id.clone()),
+            _ => Verdict::Continued(id.clone()),
+        };
+        let reason = "it came late, so its sender is asked whether they still want it";
+        let writes = vec![write(StreamName::execution(&id), expected, events)];
+        Ok(Routed::new(verdict, reason, writes))
     }
 
     /// The execution that still gathers late commands of this person in this room.

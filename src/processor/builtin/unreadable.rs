@@ -54,12 +54,7 @@ impl Kernel {
             name: event.speaker.name.clone(),
         };
         let meta = origin.meta(recorded);
-        let mut routed = Routed {
-            considered: "encrypted message".into(),
-            verdict: Verdict::Ignored,
-            reason: "its keys have not arrived".into(),
-            writes: vec![],
-        };
+        let mut routed = Routed::ignored("encrypted message", "its keys have not arrived");
         let (id, expected, events) = match self.gathering_sealed(&event.place)? {
             Some(open) if !lost_keys::takes_more(&open) => {
                 routed.reason = format!(

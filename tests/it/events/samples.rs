@@ -16,6 +16,8 @@ use beadle::domain::trigger::{
 };
 use serde_json::{Value, json};
 
+use super::policies;
+
 const SECOND: i64 = 1000;
 const NOW: Timestamp = Timestamp(1_772_442_000_000);
 
@@ -244,6 +246,7 @@ fn routes() -> Vec<Event> {
         considered: considered.into(),
         verdict,
         reason: reason.into(),
+        decision: None,
     };
     let one = |outcome| TriggerRouted { outcomes: vec![outcome] }.into();
     vec![
@@ -264,6 +267,8 @@ fn routes() -> Vec<Event> {
             "`deploy` can only be used in #ops:example.org.",
         )),
         one(outcome("message", Verdict::Ignored, "it is not for the bot")),
+        one(policies::judged(Verdict::Started(execution()), policies::allowed())),
+        one(policies::judged(Verdict::Refused(answer()), policies::refused())),
         TriggerRouted { outcomes: vec![] }.into(),
         EventWithheld { code: "m.unverified".into() }.into(),
         EventDecrypted {}.into(),
