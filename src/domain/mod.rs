@@ -30,6 +30,7 @@ pub mod near;
 pub mod order;
 pub mod own_command;
 pub mod path;
+pub mod pending_command;
 pub mod people_command;
 pub mod person;
 pub mod person_event;

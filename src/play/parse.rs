@@ -8,8 +8,13 @@ use crate::domain::event::EffectResult;
 /// Largest transcript in bytes.
 pub const TRANSCRIPT_BYTES_MAX: usize = 1024 * 1024;
 /// What `(config …)` can set.
-pub const SETTINGS: &[&str] =
-    &["bot.prefix", "catchup.run_within", "rooms.exec", "matrix.management_room"];
+pub const SETTINGS: &[&str] = &[
+    "bot.prefix",
+    "catchup.run_within",
+    "conversation.stale_after",
+    "rooms.exec",
+    "matrix.management_room",
+];
 /// What joins the lines of one message.
 pub const LINE_BREAK: &str = " ⏎ ";
 
@@ -213,7 +218,7 @@ fn directive(inside: &str) -> Result<Step, String> {
             if !SETTINGS.contains(&key.trim()) {
                 return Err(format!("there are the settings {}", SETTINGS.join(", ")));
             }
-            if key.trim() == "catchup.run_within" {
+            if matches!(key.trim(), "catchup.run_within" | "conversation.stale_after") {
                 parse_duration(value)?;
             }
             Ok(Step::Config { key: key.trim().into(), value: value.trim().into() })
