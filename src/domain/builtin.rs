@@ -29,6 +29,8 @@ pub enum Builtin {
     Save,
     /// Asks what somebody meant, then runs it.
     Clarify,
+    /// Looks after a command that was deleted.
+    Deletion,
 }
 
 /// Every built-in handler with its stored name.
@@ -42,6 +44,7 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Find, "find"),
     (Builtin::Save, "save as"),
     (Builtin::Clarify, "clarify"),
+    (Builtin::Deletion, "deletion"),
 ];
 
 impl Builtin {
@@ -75,7 +78,7 @@ impl Builtin {
         match self {
             Self::CatchUp | Self::Unreadable => true,
             Self::Rooms | Self::Join | Self::Leave => false,
-            Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
+            Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
         }
     }
 
@@ -85,7 +88,7 @@ impl Builtin {
             Self::CatchUp => true,
             Self::Unreadable => false,
             Self::Rooms | Self::Join | Self::Leave => false,
-            Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
+            Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
         }
     }
 }

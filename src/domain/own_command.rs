@@ -4,13 +4,25 @@ use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::id::RoomId;
+use super::more_command::{self, Which};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
 
 /// Their first words, for those who misspelt one.
-pub const WORDS: &[&str] =
-    &["help", "executions", "cancel", "again", "rooms", "join", "leave", "audit", "find", "save"];
+pub const WORDS: &[&str] = &[
+    "help",
+    "executions",
+    "cancel",
+    "again",
+    "rooms",
+    "join",
+    "leave",
+    "audit",
+    "find",
+    "save",
+    "more",
+];
 
 /// A command of the bot itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +35,8 @@ pub enum OwnCommand {
     Executions(ExecutionCommand),
     /// To keep what was commanded under this name.
     Save(String),
+    /// To go on with a long answer.
+    More(Option<Which>),
 }
 
 /// Where the bot's own commands may be said.
@@ -40,7 +54,8 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
-    rooms.or_else(audit).or_else(executions).or_else(save)
+    let more = || more_command::parse(text).map(OwnCommand::More);
+    rooms.or_else(audit).or_else(executions).or_else(save).or_else(more)
 }
 
 /// The commands with their usage and help that can be said somewhere.
@@ -48,7 +63,7 @@ pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static st
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
     let executions = execution_command::COMMANDS.iter().copied();
-    let others = rooms.chain(audit).chain(save_command::COMMANDS);
+    let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(more_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
 
@@ -60,6 +75,7 @@ impl OwnCommand {
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
             Self::Save(_) => Builtin::Save.name(),
+            Self::More(_) => "more",
         }
     }
 
@@ -69,6 +85,7 @@ impl OwnCommand {
             Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
+            Self::More(which) => Act::More(*which),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -87,6 +104,7 @@ impl OwnCommand {
             Self::Audit(command) => command.refusal(here, places.audited),
             Self::Executions(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
+            Self::More(_) => None,
         }
     }
 }

@@ -74,6 +74,8 @@ fn said(text: &str) -> Message {
         command: by('!', Address::Prefix).or_else(|| by('@', Address::Name)),
         reply_to: None,
         edits: None,
+        mentioned: false,
+        hops: 0,
     }
 }
 

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::ack::{REFUSED, shows_reactions};
 use crate::domain::builtin::Builtin;
 use crate::domain::conversation::OpenQuestion;
+use crate::domain::deletion::{self, Deletion};
 use crate::domain::event::{
     EffectResolved, Ending, Event, ExecutionFinished, ExecutionStarted, Failure, Handler,
     MessageQueued, Meta, NewEvent, Outcome, QuestionAnswered, Recorded, Resolution, TimerFired,
@@ -19,6 +21,7 @@ use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
 use crate::domain::words::{executions, routing, to};
 use crate::script::host::HOST_VERSION;
+use crate::script::source::Ack;
 use crate::store::{Direction, Expected, Write};
 
 /// The version of the script engine that executions are started with.
@@ -33,6 +36,7 @@ pub(super) struct Routed {
 }
 
 /// Who spoke, where, and with which post.
+#[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub place: &'a Place,
     pub speaker: &'a Speaker,
@@ -125,6 +129,10 @@ impl Kernel {
             What::Order(order) => self.ordered(recorded, order).await,
             What::Call(call) => self.called(recorded, call).await,
             What::Event(_) => Ok(Routed::ignored("trigger", "it is decided for each who waits")),
+            What::Deleted(deletion) => self.deleted(recorded, deletion).await,
+            What::Message(message) if message.edits.is_some() => {
+                self.edited(recorded, trigger, late, message).await
+            }
             What::Message(message) => {
                 let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
                 let origin = Origin {
@@ -148,7 +156,7 @@ impl Kernel {
     }
 
     /// Decides on what a person did, and prepares what follows.
-    async fn said(
+    pub(super) async fn said(
         &self,
         recorded: &Recorded,
         trigger: &Trigger,
@@ -158,6 +166,12 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let scene = self.scene(&origin.place.room, origin.target)?;
         let decision = self.decide(&scene, trigger.at, decide);
+        if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
+            return Ok(routed);
+        }
+        if let Act::More(which) = decision.act {
+            return self.more(recorded, origin, which);
+        }
         if let Act::Executions(command) = &decision.act {
             let routed = self.execution_command(recorded, trigger, late, origin, command).await?;
             return Ok(Routed { considered: decision.considered, ..routed });
@@ -169,6 +183,23 @@ impl Kernel {
             return Ok(Routed { considered: decision.considered, ..routed });
         }
         self.act(recorded, origin, &scene, decision).await
+    }
+
+    /// Looks after a command that was deleted while something of it was not over.
+    async fn deleted(&self, recorded: &Recorded, deletion: &Deletion) -> Result<Routed, Error> {
+        let origin = Origin {
+            place: &deletion.place,
+            speaker: &deletion.by,
+            post: None,
+            target: None,
+            text: "",
+        };
+        let (handler, args) = (Builtin::Deletion.handler(), deletion::args(deletion));
+        let id = self.execution_id(&recorded.id.stream, &handler);
+        let writes = self.start(recorded, &origin, handler, args).await?;
+        let (considered, verdict) = ("deletion".to_owned(), Verdict::Started(id));
+        let reason = "a command was deleted that something still waits or runs for".to_owned();
+        Ok(Routed { considered, verdict, reason, writes })
     }
 
     /// Whether a command was said so long ago that nobody may count on it any more.
@@ -188,7 +219,7 @@ impl Kernel {
         let stream = &recorded.id.stream;
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) => {
+            Act::Ignore | Act::Executions(_) | Act::More(_) => {
                 Ok(Routed { considered, verdict: Verdict::Ignored, reason, writes: vec![] })
             }
             Act::Say(doc) => {
@@ -196,7 +227,8 @@ impl Kernel {
                 Ok(Routed { considered, verdict: Verdict::Said(message), reason, writes })
             }
             Act::Refuse(doc) => {
-                let (message, writes) = self.answer(recorded, origin, doc);
+                let (message, mut writes) = self.answer(recorded, origin, doc);
+                writes.extend(self.refusal_shown(recorded, origin, scene, &considered));
                 Ok(Routed { considered, verdict: Verdict::Refused(message), reason, writes })
             }
             Act::Answer { question, value } => {
@@ -242,6 +274,33 @@ impl Kernel {
             question: None,
         };
         (id, vec![queued(&origin.meta(recorded), message)])
+    }
+
+    /// The emoji on a refused command, where its script wants to tell by emojis.
+    fn refusal_shown(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        scene: &Scene,
+        considered: &str,
+    ) -> Option<Write> {
+        let name = considered.strip_prefix("alias ")?;
+        let scripts = scene.offered.set.scripts.values();
+        let alias = scripts.flat_map(|it| &it.aliases).find(|alias| alias.name == name)?;
+        let shown = alias.ack == Ack::Reactions && shows_reactions(&origin.place.network);
+        let post = origin.post.filter(|_| shown)?;
+        let message = MessageQueued {
+            message: self.store.key().message(recorded.id.stream.as_str(), "refused"),
+            place: origin.place.clone(),
+            reply_to: Some(post.clone()),
+            edits: None,
+            doc: Doc::of_reaction(REFUSED),
+            attachment: None,
+            notify: vec![],
+            execution: None,
+            question: None,
+        };
+        Some(queued(&origin.meta(recorded), message))
     }
 
     /// The id of the execution that a trigger starts.

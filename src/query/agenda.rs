@@ -2,6 +2,7 @@
 //!
 //! It holds positions, paths and pseudonyms only, so that nothing in it has to be erased.
 
+mod manners;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use super::compose::Compose;
 use super::locks::Locks;
 use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
+use crate::domain::deletion;
 use crate::domain::event::{
     EffectClass, Event, Outcome, Payload, Recorded, Resolution, Verdict, Wants,
 };
@@ -19,10 +21,11 @@ use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName,
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
+use self::manners::Manners;
 pub use self::work::{Budget, Task, Work};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-7";
+pub const PROJECTION: &str = "agenda-8";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -48,6 +51,8 @@ pub struct Agenda {
     pub compose: Compose,
     /// The triggers that could not be read.
     pub unreadable: Unreadable,
+    /// How people and bots talk.
+    pub manners: Manners,
 }
 
 /// An execution that has not ended.
@@ -121,6 +126,7 @@ impl Agenda {
     pub fn apply(&mut self, recorded: &Recorded) {
         self.checkpoint = recorded.position.next();
         self.unreadable.apply(recorded);
+        self.manners.apply(recorded);
         let Some(event) = recorded.event() else { return self.apply_unreadable(recorded) };
         match event {
             Event::TriggerRecorded(e) => {
@@ -134,6 +140,7 @@ impl Agenda {
                     What::Message(_)
                     | What::Reaction(_)
                     | What::Undecryptable(_)
+                    | What::Deleted(_)
                     | What::Order(_) => {
                         format!("room {}", pseudonym(recorded.room.as_ref()))
                     }
@@ -214,6 +221,10 @@ impl Agenda {
                 }
                 if let ("wait_for", Some(tag)) = (e.op.as_str(), e.args["tag"].as_str()) {
                     self.compose.wait(&id, &e.path, tag, recorded.position);
+                }
+                if let (deletion::ENDED, Some(of)) = (e.op.as_str(), e.args["execution"].as_str()) {
+                    let of = ExecutionId(of.to_owned());
+                    self.compose.watch(&of, &id, &e.path, self.open.contains_key(&of));
                 }
                 if let Some(due) = e.due {
                     self.on(&id, |open| {
@@ -466,6 +477,11 @@ impl Agenda {
     /// Whether anyone anywhere is asked anything.
     pub fn asks(&self) -> bool {
         !self.asked.is_empty()
+    }
+
+    /// Whether an execution is open.
+    pub fn is_open(&self, id: &ExecutionId) -> bool {
+        self.open.contains_key(id)
     }
 
     /// The executions that are open.
