@@ -31,6 +31,10 @@ pub enum Builtin {
     Clarify,
     /// Looks after a command that was deleted.
     Deletion,
+    /// Tells what led to a message or an execution.
+    Why,
+    /// Tells what somebody asked for.
+    WhatDid,
 }
 
 /// Every built-in handler with its stored name.
@@ -45,9 +49,16 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Save, "save as"),
     (Builtin::Clarify, "clarify"),
     (Builtin::Deletion, "deletion"),
+    (Builtin::Why, "why"),
+    (Builtin::WhatDid, "what did"),
 ];
 
 impl Builtin {
+    /// Whether it looks things up in the log for somebody: its answers quote others.
+    pub fn asks_log(self) -> bool {
+        matches!(self, Self::Audit | Self::Find | Self::Why | Self::WhatDid)
+    }
+
     /// The built-in handler that an execution runs; none: it runs a script.
     pub fn of(handler: &Handler) -> Option<Self> {
         let found = NAMES.iter().find(|(_, name)| *name == handler.alias);
@@ -79,6 +90,7 @@ impl Builtin {
             Self::CatchUp | Self::Unreadable => true,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
+            Self::Why | Self::WhatDid => false,
         }
     }
 
@@ -89,6 +101,7 @@ impl Builtin {
             Self::Unreadable => false,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
+            Self::Why | Self::WhatDid => false,
         }
     }
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::event::{Resolution, Wants};
 use super::id::{ExecutionId, PostId, Timestamp, UserId};
+use super::person::People;
 use super::trigger::{Place, Speaker};
 
 /// So long after a question a bare `yes` in the room is meant for it; later it has to be said to the bot.
@@ -55,6 +56,8 @@ pub struct Said<'a> {
     pub target: Option<&'a PostId>,
     /// When.
     pub at: Timestamp,
+    /// Which accounts belong to one person.
+    pub people: &'a People,
 }
 
 /// What a message is to the open questions.
@@ -78,7 +81,7 @@ pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
         questions.iter().filter(|q| q.place.room == said.place.room).collect();
     if let Some((question, text)) = pointed(said, &here) {
         let directly = said.addressed || said.target.is_some();
-        return match (asked(question, said.speaker), answer(question, text)) {
+        return match (asked(question, said), answer(question, text)) {
             (true, Some(value)) => Reading::Answers(question, value),
             (false, Some(_)) => Reading::NotAsked(question),
             // A bystander's emoji, and talk in the question's thread, are no answers.
@@ -96,8 +99,7 @@ pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
         false => plainly(said, q),
     };
     let fitting: Vec<&OpenQuestion> = here.into_iter().filter(fits).collect();
-    let mine: Vec<&OpenQuestion> =
-        fitting.iter().copied().filter(|q| asked(q, said.speaker)).collect();
+    let mine: Vec<&OpenQuestion> = fitting.iter().copied().filter(|q| asked(q, said)).collect();
     let same_thread = |q: &&OpenQuestion| q.place.thread == said.place.thread;
     let near: Vec<&OpenQuestion> = mine.iter().copied().filter(same_thread).collect();
     let mine = if said.place.thread.is_some() && !near.is_empty() { near } else { mine };
@@ -149,8 +151,9 @@ pub fn plain_word(question: &OpenQuestion) -> bool {
     question.wants != Wants::Text || !question.choices.is_empty()
 }
 
-fn asked(question: &OpenQuestion, speaker: &Speaker) -> bool {
-    question.from.contains(&speaker.id)
+/// Whether it is somebody who was asked that speaks, with whichever of their accounts.
+pub fn asked(question: &OpenQuestion, said: &Said) -> bool {
+    said.people.are_among(&said.speaker.id, &question.from)
 }
 
 /// What a text means as an answer to a question; none: it means nothing there.
@@ -317,6 +320,7 @@ mod tests {
                 reaction: text.starts_with(['👍', '🎉']),
                 target: target.as_ref(),
                 at: Timestamp(if text.ends_with("late") { PLAIN_ANSWER_MS + 1 } else { 0 }),
+                people: &People::default(),
             };
             let said = Said { text: said.text.trim_end_matches(" late"), ..said };
             assert_eq!(shown(&read(&said, &questions)), want, "{who}: {text:?} {target:?}");
@@ -344,7 +348,9 @@ mod tests {
         ] {
             let (speaker, place, at) = (&speaker, &place, Timestamp(at));
             let text = "yes";
-            let said = Said { speaker, place, text, addressed, reaction: false, target, at };
+            let people = &People::default();
+            let said =
+                Said { speaker, place, text, addressed, reaction: false, target, at, people };
             let questions = [asked.clone()];
             assert_eq!(shown(&read(&said, &questions)), want, "{at:?} {target:?}");
         }

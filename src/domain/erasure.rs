@@ -163,6 +163,7 @@ fn ignored() -> Event {
         considered: "trigger".into(),
         verdict: Verdict::Ignored,
         reason: "erased before it was decided".into(),
+        decision: None,
     };
     TriggerRouted { outcomes: vec![outcome] }.into()
 }

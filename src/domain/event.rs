@@ -19,6 +19,10 @@ pub use super::log_event::{
 pub use super::message_event::{
     Attachment, MessageFailed, MessageQueued, MessageSent, MessageSuperseded, Picture,
 };
+pub use super::person_event::{
+    AccountsLinked, AccountsUnlinked, LinkClaimed, LinkDeclined, LinkMissed, LinkOffered,
+};
+pub use super::policy::PolicyDecision;
 pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
 pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
@@ -131,8 +135,14 @@ events! {
     RoomJoined "room_joined" 1 Sealed,
     RoomFollowed "room_followed" 1 Sealed,
     RoomLeft "room_left" 1 Sealed,
+    LinkOffered "link_offered" 1 Sealed,
+    LinkClaimed "link_claimed" 1 Sealed,
+    LinkMissed "link_missed" 1 Sealed,
+    LinkDeclined "link_declined" 1 Sealed,
+    AccountsLinked "accounts_linked" 1 Sealed,
+    AccountsUnlinked "accounts_unlinked" 1 Sealed,
     TriggerRecorded "trigger_recorded" 4 Sealed,
-    TriggerRouted "trigger_routed" 1 Sealed,
+    TriggerRouted "trigger_routed" 2 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,
     EventWithheld "event_withheld" 1 Sealed,
     EventGivenUp "event_given_up" 1 Sealed,
@@ -201,6 +211,14 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
                 message.insert("attachment".into(), Value::Null);
                 (2, data)
             }
+            // Before version 2 nothing was asked of policies.
+            ("trigger_routed", 1, Some(routed)) => {
+                let outcomes = routed.get_mut("outcomes").and_then(Value::as_array_mut);
+                for outcome in outcomes.into_iter().flatten().filter_map(Value::as_object_mut) {
+                    outcome.insert("decision".into(), Value::Null);
+                }
+                (2, data)
+            }
             _ => (schema, data),
         },
     }
@@ -255,6 +273,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Why, in words.
     pub reason: String,
+    /// Whether it was allowed, where that was asked.
+    pub decision: Option<PolicyDecision>,
 }
 
 /// What was decided about a trigger.

@@ -109,6 +109,11 @@ impl StreamName {
         Self("log-erasures".into())
     }
 
+    /// The stream that says which accounts belong to one person.
+    pub fn people() -> Self {
+        Self("people-main".into())
+    }
+
     /// The stream in which the log speaks of itself.
     pub fn log() -> Self {
         Self("log-main".into())
@@ -398,6 +403,11 @@ fn crockford(bytes: &[u8], chars: usize) -> String {
     let bit = |n: usize| bytes.get(n / 8).map_or(0, |byte| (byte >> (7 - n % 8)) & 1);
     let group = |n: usize| (0..5).fold(0, |sum, k| sum << 1 | usize::from(bit(n * 5 + k)));
     (0..chars).map(|n| char::from(CROCKFORD[group(n)])).collect()
+}
+
+name! {
+    /// A person: the first of their accounts that belong together.
+    PersonId
 }
 
 name! {

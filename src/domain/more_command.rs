@@ -3,11 +3,8 @@
 use super::id::Position;
 
 /// The command as help shows it.
-pub const COMMANDS: &[(&str, &str, &str)] = &[(
-    "more",
-    "more [{id}]",
-    "Go on with a long answer: the last one here, or the one with this id",
-)];
+pub const COMMANDS: &[(&str, &str)] =
+    &[("more [{id}]", "Go on with a long answer: the last one here, or the one with this id")];
 
 /// A part of something that the bot said: where that stands in the log, and which part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

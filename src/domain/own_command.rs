@@ -1,13 +1,15 @@
 //! The bot's own commands, which need no script: about its rooms, its executions, and what the log knows.
 
+use super::alias::Format;
 use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
-use super::id::RoomId;
+use super::id::{PostId, RoomId};
 use super::more_command::{self, Which};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
+use super::why_command::{self, WhyCommand};
 
 /// Their first words, for those who misspelt one.
 pub const WORDS: &[&str] = &[
@@ -22,6 +24,7 @@ pub const WORDS: &[&str] = &[
     "find",
     "save",
     "more",
+    "why",
 ];
 
 /// A command of the bot itself.
@@ -37,6 +40,8 @@ pub enum OwnCommand {
     Save(String),
     /// To go on with a long answer.
     More(Option<Which>),
+    /// About what the bot and people did.
+    Why(WhyCommand),
 }
 
 /// Where the bot's own commands may be said.
@@ -55,15 +60,24 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
     let more = || more_command::parse(text).map(OwnCommand::More);
-    rooms.or_else(audit).or_else(executions).or_else(save).or_else(more)
+    let why = || why_command::parse(text).map(OwnCommand::Why);
+    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why).or_else(more)
+}
+
+/// Texts that are the bot's own commands, for those who look whether a script takes one of them.
+pub fn examples() -> Vec<String> {
+    let room = RoomId(String::new());
+    let everywhere = Where { management: Some(&room), audited: Some(&room) };
+    let formats = offered(everywhere).filter_map(|(usage, _)| Format::parse(usage).ok());
+    formats.flat_map(|format| format.examples()).filter(|text| parse(text).is_some()).collect()
 }
 
 /// The commands with their usage and help that can be said somewhere.
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    let executions = execution_command::COMMANDS.iter().copied();
-    let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(more_command::COMMANDS);
+    let executions = execution_command::COMMANDS.iter().chain(more_command::COMMANDS).copied();
+    let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
 
@@ -76,11 +90,12 @@ impl OwnCommand {
             Self::Executions(command) => command.name(),
             Self::Save(_) => Builtin::Save.name(),
             Self::More(_) => "more",
+            Self::Why(command) => command.name(),
         }
     }
 
-    /// What does it.
-    pub fn act(&self) -> Act {
+    /// What does it; `reply_to` is the post that the command replies to.
+    pub fn act(&self, reply_to: Option<&PostId>) -> Act {
         match self {
             Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
@@ -89,7 +104,15 @@ impl OwnCommand {
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
+            Self::Why(command) => {
+                Act::BuiltIn { builtin: command.builtin(), args: command.args(reply_to) }
+            }
         }
+    }
+
+    /// Whether it asks why: as a reply to a question it is no answer to it.
+    pub fn asks_why(&self) -> bool {
+        matches!(self, Self::Why(WhyCommand::Why { .. }))
     }
 
     /// Whether it names an execution to be cancelled.
@@ -105,6 +128,7 @@ impl OwnCommand {
             Self::Executions(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
             Self::More(_) => None,
+            Self::Why(_) => None,
         }
     }
 }

@@ -9,12 +9,14 @@ use super::clarify;
 use super::conversation::{self, OpenQuestion, Reading, Said, how_to_answer};
 use super::execution_command::ExecutionCommand;
 use super::help::{help, help_word};
-use super::id::{RoomId, Timestamp};
+use super::id::Timestamp;
 use super::message::Doc;
 use super::more_command;
 use super::own_command::{self, OwnCommand, Where};
-use super::permission;
+use super::person::People;
+use super::policy::{Permission, PolicyAction, Resource};
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
+use super::why_command;
 use super::words::{questions, routing as words, to};
 
 /// Longest command in bytes.
@@ -38,13 +40,18 @@ pub struct View<'a> {
     pub open_executions: usize,
     /// When it was said.
     pub at: Timestamp,
-    /// Whether a list of room ids and names has this room.
-    pub listed: &'a (dyn Fn(&[String], &RoomId) -> bool + Sync),
+    /// Who may do what where.
+    pub may: &'a May<'a>,
     /// Where the bot's own commands may be said.
     pub places: Where<'a>,
     /// The question that it points at, if that is not asked any more.
     pub withdrawn: Option<&'a OpenQuestion>,
+    /// Which accounts belong to one person.
+    pub people: &'a People,
 }
+
+/// Answers whether somebody may do something with something in a place.
+pub type May<'a> = dyn Fn(PolicyAction, Resource, &Speaker, &Place) -> Permission + Sync + 'a;
 
 /// A decision with what it is about and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +62,8 @@ pub struct Decision {
     pub act: Act,
     /// Why, in words.
     pub reason: String,
+    /// Whether it is allowed, where that was asked.
+    pub permission: Option<Permission>,
 }
 
 /// What is to be done.
@@ -94,7 +103,7 @@ pub enum Act {
 }
 
 fn decision(considered: impl Into<String>, act: Act, reason: impl Into<String>) -> Decision {
-    Decision { considered: considered.into(), act, reason: reason.into() }
+    Decision { considered: considered.into(), act, reason: reason.into(), permission: None }
 }
 
 /// Decides on what a person said.
@@ -111,6 +120,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
         reaction: false,
         target: message.reply_to.as_ref(),
         at: view.at,
+        people: view.people,
     };
     let reading = conversation::read(&said, view.questions);
     if message.speaker.trust == Trust::Nothing && (said.addressed || reading != Reading::Nothing) {
@@ -135,7 +145,8 @@ pub fn message(message: &Message, view: &View) -> Decision {
     // Only where it may be an answer, too, is it looked up twice.
     let commands =
         || command_of_ours || matches_alias(view, text) || mistyped(view, &reading, &said, command);
-    if reading != Reading::Nothing && (replies || !commands()) {
+    let asks_why = ours.as_ref().is_some_and(OwnCommand::asks_why);
+    if reading != Reading::Nothing && !asks_why && (replies || !commands()) {
         return answered(&reading, view, &said);
     }
     if view.withdrawn.is_some()
@@ -151,7 +162,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
     commanded(text, command.by, message, view)
 }
 
-/// Decides on a reaction: it answers a question or is nothing.
+/// Decides on a reaction: it asks why, answers a question or is nothing.
 pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
     let said = Said {
         speaker: &reaction.speaker,
@@ -161,7 +172,12 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         reaction: true,
         target: Some(&reaction.target),
         at: view.at,
+        people: view.people,
     };
+    if let Some(args) = why_command::of_reaction(&reaction.key, &reaction.target) {
+        let act = Act::BuiltIn { builtin: Builtin::Why, args };
+        return decision("command why", act, "it is a command of the bot itself");
+    }
     let reading = conversation::read(&said, view.questions);
     too_late(&reading, view, &said).unwrap_or_else(|| answered(&reading, view, &said))
 }
@@ -169,7 +185,7 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
 /// What would have answered a question that is not asked any more is told so.
 fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
     let question = view.withdrawn.filter(|_| *reading == Reading::Nothing)?;
-    if !question.from.contains(&said.speaker.id) {
+    if !conversation::asked(question, said) {
         return None;
     }
     conversation::answer(question, said.text)?;
@@ -322,18 +338,27 @@ pub fn chosen(name: &str, args: Value, who: &Speaker, place: &Place, view: &View
 fn allowed(number: usize, args: Value, who: &Speaker, place: &Place, view: &View) -> Decision {
     let alias = &view.catalog.aliases[number];
     let name = format!("alias {}", alias.name);
-    if let Some(why) = refusal(alias, who, place, view) {
-        return decision(name, Act::Refuse(Doc::text(&to(&who.name, &why))), why);
-    }
-    decision(name, Act::Run { alias: number, args }, "it matches and is open to everyone")
+    let permission = may_run(alias, who, place, view);
+    let decided = match permission.refusal().map(str::to_owned).or_else(|| too_many(alias, view)) {
+        Some(why) => decision(name, Act::Refuse(Doc::text(&to(&who.name, &why))), why),
+        None => decision(name, Act::Run { alias: number, args }, permission.reason.clone()),
+    };
+    Decision { permission: Some(permission), ..decided }
+}
+
+/// Whether somebody may run a command in a place.
+fn may_run(alias: &Alias, who: &Speaker, place: &Place, view: &View) -> Permission {
+    (view.may)(PolicyAction::Run, Resource::alias(alias), who, place)
 }
 
 /// Why somebody may not run a command in a place, if so. What is offered in help, asked about and run goes by this.
 pub fn refusal(alias: &Alias, who: &Speaker, place: &Place, view: &View) -> Option<String> {
-    let here = |rooms: &[String]| (view.listed)(rooms, &place.room);
-    if let Some(why) = permission::refusal(alias, &who.name, here) {
-        return Some(why);
-    }
+    let permission = may_run(alias, who, place, view);
+    permission.refusal().map(str::to_owned).or_else(|| too_many(alias, view))
+}
+
+/// That no more executions can be started, if so.
+fn too_many(alias: &Alias, view: &View) -> Option<String> {
     let name = &alias.name;
     (view.open_executions >= EXECUTIONS_OPEN_MAX)
         .then(|| words::too_many_open(EXECUTIONS_OPEN_MAX, name))
@@ -347,7 +372,10 @@ fn own(command: &OwnCommand, message: &Message, view: &View) -> Decision {
             let told = Doc::text(&to(&message.speaker.name, &why));
             decision(name, Act::Refuse(told), why)
         }
-        None => decision(name, command.act(), "it is a command of the bot itself"),
+        None => {
+            let act = command.act(message.reply_to.as_ref());
+            decision(name, act, "it is a command of the bot itself")
+        }
     }
 }
 

@@ -4,8 +4,10 @@ use super::super::alias::Format;
 use super::super::alias_index::{AliasId, AliasIndex};
 use super::super::event::Wants;
 use super::super::help::HELP_LINES_MAX;
-use super::super::id::{ExecutionId, PostId, ScriptHash, UserId};
+use super::super::id::{ExecutionId, PostId, RoomId, ScriptHash, UserId};
 use super::super::message::{Block, Span};
+use super::super::policy::PolicySet;
+use super::super::policy::testing::inputs;
 use super::super::trigger::{Command, Place, Trust};
 use super::*;
 
@@ -116,17 +118,25 @@ fn shown(decision: &Decision) -> String {
         Act::Executions(command) => format!("{command:?}"),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
+        Act::More(which) => format!("more {which:?}"),
         Act::Ignore => "ignore".into(),
     };
     format!("{act} | {}", decision.reason)
 }
 
+/// What the shipped policies say of somebody without roles.
+fn may(action: PolicyAction, resource: Resource, who: &Speaker, place: &Place) -> Permission {
+    PolicySet::shipped().decide(&inputs(action, resource, who, place))
+}
+static NOBODY: std::sync::OnceLock<People> = std::sync::OnceLock::new();
+
 fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) -> View<'a> {
-    let listed = &|list: &[String], room: &RoomId| list.iter().any(|id| id == room.as_str());
     let at = Timestamp(0);
     let (prefix, open_executions) = ("!", open);
     let places = Where { management: None, audited: None };
-    View { catalog, questions, prefix, open_executions, at, listed, places, withdrawn: None }
+    let (withdrawn, people) = (None, NOBODY.get_or_init(People::default));
+    let may: &May = &may;
+    View { catalog, questions, prefix, open_executions, at, may, places, withdrawn, people }
 }
 
 #[test]
@@ -137,7 +147,7 @@ fn a_command_is_run_refused_or_answered() {
         ("!yes", r#"run 5 {"extra":{}} | it matches and is open to everyone"#),
         (
             "!restart web1",
-            "refuse ann: `restart` needs the role `ops`, and nobody has been given roles: there is no policy yet. ann may not run it. | `restart` needs the role `ops`, and nobody has been given roles: there is no policy yet. ann may not run it.",
+            "refuse ann: `restart` needs the role `ops`. | `restart` needs the role `ops`.",
         ),
         (
             "!deploy app",
@@ -153,7 +163,7 @@ fn a_command_is_run_refused_or_answered() {
         ),
         (
             "!restart",
-            "refuse ann: `restart` needs the role `ops`, and nobody has been given roles: there is no policy yet. ann may not run it. | `restart` needs the role `ops`, and nobody has been given roles: there is no policy yet. ann may not run it.",
+            "refuse ann: `restart` needs the role `ops`. | `restart` needs the role `ops`.",
         ),
         (
             "!gret bea",

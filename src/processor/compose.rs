@@ -38,18 +38,18 @@ impl Kernel {
             let considered = format!("wait of {id}");
             if writes.len() >= CONTINUED_MAX {
                 let reason = format!("a trigger continues at most {CONTINUED_MAX} executions");
-                outcomes.push(Outcome { considered, verdict: Verdict::Ignored, reason });
+                outcomes.push(outcome(considered, Verdict::Ignored, reason));
                 break;
             }
             let result = EffectResult::Ok(Value::Object(event.fields.clone()));
             writes.push(completed(&execution, &path, result));
             let reason = "it waits for this".to_owned();
-            outcomes.push(Outcome { considered, verdict: Verdict::Continued(id), reason });
+            outcomes.push(outcome(considered, Verdict::Continued(id), reason));
         }
         if outcomes.is_empty() {
             let (considered, reason) = (format!("trigger {}", event.name), "nothing waits for it");
             let reason = reason.to_owned();
-            outcomes.push(Outcome { considered, verdict: Verdict::Ignored, reason });
+            outcomes.push(outcome(considered, Verdict::Ignored, reason));
         }
         Ok((outcomes, writes))
     }
@@ -100,9 +100,11 @@ impl Kernel {
             let error = json!({ "kind": "refused", "message": why });
             let writes = vec![completed(&caller, &call.path, EffectResult::Err(error))];
             let verdict = Verdict::Continued(caller.id.clone());
-            Routed { considered: format!("call of {}", caller.id), verdict, reason: why, writes }
+            let considered = format!("call of {}", caller.id);
+            let decision = decision.permission.clone();
+            Routed { considered, decision, ..Routed::new(verdict, why, writes) }
         };
-        let (alias, args) = match decision.act {
+        let (alias, args) = match decision.act.clone() {
             Act::Run { alias, args } => (&scene.offered.catalog.aliases[alias], args),
             Act::Say(doc) | Act::Refuse(doc) => return Ok(refused(doc.words())),
             _ => return Ok(refused(format!("`{}` is no command of a script", call.command))),
@@ -125,7 +127,8 @@ impl Kernel {
         let id = self.execution_id(&recorded.id.stream, &handler);
         let writes = self.start(recorded, &origin, handler, args).await?;
         let (considered, verdict) = (decision.considered, Verdict::Started(id));
-        Ok(Routed { considered, verdict, reason: format!("{} called it", caller.id), writes })
+        let routed = Routed::new(verdict, format!("{} called it", caller.id), writes);
+        Ok(Routed { considered, decision: decision.permission, ..routed })
     }
 
     /// Why a command may not be called from here, if so: it would go round in a ring, or too deep.
@@ -198,6 +201,11 @@ impl Kernel {
         }
         Ok(())
     }
+}
+
+/// What was decided where nobody asks who may do it: the waiting execution was allowed when it began.
+fn outcome(considered: String, verdict: Verdict, reason: String) -> Outcome {
+    Outcome { considered, verdict, reason, decision: None }
 }
 
 /// What a script gets of a command that it called.

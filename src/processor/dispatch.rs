@@ -5,23 +5,21 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
-use crate::domain::ack::{REFUSED, shows_reactions};
 use crate::domain::builtin::Builtin;
 use crate::domain::conversation::OpenQuestion;
-use crate::domain::deletion::{self, Deletion};
 use crate::domain::event::{
     EffectResolved, Ending, Event, ExecutionFinished, ExecutionStarted, Failure, Handler,
-    MessageQueued, Meta, NewEvent, Outcome, QuestionAnswered, Recorded, Resolution, TimerFired,
-    TriggerRouted, Verdict, Versions, Wants,
+    MessageQueued, Meta, NewEvent, Outcome, PolicyDecision, QuestionAnswered, Recorded, Resolution,
+    TimerFired, TriggerRouted, Verdict, Versions, Wants,
 };
 use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
+use crate::domain::person::People;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
 use crate::domain::words::{executions, routing, to};
 use crate::script::host::HOST_VERSION;
-use crate::script::source::Ack;
 use crate::store::{Direction, Expected, Write};
 
 /// The version of the script engine that executions are started with.
@@ -33,6 +31,7 @@ pub(super) struct Routed {
     pub verdict: Verdict,
     pub reason: String,
     pub writes: Vec<Write>,
+    pub decision: Option<PolicyDecision>,
 }
 
 /// Who spoke, where, and with which post.
@@ -88,8 +87,8 @@ impl Kernel {
             }
             _ => Routed::ignored("trigger", "it is erased or of a kind that I do not know"),
         };
-        let Routed { considered, verdict, reason, writes } = routed;
-        Ok((vec![Outcome { considered, verdict, reason }], writes))
+        let (outcome, writes) = routed.outcome();
+        Ok((vec![outcome], writes))
     }
 
     /// What a trigger leads to does not fit into the log: the decision is to refuse it.
@@ -106,8 +105,8 @@ impl Kernel {
             let (message, writes) = self.answer(recorded, &origin, Doc::text(&text));
             routed = Routed { verdict: Verdict::Refused(message), writes, ..routed };
         }
-        let Routed { considered, verdict, reason, writes } = routed;
-        let outcomes = vec![Outcome { considered, verdict, reason }];
+        let (outcome, writes) = routed.outcome();
+        let outcomes = vec![outcome];
         let event = NewEvent::with(&trigger_meta(recorded), TriggerRouted { outcomes });
         let expected = Expected::Exact(Version::START);
         let mut batch = vec![write(recorded.id.stream.clone(), expected, vec![event])];
@@ -185,23 +184,6 @@ impl Kernel {
         self.act(recorded, origin, &scene, decision).await
     }
 
-    /// Looks after a command that was deleted while something of it was not over.
-    async fn deleted(&self, recorded: &Recorded, deletion: &Deletion) -> Result<Routed, Error> {
-        let origin = Origin {
-            place: &deletion.place,
-            speaker: &deletion.by,
-            post: None,
-            target: None,
-            text: "",
-        };
-        let (handler, args) = (Builtin::Deletion.handler(), deletion::args(deletion));
-        let id = self.execution_id(&recorded.id.stream, &handler);
-        let writes = self.start(recorded, &origin, handler, args).await?;
-        let (considered, verdict) = ("deletion".to_owned(), Verdict::Started(id));
-        let reason = "a command was deleted that something still waits or runs for".to_owned();
-        Ok(Routed { considered, verdict, reason, writes })
-    }
-
     /// Whether a command was said so long ago that nobody may count on it any more.
     pub(super) fn came_late(&self, trigger: &Trigger) -> bool {
         trigger.late || trigger.is_older_than(self.settings().run_within_ms, self.clock.now())
@@ -215,30 +197,42 @@ impl Kernel {
         scene: &Scene,
         decision: Decision,
     ) -> Result<Routed, Error> {
-        let Decision { considered, act, reason } = decision;
+        let Decision { considered, act, reason, permission } = decision;
+        let mut routed = self.acted(recorded, origin, scene, (act, reason)).await?;
+        if let Verdict::Refused(_) = routed.verdict {
+            routed.writes.extend(self.refusal_shown(recorded, origin, scene, &considered));
+        }
+        let decision = permission.or(routed.decision);
+        Ok(Routed { considered, decision, ..routed })
+    }
+
+    async fn acted(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin<'_>,
+        scene: &Scene,
+        (act, reason): (Act, String),
+    ) -> Result<Routed, Error> {
         let stream = &recorded.id.stream;
+        let routed = |verdict, writes| Routed::new(verdict, reason, writes);
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) | Act::More(_) => {
-                Ok(Routed { considered, verdict: Verdict::Ignored, reason, writes: vec![] })
-            }
+            Act::Ignore | Act::Executions(_) | Act::More(_) => Ok(routed(Verdict::Ignored, vec![])),
             Act::Say(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
-                Ok(Routed { considered, verdict: Verdict::Said(message), reason, writes })
+                Ok(routed(Verdict::Said(message), writes))
             }
             Act::Refuse(doc) => {
-                let (message, mut writes) = self.answer(recorded, origin, doc);
-                writes.extend(self.refusal_shown(recorded, origin, scene, &considered));
-                Ok(Routed { considered, verdict: Verdict::Refused(message), reason, writes })
+                let (message, writes) = self.answer(recorded, origin, doc);
+                Ok(routed(Verdict::Refused(message), writes))
             }
             Act::Answer { question, value } => {
-                let routed = self.answered(recorded, origin, &scene.questions[question], value)?;
-                Ok(Routed { considered, ..routed })
+                self.answered(recorded, origin, &scene.questions[question], value)
             }
             Act::BuiltIn { builtin, args } => {
                 let writes = self.start(recorded, origin, builtin.handler(), args).await?;
                 let id = self.execution_id(stream, &builtin.handler());
-                Ok(Routed { considered, verdict: Verdict::Started(id), reason, writes })
+                Ok(routed(Verdict::Started(id), writes))
             }
             Act::Run { alias, args } => {
                 let alias = &scene.offered.catalog.aliases[alias];
@@ -249,7 +243,7 @@ impl Kernel {
                 };
                 let id = self.execution_id(stream, &handler);
                 let writes = self.start(recorded, origin, handler, args).await?;
-                Ok(Routed { considered, verdict: Verdict::Started(id), reason, writes })
+                Ok(routed(Verdict::Started(id), writes))
             }
         }
     }
@@ -276,33 +270,6 @@ impl Kernel {
         (id, vec![queued(&origin.meta(recorded), message)])
     }
 
-    /// The emoji on a refused command, where its script wants to tell by emojis.
-    fn refusal_shown(
-        &self,
-        recorded: &Recorded,
-        origin: &Origin,
-        scene: &Scene,
-        considered: &str,
-    ) -> Option<Write> {
-        let name = considered.strip_prefix("alias ")?;
-        let scripts = scene.offered.set.scripts.values();
-        let alias = scripts.flat_map(|it| &it.aliases).find(|alias| alias.name == name)?;
-        let shown = alias.ack == Ack::Reactions && shows_reactions(&origin.place.network);
-        let post = origin.post.filter(|_| shown)?;
-        let message = MessageQueued {
-            message: self.store.key().message(recorded.id.stream.as_str(), "refused"),
-            place: origin.place.clone(),
-            reply_to: Some(post.clone()),
-            edits: None,
-            doc: Doc::of_reaction(REFUSED),
-            attachment: None,
-            notify: vec![],
-            execution: None,
-            question: None,
-        };
-        Some(queued(&origin.meta(recorded), message))
-    }
-
     /// The id of the execution that a trigger starts.
     pub(super) fn execution_id(&self, trigger: &StreamName, handler: &Handler) -> ExecutionId {
         self.store.key().execution(trigger, &Builtin::cause(handler), 0)
@@ -321,11 +288,11 @@ impl Kernel {
             trigger: recorded.id.clone(),
             handler,
             args,
-            msg: msg(recorded, origin),
+            msg: msg(recorded, origin, &*self.people()?),
             command: origin.text.to_owned(),
             place: origin.place.clone(),
             requester: origin.speaker.clone(),
-            post: origin.post.cloned().unwrap_or_else(|| PostId(String::new())),
+            post: origin.post.or(origin.target).cloned().unwrap_or_else(|| PostId(String::new())),
             versions: Versions { host: HOST_VERSION, rhai: RHAI_VERSION.into() },
         };
         let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());
@@ -371,8 +338,7 @@ impl Kernel {
         let mut writes = vec![write(stream, Expected::Exact(execution.version), events)];
         writes.append(&mut others);
         let verdict = Verdict::Continued(execution.id.clone());
-        let reason = "it answers this question".to_owned();
-        Ok(Routed { considered: String::new(), verdict, reason, writes })
+        Ok(Routed::new(verdict, "it answers this question", writes))
     }
 
     fn given_up(
@@ -404,19 +370,29 @@ impl Kernel {
         let meta = meta_of(&execution);
         let stream = StreamName::execution(&execution.id);
         let events = vec![NewEvent::with(&meta, fired)];
-        Ok(Routed {
-            considered: format!("timer of {}", execution.id),
-            verdict: Verdict::Continued(execution.id.clone()),
-            reason: "the time has come".into(),
-            writes: vec![write(stream, Expected::Exact(execution.version), events)],
-        })
+        let writes = vec![write(stream, Expected::Exact(execution.version), events)];
+        let verdict = Verdict::Continued(execution.id.clone());
+        let considered = format!("timer of {}", execution.id);
+        Ok(Routed { considered, ..Routed::new(verdict, "the time has come", writes) })
     }
 }
 
 impl Routed {
+    /// What was considered is said by whoever asked.
+    pub(super) fn new(verdict: Verdict, reason: impl Into<String>, writes: Vec<Write>) -> Self {
+        let (considered, reason) = (String::new(), reason.into());
+        Self { considered, verdict, reason, writes, decision: None }
+    }
+
     pub(super) fn ignored(considered: &str, reason: &str) -> Self {
-        let (considered, reason) = (considered.to_owned(), reason.to_owned());
-        Self { considered, verdict: Verdict::Ignored, reason, writes: vec![] }
+        let considered = considered.to_owned();
+        Self { considered, ..Self::new(Verdict::Ignored, reason, vec![]) }
+    }
+
+    /// What is recorded with the trigger, and what else is written.
+    fn outcome(self) -> (Outcome, Vec<Write>) {
+        let Self { considered, verdict, reason, writes, decision } = self;
+        (Outcome { considered, verdict, reason, decision }, writes)
     }
 }
 
@@ -449,11 +425,12 @@ pub(super) fn trigger_meta(recorded: &Recorded) -> Meta {
 }
 
 /// The handler's `msg`.
-pub(super) fn msg(recorded: &Recorded, origin: &Origin) -> Value {
+pub(super) fn msg(recorded: &Recorded, origin: &Origin, people: &People) -> Value {
     let Origin { place, speaker, post, text, .. } = origin;
+    let person = people.person_of(&speaker.id);
     json!({
         "user": {
-            "id": speaker.id, "name": speaker.name, "person": speaker.id,
+            "id": speaker.id, "name": speaker.name, "person": person,
             "network": speaker.network, "trust": speaker.trust,
         },
         "room": { "id": place.room, "name": place.name, "network": place.network },

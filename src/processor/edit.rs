@@ -70,7 +70,7 @@ impl Kernel {
         let told = Doc::text(&to(&message.speaker.name, &words));
         let (message, writes) = self.answer(recorded, &origin, told);
         let (considered, reason) = (CONSIDERED.to_owned(), reason.to_owned());
-        Ok(Routed { considered, verdict: Verdict::Refused(message), reason, writes })
+        Ok(Routed { considered, ..Routed::new(Verdict::Refused(message), reason, writes) })
     }
 
     /// Decides on an edit as if it had been said so at first: where it was said, and as a reply to what it replied to.

@@ -11,11 +11,10 @@ use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectClass, EffectResult, Event, ExecutionStarted, Failure};
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{ExecutionId, RoomId, ScriptHash, StreamName, Timestamp, Version};
+use crate::domain::id::{ExecutionId, ScriptHash, StreamName, Timestamp, Version};
 use crate::domain::order::ordered_action;
-use crate::domain::permission;
 use crate::script::action::ActionDef;
-use crate::script::context::{May, Recall};
+use crate::script::context::Recall;
 use crate::script::host::pinned;
 use crate::script::hot::Wake;
 use crate::script::journal::{Divergence, Done, Journal, Noted, Past};
@@ -233,7 +232,7 @@ impl Kernel {
             actions,
             exec_refused,
             recall,
-            may: self.may(started),
+            may: self.answers(started),
             cancel: undelivered(execution),
         })
     }
@@ -303,25 +302,6 @@ fn undelivered(execution: &Execution) -> Option<Value> {
     // What is being stopped will say so itself.
     let stopping = execution.steps.values().any(|step| step.unwanted && step.result.is_none());
     (!stopping).then(|| cancelled.error(None))
-}
-
-impl Kernel {
-    /// Answers a script that asks who may run what here.
-    fn may(&self, started: &ExecutionStarted) -> May {
-        let (kernel, room) = (self.me.clone(), started.place.room.clone());
-        Arc::new(move |who, what| {
-            kernel.upgrade().is_some_and(|kernel| kernel.permits(who, what, &room))
-        })
-    }
-
-    /// Whether a person may run an alias or an action in a room.
-    fn permits(&self, who: &str, what: &str, room: &RoomId) -> bool {
-        let offered = self.scripts.offered();
-        if let Some(alias) = offered.catalog.aliases.iter().find(|alias| alias.name == what) {
-            return permission::refusal(alias, who, |list| self.listed(list, room)).is_none();
-        }
-        offered.set.actions.contains_key(what) && self.exec_refusal(room).is_none()
-    }
 }
 
 /// Reads what was remembered, and notes which version was seen.

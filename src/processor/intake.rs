@@ -174,6 +174,7 @@ impl Ear {
             reaction: false,
             target: message.reply_to.as_ref(),
             at,
+            people: &*self.kernel.people()?,
         };
         Ok(conversation::read(&said, &questions) != Reading::Nothing)
     }

@@ -1,8 +1,11 @@
 //! Manners at work: a command that comes too fast and a conversation that goes round in a ring are not gone on with.
 
 use super::dispatch::{Origin, Routed};
+use super::scene::Scene;
+use super::sheet::queued;
 use super::{DAY_MS, Error, Kernel};
-use crate::domain::event::{Event, Recorded, Verdict};
+use crate::domain::ack::{REFUSED, shows_reactions};
+use crate::domain::event::{Event, MessageQueued, Recorded, Verdict};
 use crate::domain::id::{StreamName, Version};
 use crate::domain::loops::{self, MUTE_MS};
 use crate::domain::message::Doc;
@@ -10,7 +13,8 @@ use crate::domain::pace::{self, Pace};
 use crate::domain::route::{Act, Decision};
 use crate::domain::trigger::{Trigger, What};
 use crate::domain::words::manners as words;
-use crate::store::ReadError;
+use crate::script::source::Ack;
+use crate::store::{ReadError, Write};
 
 impl Kernel {
     /// What is done instead of a decision, if it is not to be carried out now. Answers are always taken.
@@ -53,7 +57,7 @@ impl Kernel {
                 (Verdict::Refused(message), writes)
             }
         };
-        Some(Routed { considered, verdict, reason, writes })
+        Some(Routed { considered, ..Routed::new(verdict, reason, writes) })
     }
 
     /// A conversation that goes round in a ring is not gone on with; the owner is told when that begins.
@@ -84,6 +88,33 @@ impl Kernel {
             routed.writes.extend(self.notice(message, &origin.meta(recorded), &text)?);
         }
         Ok(Some(routed))
+    }
+
+    /// The emoji on a refused command, where its script wants to tell by emojis.
+    pub(super) fn refusal_shown(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        scene: &Scene,
+        considered: &str,
+    ) -> Option<Write> {
+        let name = considered.strip_prefix("alias ")?;
+        let scripts = scene.offered.set.scripts.values();
+        let alias = scripts.flat_map(|it| &it.aliases).find(|alias| alias.name == name)?;
+        let shown = alias.ack == Ack::Reactions && shows_reactions(&origin.place.network);
+        let post = origin.post.filter(|_| shown)?;
+        let message = MessageQueued {
+            message: self.store.key().message(recorded.id.stream.as_str(), "refused"),
+            place: origin.place.clone(),
+            reply_to: Some(post.clone()),
+            edits: None,
+            doc: Doc::of_reaction(REFUSED),
+            attachment: None,
+            notify: vec![],
+            execution: None,
+            question: None,
+        };
+        Some(queued(&origin.meta(recorded), message))
     }
 
     /// What was said in a message, without its address.

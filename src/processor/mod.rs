@@ -25,6 +25,7 @@ use crate::store::{
 };
 
 pub mod action;
+pub mod alone;
 mod attach;
 mod builtin;
 pub mod cancel;
@@ -45,6 +46,8 @@ pub mod order;
 pub mod outbox;
 pub mod own;
 pub mod pause;
+mod people;
+pub mod policies;
 pub mod progress;
 pub mod questions;
 pub mod reread;
@@ -158,6 +161,8 @@ pub struct Kernel {
     pub store: Arc<dyn EventStore>,
     /// The scripts.
     pub scripts: Scripts,
+    /// The policies.
+    pub policies: policies::Policies,
     /// Where the bot speaks.
     pub chat: Arc<dyn Chat>,
     /// What runs actions.
@@ -175,6 +180,7 @@ pub struct Kernel {
     running: cancel::Running,
     hot: hot::HotRuns,
     folds: folds::Folds,
+    known: people::Known,
 }
 
 impl Kernel {
@@ -201,6 +207,8 @@ impl Kernel {
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
             folds: folds::Folds::default(),
+            policies: policies::Policies::default(),
+            known: people::Known::default(),
             store,
             scripts,
             chat,

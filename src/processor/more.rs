@@ -76,14 +76,14 @@ impl Kernel {
         let (message, writes) = self.answer(recorded, &there, doc);
         let considered = format!("{CONSIDERED}{}-{}", which.at.0, which.part);
         let reason = "it is the next part of a long answer".to_owned();
-        Ok(Routed { considered, verdict: Verdict::Said(message), reason, writes })
+        Ok(Routed { considered, ..Routed::new(Verdict::Said(message), reason, writes) })
     }
 
     fn no_more(&self, recorded: &Recorded, origin: &Origin, why: &str) -> Routed {
         let doc = Doc::text(&to(&origin.speaker.name, why));
         let (message, writes) = self.answer(recorded, origin, doc);
         let (considered, reason) = ("more".to_owned(), why.to_owned());
-        Routed { considered, verdict: Verdict::Refused(message), reason, writes }
+        Routed { considered, ..Routed::new(Verdict::Refused(message), reason, writes) }
     }
 
     /// What comes behind the last part that was said in a room.

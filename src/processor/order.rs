@@ -134,8 +134,7 @@ impl Kernel {
         };
         let id = self.execution_id(&recorded.id.stream, &handler);
         let writes = self.start(recorded, &origin, handler, params.clone()).await?;
-        let (verdict, reason) = (Verdict::Started(id), "it was ordered".to_owned());
-        Ok(Routed { considered: String::new(), verdict, reason, writes })
+        Ok(Routed::new(Verdict::Started(id), "it was ordered", writes))
     }
 
     /// Starts anew what an execution was to do: for the same person, in the same place, with the scripts of today.

@@ -123,8 +123,7 @@ impl Kernel {
                 ));
             }
         };
-        let (considered, verdict) = (String::new(), Verdict::Continued(id.clone()));
-        Ok(Routed { considered, verdict, reason: reason.into(), writes })
+        Ok(Routed::new(Verdict::Continued(id.clone()), reason, writes))
     }
 
     /// The execution that somebody means, if it is theirs or they are in the management room; else why not.
@@ -205,15 +204,13 @@ impl Kernel {
 
     fn told(&self, recorded: &Recorded, origin: &Origin, doc: Doc, reason: &str) -> Routed {
         let (message, writes) = self.answer(recorded, origin, doc);
-        let (considered, verdict) = (String::new(), Verdict::Said(message));
-        Routed { considered, verdict, reason: reason.to_owned(), writes }
+        Routed::new(Verdict::Said(message), reason, writes)
     }
 
     fn refused(&self, recorded: &Recorded, origin: &Origin, why: &str) -> Routed {
         let doc = Doc::text(&to(&origin.speaker.name, why));
         let (message, writes) = self.answer(recorded, origin, doc);
-        let (considered, verdict) = (String::new(), Verdict::Refused(message));
-        Routed { considered, verdict, reason: why.to_owned(), writes }
+        Routed::new(Verdict::Refused(message), why, writes)
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Error, Kernel, Settings};
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::id::{PostId, RoomId, Timestamp};
 use crate::domain::own_command::Where;
+use crate::domain::person::People;
 use crate::domain::route::{Decision, View};
 
 /// All that a decision about one room may look at.
@@ -16,6 +17,7 @@ pub(super) struct Scene {
     withdrawn: Option<OpenQuestion>,
     settings: Arc<Settings>,
     management: Option<RoomId>,
+    pub people: Arc<People>,
 }
 
 impl Kernel {
@@ -27,6 +29,7 @@ impl Kernel {
             offered: self.scripts.offered(),
             settings: self.settings(),
             management: self.management_room()?,
+            people: self.people()?,
         })
     }
 
@@ -44,12 +47,13 @@ impl Kernel {
             prefix: &scene.settings.prefix,
             open_executions: self.agenda(|agenda| agenda.open_executions()),
             at,
-            listed: &|list, room| self.listed(list, room),
+            may: &|action, resource, who, place| self.may(action, resource, who, place),
             places: Where {
                 management,
                 audited: scene.settings.asking_room.as_ref().or(management),
             },
             withdrawn: scene.withdrawn.as_ref(),
+            people: &scene.people,
         })
     }
 }

@@ -189,6 +189,12 @@ impl Agenda {
             | Event::RoomJoined(_)
             | Event::RoomFollowed(_)
             | Event::RoomLeft(_)
+            | Event::LinkOffered(_)
+            | Event::LinkClaimed(_)
+            | Event::LinkMissed(_)
+            | Event::LinkDeclined(_)
+            | Event::AccountsLinked(_)
+            | Event::AccountsUnlinked(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }

@@ -12,6 +12,7 @@ use crate::domain::event::{Event, Payload, Recorded, Secrecy};
 use crate::domain::id::{
     DedupeKey, EventId, ExecutionId, Position, Pseudonym, StreamName, Timestamp, Version,
 };
+use crate::domain::person::joins;
 use crate::domain::trigger::What;
 use crate::store::{By, Direction, EventStore, READ_EVENTS_MAX, ReadError, Subject};
 
@@ -453,6 +454,7 @@ fn older(
         None => {
             let over = match stream.category() {
                 "message" => last_of(store, stream)?.is_none_or(|last| ending(&last).is_none()),
+                "people" => !joins(event),
                 // The last one says how things are.
                 _ => superseded()?,
             };

@@ -12,6 +12,7 @@ use super::command::{Refusal, Sink};
 use super::executions;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::id::{Position, StreamName, Timestamp, Version};
+use crate::domain::person::joins;
 use crate::store::sled::SledStore;
 use crate::store::{By, Direction, EventStore, ReadError};
 
@@ -233,6 +234,8 @@ fn is_state(store: &dyn EventStore, event: &Recorded) -> Result<bool, ReadError>
         "trigger" | "execution" | "message" | "script" => true,
         // What happened once, and what the log says of itself, is not asked for again.
         "log" | "invite" | "invites" | "room" => true,
+        // Who was ever joined with whom is told by all of them together.
+        "people" => return Ok(joins(event)),
         _ => match event.event() {
             Some(Event::MemoryWritten(memory)) => memory.value.is_null(),
             _ => matches!(event.kind.as_str(), "room_left" | "intake_resumed"),

@@ -73,6 +73,12 @@ fn of_event(event: &Event) -> String {
         | Event::RoomLeft(_)
         | Event::RoomFollowed(_)
         | Event::InviteDecided(_) => of_room(event),
+        Event::LinkOffered(_)
+        | Event::LinkClaimed(_)
+        | Event::LinkMissed(_)
+        | Event::LinkDeclined(_)
+        | Event::AccountsLinked(_)
+        | Event::AccountsUnlinked(_) => of_people(event),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
         other => plain_kind(other.kind()),
@@ -161,6 +167,20 @@ fn of_room(event: &Event) -> String {
     }
 }
 
+fn of_people(event: &Event) -> String {
+    match event {
+        Event::LinkOffered(e) => format!("gave {} a code to join another account", e.by.id),
+        Event::LinkClaimed(e) => format!("{} said the code of {}", e.by.id, e.of),
+        Event::LinkMissed(e) => format!("{} said a code that joins nothing", e.by),
+        Event::LinkDeclined(e) => format!("{} said no to the code of {}", e.by, e.of),
+        Event::AccountsLinked(e) => {
+            format!("{} and {} are one person", e.first.id, e.second.id)
+        }
+        Event::AccountsUnlinked(e) => format!("{} parted {} from its person", e.by, e.account),
+        other => plain_kind(other.kind()),
+    }
+}
+
 fn of_trigger(trigger: &Trigger) -> String {
     match &trigger.what {
         What::Message(message) if message.edits.is_some() => {
@@ -189,7 +209,7 @@ pub fn doc_text(doc: &Doc) -> String {
     doc.words()
 }
 
-fn result(result: &EffectResult) -> String {
+pub fn result(result: &EffectResult) -> String {
     match result {
         EffectResult::Ok(value) => value_words(value),
         EffectResult::Err(value) => {
@@ -200,7 +220,7 @@ fn result(result: &EffectResult) -> String {
     }
 }
 
-fn value_words(value: &Value) -> String {
+pub fn value_words(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),
         Value::Bool(true) => "yes".into(),
@@ -210,7 +230,7 @@ fn value_words(value: &Value) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     crate::script::run::shortened(text, QUOTED_CHARS_MAX)
 }
 

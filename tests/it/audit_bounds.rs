@@ -209,6 +209,7 @@ async fn groups_are_told_apart_up_to_a_bound_and_nothing_is_lost() {
             considered: format!("alias a{n}"),
             verdict: Verdict::Refused(MessageId("M".into())),
             reason: "no".into(),
+            decision: None,
         }];
         write(&format!("trigger-{n}"), vec![NewEvent::bare(TriggerRouted { outcomes })])
     };

@@ -4,6 +4,7 @@
 
 #[path = "../../examples/docs/events.rs"]
 mod page;
+mod policies;
 mod samples;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ const TAGS: &[(&str, &[&str])] = &[
     ),
     ("trigger_recorded", &["prefix", "name", "direct", "nothing", "account", "device"]),
     ("trigger_routed", &["started", "continued", "said", "refused", "ignored"]),
+    ("trigger_routed", &["run", "allowed", "refused", "alias"]),
     ("effect_requested", &["read", "idempotent", "once", "log"]),
     ("effect_completed", &["ok", "err"]),
     ("effect_recorded", &["ok", "err"]),

@@ -130,6 +130,7 @@ fn one(store: &SledStore, n: u64, now: Timestamp) -> Vec<Write> {
             considered: format!("alias {}", asked.alias),
             verdict: Verdict::Started(id.clone()),
             reason: "it matches and is open to everyone".into(),
+            decision: None,
         }],
     };
     let recorded =

@@ -12,6 +12,8 @@ pub mod notices;
 pub mod questions;
 pub mod records;
 pub mod routing;
+pub mod what_did;
+pub mod why;
 
 /// What people call an account where nothing better is known: what stands before its server.
 pub fn called(account: &UserId) -> &str {

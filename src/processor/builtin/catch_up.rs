@@ -41,18 +41,16 @@ impl Kernel {
             None => {
                 let stream = &recorded.id.stream;
                 let id = self.execution_id(stream, &Builtin::CatchUp.handler());
-                (id, Expected::NoStream, self.begin_gathering(recorded, origin, &held, &meta))
+                (id, Expected::NoStream, self.begin_gathering(recorded, origin, &held, &meta)?)
             }
         };
-        Ok(Routed {
-            considered: String::new(),
-            verdict: match expected {
-                Expected::NoStream => Verdict::Started(id.clone()),
-                _ => Verdict::Continued(id.clone()),
-            },
-            reason: "it came late, so its sender is asked whether they still want it".into(),
-            writes: vec![write(StreamName::execution(&id), expected, events)],
-        })
+        let verdict = match expected {
+            Expected::NoStream => Verdict::Started(id.clone()),
+            _ => Verdict::Continued(id.clone()),
+        };
+        let reason = "it came late, so its sender is asked whether they still want it";
+        let writes = vec![write(StreamName::execution(&id), expected, events)];
+        Ok(Routed::new(verdict, reason, writes))
     }
 
     /// The execution that still gathers late commands of this person in this room.
@@ -72,12 +70,12 @@ impl Kernel {
         origin: &Origin,
         held: &Held,
         meta: &Meta,
-    ) -> Vec<NewEvent> {
+    ) -> Result<Vec<NewEvent>, ReadError> {
         let started = ExecutionStarted {
             trigger: recorded.id.clone(),
             handler: Builtin::CatchUp.handler(),
             args: json!({}),
-            msg: msg(recorded, origin),
+            msg: msg(recorded, origin, &*self.people()?),
             command: origin.text.to_owned(),
             place: origin.place.clone(),
             requester: origin.speaker.clone(),
@@ -95,7 +93,7 @@ impl Kernel {
         let step = noted(hold_path(0), HOLD, held.args(), Value::Null);
         let events: [Event; 4] =
             [started.into(), gather.into(), step.into(), ExecutionSuspended {}.into()];
-        events.into_iter().map(|event| NewEvent::with(meta, event)).collect()
+        Ok(events.into_iter().map(|event| NewEvent::with(meta, event)).collect())
     }
 
     /// Asks, or decides on the next command that is wanted.

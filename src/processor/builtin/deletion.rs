@@ -7,16 +7,18 @@ use serde_json::{Value, json};
 use super::noted;
 use crate::domain::builtin::Builtin;
 use crate::domain::deletion::{
-    self, CANCELLED, ENDED, ERASE, FOUND, Found, Next, STOP, UNDO_MS_MAX,
+    self, CANCELLED, Deletion, ENDED, ERASE, FOUND, Found, Next, STOP, UNDO_MS_MAX,
 };
 use crate::domain::event::{
-    EffectClass, EffectRequested, EffectResult, Ending, ExecutionSuspended, Wants,
+    EffectClass, EffectRequested, EffectResult, Ending, ExecutionSuspended, Recorded, Verdict,
+    Wants,
 };
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, Timestamp};
 use crate::domain::words::edits as words;
 use crate::processor::action::ActionDone;
 use crate::processor::cancel::{Cancel, Cancelling};
+use crate::processor::dispatch::{Origin, Routed};
 use crate::processor::erasure::{Order, erase};
 use crate::processor::sheet::{Prepared, Sheet};
 use crate::processor::{Error, Kernel, meta_of};
@@ -24,6 +26,27 @@ use crate::query::erasure::Target;
 use crate::store::ReadError;
 
 impl Kernel {
+    /// Looks after a command that was deleted while something of it was not over.
+    pub(in crate::processor) async fn deleted(
+        &self,
+        recorded: &Recorded,
+        deletion: &Deletion,
+    ) -> Result<Routed, Error> {
+        let origin = Origin {
+            place: &deletion.place,
+            speaker: &deletion.by,
+            post: None,
+            target: None,
+            text: "",
+        };
+        let (handler, args) = (Builtin::Deletion.handler(), deletion::args(deletion));
+        let id = self.execution_id(&recorded.id.stream, &handler);
+        let writes = self.start(recorded, &origin, handler, args).await?;
+        let reason = "a command was deleted that something still waits or runs for".to_owned();
+        let routed = Routed::new(Verdict::Started(id), reason, writes);
+        Ok(Routed { considered: "deletion".to_owned(), ..routed })
+    }
+
     /// Does the next thing for a deletion.
     pub(super) fn deletion_slice(&self, execution: &Execution) -> Result<Prepared, Error> {
         let mut sheet = Sheet::new(self, execution);

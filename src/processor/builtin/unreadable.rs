@@ -54,12 +54,7 @@ impl Kernel {
             name: event.speaker.name.clone(),
         };
         let meta = origin.meta(recorded);
-        let mut routed = Routed {
-            considered: "encrypted message".into(),
-            verdict: Verdict::Ignored,
-            reason: "its keys have not arrived".into(),
-            writes: vec![],
-        };
+        let mut routed = Routed::ignored("encrypted message", "its keys have not arrived");
         let (id, expected, events) = match self.gathering_sealed(&event.place)? {
             Some(open) if !lost_keys::takes_more(&open) => {
                 routed.reason = format!(
@@ -75,7 +70,7 @@ impl Kernel {
             None => {
                 let id = self.execution_id(&recorded.id.stream, &Builtin::Unreadable.handler());
                 routed.verdict = Verdict::Started(id.clone());
-                (id, Expected::NoStream, self.begin_sealed(recorded, &origin, &post, &meta))
+                (id, Expected::NoStream, self.begin_sealed(recorded, &origin, &post, &meta)?)
             }
         };
         routed.writes = vec![write(StreamName::execution(&id), expected, events)];
@@ -97,12 +92,12 @@ impl Kernel {
         origin: &Origin,
         post: &Sealed,
         meta: &Meta,
-    ) -> Vec<NewEvent> {
+    ) -> Result<Vec<NewEvent>, ReadError> {
         let started = ExecutionStarted {
             trigger: recorded.id.clone(),
             handler: Builtin::Unreadable.handler(),
             args: json!({}),
-            msg: msg(recorded, origin),
+            msg: msg(recorded, origin, &*self.people()?),
             command: origin.text.to_owned(),
             place: Place { thread: None, ..origin.place.clone() },
             requester: origin.speaker.clone(),
@@ -113,7 +108,7 @@ impl Kernel {
         let wait = wait(0, post.since.plus_ms(SETTLE_MS));
         let events: [Event; 4] =
             [started.into(), step.into(), wait.into(), ExecutionSuspended {}.into()];
-        events.into_iter().map(|event| NewEvent::with(meta, event)).collect()
+        Ok(events.into_iter().map(|event| NewEvent::with(meta, event)).collect())
     }
 
     /// Does one thing: waits, tells, gives up or ends.

@@ -1,5 +1,8 @@
 //! One event of every type, and of every shape that a type can have: what the fixtures were written from.
 
+#[path = "samples/links.rs"]
+mod links;
+
 use beadle::domain::deletion::Deletion;
 use beadle::domain::erasure::{ErasedBlob, Scope, Stretch};
 use beadle::domain::event::*;
@@ -14,6 +17,8 @@ use beadle::domain::trigger::{
 };
 use serde_json::{Value, json};
 
+use super::policies;
+
 const SECOND: i64 = 1000;
 const NOW: Timestamp = Timestamp(1_772_442_000_000);
 
@@ -23,6 +28,7 @@ pub fn all() -> Vec<Event> {
         of_the_log(),
         erasures(),
         rooms(),
+        links::all(),
         triggers(),
         routes(),
         executions(),
@@ -253,6 +259,7 @@ fn routes() -> Vec<Event> {
         considered: considered.into(),
         verdict,
         reason: reason.into(),
+        decision: None,
     };
     let one = |outcome| TriggerRouted { outcomes: vec![outcome] }.into();
     vec![
@@ -273,6 +280,8 @@ fn routes() -> Vec<Event> {
             "`deploy` can only be used in #ops:example.org.",
         )),
         one(outcome("message", Verdict::Ignored, "it is not for the bot")),
+        one(policies::judged(Verdict::Started(execution()), policies::allowed())),
+        one(policies::judged(Verdict::Refused(answer()), policies::refused())),
         TriggerRouted { outcomes: vec![] }.into(),
         EventWithheld { code: "m.unverified".into() }.into(),
         EventDecrypted {}.into(),

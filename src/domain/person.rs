@@ -1,0 +1,192 @@
+//! Who is one person: the accounts that were joined by a code said on both sides, as a fold of the log.
+//!
+//! An account that nobody joined is a person of its own. What counts is the account's id: names prove nothing.
+
+use std::collections::BTreeMap;
+
+pub use super::id::PersonId;
+
+use super::event::{Event, Recorded};
+use super::id::UserId;
+
+/// Most accounts of one person.
+pub const ACCOUNTS_MAX: usize = 10;
+
+/// The accounts that belong together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct People {
+    /// The accounts of each person who has several, in the order in which they were joined.
+    groups: BTreeMap<PersonId, Vec<UserId>>,
+    /// Whose an account is, for those in a group.
+    of: BTreeMap<UserId, PersonId>,
+    /// The first account of all that were ever joined, directly or not.
+    ever: BTreeMap<UserId, PersonId>,
+}
+
+impl People {
+    /// What one more event changes.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::AccountsLinked(e) => self.link(&e.first.id, &e.second.id),
+            Event::AccountsUnlinked(e) => self.unlink(&e.account),
+            _ => {}
+        }
+    }
+
+    /// The person that an account belongs to: the first account of its group, or the account itself.
+    pub fn person_of(&self, account: &UserId) -> PersonId {
+        self.of.get(account).cloned().unwrap_or_else(|| alone(account))
+    }
+
+    /// The accounts of a person, the first one first.
+    pub fn accounts_of(&self, person: &PersonId) -> Vec<UserId> {
+        let itself = || vec![UserId(person.0.clone())];
+        self.groups.get(person).cloned().unwrap_or_else(itself)
+    }
+
+    /// The person as whom an account votes. It stays the same when accounts part: who asked for something does not become
+    /// somebody else by `!unlink`.
+    pub fn voter_of(&self, account: &UserId) -> PersonId {
+        self.ever.get(account).cloned().unwrap_or_else(|| alone(account))
+    }
+
+    /// Whether two accounts belong to one person now.
+    pub fn same(&self, one: &UserId, other: &UserId) -> bool {
+        self.person_of(one) == self.person_of(other)
+    }
+
+    /// Whether one of these accounts belongs to the person whose account this is.
+    pub fn are_among(&self, account: &UserId, accounts: &[UserId]) -> bool {
+        accounts.iter().any(|other| self.same(account, other))
+    }
+
+    fn link(&mut self, first: &UserId, second: &UserId) {
+        let (into, from) = (self.person_of(first), self.person_of(second));
+        if into != from {
+            let moved = self.accounts_of(&from);
+            self.groups.remove(&from);
+            let mut group = self.accounts_of(&into);
+            group.extend(moved);
+            for account in &group {
+                self.of.insert(account.clone(), into.clone());
+            }
+            self.groups.insert(into, group);
+        }
+        let (into, from) = (self.voter_of(first), self.voter_of(second));
+        self.ever.insert(first.clone(), into.clone());
+        self.ever.insert(second.clone(), into.clone());
+        for voter in self.ever.values_mut().filter(|voter| **voter == from) {
+            *voter = into.clone();
+        }
+    }
+
+    fn unlink(&mut self, account: &UserId) {
+        let Some(person) = self.of.remove(account) else { return };
+        let mut group = self.groups.remove(&person).unwrap_or_default();
+        group.retain(|other| other != account);
+        match group.as_slice() {
+            [] => {}
+            [last] => drop(self.of.remove(last)),
+            [first, ..] => {
+                let person = alone(first);
+                for other in &group {
+                    self.of.insert(other.clone(), person.clone());
+                }
+                self.groups.insert(person, group);
+            }
+        }
+    }
+}
+
+/// Whether an event says who is one person: that holds however old it is, until one of them is erased.
+pub fn joins(recorded: &Recorded) -> bool {
+    matches!(recorded.event(), Some(Event::AccountsLinked(_) | Event::AccountsUnlinked(_)))
+}
+
+fn alone(account: &UserId) -> PersonId {
+    PersonId(account.0.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::{AccountsLinked, AccountsUnlinked};
+    use super::super::trigger::{Speaker, Trust};
+    use super::*;
+
+    fn user(name: &str) -> UserId {
+        UserId(format!("@{name}:hs"))
+    }
+
+    fn speaker(name: &str) -> Speaker {
+        Speaker {
+            id: user(name),
+            name: "the same name".into(),
+            network: "matrix".into(),
+            account: None,
+            trust: Trust::Account,
+        }
+    }
+
+    /// `a+b` joins two accounts, `-a` takes one out.
+    fn given(history: &str) -> People {
+        let mut people = People::default();
+        for step in history.split_whitespace() {
+            let event: Event = match (step.split_once('+'), step.strip_prefix('-')) {
+                (Some((first, second)), _) => {
+                    let (first, second) = (speaker(first), speaker(second));
+                    AccountsLinked { first, second }.into()
+                }
+                (_, Some(account)) => {
+                    AccountsUnlinked { account: user(account), by: user(account) }.into()
+                }
+                _ => panic!("{step}"),
+            };
+            people.apply(&event);
+        }
+        people
+    }
+
+    fn short(id: &str) -> String {
+        id.trim_start_matches('@').trim_end_matches(":hs").to_owned()
+    }
+
+    #[test]
+    fn accounts_are_joined_and_part() {
+        for (history, account, accounts, voter) in [
+            ("", "a", "a", "a"),
+            ("a+b", "a", "a b", "a"),
+            ("a+b", "b", "a b", "a"),
+            ("a+b", "c", "c", "c"),
+            ("a+b a+c", "c", "a b c", "a"),
+            ("a+b c+d b+c", "d", "a b c d", "a"),
+            ("a+b c+d c+a", "b", "c d a b", "c"),
+            ("a+b a+b", "b", "a b", "a"),
+            ("a+b -b", "b", "b", "a"),
+            ("a+b -b", "a", "a", "a"),
+            ("a+b a+c -a", "b", "b c", "a"),
+            ("a+b a+c -a", "a", "a", "a"),
+            ("a+b -b c+b", "b", "c b", "c"),
+            ("a+b -b c+b", "a", "a", "c"),
+            ("a+b -c", "b", "a b", "a"),
+        ] {
+            let people = given(history);
+            let person = people.person_of(&user(account));
+            let found: Vec<String> =
+                people.accounts_of(&person).iter().map(|id| short(id.as_str())).collect();
+            assert_eq!(found.join(" "), accounts, "{account} after {history:?}");
+            assert_eq!(person.as_str(), people.accounts_of(&person)[0].as_str(), "{history:?}");
+            let votes = people.voter_of(&user(account));
+            assert_eq!(short(votes.as_str()), voter, "the vote of {account} after {history:?}");
+        }
+    }
+
+    #[test]
+    fn names_and_look_alikes_prove_nothing() {
+        let people = given("ann+work");
+        for (other, same) in [("work", true), ("аnn", false), ("Ann", false), ("ann ", false)] {
+            assert_eq!(people.same(&user("ann"), &user(other)), same, "{other:?}");
+        }
+        assert!(people.are_among(&user("work"), &[user("ben"), user("ann")]));
+        assert!(!people.are_among(&user("аnn"), &[user("ben"), user("ann")]));
+    }
+}
