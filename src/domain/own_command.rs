@@ -5,6 +5,7 @@ use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::id::{PostId, RoomId};
+use super::more_command::{self, Which};
 use super::pending_command::{self, PendingCommand};
 use super::people_command::{self, PeopleCommand};
 use super::room_command::{self, RoomCommand};
@@ -28,6 +29,7 @@ pub const WORDS: &[&str] = &[
     "unlink",
     "whoami",
     "pending",
+    "more",
     "why",
 ];
 
@@ -46,6 +48,8 @@ pub enum OwnCommand {
     Save(String),
     /// About people and their accounts.
     People(PeopleCommand),
+    /// To go on with a long answer.
+    More(Option<Which>),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -67,9 +71,10 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let save = || save_command::parse(text).map(OwnCommand::Save);
     let people = || people_command::parse(text).map(OwnCommand::People);
     let pending = || pending_command::parse(text).map(OwnCommand::Pending);
+    let more = || more_command::parse(text).map(OwnCommand::More);
     let why = || why_command::parse(text).map(OwnCommand::Why);
     let first = rooms.or_else(audit).or_else(executions).or_else(save);
-    first.or_else(people).or_else(pending).or_else(why)
+    first.or_else(people).or_else(pending).or_else(why).or_else(more)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -85,7 +90,8 @@ pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static st
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
     let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS);
-    let executions = executions.chain(pending_command::COMMANDS).copied();
+    let executions = executions.chain(pending_command::COMMANDS).chain(more_command::COMMANDS);
+    let executions = executions.copied();
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
@@ -100,6 +106,7 @@ impl OwnCommand {
             Self::Pending(_) => "pending",
             Self::Save(_) => Builtin::Save.name(),
             Self::People(command) => command.name(),
+            Self::More(_) => "more",
             Self::Why(command) => command.name(),
         }
     }
@@ -112,6 +119,7 @@ impl OwnCommand {
             Self::Executions(command) => Act::Executions(command.clone()),
             Self::People(command) => Act::People(command.clone()),
             Self::Pending(command) => Act::Pending(*command),
+            Self::More(which) => Act::More(*which),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -141,6 +149,7 @@ impl OwnCommand {
             Self::Save(name) => save_command::refusal(name),
             // Who may say yes to what is decided with the codes.
             Self::People(_) => None,
+            Self::More(_) => None,
             Self::Why(_) => None,
         }
     }
