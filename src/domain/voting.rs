@@ -58,8 +58,8 @@ pub fn among<'a>(said: &Said, votes: Votes<'a>, other: Reading<'a>) -> Reading<'
 fn by_post<'a>(said: &Said, approvals: &[&'a OpenQuestion]) -> Option<Reading<'a>> {
     let replied = |q: &&&OpenQuestion| {
         let post = q.post.as_ref();
-        let replies =
-            said.target.is_some() && (said.target == post || said.target == Some(&q.origin));
+        let asks = said.target == post || said.target.is_some_and(|to| q.again.contains(to));
+        let replies = said.target.is_some() && (asks || said.target == Some(&q.origin));
         replies || (post.is_some() && said.place.thread.as_ref() == post)
     };
     let questions: Vec<&OpenQuestion> = approvals.iter().filter(replied).copied().collect();

@@ -43,7 +43,7 @@ impl Sheet<'_> {
             wants: Wants::Approval,
             text: what.clone(),
             from: vec![],
-            roles: vec![],
+            roles: terms.role.iter().cloned().collect(),
             choices: vec![],
             message: message.clone(),
             tag: phrase::tag(key, &phrase),
