@@ -13,6 +13,8 @@ pub enum Kind {
     DurationOrNever,
     /// True or false.
     Bool,
+    /// Texts by name, for each of several names.
+    Tables,
     /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
     Budget(&'static str),
 }
@@ -96,6 +98,20 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Duration,
         default: "\"10m\"",
         help: "A command that reaches the bot later than this after it was said is not run by itself: its sender is asked whether they still want it.",
+    },
+    Key {
+        table: "conversation",
+        name: "context_for",
+        kind: Kind::Duration,
+        default: "\"30m\"",
+        help: "How long what was mentioned may be taken for what a later command leaves out, where its alias has `context`.",
+    },
+    Key {
+        table: "context",
+        name: "rooms",
+        kind: Kind::Tables,
+        default: "{}",
+        help: "What commands may leave out in a room, by its id or name: `[context.rooms.\"#ops:example.org\"]` with `host = \"web1\"` below it.",
     },
     Key {
         table: "rooms",

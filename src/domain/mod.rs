@@ -1,6 +1,7 @@
 //! Pure data and decisions: no I/O, no clock, no randomness; everything they need arrives as an argument.
 
 pub mod action_event;
+pub mod again;
 pub mod alias;
 pub mod alias_index;
 pub mod answer;
@@ -11,6 +12,7 @@ pub mod builtin;
 pub mod catalog;
 pub mod catch_up;
 pub mod clarify;
+pub mod context;
 pub mod conversation;
 pub mod erasure;
 pub mod event;

@@ -21,6 +21,7 @@ fn alias(name: &str, usages: &[&str]) -> Alias {
         example: None,
         role: None,
         rooms: vec![],
+        context: Default::default(),
         file: "t.rhai".into(),
         script: ScriptHash("0".into()),
     }
@@ -110,6 +111,7 @@ fn shown(decision: &Decision) -> String {
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
         Act::People(command) => format!("{command:?}"),
+        Act::Assume(wanting) => format!("assume {} {:?}", wanting.alias, wanting.params),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
         Act::Ignore => "ignore".into(),

@@ -3,6 +3,7 @@
 //! Whoever decides or acts calls one of these; a sentence that is written where it is used is found by a test over our
 //! own source. What a script may be told stands in the host table, and what a command does beside the command.
 
+pub mod context;
 pub mod executions;
 pub mod notices;
 pub mod people;
