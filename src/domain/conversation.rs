@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::alias::Kind;
 pub use super::answer::{answer, how_to_answer};
 use super::event::{QuestionAsked, Wants};
 use super::id::{ExecutionId, PostId, Timestamp, UserId};
 use super::person::People;
+use super::plain_answer;
 use super::trigger::{Place, Speaker};
 
 /// So long after a question a bare `yes` in the room is meant for it; later it has to be said to the bot.
@@ -32,6 +34,8 @@ pub struct OpenQuestion {
     pub roles: Vec<String>,
     /// The possible answers; none: any text.
     pub choices: Vec<String>,
+    /// What the parameter takes that it asks for, if a command lacks one.
+    pub parameter: Option<Kind>,
     /// Where it was asked.
     pub place: Place,
     /// The post that asks, once it is in the room.
@@ -66,6 +70,7 @@ impl OpenQuestion {
             from: asked.from.clone(),
             roles: asked.roles.clone(),
             choices: asked.choices.clone(),
+            parameter: None,
             place,
             post: None,
             origin: origin.clone(),
@@ -182,7 +187,8 @@ fn plainly(said: &Said, question: &OpenQuestion) -> bool {
     let soon = said.at.0.saturating_sub(question.asked_at.0) <= PLAIN_ANSWER_MS;
     let vague = VAGUE.contains(&said.text.trim().to_lowercase().trim_end_matches(['.', '!']));
     let same_place = said.place.thread == question.place.thread;
-    plain_word(question) && soon && same_place && !vague && answer(question, said.text).is_some()
+    let plain = plain_word(question) || plain_answer::is_meant(said, question);
+    plain && soon && same_place && !vague && answer(question, said.text).is_some()
 }
 
 /// Whether only certain words answer it, so that one of them needs no address.

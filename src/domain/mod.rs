@@ -36,6 +36,7 @@ pub mod people_command;
 pub mod person;
 pub mod person_event;
 pub mod phrase;
+pub mod plain_answer;
 pub mod plot;
 pub mod policy;
 pub mod question_event;

@@ -17,7 +17,7 @@ use super::id::Timestamp;
 use super::message::Doc;
 use super::own_command::{self, OwnCommand, Where};
 use super::people_command::PeopleCommand;
-use super::person::People;
+use super::person::{People, may_be_taken_for};
 use super::policy::{Permission, PolicyAction, Resource};
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 use super::why_command;
@@ -153,6 +153,11 @@ pub fn message(message: &Message, view: &View) -> Decision {
     }
     let too_late = || too_late(&reading, view, &said);
     let Some(command) = &message.command else {
+        // What is a command elsewhere is no value: who says it there did not mean the question.
+        let lacks = matches!(&reading, Reading::Answers(q, _) if q.parameter.is_some());
+        if lacks && (own_command::parse(text).is_some() || matches_alias(view, text)) {
+            return answered(&Reading::Nothing, view, &said);
+        }
         return too_late().unwrap_or_else(|| answered(&reading, view, &said));
     };
     if command.text.len() > COMMAND_BYTES_MAX {
@@ -254,8 +259,13 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
             decision(name(question), Act::Refuse(Doc::text(&sorry)), "the answer is not understood")
         }
         Reading::NotAsked(question) => {
-            let (who, asked) = (&said.speaker.name, people(question));
-            let sorry = questions::asked_others(who, &question.text, &asked);
+            let sorry = match may_be_taken_for(said.speaker, &question.from) {
+                true => questions::taken_for(said.speaker, &question.text, &question.from),
+                false => {
+                    let asked = people(question);
+                    questions::asked_others(&said.speaker.name, &question.text, &asked)
+                }
+            };
             decision(name(question), Act::Refuse(Doc::text(&sorry)), "somebody else was asked")
         }
         Reading::Which(list) => {

@@ -1,9 +1,12 @@
 //! What is said about questions: how they are asked, and what is said to answers that are none.
 
+use super::people;
 use crate::domain::catch_up::ago;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{Wants, Whom};
 use crate::domain::id::{Timestamp, UserId};
+use crate::domain::person::local;
+use crate::domain::trigger::Speaker;
 
 /// To an answer that nobody waits for any more.
 pub fn no_longer_asked(name: &str, question: &str) -> String {
@@ -18,6 +21,14 @@ pub fn unclear_answer(question: &str, how: &str) -> String {
 /// To an answer from somebody who was not asked.
 pub fn asked_others(name: &str, question: &str, asked: &str) -> String {
     format!("Thanks {name}, but “{question}” is for {asked}.")
+}
+
+/// To an answer from somebody who may be taken for one of those who were asked: with the accounts, which nobody can borrow.
+pub fn taken_for(who: &Speaker, question: &str, asked: &[UserId]) -> String {
+    let shown = |id: &UserId| format!("{} ({})", local(id), people::account(id));
+    let asked = asked.iter().map(shown).collect::<Vec<_>>().join(" or ");
+    let id = people::account(&who.id);
+    format!("Thanks {}, but “{question}” is for {asked}, and you are {id}.", who.name)
 }
 
 /// To an answer that could be meant for each of these: their texts and the ids of their executions.
