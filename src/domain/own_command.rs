@@ -5,6 +5,7 @@ use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::id::{PostId, RoomId};
+use super::people_command::{self, PeopleCommand};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
@@ -22,6 +23,9 @@ pub const WORDS: &[&str] = &[
     "audit",
     "find",
     "save",
+    "link",
+    "unlink",
+    "whoami",
     "why",
 ];
 
@@ -36,6 +40,8 @@ pub enum OwnCommand {
     Executions(ExecutionCommand),
     /// To keep what was commanded under this name.
     Save(String),
+    /// About people and their accounts.
+    People(PeopleCommand),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -55,8 +61,9 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
+    let people = || people_command::parse(text).map(OwnCommand::People);
     let why = || why_command::parse(text).map(OwnCommand::Why);
-    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why)
+    rooms.or_else(audit).or_else(executions).or_else(save).or_else(people).or_else(why)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -71,7 +78,7 @@ pub fn examples() -> Vec<String> {
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    let executions = execution_command::COMMANDS.iter().copied();
+    let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS).copied();
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
@@ -84,6 +91,7 @@ impl OwnCommand {
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
             Self::Save(_) => Builtin::Save.name(),
+            Self::People(command) => command.name(),
             Self::Why(command) => command.name(),
         }
     }
@@ -94,6 +102,7 @@ impl OwnCommand {
             Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
+            Self::People(command) => Act::People(command.clone()),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -120,6 +129,8 @@ impl OwnCommand {
             Self::Audit(command) => command.refusal(here, places.audited),
             Self::Executions(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
+            // Who may say yes to what is decided with the codes.
+            Self::People(_) => None,
             Self::Why(_) => None,
         }
     }
