@@ -21,7 +21,7 @@ use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
-use crate::processor::{ExecRooms, Settings};
+use crate::processor::{Context, ExecRooms, Settings};
 use crate::store::{Clock, EventStore};
 
 /// The parent asks.
@@ -33,6 +33,7 @@ enum Request {
         prefix: String,
         exec_rooms: Option<Vec<String>>,
         management_room: Option<RoomId>,
+        context: Context,
         now: Timestamp,
     },
     Deliver {
@@ -125,7 +126,9 @@ impl ChildBot {
         let (scripts, prefix) = (setup.scripts.clone(), setup.settings.prefix.clone());
         let now = self.world.clock.now();
         let management_room = setup.settings.management_room.clone();
-        self.ask(&Request::Open { scripts, prefix, exec_rooms, management_room, now }).map(|_| ())
+        let context = setup.settings.context.clone();
+        self.ask(&Request::Open { scripts, prefix, exec_rooms, management_room, context, now })
+            .map(|_| ())
     }
 
     /// Ends it with SIGKILL.
@@ -280,12 +283,16 @@ pub async fn serve(
             }
         };
         let done: Result<Response, BotError> = match request {
-            Request::Open { scripts, prefix, exec_rooms, management_room, now } => {
+            Request::Open { scripts, prefix, exec_rooms, management_room, context, now } => {
                 clock.set(now);
                 let open = open.take().ok_or_else(|| broken("it is open already"))?;
                 let exec_rooms = exec_rooms.map_or(ExecRooms::All, ExecRooms::Listed);
-                let settings =
-                    Settings { exec_rooms, management_room, ..Settings::simulated(&prefix) };
+                let settings = Settings {
+                    exec_rooms,
+                    management_room,
+                    context,
+                    ..Settings::simulated(&prefix)
+                };
                 let opened = open(clock.clone()).and_then(|store| {
                     Bot::open(store, &scripts, wire.clone(), wire.clone(), clock.clone(), settings)
                 });

@@ -9,7 +9,7 @@ use crate::domain::event::EffectResult;
 pub const TRANSCRIPT_BYTES_MAX: usize = 1024 * 1024;
 /// What `(config …)` can set.
 pub const SETTINGS: &[&str] =
-    &["bot.prefix", "catchup.run_within", "rooms.exec", "matrix.management_room"];
+    &["bot.prefix", "catchup.run_within", "rooms.exec", "matrix.management_room", "context.rooms"];
 /// What joins the lines of one message.
 pub const LINE_BREAK: &str = " ⏎ ";
 

@@ -100,6 +100,12 @@ fn configure(settings: &mut Settings, key: &str, value: &str) {
             let rooms = value.split(',').map(|room| room.trim().to_owned()).collect();
             settings.exec_rooms = ExecRooms::Listed(rooms);
         }
+        "context.rooms" => {
+            let (room, pair) = value.split_once(' ').unwrap_or((value, ""));
+            let (name, default) = pair.split_once('=').unwrap_or((pair, ""));
+            let defaults = settings.context.rooms.entry(room.to_owned()).or_default();
+            defaults.insert(name.trim().to_owned(), default.trim().to_owned());
+        }
         "matrix.management_room" => settings.management_room = Some(RoomId(value.to_owned())),
         "catchup.run_within" => {
             settings.run_within_ms = parse_duration(value).unwrap_or(RUN_WITHIN_MS);
