@@ -12,6 +12,7 @@ pub const SETTINGS: &[&str] = &[
     "bot.prefix",
     "catchup.run_within",
     "conversation.stale_after",
+    "context.rooms",
     "rooms.exec",
     "matrix.management_room",
     "limits.commands_per_minute",

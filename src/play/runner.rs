@@ -102,6 +102,12 @@ fn configure(settings: &mut Settings, key: &str, value: &str) {
             let rooms = value.split(',').map(|room| room.trim().to_owned()).collect();
             settings.exec_rooms = ExecRooms::Listed(rooms);
         }
+        "context.rooms" => {
+            let (room, pair) = value.split_once(' ').unwrap_or((value, ""));
+            let (name, default) = pair.split_once('=').unwrap_or((pair, ""));
+            let defaults = settings.context.rooms.entry(room.to_owned()).or_default();
+            defaults.insert(name.trim().to_owned(), default.trim().to_owned());
+        }
         "matrix.management_room" => settings.management_room = Some(RoomId(value.to_owned())),
         "limits.commands_per_minute" => settings.limits.commands_per_minute = value.parse().ok(),
         "limits.stop_rings" => settings.limits.stop_rings = value == "true",
