@@ -6,6 +6,7 @@ use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::id::{PostId, RoomId};
 use super::more_command::{self, Which};
+use super::people_command::{self, PeopleCommand};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
@@ -24,6 +25,9 @@ pub const WORDS: &[&str] = &[
     "find",
     "save",
     "more",
+    "link",
+    "unlink",
+    "whoami",
     "why",
 ];
 
@@ -40,6 +44,8 @@ pub enum OwnCommand {
     Save(String),
     /// To go on with a long answer.
     More(Option<Which>),
+    /// About people and their accounts.
+    People(PeopleCommand),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -60,8 +66,10 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
     let more = || more_command::parse(text).map(OwnCommand::More);
+    let people = || people_command::parse(text).map(OwnCommand::People);
     let why = || why_command::parse(text).map(OwnCommand::Why);
-    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why).or_else(more)
+    let found = rooms.or_else(audit).or_else(executions).or_else(save).or_else(people);
+    found.or_else(why).or_else(more)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -76,7 +84,8 @@ pub fn examples() -> Vec<String> {
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    let executions = execution_command::COMMANDS.iter().chain(more_command::COMMANDS).copied();
+    let executions = execution_command::COMMANDS.iter().chain(more_command::COMMANDS);
+    let executions = executions.chain(people_command::COMMANDS).copied();
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
@@ -90,6 +99,7 @@ impl OwnCommand {
             Self::Executions(command) => command.name(),
             Self::Save(_) => Builtin::Save.name(),
             Self::More(_) => "more",
+            Self::People(command) => command.name(),
             Self::Why(command) => command.name(),
         }
     }
@@ -101,6 +111,7 @@ impl OwnCommand {
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
             Self::More(which) => Act::More(*which),
+            Self::People(command) => Act::People(command.clone()),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -128,6 +139,8 @@ impl OwnCommand {
             Self::Executions(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
             Self::More(_) => None,
+            // Who may say yes to what is decided with the codes.
+            Self::People(_) => None,
             Self::Why(_) => None,
         }
     }

@@ -13,6 +13,7 @@ use super::id::Timestamp;
 use super::message::Doc;
 use super::more_command;
 use super::own_command::{self, OwnCommand, Where};
+use super::people_command::PeopleCommand;
 use super::person::People;
 use super::policy::{Permission, PolicyAction, Resource};
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
@@ -94,6 +95,8 @@ pub enum Act {
     Executions(ExecutionCommand),
     /// Go on with a long answer.
     More(Option<more_command::Which>),
+    /// Join accounts, part them, or tell who somebody is.
+    People(PeopleCommand),
     /// Say something.
     Say(Doc),
     /// Say why it is not done.

@@ -9,6 +9,7 @@ pub mod edits;
 pub mod executions;
 pub mod manners;
 pub mod notices;
+pub mod people;
 pub mod questions;
 pub mod records;
 pub mod routing;

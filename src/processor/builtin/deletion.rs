@@ -21,7 +21,7 @@ use crate::processor::action::ActionDone;
 use crate::processor::cancel::{Cancel, Cancelling};
 use crate::processor::dispatch::{Origin, Routed};
 use crate::processor::erasure::{Order, erase};
-use crate::processor::sheet::{Prepared, Sheet};
+use crate::processor::sheet::{Asking, Prepared, Sheet};
 use crate::processor::{Error, Kernel, meta_of};
 use crate::query::erasure::Target;
 use crate::store::ReadError;
@@ -145,7 +145,8 @@ impl Kernel {
         };
         seen.apply(&asked.clone().into());
         sheet.event(asked);
-        sheet.ask(STOP, Wants::YesNo, text, vec![requester.id], vec![]);
+        let from = vec![requester.id];
+        sheet.ask(Asking { from, ..Asking::new(STOP, Wants::YesNo, text) });
         Ok(())
     }
 
