@@ -13,6 +13,7 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
+use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::pace::COMMANDS_PER_MINUTE;
 
 pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
@@ -45,6 +46,8 @@ pub struct Config {
     pub invites_allow: Vec<String>,
     /// A command that comes later than this is asked about.
     pub catchup_run_within_ms: i64,
+    /// So long after a question a bare answer is meant for it.
+    pub stale_after_ms: i64,
     /// Rooms where actions may run.
     pub rooms_exec: Vec<String>,
     /// What the bot says in a room that it is invited into; empty: nothing.
@@ -163,6 +166,7 @@ impl Config {
             management_room: text("matrix", "management_room"),
             invites_allow: list("invites", "allow"),
             catchup_run_within_ms: duration("catchup", "run_within").unwrap_or(RUN_WITHIN_MS),
+            stale_after_ms: duration("conversation", "stale_after").unwrap_or(STALE_AFTER_MS),
             rooms_exec: list("rooms", "exec"),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),

@@ -102,6 +102,13 @@ pub const KEYS: &[Key] = &[
         help: "A command that reaches the bot later than this after it was said is not run by itself: its sender is asked whether they still want it.",
     },
     Key {
+        table: "conversation",
+        name: "stale_after",
+        kind: Kind::Duration,
+        default: "\"15m\"",
+        help: "So long after a question a bare `yes` answers it. Later the bot asks back what was meant; a reply, or the question's two words, always answers.",
+    },
+    Key {
         table: "rooms",
         name: "exec",
         kind: Kind::List,

@@ -37,6 +37,7 @@ pub mod own_command;
 pub mod pace;
 pub mod paging;
 pub mod path;
+pub mod pending_command;
 pub mod people_command;
 pub mod person;
 pub mod person_event;

@@ -112,6 +112,8 @@ fn shown(decision: &Decision) -> String {
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
         Act::People(command) => format!("{command:?}"),
+        Act::Pending(command) => format!("{command:?}"),
+        Act::AskBack { doc, question } => format!("ask back {question:?} {}", text_of(doc)),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
         Act::More(which) => format!("more {which:?}"),
@@ -132,7 +134,19 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
     let places = Where { management: None, audited: None };
     let (withdrawn, people) = (None, NOBODY.get_or_init(People::default));
     let may: &May = &may;
-    View { catalog, questions, prefix, open_executions, at, may, places, withdrawn, people }
+    let stale_after_ms = conversation::STALE_AFTER_MS;
+    View {
+        catalog,
+        questions,
+        prefix,
+        open_executions,
+        at,
+        may,
+        places,
+        withdrawn,
+        people,
+        stale_after_ms,
+    }
 }
 
 #[test]

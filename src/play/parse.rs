@@ -11,6 +11,7 @@ pub const TRANSCRIPT_BYTES_MAX: usize = 1024 * 1024;
 pub const SETTINGS: &[&str] = &[
     "bot.prefix",
     "catchup.run_within",
+    "conversation.stale_after",
     "rooms.exec",
     "matrix.management_room",
     "limits.commands_per_minute",
@@ -237,7 +238,7 @@ fn directive(inside: &str) -> Result<Step, String> {
                 return Err(format!("there are the settings {}", SETTINGS.join(", ")));
             }
             match key.trim() {
-                "catchup.run_within" => drop(parse_duration(value)?),
+                "catchup.run_within" | "conversation.stale_after" => drop(parse_duration(value)?),
                 "limits.commands_per_minute" if value.trim().parse::<u32>().is_err() => {
                     return Err(format!("`{value}` is no number"));
                 }

@@ -14,7 +14,7 @@ use crate::adapter::{Redaction, Relation, Reread};
 use crate::domain::alias::parse_duration;
 use crate::domain::id::{Position, RoomId};
 use crate::domain::trigger::Trigger;
-use crate::processor::{ExecRooms, RUN_WITHIN_MS, Settings};
+use crate::processor::{ExecRooms, RUN_WITHIN_MS, STALE_AFTER_MS, Settings};
 
 /// A bot that can be killed and started again on the same log.
 pub trait Driver: Send {
@@ -107,6 +107,9 @@ fn configure(settings: &mut Settings, key: &str, value: &str) {
         "limits.stop_rings" => settings.limits.stop_rings = value == "true",
         "catchup.run_within" => {
             settings.run_within_ms = parse_duration(value).unwrap_or(RUN_WITHIN_MS);
+        }
+        "conversation.stale_after" => {
+            settings.stale_after_ms = parse_duration(value).unwrap_or(STALE_AFTER_MS);
         }
         _ => {}
     }

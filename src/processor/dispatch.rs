@@ -180,6 +180,11 @@ impl Kernel {
             let routed = self.people_command(recorded, origin, command)?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
+        if let Act::Pending(command) = decision.act {
+            let doc = self.pending(origin, &scene, command)?;
+            let routed = self.told(recorded, origin, doc, &decision.reason);
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
         let old = self.came_late(trigger);
         if late == Late::Ask && old && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. })
         {
@@ -222,11 +227,16 @@ impl Kernel {
         let routed = |verdict, writes| Routed::new(verdict, reason, writes);
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) | Act::More(_) | Act::People(_) => {
+            Act::Ignore | Act::Executions(_) | Act::People(_) | Act::Pending(_) | Act::More(_) => {
                 Ok(routed(Verdict::Ignored, vec![]))
             }
             Act::Say(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
+                Ok(routed(Verdict::Said(message), writes))
+            }
+            Act::AskBack { doc, question } => {
+                let about = question.map(|n| &scene.questions[n]);
+                let (message, writes) = self.ask_back(recorded, origin, doc, about);
                 Ok(routed(Verdict::Said(message), writes))
             }
             Act::Refuse(doc) => {
@@ -262,6 +272,17 @@ impl Kernel {
         origin: &Origin,
         doc: Doc,
     ) -> (MessageId, Vec<Write>) {
+        self.ask_back(recorded, origin, doc, None)
+    }
+
+    /// The same; a reply to what is about one question answers that one.
+    fn ask_back(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        doc: Doc,
+        about: Option<&OpenQuestion>,
+    ) -> (MessageId, Vec<Write>) {
         let id = self.store.key().message(recorded.id.stream.as_str(), "answer");
         let message = MessageQueued {
             message: id.clone(),
@@ -271,8 +292,8 @@ impl Kernel {
             doc,
             attachment: None,
             notify: vec![origin.speaker.id.clone()],
-            execution: None,
-            question: None,
+            execution: about.map(|question| question.execution.clone()),
+            question: about.map(|question| question.path.clone()),
         };
         (id, vec![queued(&origin.meta(recorded), message)])
     }

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::adapter::Chat;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
+pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
 use crate::domain::id::{
@@ -97,6 +98,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// A command that comes later than this after it was said is asked about instead of run.
     pub run_within_ms: i64,
+    /// So long after a question a bare answer is meant for it; later the bot asks back.
+    pub stale_after_ms: i64,
     /// How long an event is without a signed head; none: heads are made for many events only, and when they are asked for.
     pub head_every: Option<Duration>,
     /// How long what is over is kept; none: for ever.
@@ -141,6 +144,7 @@ impl Settings {
             asking_room: None,
             zone: TimeZone::UTC,
             run_within_ms: RUN_WITHIN_MS,
+            stale_after_ms: STALE_AFTER_MS,
             head_every: Some(tree_head::HEAD_EVERY),
             keep: None,
             audit_room: None,
