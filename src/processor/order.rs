@@ -185,13 +185,15 @@ impl Kernel {
             command: Some(Command { by: Address::Prefix, text: origin.text.to_owned() }),
             reply_to: None,
             edits: None,
+            mentioned: false,
+            hops: 0,
         };
         let mut scene = self.scene(&origin.place.room, None)?;
         // A command that is given once more answers no question.
         scene.questions.clear();
         let now = self.clock.now();
         let decision = self.decide(&scene, now, |view| route::message(&message, view));
-        let runs = matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. });
+        let runs = matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. } | Act::Assume(_));
         let reason = match runs {
             true => decision.reason.clone(),
             false => format!("“{}” runs nothing now: {}", origin.text, decision.reason),
