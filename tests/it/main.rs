@@ -35,6 +35,7 @@ mod pictures;
 mod proof;
 mod proof_files;
 mod proof_world;
+mod proposals;
 mod rehearsals;
 mod reread;
 mod retention;
