@@ -2,6 +2,7 @@
 
 mod action_run;
 mod actions;
+mod attacks;
 mod audit;
 mod audit_bounds;
 mod authoring;
