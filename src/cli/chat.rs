@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::ask::open_log;
 use super::style::out;
 use super::{Context, Failure};
-use crate::adapter::terminal::Terminal;
+use crate::adapter::terminal::{Terminal, To};
 use crate::adapter::{Incoming, Intake};
 use crate::app::desk::Desk;
 use crate::app::orders::Hands;
@@ -167,9 +167,13 @@ fn child(context: &Context) -> Result<u8, Failure> {
     served.map(|()| 0).map_err(|error| Failure::new(1, error))
 }
 
+/// What is said about a command that there is not.
+const COMMANDS: &str =
+    "there are /as NAME, /room #NAME, /reply TEXT, /thread TEXT, /react EMOJI and /quit";
+
 /// What was typed, by whom, in which room.
 enum Typed {
-    Says { who: String, room: String, text: String },
+    Says { who: String, room: String, text: String, how: To },
     Reacts { who: String, room: String, emoji: String },
 }
 
@@ -221,7 +225,7 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];
     out!("beadle, the terminal room. Log: {}. Scripts: {}.", data.display(), scripts.display());
     out!("Try  !help   ·   !create vm web001 on aws   ·   !delete vm web001");
-    out!("/as ben   /room #dev   /react 👍   /quit");
+    out!("/as ben   /room #dev   /reply yes   /thread yes   /react 👍   /quit");
     let (stop, stopping) = watch::channel(false);
     let (lines, typed) = mpsc::channel(16);
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
@@ -302,11 +306,20 @@ fn read_lines(editor: &mut rustyline::DefaultEditor, lines: &mpsc::Sender<Typed>
             "/react" if !rest.is_empty() => {
                 Typed::Reacts { who: who.clone(), room: room.clone(), emoji: rest.to_owned() }
             }
+            "/reply" | "/thread" if !rest.is_empty() => Typed::Says {
+                who: who.clone(),
+                room: room.clone(),
+                text: rest.to_owned(),
+                how: if word == "/reply" { To::Last } else { To::Thread },
+            },
             command if command.starts_with('/') => {
-                out!("there are /as NAME, /room #NAME, /react EMOJI and /quit");
+                out!("{COMMANDS}");
                 continue;
             }
-            _ => Typed::Says { who: who.clone(), room: room.clone(), text: line.to_owned() },
+            _ => {
+                let (who, room, text) = (who.clone(), room.clone(), line.to_owned());
+                Typed::Says { who, room, text, how: To::Room }
+            }
         };
         if lines.blocking_send(typed).is_err() {
             return;
@@ -324,7 +337,9 @@ async fn talk(
         let now = surroundings().clock.now();
         let number = store.next_position().0;
         let trigger = match &typed {
-            Typed::Says { who, room, text } => Some(terminal.says(who, room, text, number, now)),
+            Typed::Says { who, room, text, how } => {
+                terminal.says(who, room, text, *how, number, now)
+            }
             Typed::Reacts { who, room, emoji } => terminal.reacts(who, room, emoji, number, now),
         };
         let Some(trigger) = trigger else {

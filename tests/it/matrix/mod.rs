@@ -16,6 +16,7 @@ mod limits;
 mod misuse;
 mod people;
 mod pictures;
+mod questions;
 mod resend;
 mod rewind;
 mod rooms;
