@@ -100,7 +100,18 @@ impl Terminal {
         place.thread = thread;
         let key = key(&place, &post);
         let (text, command, edits) = (text.to_owned(), None, None);
-        let what = What::Message(Message { place, speaker, post, text, command, reply_to, edits });
+        let (mentioned, hops) = (false, 0);
+        let what = What::Message(Message {
+            place,
+            speaker,
+            post,
+            text,
+            command,
+            reply_to,
+            edits,
+            mentioned,
+            hops,
+        });
         Some(Trigger { key, at, late: false, what })
     }
 
@@ -231,6 +242,7 @@ mod tests {
             html: None,
             mentions: vec![],
             attached: Some(attached),
+            hops: 1,
         };
         let sent = tokio::runtime::Builder::new_current_thread().build().unwrap();
         sent.block_on(terminal.send(&outgoing)).expect("it is printed");

@@ -11,8 +11,10 @@ use super::execution_command::ExecutionCommand;
 use super::help::{help, help_word};
 use super::id::Timestamp;
 use super::message::Doc;
+use super::more_command;
 use super::own_command::{self, OwnCommand, Where};
 use super::pending_command::PendingCommand;
+use super::people_command::PeopleCommand;
 use super::person::People;
 use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
@@ -22,6 +24,10 @@ use super::words::{questions, routing as words, to};
 
 /// Longest command in bytes.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
+/// Why a text runs nothing that fits no command.
+pub const NO_ALIAS: &str = "no alias matches";
+/// Why an answer counts as none.
+pub const UNCLEAR: &str = "the answer is not understood";
 /// Most executions that may be open at once.
 pub const EXECUTIONS_OPEN_MAX: usize = 100_000;
 
@@ -91,6 +97,8 @@ pub enum Act {
     },
     /// Look at executions, or change one.
     Executions(ExecutionCommand),
+    /// Join accounts, part them, or tell who somebody is.
+    People(PeopleCommand),
     /// Look at open questions.
     Pending(PendingCommand),
     /// Ask what an answer was meant for.
@@ -100,6 +108,8 @@ pub enum Act {
         /// The only question that it can be meant for, by its place among the open ones.
         question: Option<usize>,
     },
+    /// Go on with a long answer.
+    More(Option<more_command::Which>),
     /// Say something.
     Say(Doc),
     /// Say why it is not done.
@@ -236,7 +246,7 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
         Reading::Unclear(question) => {
             let how = how_to_answer(question);
             let sorry = questions::unclear_answer(&question.text, &how);
-            decision(name(question), Act::Refuse(Doc::text(&sorry)), "the answer is not understood")
+            decision(name(question), Act::Refuse(Doc::text(&sorry)), UNCLEAR)
         }
         Reading::NotAsked(question) => {
             let (who, asked) =
@@ -265,7 +275,7 @@ pub fn call(message: &Message, view: &View) -> Decision {
         Found::One(_) | Found::Tie(_) => commanded(&message.text, Address::Direct, message, view),
         Found::None { .. } => {
             let why = Doc::text(&words::no_command(&message.text));
-            decision("call", Act::Refuse(why), "no alias matches")
+            decision("call", Act::Refuse(why), NO_ALIAS)
         }
     }
 }
@@ -311,7 +321,7 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
             }
             let problem = problem.map(|misfit| (misfit.problem.to_string(), misfit.format.usage()));
             let doc = Doc::text(&words::unknown(text, &suggestions, problem, by, view.prefix));
-            decision("command", Act::Say(doc), "no alias matches")
+            decision("command", Act::Say(doc), NO_ALIAS)
         }
     }
 }

@@ -76,6 +76,8 @@ fn said(text: &str) -> Message {
         command: by('!', Address::Prefix).or_else(|| by('@', Address::Name)),
         reply_to: None,
         edits: None,
+        mentioned: false,
+        hops: 0,
     }
 }
 
@@ -109,10 +111,12 @@ fn shown(decision: &Decision) -> String {
         Act::BuiltIn { builtin, args } => format!("{} {args}", builtin.name()),
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
+        Act::People(command) => format!("{command:?}"),
         Act::Pending(command) => format!("{command:?}"),
         Act::AskBack { doc, question } => format!("ask back {question:?} {}", text_of(doc)),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
+        Act::More(which) => format!("more {which:?}"),
         Act::Ignore => "ignore".into(),
     };
     format!("{act} | {}", decision.reason)

@@ -36,6 +36,7 @@ pub(super) struct Routed {
 }
 
 /// Who spoke, where, and with which post.
+#[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub place: &'a Place,
     pub speaker: &'a Speaker,
@@ -128,6 +129,10 @@ impl Kernel {
             What::Order(order) => self.ordered(recorded, order).await,
             What::Call(call) => self.called(recorded, call).await,
             What::Event(_) => Ok(Routed::ignored("trigger", "it is decided for each who waits")),
+            What::Deleted(deletion) => self.deleted(recorded, deletion).await,
+            What::Message(message) if message.edits.is_some() => {
+                self.edited(recorded, trigger, late, message).await
+            }
             What::Message(message) => {
                 let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
                 let origin = Origin {
@@ -151,7 +156,7 @@ impl Kernel {
     }
 
     /// Decides on what a person did, and prepares what follows.
-    async fn said(
+    pub(super) async fn said(
         &self,
         recorded: &Recorded,
         trigger: &Trigger,
@@ -161,8 +166,18 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let scene = self.scene(&origin.place.room, origin.target)?;
         let decision = self.decide(&scene, trigger.at, decide);
+        if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
+            return Ok(routed);
+        }
+        if let Act::More(which) = decision.act {
+            return self.more(recorded, origin, which);
+        }
         if let Act::Executions(command) = &decision.act {
             let routed = self.execution_command(recorded, trigger, late, origin, command).await?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
+        if let Act::People(command) = &decision.act {
+            let routed = self.people_command(recorded, origin, command)?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
         if let Act::Pending(command) = decision.act {
@@ -193,7 +208,10 @@ impl Kernel {
         decision: Decision,
     ) -> Result<Routed, Error> {
         let Decision { considered, act, reason, permission } = decision;
-        let routed = self.acted(recorded, origin, scene, (act, reason)).await?;
+        let mut routed = self.acted(recorded, origin, scene, (act, reason)).await?;
+        if let Verdict::Refused(_) = routed.verdict {
+            routed.writes.extend(self.refusal_shown(recorded, origin, scene, &considered));
+        }
         let decision = permission.or(routed.decision);
         Ok(Routed { considered, decision, ..routed })
     }
@@ -209,7 +227,7 @@ impl Kernel {
         let routed = |verdict, writes| Routed::new(verdict, reason, writes);
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) | Act::Pending(_) => {
+            Act::Ignore | Act::Executions(_) | Act::People(_) | Act::Pending(_) | Act::More(_) => {
                 Ok(routed(Verdict::Ignored, vec![]))
             }
             Act::Say(doc) => {

@@ -32,6 +32,7 @@ mod builtin;
 pub mod cancel;
 mod compose;
 pub mod dispatch;
+mod edit;
 pub mod effect;
 pub mod erasure;
 pub mod execute;
@@ -40,6 +41,8 @@ mod held;
 mod hot;
 pub mod intake;
 mod lock;
+mod manners;
+mod more;
 pub mod order;
 pub mod outbox;
 pub mod own;
@@ -109,6 +112,17 @@ pub struct Settings {
     pub intro: String,
     /// How long a script that waits stays on its thread; zero: not at all.
     pub hot_for: Duration,
+    /// What is too much from one account.
+    pub limits: Limits,
+}
+
+/// What is too much from one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Limits {
+    /// How many commands it may give in a minute; none: as many as it likes.
+    pub commands_per_minute: Option<u32>,
+    /// Whether a conversation is not gone on with that goes round in a ring.
+    pub stop_rings: bool,
 }
 
 /// Rooms where actions may run.
@@ -137,6 +151,8 @@ impl Settings {
             progress_every: progress::PROGRESS_EVERY,
             intro: String::new(),
             hot_for: HOT_FOR,
+            // Nobody is too fast for a clock that is moved by hand.
+            limits: Limits::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::id::{MessageId, PostId, RoomId, UserId};
 use crate::domain::message::Doc;
 use crate::domain::phrase;
 use crate::domain::trigger::Place;
+use crate::domain::words::executions::percent_done;
 use crate::domain::words::questions as words;
 use crate::script::journal::Entry;
 
@@ -59,7 +60,7 @@ impl Sheet<'_> {
 
     pub(super) fn change(&mut self, entry: &Entry) {
         let percent = entry.args["percent"].as_i64();
-        let percent = percent.map(|percent| Doc::text(&format!(" ({percent} %)")));
+        let percent = percent.map(|percent| Doc::text(&percent_done(percent)));
         let doc = said(&entry.args).joined(percent.unwrap_or_default());
         let target = entry.args["progress"].as_str().or(entry.args["post"].as_str());
         let target = MessageId(target.unwrap_or_default().to_owned());
@@ -143,7 +144,8 @@ impl Sheet<'_> {
         let queued = MessageQueued {
             message: message.clone(),
             place: started.place.clone(),
-            reply_to: Some(started.post.clone()),
+            // What nobody commanded by a post replies to none.
+            reply_to: Some(started.post.clone()).filter(|post| !post.as_str().is_empty()),
             edits: None,
             doc: Doc::text(&words::asked(wants, &text, &choices)),
             attachment: None,

@@ -10,7 +10,7 @@ use beadle::domain::id::Timestamp;
 use beadle::store::Clock;
 
 use super::scene::Scene;
-use crate::lab::{CLOCK_FILE, reply};
+use crate::lab::{CLOCK_FILE, Chat, reply};
 
 const DAY_MS: i64 = 86_400_000;
 
