@@ -35,6 +35,7 @@ enum Request {
         management_room: Option<RoomId>,
         limits: Limits,
         context: Context,
+        stale_after_ms: i64,
         now: Timestamp,
     },
     Deliver {
@@ -133,8 +134,17 @@ impl ChildBot {
         let management_room = setup.settings.management_room.clone();
         let limits = setup.settings.limits;
         let context = setup.settings.context.clone();
-        let open =
-            Request::Open { scripts, prefix, exec_rooms, management_room, limits, context, now };
+        let stale_after_ms = setup.settings.stale_after_ms;
+        let open = Request::Open {
+            scripts,
+            prefix,
+            exec_rooms,
+            management_room,
+            limits,
+            context,
+            stale_after_ms,
+            now,
+        };
         self.ask(&open).map(|_| ())
     }
 
@@ -303,6 +313,7 @@ pub async fn serve(
                 management_room,
                 limits,
                 context,
+                stale_after_ms,
                 now,
             } => {
                 clock.set(now);
@@ -313,6 +324,7 @@ pub async fn serve(
                     management_room,
                     limits,
                     context,
+                    stale_after_ms,
                     ..Settings::simulated(&prefix)
                 };
                 let opened = open(clock.clone()).and_then(|store| {
