@@ -10,9 +10,14 @@ use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::script::context::May;
 
 /// The policies that are in force.
-#[derive(Default)]
 pub struct Policies {
     current: RwLock<Arc<PolicySet>>,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self { current: RwLock::new(PolicySet::shipped()) }
+    }
 }
 
 impl Policies {

@@ -1,16 +1,28 @@
 //! Who may do what where: what is asked, what is decided and why, and what of it is recorded (pure).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Alias;
 use super::id::{ExecutionId, PersonId, RoomId, UserId};
 use super::trigger::Trust;
 
+mod annotation;
+mod compile;
+mod entities;
+mod problem;
 mod set;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
-pub use set::PolicySet;
+pub use annotation::APPROVALS_MAX;
+pub use compile::{Compiled, FILE_BYTES_MAX, FILES_MAX, Names, SCHEMA, Source, compile, unknown};
+pub use entities::trust;
+pub use problem::PolicyProblem;
+pub use set::{PolicySet, SHIPPED};
 
 /// The role of those who are in the management room.
 pub const OWNER: &str = "owner";
@@ -18,6 +30,9 @@ pub const OWNER: &str = "owner";
 pub const LOCAL: &str = "local";
 /// The tag of what is closed until a policy opens it.
 pub const GUARDED: &str = "guarded";
+
+/// The roles that somebody can hold.
+pub type RoleNames = BTreeSet<String>;
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 
 pub mod executions;
 pub mod notices;
+pub mod policy;
 pub mod questions;
 pub mod records;
 pub mod routing;
