@@ -33,6 +33,7 @@ pub mod person_event;
 pub mod plot;
 pub mod policy;
 pub mod recorded;
+pub mod role;
 pub mod room_command;
 pub mod room_event;
 pub mod route;

@@ -218,7 +218,7 @@ impl Kernel {
         reads: &Reads,
     ) -> Result<Input, ReadError> {
         let started = &execution.started;
-        let Wake { now, actions, exec_refused, recall, .. } =
+        let Wake { now, actions, permit, recall, .. } =
             self.wake(execution, script, vec![], reads)?;
         Ok(Input {
             execution: execution.id.clone(),
@@ -229,7 +229,7 @@ impl Kernel {
             msg: started.msg.clone(),
             journal: journal(execution),
             actions,
-            exec_refused,
+            permit,
             recall,
             may: self.answers(started),
             cancel: undelivered(execution),
@@ -252,7 +252,7 @@ impl Kernel {
             now,
             results,
             actions: Arc::new(actions),
-            exec_refused: self.exec_refusal(&started.place.room),
+            permit: self.permit(started),
             recall: recall(self.store.clone(), started.clone(), now, reads.clone()),
         })
     }

@@ -130,6 +130,12 @@ impl Resource {
         }
     }
 
+    /// An action of a script.
+    pub fn operation(name: &str, tags: &[String], role: Option<&str>) -> Self {
+        let (tags, role) = (tags.to_vec(), role.map(str::to_owned));
+        Self { tags, role, ..Self::of(ResourceKind::Operation, name) }
+    }
+
     /// A room.
     pub fn room(room: &RoomId) -> Self {
         Self::of(ResourceKind::Room, room.as_str())
@@ -169,6 +175,8 @@ pub struct Inputs {
     pub account: UserId,
     /// The roles that they hold here.
     pub roles: Vec<RoleHeld>,
+    /// The roles of which it cannot be said, and why: they count as not held.
+    pub unseen: Vec<RoleHeld>,
     /// How strongly their network proves that it is this account.
     pub trust: Trust,
     /// The network that the account is native to.

@@ -168,7 +168,7 @@ fn decided(
             Permission { needs, ..permission(Verdict::Allowed, cited, reason, inputs) }
         }
         Decision::Deny => {
-            let reason = words::refused(&inputs.resource, &cited);
+            let reason = words::refused(&inputs.resource, &cited, &inputs.unseen);
             permission(Verdict::Refused, cited, reason, inputs)
         }
     }

@@ -1,6 +1,6 @@
 //! What people are told of who may do what.
 
-use crate::domain::policy::{Cited, GUARDED, Resource};
+use crate::domain::policy::{Cited, GUARDED, Resource, RoleHeld};
 
 /// Most of a policy that is quoted, in characters.
 const POLICY_CHARS_SHOWN: usize = 300;
@@ -19,8 +19,8 @@ pub fn allowed(by: &[Cited]) -> String {
     }
 }
 
-/// To what no policy allows, or one forbids.
-pub fn refused(what: &Resource, by: &[Cited]) -> String {
+/// To what no policy allows, or one forbids; `unseen` are roles of which nobody could say whether they are held.
+pub fn refused(what: &Resource, by: &[Cited], unseen: &[RoleHeld]) -> String {
     let name = &what.name;
     match by.first() {
         None => {
@@ -29,7 +29,8 @@ pub fn refused(what: &Resource, by: &[Cited]) -> String {
                 Some(role) => format!(" (it is for the role `{role}`)"),
                 None => String::new(),
             };
-            format!("`{name}` is not allowed here: no policy allows it{asks}")
+            let unseen: Vec<String> = unseen.iter().map(not_seen).collect();
+            format!("`{name}` is not allowed here: no policy allows it{asks}{}", unseen.concat())
         }
         Some(policy) => format!(
             "`{name}` is not allowed here: policy `{}` forbids it: {}",
@@ -37,6 +38,10 @@ pub fn refused(what: &Resource, by: &[Cited]) -> String {
             quoted(&policy.text)
         ),
     }
+}
+
+fn not_seen(unseen: &RoleHeld) -> String {
+    format!("; I cannot see whether you hold the role `{}`: {}", unseen.role, unseen.source)
 }
 
 /// To what cannot be decided.

@@ -22,6 +22,7 @@ pub fn allowed() -> PolicyDecision {
         person: PersonId("@ann:example.org".into()),
         account: UserId("@ann:example.org".into()),
         roles: vec![held],
+        unseen: vec![],
         trust: Trust::Device,
         network: "matrix".into(),
         room: RoomId("!ops:example.org".into()),
@@ -57,6 +58,8 @@ pub fn allowed() -> PolicyDecision {
 /// What is refused because a policy cannot be evaluated.
 pub fn refused() -> PolicyDecision {
     let before = allowed();
+    let source = "member of #release:example.org: I am not in that room";
+    let held = RoleHeld { role: "release".into(), source: source.into() };
     let granted = Some("for 2h by @ben:example.org".into());
     PolicyDecision {
         verdict: policy::Verdict::Refused,
@@ -64,6 +67,6 @@ pub fn refused() -> PolicyDecision {
         needs: None,
         reason: "`deploy` is not allowed here: no policy allows it".into(),
         fault: Some("policy `release-deploys` cannot be evaluated: integer overflow".into()),
-        inputs: Inputs { roles: vec![], granted, ..before.inputs },
+        inputs: Inputs { roles: vec![], unseen: vec![held], granted, ..before.inputs },
     }
 }
