@@ -93,7 +93,7 @@ impl AuditCommand {
 /// What an execution of one of the commands does next.
 pub fn next(builtin: Builtin, execution: &Execution) -> Next {
     let Some(step) = execution.steps.get(SEARCH) else {
-        let args = json!({ "words": execution.started.args["words"] });
+        let args = execution.started.args.clone();
         return Next::Search { op: builtin.name(), args, class: EffectClass::Read };
     };
     match &step.result {

@@ -29,6 +29,10 @@ pub enum Builtin {
     Save,
     /// Asks what somebody meant, then runs it.
     Clarify,
+    /// Tells what led to a message or an execution.
+    Why,
+    /// Tells what somebody asked for.
+    WhatDid,
 }
 
 /// Every built-in handler with its stored name.
@@ -42,9 +46,16 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Find, "find"),
     (Builtin::Save, "save as"),
     (Builtin::Clarify, "clarify"),
+    (Builtin::Why, "why"),
+    (Builtin::WhatDid, "what did"),
 ];
 
 impl Builtin {
+    /// Whether it looks things up in the log for somebody: its answers quote others.
+    pub fn asks_log(self) -> bool {
+        matches!(self, Self::Audit | Self::Find | Self::Why | Self::WhatDid)
+    }
+
     /// The built-in handler that an execution runs; none: it runs a script.
     pub fn of(handler: &Handler) -> Option<Self> {
         let found = NAMES.iter().find(|(_, name)| *name == handler.alias);
@@ -76,6 +87,7 @@ impl Builtin {
             Self::CatchUp | Self::Unreadable => true,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
+            Self::Why | Self::WhatDid => false,
         }
     }
 
@@ -86,6 +98,7 @@ impl Builtin {
             Self::Unreadable => false,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
+            Self::Why | Self::WhatDid => false,
         }
     }
 }

@@ -43,4 +43,5 @@ pub mod tree_head;
 pub mod trigger;
 pub mod unreadable;
 pub mod when_words;
+pub mod why_command;
 pub mod words;

@@ -1,16 +1,29 @@
 //! The bot's own commands, which need no script: about its rooms, its executions, and what the log knows.
 
+use super::alias::Format;
 use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
-use super::id::RoomId;
+use super::id::{PostId, RoomId};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
+use super::why_command::{self, WhyCommand};
 
 /// Their first words, for those who misspelt one.
-pub const WORDS: &[&str] =
-    &["help", "executions", "cancel", "again", "rooms", "join", "leave", "audit", "find", "save"];
+pub const WORDS: &[&str] = &[
+    "help",
+    "executions",
+    "cancel",
+    "again",
+    "rooms",
+    "join",
+    "leave",
+    "audit",
+    "find",
+    "save",
+    "why",
+];
 
 /// A command of the bot itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +36,8 @@ pub enum OwnCommand {
     Executions(ExecutionCommand),
     /// To keep what was commanded under this name.
     Save(String),
+    /// About what the bot and people did.
+    Why(WhyCommand),
 }
 
 /// Where the bot's own commands may be said.
@@ -40,7 +55,16 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
-    rooms.or_else(audit).or_else(executions).or_else(save)
+    let why = || why_command::parse(text).map(OwnCommand::Why);
+    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why)
+}
+
+/// Texts that are the bot's own commands, for those who look whether a script takes one of them.
+pub fn examples() -> Vec<String> {
+    let room = RoomId(String::new());
+    let everywhere = Where { management: Some(&room), audited: Some(&room) };
+    let formats = offered(everywhere).filter_map(|(usage, _)| Format::parse(usage).ok());
+    formats.flat_map(|format| format.examples()).filter(|text| parse(text).is_some()).collect()
 }
 
 /// The commands with their usage and help that can be said somewhere.
@@ -48,7 +72,7 @@ pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static st
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
     let executions = execution_command::COMMANDS.iter().copied();
-    let others = rooms.chain(audit).chain(save_command::COMMANDS);
+    let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
 
@@ -60,11 +84,12 @@ impl OwnCommand {
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
             Self::Save(_) => Builtin::Save.name(),
+            Self::Why(command) => command.name(),
         }
     }
 
-    /// What does it.
-    pub fn act(&self) -> Act {
+    /// What does it; `reply_to` is the post that the command replies to.
+    pub fn act(&self, reply_to: Option<&PostId>) -> Act {
         match self {
             Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
@@ -72,7 +97,15 @@ impl OwnCommand {
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
+            Self::Why(command) => {
+                Act::BuiltIn { builtin: command.builtin(), args: command.args(reply_to) }
+            }
         }
+    }
+
+    /// Whether it asks why: as a reply to a question it is no answer to it.
+    pub fn asks_why(&self) -> bool {
+        matches!(self, Self::Why(WhyCommand::Why { .. }))
     }
 
     /// Whether it names an execution to be cancelled.
@@ -87,6 +120,7 @@ impl OwnCommand {
             Self::Audit(command) => command.refusal(here, places.audited),
             Self::Executions(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
+            Self::Why(_) => None,
         }
     }
 }

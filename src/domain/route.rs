@@ -15,6 +15,7 @@ use super::own_command::{self, OwnCommand, Where};
 use super::person::People;
 use super::policy::{Permission, PolicyAction, Resource};
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
+use super::why_command;
 use super::words::{questions, routing as words, to};
 
 /// Longest command in bytes.
@@ -137,7 +138,8 @@ pub fn message(message: &Message, view: &View) -> Decision {
     // Only where it may be an answer, too, is it looked up twice.
     let commands =
         || command_of_ours || matches_alias(view, text) || mistyped(view, &reading, &said, command);
-    if reading != Reading::Nothing && (replies || !commands()) {
+    let asks_why = ours.as_ref().is_some_and(OwnCommand::asks_why);
+    if reading != Reading::Nothing && !asks_why && (replies || !commands()) {
         return answered(&reading, view, &said);
     }
     if view.withdrawn.is_some()
@@ -153,7 +155,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
     commanded(text, command.by, message, view)
 }
 
-/// Decides on a reaction: it answers a question or is nothing.
+/// Decides on a reaction: it asks why, answers a question or is nothing.
 pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
     let said = Said {
         speaker: &reaction.speaker,
@@ -165,6 +167,10 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         at: view.at,
         people: view.people,
     };
+    if let Some(args) = why_command::of_reaction(&reaction.key, &reaction.target) {
+        let act = Act::BuiltIn { builtin: Builtin::Why, args };
+        return decision("command why", act, "it is a command of the bot itself");
+    }
     let reading = conversation::read(&said, view.questions);
     too_late(&reading, view, &said).unwrap_or_else(|| answered(&reading, view, &said))
 }
@@ -359,7 +365,10 @@ fn own(command: &OwnCommand, message: &Message, view: &View) -> Decision {
             let told = Doc::text(&to(&message.speaker.name, &why));
             decision(name, Act::Refuse(told), why)
         }
-        None => decision(name, command.act(), "it is a command of the bot itself"),
+        None => {
+            let act = command.act(message.reply_to.as_ref());
+            decision(name, act, "it is a command of the bot itself")
+        }
     }
 }
 

@@ -278,7 +278,7 @@ impl Kernel {
             command: origin.text.to_owned(),
             place: origin.place.clone(),
             requester: origin.speaker.clone(),
-            post: origin.post.cloned().unwrap_or_else(|| PostId(String::new())),
+            post: origin.post.or(origin.target).cloned().unwrap_or_else(|| PostId(String::new())),
             versions: Versions { host: HOST_VERSION, rhai: RHAI_VERSION.into() },
         };
         let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());

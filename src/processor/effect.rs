@@ -166,7 +166,7 @@ impl Kernel {
     ) -> Result<ActionDone, Error> {
         let _busy = self.show_busy(execution.started.place.room.clone());
         Ok(match Builtin::of(&execution.started.handler) {
-            Some(builtin @ (Builtin::Audit | Builtin::Find)) => {
+            Some(builtin) if builtin.asks_log() => {
                 self.audit_effect(builtin, execution, step).await?
             }
             Some(_) => self.room_effect(execution, step).await?,

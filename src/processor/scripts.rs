@@ -12,7 +12,7 @@ use crate::domain::alias::Format;
 use crate::domain::alias_index::{AliasId, AliasIndex};
 use crate::domain::budget::Budgets;
 use crate::domain::catalog::{Alias, Catalog};
-use crate::domain::event::{Event, ScriptKept};
+use crate::domain::event::{Event, Handler, ScriptKept};
 use crate::domain::id::{DedupeKey, ScriptHash, StreamName, Version};
 use crate::script::engine::{self, engine, engine_within};
 use crate::script::load::{
@@ -138,6 +138,13 @@ impl Scripts {
         }
         pinned.insert(hash.clone(), script.clone());
         Ok(Some(script))
+    }
+
+    /// The line on which a handler is declared, in its own version; none: that version is not known any more.
+    pub fn line_of(&self, handler: &Handler, store: &dyn EventStore) -> Option<u32> {
+        let script = self.version(&handler.script, store).ok().flatten()?;
+        let alias = script.aliases.iter().find(|def| def.name == handler.alias);
+        alias.map(|def| def.line)
     }
 
     /// The source of a version as the log keeps it.

@@ -66,6 +66,14 @@ pub fn find(
         _ => Filter::parse(text, here),
     };
     let filter = read.map_err(|why| Refusal::Invalid(why.to_string()))?;
+    search(store, filter, before)
+}
+
+/// What a filter lets through of what stands before a position.
+///
+/// # Errors
+/// [`Refusal`] with the reason for the person who asked.
+pub fn search(store: &dyn EventStore, filter: Filter, before: Position) -> Result<Found, Refusal> {
     let mut found = Found { command: command(&filter), ..Found::default() };
     let story = filter.execution.is_some();
     let most = if story { STORY_LINES_MAX } else { LINES_MAX };
@@ -115,8 +123,8 @@ fn asked(event: &Recorded, lookup: &mut Lookup) -> Result<Option<String>, ReadEr
         return Ok(Some(stream.to_string()));
     };
     let builtin = lookup.facts(&id)?.and_then(|facts| facts.builtin);
-    let audit = matches!(builtin, Some(Builtin::Audit | Builtin::Find));
-    Ok((!audit).then(|| id.to_string()))
+    let asks_log = builtin.is_some_and(Builtin::asks_log);
+    Ok((!asks_log).then(|| id.to_string()))
 }
 
 fn command(filter: &Filter) -> String {

@@ -101,6 +101,9 @@ pub enum Request {
         action: String,
         /// Its parameters.
         params: Value,
+        /// It is recorded only: the bot does it, now or at its next start.
+        #[serde(default)]
+        queue: bool,
     },
     /// Erase something for good, or only say what would be erased.
     LogErase {

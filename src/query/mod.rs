@@ -26,4 +26,5 @@ pub mod story;
 pub mod subjects;
 pub mod unreadable;
 pub mod when;
+pub mod why;
 pub mod words;

@@ -1,6 +1,5 @@
-//! Answers of `!audit` and `!find` that quote what is erased: they belong to what somebody else asked, and go with it.
+//! Answers of `!audit`, `!find`, `!why` and `!what did` that quote what is erased: they belong to what somebody else asked, and go with it.
 
-use super::audit::Found;
 use super::erasure::Round;
 use crate::domain::audit_command::SEARCH;
 use crate::domain::builtin::Builtin;
@@ -59,7 +58,7 @@ fn take_answer(
     round: &mut Round,
 ) -> Result<(), ReadError> {
     let Some(Event::ExecutionStarted(started)) = began.event() else { return Ok(()) };
-    let asks = matches!(Builtin::of(&started.handler), Some(Builtin::Audit | Builtin::Find));
+    let asks = Builtin::of(&started.handler).is_some_and(Builtin::asks_log);
     if !asks || !found(store, &began.id.stream)?.iter().any(|it| round.places.holds(*it)) {
         return Ok(());
     }
@@ -85,8 +84,10 @@ fn found(store: &dyn EventStore, stream: &StreamName) -> Result<Vec<Position>, R
         _ => None,
     });
     let found = results.filter_map(|result| match result {
-        EffectResult::Ok(value) => serde_json::from_value::<Found>(value.clone()).ok(),
+        EffectResult::Ok(value) => {
+            serde_json::from_value::<Vec<Position>>(value["positions"].clone()).ok()
+        }
         _ => None,
     });
-    Ok(found.flat_map(|found| found.positions).collect())
+    Ok(found.flatten().collect())
 }

@@ -208,7 +208,7 @@ pub fn doc_text(doc: &Doc) -> String {
     doc.words()
 }
 
-fn result(result: &EffectResult) -> String {
+pub fn result(result: &EffectResult) -> String {
     match result {
         EffectResult::Ok(value) => value_words(value),
         EffectResult::Err(value) => {
@@ -219,7 +219,7 @@ fn result(result: &EffectResult) -> String {
     }
 }
 
-fn value_words(value: &Value) -> String {
+pub fn value_words(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),
         Value::Bool(true) => "yes".into(),
@@ -229,7 +229,7 @@ fn value_words(value: &Value) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     crate::script::run::shortened(text, QUOTED_CHARS_MAX)
 }
 

@@ -9,6 +9,8 @@ pub mod policy;
 pub mod questions;
 pub mod records;
 pub mod routing;
+pub mod what_did;
+pub mod why;
 
 /// To somebody, by name: `ann: that is not so.`
 pub fn to(name: &str, what: &str) -> String {

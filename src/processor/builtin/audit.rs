@@ -1,20 +1,19 @@
-//! `!audit` and `!find` at work: the log is searched, what was found is recorded as positions, and who asked is told.
+//! `!audit`, `!find`, `!why` and `!what did` at work: the log is searched, what was found is recorded as positions, and who asked is told.
 
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::answer_doc;
+use super::why::Asked;
 use crate::domain::audit_command::{self, Next, SEARCH};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{EffectRequested, EffectResult, Ending, ExecutionSuspended};
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::Position;
 use crate::domain::message::Doc;
 use crate::processor::action::ActionDone;
 use crate::processor::sheet::{Prepared, Sheet};
 use crate::processor::{Error, Kernel};
-use crate::query::audit::{self, Found};
 use crate::query::command::Refusal;
 use crate::query::when::Here;
 use crate::store::ReadError;
@@ -38,11 +37,11 @@ impl Kernel {
             }
             Next::Wait => sheet.event(ExecutionSuspended {}),
             Next::Tell(found) => {
-                let found: Found = serde_json::from_value(found).unwrap_or_default();
-                let doc = audit::tell(self.store.as_ref(), &found, &self.here_at(execution))?;
-                let told = found.positions.len();
+                let doc = self.looked_up(builtin, execution, &found, &self.here_at(execution))?;
+                let told = found["positions"].as_array().map_or(0, Vec::len);
                 answer_doc(&mut sheet, execution, TOLD, doc.bounded().stored());
-                sheet.finished(Ending::Succeeded(json!({ "told": told, "more": found.more })));
+                let more = found["more"].as_u64().unwrap_or(0);
+                sheet.finished(Ending::Succeeded(json!({ "told": told, "more": more })));
             }
             Next::Sorry(why) => {
                 answer_doc(&mut sheet, execution, TOLD, Doc::text(&why));
@@ -60,17 +59,15 @@ impl Kernel {
         step: &Step,
     ) -> Result<ActionDone, Error> {
         let began = Instant::now();
-        let trigger = self.store.event(&execution.started.trigger)?;
-        let before = trigger.map_or(Position::START, |trigger| trigger.position);
-        let words = step.args["words"].as_str().unwrap_or_default().to_owned();
-        let (store, here) = (self.store.clone(), self.here_at(execution));
+        let before = self.asked_at(execution)?;
+        let mut asked = Asked::of(execution, step, before, self.here_at(execution));
+        asked.reads_audit = self.reads_audit(&execution.started.place)?;
+        let store = self.store.clone();
         // A search over a long log takes a while, and others want to be answered meanwhile.
-        let search = tokio::task::spawn_blocking(move || {
-            audit::find(store.as_ref(), builtin, &words, before, &here)
-        });
+        let search = tokio::task::spawn_blocking(move || asked.find(builtin, store.as_ref()));
         let found = search.await.map_err(|why| ReadError::Store(why.to_string()))?;
         let result = match found {
-            Ok(found) => EffectResult::Ok(json!(found)),
+            Ok(found) => EffectResult::Ok(found),
             Err(Refusal::NotFound(why) | Refusal::Invalid(why)) => {
                 EffectResult::Err(json!({ "kind": "failed", "message": why }))
             }

@@ -14,6 +14,7 @@ mod clarify;
 mod rooms;
 mod save;
 mod unreadable;
+mod why;
 
 impl Kernel {
     /// Runs the next slice of a built-in handler.
@@ -29,7 +30,9 @@ impl Kernel {
                 self.room_command_slice(builtin, execution)
             }
             Builtin::Clarify => self.clarify_slice(execution).await,
-            Builtin::Audit | Builtin::Find => self.audit_slice(builtin, execution),
+            Builtin::Audit | Builtin::Find | Builtin::Why | Builtin::WhatDid => {
+                self.audit_slice(builtin, execution)
+            }
             Builtin::Save => self.save_slice(execution),
         }
     }
