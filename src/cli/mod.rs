@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::{Paths, RunError};
 use crate::config::{Config, ConfigError};
+use crate::processor::policies::PolicyFolder;
 use crate::store::OpenError;
 
 mod action;
@@ -251,7 +252,26 @@ impl Context {
     /// # Errors
     /// [`Failure`] if a place is missing.
     pub fn paths(&self) -> Result<Paths, Failure> {
-        Ok(Paths { data: self.data()?, scripts: self.scripts()? })
+        Ok(Paths { data: self.data()?, scripts: self.scripts()?, policy: self.policy()? })
+    }
+
+    /// The policy folder: the configured one, `policy` beside the scripts folder, or the shipped policies in the data
+    /// directory.
+    ///
+    /// # Errors
+    /// [`Failure`] if the shipped policies cannot be written.
+    pub fn policy(&self) -> Result<PolicyFolder, Failure> {
+        if let Some(path) = self.config.policy.clone() {
+            return Ok(PolicyFolder { path, shipped: false });
+        }
+        let shipped = self.data()?.join("policy");
+        let beside = self.scripts()?.with_file_name("policy");
+        if beside.is_dir() && beside != shipped {
+            return Ok(PolicyFolder { path: beside, shipped: false });
+        }
+        crate::store::disk::make_dir(&self.data()?)?;
+        crate::app::unpack_policies(&shipped)?;
+        Ok(PolicyFolder { path: shipped, shipped: true })
     }
 
     /// An asynchronous runtime.

@@ -13,6 +13,8 @@ pub enum Kind {
     DurationOrNever,
     /// True or false.
     Bool,
+    /// A list of texts that say who holds a role; the key's name is the role's.
+    Role,
     /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
     Budget(&'static str),
 }
@@ -98,11 +100,18 @@ pub const KEYS: &[Key] = &[
         help: "A command that reaches the bot later than this after it was said is not run by itself: its sender is asked whether they still want it.",
     },
     Key {
-        table: "rooms",
-        name: "exec",
-        kind: Kind::List,
+        table: "policy",
+        name: "folder",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "The folder of policies, `*.cedar`; without one `policy` beside the scripts folder. Where there is none, the shipped policies are unpacked into the data directory. [policy.md](policy.md)",
+    },
+    Key {
+        table: "roles",
+        name: "NAME",
+        kind: Kind::Role,
         default: "[]",
-        help: "Rooms where actions may run, by id or name: `!abc`, `#ops:example.org`. Everywhere else `exec` is refused.",
+        help: "Who holds the role of this name: accounts `@ann:example.org` or `@*:example.org`, `member of #room:example.org`, `power>=50`, `power>=50 in #room:example.org`. Each role is a key of its own; the environment gives none.",
     },
     Key {
         table: "rooms",
@@ -222,6 +231,7 @@ pub const KEYS: &[Key] = &[
 pub const RESTART: &[(&str, &str)] = &[
     ("paths", "data"),
     ("paths", "scripts"),
+    ("policy", "folder"),
     ("matrix", "homeserver"),
     ("matrix", "user"),
     ("secrets", "folder"),

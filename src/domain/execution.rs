@@ -301,6 +301,7 @@ impl Execution {
             | Event::ClockStepped(_)
             | Event::SyncAdvanced(_)
             | Event::ScriptKept(_)
+            | Event::PolicyChanged(_)
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
             | Event::EventsErased(_)

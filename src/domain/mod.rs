@@ -32,6 +32,7 @@ pub mod person;
 pub mod person_event;
 pub mod plot;
 pub mod policy;
+pub mod policy_event;
 pub mod recorded;
 pub mod role;
 pub mod room_command;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::id::{RoomId, UserId};
 use super::policy::{LOCAL, OWNER, RoleHeld};
 
@@ -26,7 +28,8 @@ pub enum Giver {
 }
 
 /// What somebody is in a room, as far as that can be seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// They are in it, with this power.
     Member(i64),
@@ -73,6 +76,26 @@ impl Roles {
         let read = entries.iter().map(|entry| Ok((entry.clone(), giver(entry)?)));
         self.0.insert(role.to_owned(), read.collect::<Result<_, String>>()?);
         Ok(())
+    }
+
+    /// Reads all roles with their entries.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn read(all: &BTreeMap<String, Vec<String>>) -> Result<Self, String> {
+        let mut roles = Self::default();
+        for (role, entries) in all {
+            roles.add(role, entries)?;
+        }
+        Ok(roles)
+    }
+
+    /// All roles with their entries, as they are written.
+    pub fn entries(&self) -> BTreeMap<String, Vec<String>> {
+        let written = |entries: &Vec<(String, Giver)>| {
+            entries.iter().map(|(written, _)| written.clone()).collect()
+        };
+        self.0.iter().map(|(role, entries)| (role.clone(), written(entries))).collect()
     }
 
     /// Their names.

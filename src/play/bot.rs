@@ -111,6 +111,7 @@ impl Bot {
     /// # Errors
     /// [`BotError`] if the log fails.
     pub async fn settle(&self) -> Result<(), BotError> {
+        self.kernel.note_policies().await?;
         for _ in 0..STEPS_MAX {
             self.kernel.catch_up().map_err(Error::from)?;
             let tasks = self.kernel.tasks(&|_| false, ONE_OF_EACH);

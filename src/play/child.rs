@@ -3,6 +3,7 @@
 //! The parent is the world: it hands over triggers and the time, and answers when the child sends a message or runs an
 //! action. One JSON object a line in both directions; the child asks only while it works on a request.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -19,9 +20,11 @@ use super::world::{HandClock, World};
 use crate::adapter::{Chat, Outgoing, Reread, RoomAct, RoomAnswer, SendError};
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
+use crate::domain::role::Roles;
 use crate::domain::trigger::Trigger;
+use crate::processor::Settings;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
-use crate::processor::{ExecRooms, Settings};
+use crate::processor::policies::PolicyFolder;
 use crate::store::{Clock, EventStore};
 
 /// The parent asks.
@@ -31,7 +34,8 @@ enum Request {
     Open {
         scripts: PathBuf,
         prefix: String,
-        exec_rooms: Option<Vec<String>>,
+        roles: BTreeMap<String, Vec<String>>,
+        policy: Option<PathBuf>,
         management_room: Option<RoomId>,
         now: Timestamp,
     },
@@ -118,14 +122,13 @@ impl ChildBot {
         let to = process.stdin.take().ok_or_else(|| broken("no standard input"))?;
         let from = process.stdout.take().ok_or_else(|| broken("no standard output"))?;
         self.running = Some(Running { process, to, from: BufReader::new(from) });
-        let exec_rooms = match &setup.settings.exec_rooms {
-            ExecRooms::All => None,
-            ExecRooms::Listed(rooms) => Some(rooms.clone()),
-        };
+        let (roles, policy) = (setup.settings.roles.entries(), setup.settings.policy.clone());
+        let policy = policy.map(|folder| folder.path);
         let (scripts, prefix) = (setup.scripts.clone(), setup.settings.prefix.clone());
         let now = self.world.clock.now();
         let management_room = setup.settings.management_room.clone();
-        self.ask(&Request::Open { scripts, prefix, exec_rooms, management_room, now }).map(|_| ())
+        self.ask(&Request::Open { scripts, prefix, roles, policy, management_room, now })
+            .map(|_| ())
     }
 
     /// Ends it with SIGKILL.
@@ -280,12 +283,13 @@ pub async fn serve(
             }
         };
         let done: Result<Response, BotError> = match request {
-            Request::Open { scripts, prefix, exec_rooms, management_room, now } => {
+            Request::Open { scripts, prefix, roles, policy, management_room, now } => {
                 clock.set(now);
                 let open = open.take().ok_or_else(|| broken("it is open already"))?;
-                let exec_rooms = exec_rooms.map_or(ExecRooms::All, ExecRooms::Listed);
-                let settings =
-                    Settings { exec_rooms, management_room, ..Settings::simulated(&prefix) };
+                let roles = Arc::new(Roles::read(&roles).map_err(broken)?);
+                let policy = policy.map(|path| PolicyFolder { path, shipped: false });
+                let own = Settings::simulated(&prefix);
+                let settings = Settings { roles, policy, management_room, ..own };
                 let opened = open(clock.clone()).and_then(|store| {
                     Bot::open(store, &scripts, wire.clone(), wire.clone(), clock.clone(), settings)
                 });

@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use crate::domain::alias::parse_duration;
 use crate::domain::event::EffectResult;
+use crate::domain::role::Roles;
 
 /// Largest transcript in bytes.
 pub const TRANSCRIPT_BYTES_MAX: usize = 1024 * 1024;
 /// What `(config …)` can set.
 pub const SETTINGS: &[&str] =
-    &["bot.prefix", "catchup.run_within", "rooms.exec", "matrix.management_room"];
+    &["bot.prefix", "catchup.run_within", "matrix.management_room", "roles.NAME"];
 /// What joins the lines of one message.
 pub const LINE_BREAK: &str = " ⏎ ";
 
@@ -27,6 +28,10 @@ pub struct Transcript {
 pub enum Step {
     /// The scripts folder from here on, relative to the transcript; taken at the start and at a restart.
     Scripts(String),
+    /// The policy folder from here on, relative to the transcript; taken at the start and at a restart.
+    Policy(String),
+    /// A person has this power in the room from here on.
+    Power(String, i64),
     /// The room from here on.
     Room { name: String, network: Option<String> },
     /// A person does something.
@@ -198,6 +203,12 @@ fn directive(inside: &str) -> Result<Step, String> {
     let rest = rest.trim();
     match word {
         "scripts" if !rest.is_empty() => Ok(Step::Scripts(rest.into())),
+        "policy" if !rest.is_empty() => Ok(Step::Policy(rest.into())),
+        "power" => {
+            let (name, power) = rest.split_once(' ').ok_or("write `(power ann 50)`")?;
+            let power = power.trim().parse().map_err(|_| "power is a number")?;
+            Ok(Step::Power(name.into(), power))
+        }
         "room" if !rest.is_empty() => {
             let (name, network) =
                 rest.split_once(" network=").map_or((rest, None), |(a, b)| (a, Some(b)));
@@ -210,8 +221,11 @@ fn directive(inside: &str) -> Result<Step, String> {
         "exec" => exec(rest),
         "config" => {
             let (key, value) = rest.split_once('=').ok_or("write `(config key=value)`")?;
-            if !SETTINGS.contains(&key.trim()) {
+            if !SETTINGS.contains(&key.trim()) && !key.trim().starts_with("roles.") {
                 return Err(format!("there are the settings {}", SETTINGS.join(", ")));
+            }
+            if let Some(role) = key.trim().strip_prefix("roles.") {
+                Roles::default().add(role, &role_entries(value))?;
             }
             if key.trim() == "catchup.run_within" {
                 parse_duration(value)?;
@@ -221,6 +235,15 @@ fn directive(inside: &str) -> Result<Step, String> {
         "log" => Ok(Step::Log(rest.split_whitespace().map(str::to_owned).collect())),
         other => Err(format!("there is no `({other} …)` here")),
     }
+}
+
+/// The entries of a role: `@ann` is ann of the simulated homeserver.
+pub(super) fn role_entries(value: &str) -> Vec<String> {
+    let entry = |entry: &str| match entry.trim() {
+        id if id.starts_with('@') && !id.contains(':') => format!("{id}:local"),
+        entry => entry.to_owned(),
+    };
+    value.split(',').map(entry).collect()
 }
 
 fn exec(rest: &str) -> Result<Step, String> {
@@ -265,6 +288,12 @@ mod tests {
             ("< bot*: x", Step::Bot { form: Form::Any, text: "x".into() }),
             ("> ann (unreadable): x", says("ann", Does::SaysUnreadable("x".into()))),
             ("(keys arrive)", Step::KeysArrive),
+            ("(policy p)", Step::Policy("p".into())),
+            ("(power ann 50)", Step::Power("ann".into(), 50)),
+            (
+                "(config roles.ops=@ann)",
+                Step::Config { key: "roles.ops".into(), value: "@ann".into() },
+            ),
             ("(advance 15m)", Step::Advance(900_000)),
             (
                 "(room #irc network=irc)",
@@ -289,6 +318,9 @@ mod tests {
             "(webhook x {})",
             "(exec a {} -> x)",
             "(config a=b)",
+            "(config roles.owner=@ann)",
+            "(config roles.ops=ann)",
+            "(power ann high)",
         ] {
             let error = parse("t", &format!("# a\n{line}")).expect_err(line);
             assert_eq!(error.line, 2, "{line}");

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::bot::BotError;
-use super::parse::{Does, Form, LINE_BREAK, Step, Transcript};
+use super::parse::{Does, Form, LINE_BREAK, Step, Transcript, role_entries};
 use super::pattern::{Words, fill, matches};
 use super::world::{FakeExec, Heard, Person, Room, World};
 use crate::adapter::{Relation, Reread};
 use crate::domain::alias::parse_duration;
 use crate::domain::id::{Position, RoomId};
 use crate::domain::trigger::Trigger;
-use crate::processor::{ExecRooms, RUN_WITHIN_MS, Settings};
+use crate::processor::policies::PolicyFolder;
+use crate::processor::{RUN_WITHIN_MS, Settings};
 
 /// A bot that can be killed and started again on the same log.
 pub trait Driver: Send {
@@ -86,7 +87,8 @@ pub fn setup(transcript: &Transcript, folder: &Path, scripts: &Path) -> Setup {
         match step {
             Step::Scripts(path) => setup.scripts = folder.join(path),
             Step::Config { key, value } => configure(&mut setup.settings, key, value),
-            Step::Room { .. } => {}
+            Step::Policy(path) => setup.settings.policy = policies(folder, path),
+            Step::Room { .. } | Step::Power(..) => {}
             _ => break,
         }
     }
@@ -96,16 +98,22 @@ pub fn setup(transcript: &Transcript, folder: &Path, scripts: &Path) -> Setup {
 fn configure(settings: &mut Settings, key: &str, value: &str) {
     match key {
         "bot.prefix" => settings.prefix = value.to_owned(),
-        "rooms.exec" => {
-            let rooms = value.split(',').map(|room| room.trim().to_owned()).collect();
-            settings.exec_rooms = ExecRooms::Listed(rooms);
-        }
         "matrix.management_room" => settings.management_room = Some(RoomId(value.to_owned())),
         "catchup.run_within" => {
             settings.run_within_ms = parse_duration(value).unwrap_or(RUN_WITHIN_MS);
         }
-        _ => {}
+        key => {
+            if let Some(role) = key.strip_prefix("roles.") {
+                let roles = Arc::make_mut(&mut settings.roles);
+                roles.add(role, &role_entries(value)).expect("the line was read");
+            }
+        }
     }
+}
+
+/// The policies of a folder beside a transcript.
+fn policies(folder: &Path, path: &str) -> Option<PolicyFolder> {
+    Some(PolicyFolder { path: folder.join(path), shipped: false })
 }
 
 /// Plays a transcript to its end or to the first difference.
@@ -170,6 +178,8 @@ impl Player<'_> {
         match step {
             Step::Config { .. } => {}
             Step::Scripts(path) => self.setup.scripts = self.folder.join(path),
+            Step::Policy(path) => self.setup.settings.policy = policies(&self.folder, path),
+            Step::Power(name, power) => self.world.empower(name, &self.room, *power),
             Step::Room { name, network } => {
                 self.room = Room { name: name.clone(), network: network.clone() };
                 (self.listener)(&format!("(room {name})"));

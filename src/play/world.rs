@@ -14,6 +14,7 @@ use crate::adapter::{
 };
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
+use crate::domain::role::Standing;
 use crate::domain::trigger::{
     Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
 };
@@ -103,6 +104,7 @@ struct State {
     wrong: Vec<String>,
     unread: Vec<Reread>,
     management: Option<RoomId>,
+    power: BTreeMap<(RoomId, UserId), i64>,
     /// Every room that anybody has spoken in, and whether the bot is in it.
     rooms: BTreeMap<RoomId, bool>,
 }
@@ -147,6 +149,12 @@ impl World {
         self.state().run = run;
     }
 
+    /// Gives somebody power in a room; they are in it then.
+    pub fn empower(&self, name: &str, room: &Room, power: i64) {
+        let who = (RoomId(room.name.clone()), UserId(full_id(name)));
+        self.state().power.insert(who, power);
+    }
+
     /// Says which room is the management room; who speaks there is in it.
     pub fn manage(&self, room: Option<RoomId>) {
         self.state().management = room;
@@ -163,6 +171,15 @@ impl World {
                 let joined = state.rooms.iter().filter(|(_, there)| **there);
                 let rooms: Vec<RoomInfo> = joined.map(|(room, _)| state.info(room)).collect();
                 return Ok(RoomAnswer::Rooms { total: rooms.len(), rooms });
+            }
+            RoomAct::Standing { user, room } => {
+                let there = state.people(room).contains(user.as_str());
+                let power = state.power.get(&(room.clone(), user.clone())).copied();
+                return Ok(RoomAnswer::Standing(match (power, there) {
+                    (Some(power), _) => Standing::Member(power),
+                    (None, true) => Standing::Member(0),
+                    (None, false) => Standing::Stranger,
+                }));
             }
             RoomAct::Manages(user) => {
                 let members = state.management.as_ref().map(|room| state.people(room));

@@ -91,6 +91,7 @@ impl Kernel {
             reply_to: None,
             edits: None,
         };
+        self.learn(&started.requester, &started.place).await?;
         let scene = self.scene(&started.place.room, None)?;
         let decision = self.decide(&scene, recorded.ts, |view| route::call(&message, view));
         let refused = |why: String| {

@@ -79,6 +79,7 @@ impl Kernel {
         if let Some(builtin) = Builtin::of(handler) {
             return self.built_in(builtin, execution).await;
         }
+        self.learn(&execution.started.requester, &execution.started.place).await?;
         let mut sheet = Sheet::new(self, execution);
         let Some(script) = self.scripts.version(&handler.script, self.store.as_ref())? else {
             let message =

@@ -186,6 +186,7 @@ impl Kernel {
             reply_to: None,
             edits: None,
         };
+        self.learn(origin.speaker, origin.place).await?;
         let mut scene = self.scene(&origin.place.room, None)?;
         // A command that is given once more answers no question.
         scene.questions.clear();

@@ -297,6 +297,8 @@ pub mod tests {
             dir: None,
             lock: None,
             retry: None,
+            role: None,
+            tags: vec![],
             help: String::new(),
             folder: String::new(),
             script: ScriptHash(String::new()),

@@ -13,6 +13,7 @@ use super::problem::PolicyProblem;
 use super::set::{Policy, PolicySet, permits};
 use super::{Cited, RoleNames};
 use crate::domain::near::nearest;
+use crate::domain::words::policy as words;
 
 /// What policies can speak of, as Cedar reads it.
 pub const SCHEMA: &str = include_str!("schema.cedarschema");
@@ -20,8 +21,8 @@ pub const SCHEMA: &str = include_str!("schema.cedarschema");
 pub const POLICIES_MAX: usize = 1_000;
 /// Most files of a set.
 pub const FILES_MAX: usize = 100;
-/// Longest file in bytes.
-pub const FILE_BYTES_MAX: usize = 256 * 1024;
+/// Most that the files of a set have together, in bytes: they stand in one event of the log.
+pub const SET_BYTES_MAX: usize = 128 * 1024;
 /// Most of a policy that a decision records, in characters.
 pub const TEXT_CHARS_MAX: usize = 1_000;
 
@@ -82,7 +83,9 @@ pub fn compile(mut sources: Vec<Source>) -> Compiled {
     gathered.validate(&sources);
     let Gathered { policies, known, mut problems, .. } = gathered;
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    problems.dedup();
+    // Cedar tells the same of each action that a policy is about.
+    let same = |a: &PolicyProblem| (a.file.clone(), a.line, a.column);
+    problems.dedup_by(|a, b| a.line > 0 && same(a) == same(b));
     if sources.is_empty() {
         problems.push(PolicyProblem::file("", "there is no file of policies, `*.cedar`"));
     }
@@ -97,15 +100,16 @@ struct Gathered {
     policies: cedar_policy::PolicySet,
     known: BTreeMap<PolicyId, Policy>,
     ids: BTreeSet<String>,
+    bytes: usize,
     problems: Vec<PolicyProblem>,
 }
 
 impl Gathered {
     fn read(&mut self, source: &Source) {
         let Source { file, text } = source;
-        if text.len() > FILE_BYTES_MAX {
-            let what =
-                format!("{} bytes are too many: a file has at most {FILE_BYTES_MAX}", text.len());
+        self.bytes += text.len();
+        if self.bytes > SET_BYTES_MAX {
+            let what = words::too_long(SET_BYTES_MAX);
             return self.problems.push(PolicyProblem::file(file, what));
         }
         let parsed = match cedar_policy::PolicySet::from_str(text) {

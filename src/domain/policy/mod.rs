@@ -19,7 +19,7 @@ pub mod testing;
 mod tests;
 
 pub use annotation::APPROVALS_MAX;
-pub use compile::{Compiled, FILE_BYTES_MAX, FILES_MAX, Names, SCHEMA, Source, compile, unknown};
+pub use compile::{Compiled, FILES_MAX, Names, SCHEMA, SET_BYTES_MAX, Source, compile, unknown};
 pub use entities::trust;
 pub use problem::PolicyProblem;
 pub use set::{PolicySet, SHIPPED};

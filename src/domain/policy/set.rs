@@ -24,6 +24,7 @@ pub struct PolicySet {
     pub hash: String,
     /// The files that they were read from.
     pub sources: Vec<Source>,
+    rooms: Vec<String>,
     rule: Rule,
 }
 
@@ -65,13 +66,23 @@ impl PolicySet {
         policies: cedar_policy::PolicySet,
         known: BTreeMap<PolicyId, Policy>,
     ) -> Self {
-        Self { hash, sources, rule: Rule::Policies { policies, known } }
+        let rule = Rule::Policies { policies, known };
+        let mut set = Self { hash, sources, rooms: vec![], rule };
+        set.rooms = set.named("Room").into_iter().map(|(_, name)| name).collect();
+        set.rooms.sort();
+        set.rooms.dedup();
+        set
+    }
+
+    /// The rooms that policies name.
+    pub fn rooms(&self) -> &[String] {
+        &self.rooms
     }
 
     /// What is in force where no policies can be used, and why they cannot.
     pub fn safe(why: impl Into<String>) -> Self {
         let rule = Rule::Safe { why: why.into() };
-        Self { hash: "safe".into(), sources: vec![], rule }
+        Self { hash: "safe".into(), sources: vec![], rooms: vec![], rule }
     }
 
     /// Why no policies can be used, if so.

@@ -312,8 +312,8 @@ fn bounds_hold() {
     for (text, fits) in [
         (one.repeat(super::compile::POLICIES_MAX), true),
         (one.repeat(super::compile::POLICIES_MAX + 1), false),
-        (format!("{one}//{}", " ".repeat(FILE_BYTES_MAX - one.len() - 2)), true),
-        (format!("{one}//{}", " ".repeat(FILE_BYTES_MAX - one.len() - 1)), false),
+        (format!("{one}//{}", " ".repeat(SET_BYTES_MAX - one.len() - 2)), true),
+        (format!("{one}//{}", " ".repeat(SET_BYTES_MAX - one.len() - 1)), false),
         (format!("@approvals(\"{APPROVALS_MAX}\"){one}"), true),
         (format!("@approvals(\"{}\"){one}", APPROVALS_MAX + 1), false),
         (format!("@id(\"{}\"){one}", "x".repeat(annotation::NAME_BYTES_MAX)), true),

@@ -1,6 +1,7 @@
 //! What people are told of who may do what.
 
-use crate::domain::policy::{Cited, GUARDED, Resource, RoleHeld};
+use crate::domain::event::{PolicyChanged, PolicyFile};
+use crate::domain::policy::{Cited, GUARDED, PolicyProblem, Resource, RoleHeld};
 
 /// Most of a policy that is quoted, in characters.
 const POLICY_CHARS_SHOWN: usize = 300;
@@ -54,6 +55,11 @@ pub fn cannot_evaluate(id: &str, why: &str) -> String {
     format!("policy `{id}` cannot be evaluated: {why}")
 }
 
+/// What the management room hears of a policy that went wrong.
+pub fn faulty(fault: &str) -> String {
+    format!("Somebody was refused something because {fault}. What cannot be decided is refused.")
+}
+
 /// To everything but managing while no policies can be used.
 pub fn safe_mode(name: &str, why: &str) -> String {
     format!(
@@ -66,9 +72,82 @@ pub fn managed_in_safe_mode() -> String {
     "I am in safe mode, and the management room manages me".into()
 }
 
-/// That the policies are other ones now.
-pub fn changed(how: &str) -> String {
-    format!("The policies have changed: {how}.")
+/// Why an action does not run while the bot ends.
+pub fn stopping() -> String {
+    "I am being stopped".into()
+}
+
+/// That a file or a folder of policies cannot be read.
+pub fn unreadable(why: &str) -> String {
+    format!("it cannot be read: {why}")
+}
+
+/// That the files are too long.
+pub fn too_long(most: usize) -> String {
+    format!("the policies have more than {most} bytes together")
+}
+
+/// That nobody has looked yet what somebody is in a room.
+pub fn not_learnt() -> String {
+    "I have not seen them there".into()
+}
+
+/// Why the shipped policies are not used where others were in force before.
+pub fn gone() -> String {
+    "the policies that were in force are gone; put them back, or name a folder of policies in the configuration".into()
+}
+
+/// Why policies cannot be used.
+pub fn broken(why: &str) -> String {
+    format!("the policies cannot be used: {why}")
+}
+
+/// A problem in one line.
+pub fn problem(problem: &PolicyProblem) -> String {
+    let PolicyProblem { file, line, column, message, .. } = problem;
+    match (file.as_str(), line) {
+        ("", _) => message.clone(),
+        (file, 0) => format!("{file}: {message}"),
+        (file, line) => format!("{file}:{line}:{column}: {message}"),
+    }
+}
+
+/// What the management room hears when other policies are in force, or should be; nothing at a first start without trouble.
+pub fn told(last: Option<&PolicyChanged>, now: &PolicyChanged) -> Option<String> {
+    let problems = now.problems.iter().map(|problem| format!("\n• {problem}")).collect::<String>();
+    if let Some(why) = &now.safe {
+        return Some(format!(
+            "I am in safe mode: {why}. Nobody may do anything but manage me, here.{problems}"
+        ));
+    }
+    if !now.problems.is_empty() {
+        return Some(format!(
+            "The policies were changed and cannot be used: those that were in force before stay in force.{problems}"
+        ));
+    }
+    let last = last?;
+    if last.set == now.set {
+        return Some("The policies in the folder are those that are in force again.".into());
+    }
+    Some(format!("Other policies are in force: {}.", differences(last, now).join(", ")))
+}
+
+/// Which files are new, other or gone.
+fn differences(last: &PolicyChanged, now: &PolicyChanged) -> Vec<String> {
+    let text = |of: &PolicyChanged, file: &str| {
+        of.files.iter().find(|it| it.file == file).map(|it| it.text.clone())
+    };
+    let mut told: Vec<String> = vec![];
+    for PolicyFile { file, text: written } in &now.files {
+        match text(last, file) {
+            None => told.push(format!("{file} is new")),
+            Some(before) if before != *written => told.push(format!("{file} is another")),
+            Some(_) => {}
+        }
+    }
+    let gone = last.files.iter().filter(|it| text(now, &it.file).is_none());
+    told.extend(gone.map(|it| format!("{} is gone", it.file)));
+    told
 }
 
 fn names(several: &[Cited]) -> String {

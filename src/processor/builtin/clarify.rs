@@ -68,6 +68,7 @@ impl Kernel {
             target: None,
             text: command,
         };
+        self.learn(&started.requester, &started.place).await?;
         let scene = self.scene(&started.place.room, None)?;
         let decision = self.decide(&scene, self.clock.now(), |view| {
             route::chosen(alias, args, &started.requester, &started.place, view)
