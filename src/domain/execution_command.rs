@@ -3,9 +3,8 @@
 use super::catch_up::ago;
 use super::event::Wants;
 use super::execution::{Execution, Status};
-use super::id::{RoomId, Timestamp};
+use super::id::Timestamp;
 use super::message::Doc;
-use super::trigger::Speaker;
 
 /// Most executions that an answer lists; of the others it says how many there are.
 pub const LISTED_MAX: usize = 20;
@@ -92,12 +91,9 @@ impl ExecutionCommand {
         matches!(self, Self::Cancel { execution: Some(_), .. })
     }
 
-    /// Why it is not done here, if so.
-    pub fn refusal(&self, here: &RoomId, management: Option<&RoomId>) -> Option<String> {
+    /// What is wrong with it, if anything is.
+    pub fn refusal(&self) -> Option<String> {
         match self {
-            Self::List { all: true } if management != Some(here) => {
-                Some("`executions all` is for the management room: it tells of other rooms.".into())
-            }
             Self::Cancel { execution: None, .. } => {
                 Some("say which one: `cancel ID`; `executions` lists them.".into())
             }
@@ -109,23 +105,18 @@ impl ExecutionCommand {
     }
 }
 
-/// Whether somebody may cancel or repeat an execution from a room: their own anywhere, anybody's from the management room.
-pub fn may(speaker: &Speaker, managed: bool, execution: &Execution) -> bool {
-    managed || execution.started.requester.id == speaker.id
-}
-
 /// What runs or waits, the newest first; `more` are not among them.
 pub fn listing(executions: &[Execution], more: usize, all: bool, now: Timestamp) -> Doc {
     let line = |execution: &Execution| {
         let started = &execution.started;
         let room = if all { format!(" in {}", started.place.name) } else { String::new() };
         format!(
-            "• {} {} for {}: “{}”, {}{room}",
+            "• {} “{}” of {}{room}, begun {} ago: {}",
             execution.id.short(),
-            state(execution),
-            ago(now.0.saturating_sub(execution.began.0)),
             shown(&started.command),
             started.requester.name,
+            ago(now.0.saturating_sub(execution.began.0)),
+            state(execution),
         )
     };
     let mut lines: Vec<String> = executions.iter().take(LISTED_MAX).map(line).collect();

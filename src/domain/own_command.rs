@@ -5,10 +5,13 @@ use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::id::{PostId, RoomId};
+use super::people_command::{self, PeopleCommand};
+use super::policy::{Permission, PolicyAction, Resource, ResourceKind};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
 use super::why_command::{self, WhyCommand};
+use super::words::policy as words;
 
 /// Their first words, for those who misspelt one.
 pub const WORDS: &[&str] = &[
@@ -22,6 +25,9 @@ pub const WORDS: &[&str] = &[
     "audit",
     "find",
     "save",
+    "link",
+    "unlink",
+    "whoami",
     "why",
 ];
 
@@ -36,6 +42,8 @@ pub enum OwnCommand {
     Executions(ExecutionCommand),
     /// To keep what was commanded under this name.
     Save(String),
+    /// About people and their accounts.
+    People(PeopleCommand),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -55,25 +63,35 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
+    let people = || people_command::parse(text).map(OwnCommand::People);
     let why = || why_command::parse(text).map(OwnCommand::Why);
-    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why)
+    rooms.or_else(audit).or_else(executions).or_else(save).or_else(people).or_else(why)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
 pub fn examples() -> Vec<String> {
     let room = RoomId(String::new());
     let everywhere = Where { management: Some(&room), audited: Some(&room) };
-    let formats = offered(everywhere).filter_map(|(usage, _)| Format::parse(usage).ok());
+    let all = offered(everywhere, &room, &|_, _| true);
+    let formats = all.into_iter().filter_map(|(usage, _)| Format::parse(usage).ok());
     formats.flat_map(|format| format.examples()).filter(|text| parse(text).is_some()).collect()
 }
 
-/// The commands with their usage and help that can be said somewhere.
-pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
-    let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    let executions = execution_command::COMMANDS.iter().copied();
+/// The commands with their usage and help that somebody may say here.
+pub fn offered(
+    places: Where,
+    here: &RoomId,
+    may: &dyn Fn(PolicyAction, Resource) -> bool,
+) -> Vec<(&'static str, &'static str)> {
+    let manages = places.management.is_some() && may(PolicyAction::Manage, Resource::bot());
+    let leaves = places.management.is_some() && may(PolicyAction::Manage, Resource::room(here));
+    let room = |builtin: Builtin| manages || (leaves && builtin == Builtin::Leave);
+    let rooms = room_command::COMMANDS.iter().filter(|(builtin, ..)| room(*builtin));
+    let reads = may(PolicyAction::ReadAudit, Resource::log());
+    let audit = audit_command::COMMANDS.iter().filter(|_| reads);
+    let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS).copied();
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
-    executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
+    executions.chain(others.map(|(_, usage, help)| (*usage, *help))).collect()
 }
 
 impl OwnCommand {
@@ -84,6 +102,7 @@ impl OwnCommand {
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
             Self::Save(_) => Builtin::Save.name(),
+            Self::People(command) => command.name(),
             Self::Why(command) => command.name(),
         }
     }
@@ -94,6 +113,7 @@ impl OwnCommand {
             Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
+            Self::People(command) => Act::People(command.clone()),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -113,13 +133,53 @@ impl OwnCommand {
         matches!(self, Self::Executions(command) if command.cancels_one())
     }
 
-    /// Why it is not done here, if so.
+    /// What policies are asked about it; none: it is for everybody, or what it names is looked at later.
+    pub fn asks(&self) -> Option<(PolicyAction, Resource)> {
+        match self {
+            Self::Rooms(command) if command.leaves_here() => None,
+            Self::Rooms(_) => Some((PolicyAction::Manage, Resource::bot())),
+            Self::Audit(_) => Some((PolicyAction::ReadAudit, Resource::log())),
+            Self::Executions(ExecutionCommand::List { all: true }) => {
+                Some((PolicyAction::Manage, Resource::of(ResourceKind::Execution, "all")))
+            }
+            Self::Executions(_) | Self::Save(_) | Self::People(_) | Self::Why(_) => None,
+        }
+    }
+
+    /// Why a policy that does not allow it is right, in words.
+    fn concerns(&self) -> &'static str {
+        match self {
+            Self::Rooms(_) => "it is about other rooms",
+            Self::Audit(_) => "it tells what was said in other rooms",
+            _ => "it tells of other rooms",
+        }
+    }
+
+    /// Why it is not done, as policies decided.
+    pub fn disallowed(&self, permission: &Permission, places: Where) -> Option<String> {
+        if permission.allowed() {
+            return None;
+        }
+        let alone = match self {
+            Self::Rooms(_) => places.management.is_none(),
+            Self::Audit(_) => places.audited.is_none(),
+            _ => false,
+        };
+        Some(match alone {
+            true => words::needs_management(self.name()),
+            false => words::own_command(self.name(), permission, self.concerns()),
+        })
+    }
+
+    /// What is wrong with it as it was said here, if anything is.
     pub fn refusal(&self, here: &RoomId, places: Where) -> Option<String> {
         match self {
             Self::Rooms(command) => command.refusal(here, places.management),
-            Self::Audit(command) => command.refusal(here, places.audited),
-            Self::Executions(command) => command.refusal(here, places.management),
+            Self::Audit(command) => command.refusal(),
+            Self::Executions(command) => command.refusal(),
             Self::Save(name) => save_command::refusal(name),
+            // Who may say yes to what is decided with the codes.
+            Self::People(_) => None,
             Self::Why(_) => None,
         }
     }

@@ -1,13 +1,15 @@
 //! Who may do what where, asked of the policies that are in force: what is asked is gathered here, with its sources.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::{Error, Kernel};
 use crate::adapter::{RoomAct, RoomAnswer};
 use crate::domain::event::ExecutionStarted;
 use crate::domain::id::{PersonId, RoomId, UserId};
 use crate::domain::order::NETWORK;
-use crate::domain::policy::{Inputs, LOCAL, OWNER, Permission, PolicyAction, Resource, RoleHeld};
+use crate::domain::policy::{
+    Inputs, LOCAL, OWNER, Permission, PolicyAction, PolicySet, Resource, RoleHeld,
+};
 use crate::domain::role::{Held, Standing};
 use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::domain::words::policy as words;
@@ -29,8 +31,12 @@ impl Kernel {
         who: &Speaker,
         place: &Place,
     ) -> Permission {
-        let set = self.policies.in_force();
-        set.decide(&self.inputs(set.rooms(), action, resource, who, place))
+        self.judge().may(action, resource, who, place)
+    }
+
+    /// The policies as they are now, for several questions of one moment.
+    pub(super) fn judge(&self) -> Judge<'_> {
+        Judge { kernel: self, set: self.policies.in_force(), asked: Mutex::default() }
     }
 
     /// The roles that somebody holds in a place, and what gives them.
@@ -125,14 +131,8 @@ impl Kernel {
         }
     }
 
-    fn inputs(
-        &self,
-        names: &[String],
-        action: PolicyAction,
-        resource: Resource,
-        who: &Speaker,
-        place: &Place,
-    ) -> Inputs {
+    /// Everything that a decision on somebody in a place is made from, but what they want.
+    fn inputs(&self, names: &[String], who: &Speaker, place: &Place) -> Inputs {
         let settings = self.settings();
         let now = jiff::Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
         let now = now.to_zoned(settings.zone.clone());
@@ -151,16 +151,50 @@ impl Kernel {
             network: who.network.clone(),
             room: place.room.clone(),
             rooms: names.iter().filter(of_room).cloned().collect(),
-            here: resource.rooms.is_empty() || self.listed(&resource.rooms, &place.room),
+            here: true,
             encrypted: place.encrypted,
             direct: place.direct,
             management: asking || management.as_ref() == Some(&place.room),
             hour: u8::try_from(now.hour()).unwrap_or_default(),
             weekday: now.strftime("%A").to_string().to_lowercase(),
-            action,
-            resource,
+            action: PolicyAction::Run,
+            resource: Resource::bot(),
             granted: None,
             set: String::new(),
+        }
+    }
+}
+
+/// The policies at one moment: who asks and where is looked at once, however much they ask.
+pub(super) struct Judge<'a> {
+    kernel: &'a Kernel,
+    set: Arc<PolicySet>,
+    asked: Mutex<Option<(Speaker, Place, Inputs)>>,
+}
+
+impl Judge<'_> {
+    /// Whether somebody may do something with something in a place.
+    pub(super) fn may(
+        &self,
+        action: PolicyAction,
+        resource: Resource,
+        who: &Speaker,
+        place: &Place,
+    ) -> Permission {
+        let here = resource.rooms.is_empty() || self.kernel.listed(&resource.rooms, &place.room);
+        let inputs = Inputs { action, resource, here, ..self.inputs(who, place) };
+        self.set.decide(&inputs)
+    }
+
+    fn inputs(&self, who: &Speaker, place: &Place) -> Inputs {
+        let mut asked = self.asked.lock().expect("nobody panics with it");
+        match asked.as_ref() {
+            Some((known, there, inputs)) if known == who && there == place => inputs.clone(),
+            _ => {
+                let inputs = self.kernel.inputs(self.set.rooms(), who, place);
+                *asked = Some((who.clone(), place.clone(), inputs.clone()));
+                inputs
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::event::{
 use crate::domain::id::UserId;
 use crate::domain::message::Doc;
 use crate::domain::trigger::{Trigger, What};
+use crate::domain::words::policy as words;
 
 /// Longest piece of somebody's text in one line, in characters.
 pub const QUOTED_CHARS_MAX: usize = 200;
@@ -62,6 +63,7 @@ fn of_event(event: &Event) -> String {
         | Event::EffectProgressed(_)
         | Event::AttemptFailed(_) => of_effect(event),
         Event::QuestionAsked(e) => format!("asked “{}”", quoted(&e.text)),
+        Event::QuestionReminded(e) => format!("reminded of the question of step {}", e.path),
         Event::QuestionAnswered(e) => format!("{} answered {}", e.by, value_words(&e.answer)),
         Event::TimerFired(e) => format!("the time of step {} came", e.path),
         Event::MemoryWritten(e) => {
@@ -81,6 +83,7 @@ fn of_event(event: &Event) -> String {
         | Event::AccountsUnlinked(_) => of_people(event),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
+        Event::PolicyChanged(e) => words::recorded(e),
         other => plain_kind(other.kind()),
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod executions;
 pub mod notices;
+pub mod people;
 pub mod policy;
 pub mod questions;
 pub mod records;

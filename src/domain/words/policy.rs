@@ -1,7 +1,7 @@
 //! What people are told of who may do what.
 
 use crate::domain::event::{PolicyChanged, PolicyFile};
-use crate::domain::policy::{Cited, GUARDED, PolicyProblem, Resource, RoleHeld};
+use crate::domain::policy::{Cited, GUARDED, Permission, PolicyProblem, Resource, RoleHeld};
 
 /// Most of a policy that is quoted, in characters.
 const POLICY_CHARS_SHOWN: usize = 300;
@@ -43,6 +43,22 @@ pub fn refused(what: &Resource, by: &[Cited], unseen: &[RoleHeld]) -> String {
 
 fn not_seen(unseen: &RoleHeld) -> String {
     format!("; I cannot see whether you hold the role `{}`: {}", unseen.role, unseen.source)
+}
+
+/// To a command of the bot itself that no policy allows here, and why that is right.
+pub fn own_command(name: &str, permission: &Permission, concerns: &str) -> String {
+    let plain = permission.policies.is_empty() && permission.fault.is_none();
+    match plain && permission.inputs.set != "safe" {
+        true => format!(
+            "`{name}` is not allowed here: no policy allows it. It is for the management room: {concerns}."
+        ),
+        false => format!("{}.", permission.reason),
+    }
+}
+
+/// To a command for the management room where there is none.
+pub fn needs_management(name: &str) -> String {
+    format!("`{name}` needs a management room, and I have none.")
 }
 
 /// To what cannot be decided.
@@ -130,6 +146,15 @@ pub fn told(last: Option<&PolicyChanged>, now: &PolicyChanged) -> Option<String>
         return Some("The policies in the folder are those that are in force again.".into());
     }
     Some(format!("Other policies are in force: {}.", differences(last, now).join(", ")))
+}
+
+/// What stands in the log.
+pub fn recorded(changed: &PolicyChanged) -> String {
+    match (&changed.safe, changed.problems.first()) {
+        (Some(why), _) => format!("safe mode: {why}"),
+        (None, Some(problem)) => format!("kept the policies {}: {problem}", changed.set),
+        (None, None) => format!("took the policies {}", changed.set),
+    }
 }
 
 /// Which files are new, other or gone.

@@ -1,6 +1,6 @@
 //! Decisions of policies as they are recorded.
 
-use beadle::domain::event::{Outcome, PolicyDecision, Verdict};
+use beadle::domain::event::{Event, Outcome, PolicyChanged, PolicyDecision, PolicyFile, Verdict};
 use beadle::domain::id::{PersonId, RoomId, UserId};
 use beadle::domain::policy::{
     self, Cited, Inputs, Needs, PolicyAction, Resource, ResourceKind, RoleHeld,
@@ -69,4 +69,29 @@ pub fn refused() -> PolicyDecision {
         fault: Some("policy `release-deploys` cannot be evaluated: integer overflow".into()),
         inputs: Inputs { roles: vec![], unseen: vec![held], granted, ..before.inputs },
     }
+}
+
+/// What is recorded of the policies themselves.
+pub fn changes() -> Vec<Event> {
+    let file = PolicyFile {
+        file: "10-release.cedar".into(),
+        text: r#"permit (principal in Role::"release", action, resource);"#.into(),
+    };
+    let good = PolicyChanged {
+        set: "5d1c2c0f3a6e7b88".into(),
+        safe: None,
+        shipped: false,
+        files: vec![file],
+        problems: vec![],
+    };
+    let problems = vec!["10-release.cedar:1:1: unexpected token `premit`".to_owned()];
+    let kept = PolicyChanged { problems: problems.clone(), ..good.clone() };
+    let safe = PolicyChanged {
+        set: "safe".into(),
+        safe: Some(format!("the policies cannot be used: {}", problems[0])),
+        shipped: false,
+        files: vec![],
+        problems,
+    };
+    [good, kept, safe].map(Event::from).into()
 }
