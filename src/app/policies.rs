@@ -16,7 +16,7 @@ type Looks = Option<BTreeMap<OsString, (u64, Option<SystemTime>)>>;
 
 /// Takes each change of the policy folder, for ever; ends when the log fails.
 pub async fn follow(kernel: &Arc<Kernel>) -> processor::Error {
-    let Some(folder) = kernel.policies.folder().map(Path::to_owned) else {
+    let Some(folder) = kernel.policies.folder() else {
         return std::future::pending().await;
     };
     let mut looks = None;
@@ -24,7 +24,7 @@ pub async fn follow(kernel: &Arc<Kernel>) -> processor::Error {
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        let now = Some(looks_of(&folder));
+        let now = Some(looks_of(&folder.path));
         // What changed while the bot started is seen by the first look.
         if now == looks {
             continue;

@@ -25,6 +25,7 @@ mod follow;
 mod init;
 mod log;
 mod login;
+mod policy;
 mod progress;
 mod proof;
 mod query;
@@ -92,6 +93,9 @@ enum Command {
     /// Checks scripts.
     #[command(subcommand, after_help = "Example: beadle script check")]
     Script(script::ScriptCommand),
+    /// Checks and shows the policies that say who may do what.
+    #[command(subcommand, after_help = "Example: beadle policy check")]
+    Policy(policy::PolicyCommand),
     /// Shows which actions there are, what they take, and what a call would run.
     #[command(subcommand, after_help = "Example: beadle action list")]
     Action(action::ActionCommand),
@@ -247,6 +251,12 @@ impl Context {
         Ok(shipped)
     }
 
+    /// The scripts folder that is given, or the one that is looked for first.
+    pub fn scripts_given(&self) -> PathBuf {
+        let given = self.global.scripts.clone().or(self.config.scripts.clone());
+        given.unwrap_or_else(|| PathBuf::from("scripts"))
+    }
+
     /// Where everything is.
     ///
     /// # Errors
@@ -351,6 +361,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Init(args)) => init::main(&args),
         Some(Command::Doctor) => doctor::main(&context),
         Some(Command::Script(command)) => script::main(&context, &command),
+        Some(Command::Policy(command)) => policy::main(&context, &command),
         Some(Command::Action(command)) => action::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -47,6 +47,10 @@ enum Request {
         reread: Box<Reread>,
         now: Timestamp,
     },
+    Reload {
+        policy: PathBuf,
+        now: Timestamp,
+    },
     Settle {
         now: Timestamp,
     },
@@ -60,6 +64,7 @@ enum Request {
 #[serde(rename_all = "snake_case")]
 enum Response {
     Done,
+    Reloaded { taken: bool },
     Failed { damaged: bool, why: String },
     Log { kinds: Vec<String>, next: Position },
     Send(Box<Outgoing>),
@@ -192,6 +197,16 @@ impl Driver for ChildBot {
         Box::pin(async move { self.ask(&Request::Settle { now }).map(|_| ()) })
     }
 
+    fn reload<'a>(&'a mut self, policy: &'a Path) -> BoxFuture<'a, Result<bool, BotError>> {
+        Box::pin(async move {
+            let (policy, now) = (policy.to_owned(), self.world.clock.now());
+            match self.ask(&Request::Reload { policy, now })? {
+                Response::Reloaded { taken } => Ok(taken),
+                other => Err(broken(format!("{other:?} is no reload"))),
+            }
+        })
+    }
+
     fn restart<'a>(&'a mut self, setup: &'a Setup) -> BoxFuture<'a, Result<(), BotError>> {
         Box::pin(async move {
             self.kill();
@@ -321,6 +336,10 @@ async fn serve_one(bot: &Bot, clock: &HandClock, request: Request) -> Result<Res
         Request::Reread { reread, now } => {
             clock.set(now);
             bot.reread(*reread).await.map(|()| Response::Done)
+        }
+        Request::Reload { policy, now } => {
+            clock.set(now);
+            bot.reload(&policy).await.map(|taken| Response::Reloaded { taken })
         }
         Request::Settle { now } => {
             clock.set(now);

@@ -30,6 +30,8 @@ pub enum Step {
     Scripts(String),
     /// The policy folder from here on, relative to the transcript; taken at the start and at a restart.
     Policy(String),
+    /// The policy folder changes while the bot runs.
+    Reload(String),
     /// A person has this power in the room from here on.
     Power(String, i64),
     /// The room from here on.
@@ -203,6 +205,7 @@ fn directive(inside: &str) -> Result<Step, String> {
     let rest = rest.trim();
     match word {
         "scripts" if !rest.is_empty() => Ok(Step::Scripts(rest.into())),
+        "reload" if !rest.is_empty() => Ok(Step::Reload(rest.into())),
         "policy" if !rest.is_empty() => Ok(Step::Policy(rest.into())),
         "power" => {
             let (name, power) = rest.split_once(' ').ok_or("write `(power ann 50)`")?;
@@ -288,6 +291,7 @@ mod tests {
             ("< bot*: x", Step::Bot { form: Form::Any, text: "x".into() }),
             ("> ann (unreadable): x", says("ann", Does::SaysUnreadable("x".into()))),
             ("(keys arrive)", Step::KeysArrive),
+            ("(reload p)", Step::Reload("p".into())),
             ("(policy p)", Step::Policy("p".into())),
             ("(power ann 50)", Step::Power("ann".into(), 50)),
             (

@@ -25,6 +25,8 @@ pub trait Driver: Send {
     fn reread(&mut self, reread: Reread) -> BoxFuture<'_, Result<(), BotError>>;
     /// Does everything that can be done now.
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>>;
+    /// The policies are those of another folder from now on; says whether they came into force.
+    fn reload<'a>(&'a mut self, policy: &'a Path) -> BoxFuture<'a, Result<bool, BotError>>;
     /// Ends the bot without warning and starts it on what is on disk.
     fn restart<'a>(&'a mut self, setup: &'a Setup) -> BoxFuture<'a, Result<(), BotError>>;
     /// The types of the events from a position on.
@@ -217,6 +219,13 @@ impl Player<'_> {
                 self.restart().await?;
                 return self.rest().await;
             }
+            Step::Reload(path) => {
+                self.nothing_left()?;
+                self.world.expect_execs(self.execs_after(at));
+                (self.listener)(&format!("(reload {path})"));
+                self.reload(path).await?;
+                return self.rest().await;
+            }
             Step::Bot { form, text } => self.expect(*form, text)?,
             Step::Quiet => self.nothing_left()?,
             Step::Exec { action, .. } if !self.world.exec_used(line) => {
@@ -232,6 +241,22 @@ impl Player<'_> {
         loop {
             match self.driver.deliver(trigger.clone()).await {
                 Ok(()) => return Ok(()),
+                Err(_) if self.driver.stopped() => self.restart().await?,
+                Err(why) => return Err(why.to_string()),
+            }
+        }
+    }
+
+    /// A bot that dies then finds the last policies that could be used: somebody has put them back.
+    async fn reload(&mut self, path: &str) -> Result<(), String> {
+        let folder = self.folder.join(path);
+        loop {
+            match self.driver.reload(&folder).await {
+                Ok(true) => {
+                    self.setup.settings.policy = policies(&self.folder, path);
+                    return Ok(());
+                }
+                Ok(false) => return Ok(()),
                 Err(_) if self.driver.stopped() => self.restart().await?,
                 Err(why) => return Err(why.to_string()),
             }
@@ -291,7 +316,11 @@ impl Player<'_> {
         let stops = |step: &Step| {
             matches!(
                 step,
-                Step::Person { .. } | Step::Advance(_) | Step::Restart | Step::KeysArrive
+                Step::Person { .. }
+                    | Step::Advance(_)
+                    | Step::Restart
+                    | Step::Reload(_)
+                    | Step::KeysArrive
             )
         };
         let after = self.transcript.steps[at + 1..].iter().take_while(|(_, step)| !stops(step));

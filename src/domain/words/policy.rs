@@ -128,23 +128,23 @@ pub fn problem(problem: &PolicyProblem) -> String {
     }
 }
 
-/// What the management room hears when other policies are in force, or should be; nothing at a first start without trouble.
-pub fn told(last: Option<&PolicyChanged>, now: &PolicyChanged) -> Option<String> {
+/// What the management room hears of policies that cannot be used.
+pub fn trouble(now: &PolicyChanged) -> Option<String> {
     let problems = now.problems.iter().map(|problem| format!("\n• {problem}")).collect::<String>();
-    if let Some(why) = &now.safe {
-        return Some(format!(
-            "I am in safe mode: {why}. Nobody may do anything but manage me, here.{problems}"
-        ));
+    match &now.safe {
+        Some(_) => Some(format!(
+            "I am in safe mode: my policies cannot be used. Nobody may do anything but manage me, here.{problems}"
+        )),
+        None if problems.is_empty() => None,
+        None => Some(format!(
+            "My policies were changed and cannot be used: those that were in force before stay in force.{problems}"
+        )),
     }
-    if !now.problems.is_empty() {
-        return Some(format!(
-            "The policies were changed and cannot be used: those that were in force before stay in force.{problems}"
-        ));
-    }
-    let last = last?;
-    if last.set == now.set {
-        return Some("The policies in the folder are those that are in force again.".into());
-    }
+}
+
+/// What the management room hears when other policies are in force than before.
+pub fn told(last: Option<&PolicyChanged>, now: &PolicyChanged) -> Option<String> {
+    let last = last.filter(|last| last.set != now.set && now.safe.is_none())?;
     Some(format!("Other policies are in force: {}.", differences(last, now).join(", ")))
 }
 

@@ -26,8 +26,10 @@ pub struct PolicyFolder {
 
 /// The policies that are in force, and what was learnt of people for them.
 pub struct Policies {
-    folder: Option<PolicyFolder>,
+    folder: RwLock<Option<PolicyFolder>>,
     state: RwLock<State>,
+    /// The trouble that was last told.
+    told: Mutex<String>,
     standings: Mutex<BTreeMap<(UserId, RoomId), Standing>>,
 }
 
@@ -84,7 +86,8 @@ impl Policies {
             None => State { set: PolicySet::shipped(), problems: vec![] },
             Some(folder) => begin(folder, last(store)?.map(|(last, _)| last)),
         };
-        Ok(Self { folder, state: RwLock::new(state), standings: Mutex::default() })
+        let (folder, state) = (RwLock::new(folder), RwLock::new(state));
+        Ok(Self { folder, state, told: Mutex::default(), standings: Mutex::default() })
     }
 
     /// Those that decide now.
@@ -98,13 +101,18 @@ impl Policies {
     }
 
     /// Where they are.
-    pub fn folder(&self) -> Option<&Path> {
-        self.folder.as_ref().map(|folder| folder.path.as_path())
+    pub fn folder(&self) -> Option<PolicyFolder> {
+        self.folder.read().expect("nobody panics with it").clone()
+    }
+
+    /// Takes policies from another folder from the next reload on.
+    pub fn follow(&self, folder: PolicyFolder) {
+        *self.folder.write().expect("nobody panics with it") = Some(folder);
     }
 
     /// Takes what the folder holds now; what cannot be used changes nothing.
     pub fn reload(&self) {
-        let Some(folder) = &self.folder else { return };
+        let Some(folder) = self.folder() else { return };
         let Compiled { set, problems } = look(&folder.path);
         let mut state = self.state.write().expect("nobody panics with them");
         match set {
@@ -172,7 +180,21 @@ impl Kernel {
     /// # Errors
     /// [`Error`] if the log fails.
     pub async fn note_policies(&self) -> Result<(), Error> {
-        let Some(folder) = &self.policies.folder else { return Ok(()) };
+        let Some(folder) = self.policies.folder() else { return Ok(()) };
+        self.record_policies(&folder).await?;
+        let state = self.policies.state.read().expect("nobody panics with them").clone();
+        let trouble = words::trouble(&changed(&state, folder.shipped)).unwrap_or_default();
+        let before = std::mem::replace(
+            &mut *self.policies.told.lock().expect("nobody panics with it"),
+            trouble.clone(),
+        );
+        match trouble.is_empty() || trouble == before {
+            true => Ok(()),
+            false => self.notify(&trouble).await,
+        }
+    }
+
+    async fn record_policies(&self, folder: &PolicyFolder) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             let last = last(self.store.as_ref())?;
             let state = self.policies.state.read().expect("nobody panics with them").clone();
