@@ -13,6 +13,9 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
+use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
+use crate::domain::conversation::STALE_AFTER_MS;
+use crate::domain::pace::COMMANDS_PER_MINUTE;
 use crate::domain::role::Roles;
 
 pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
@@ -49,6 +52,14 @@ pub struct Config {
     pub policy: Option<PathBuf>,
     /// Who holds which role.
     pub roles: Roles,
+    /// So long after a question a bare answer is meant for it.
+    pub stale_after_ms: i64,
+    /// How long what was mentioned may be taken for what a command leaves out.
+    pub context_for_ms: i64,
+    /// For how many recorded turns.
+    pub context_turns: usize,
+    /// What commands may leave out in rooms, by their ids and names.
+    pub context_rooms: BTreeMap<String, BTreeMap<String, String>>,
     /// What the bot says in a room that it is invited into; empty: nothing.
     pub intro: String,
     /// How long the bot stays in a room where nobody else is; none: for ever.
@@ -65,6 +76,10 @@ pub struct Config {
     pub audit_room: Option<String>,
     /// What a slice of a script may take.
     pub budgets: Budgets,
+    /// How many commands one account may give in a minute.
+    pub commands_per_minute: u32,
+    /// Whether conversations are ended that go round in a ring.
+    pub stop_rings: bool,
 }
 
 /// What is wrong with the configuration.
@@ -101,9 +116,16 @@ impl Config {
             let value = match key.kind {
                 // What is neither true nor false is refused below.
                 Kind::Bool => text.parse().map_or(Value::String(text.clone()), Value::Boolean),
+                // What is no number is refused below.
+                Kind::Count(..) => text.parse().map_or(Value::String(text.clone()), Value::Integer),
                 Kind::Text | Kind::Duration | Kind::DurationOrNever | Kind::Budget(_) => {
                     Value::String(text.clone())
                 }
+                // What is no inline table is refused below.
+                Kind::Tables => toml::from_str(&format!("it = {text}"))
+                    .ok()
+                    .and_then(|mut it: toml::Table| it.remove("it"))
+                    .unwrap_or_else(|| Value::String(text.clone())),
                 Kind::List | Kind::Role => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
@@ -148,6 +170,10 @@ impl Config {
             }
             _ => vec![],
         };
+        let count = |table, name| match values.get(&(table, name)) {
+            Some(Value::Integer(number)) => u32::try_from(*number).ok(),
+            _ => None,
+        };
         let duration = |table, name| parse_duration(&text(table, name)?).ok();
         Self {
             prefix: text("bot", "prefix").unwrap_or_else(|| "!".into()),
@@ -161,6 +187,10 @@ impl Config {
             catchup_run_within_ms: duration("catchup", "run_within").unwrap_or(RUN_WITHIN_MS),
             policy: text("policy", "folder").map(|path| at_home(&path)),
             roles: roles(values),
+            stale_after_ms: duration("conversation", "stale_after").unwrap_or(STALE_AFTER_MS),
+            context_for_ms: duration("conversation", "context_for").unwrap_or(CONTEXT_FOR_MS),
+            context_turns: CONTEXT_TURNS,
+            context_rooms: tables(values.get(&("context", "rooms"))),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
             secrets_folder: text("secrets", "folder").map(|path| at_home(&path)),
@@ -169,6 +199,9 @@ impl Config {
             keep: or_never(&given("log", "keep")).ok().flatten(),
             audit_room: text("log", "audit_room"),
             budgets: budgets(values),
+            commands_per_minute: count("limits", "commands_per_minute")
+                .unwrap_or(COMMANDS_PER_MINUTE),
+            stop_rings: values.get(&("limits", "stop_rings")) != Some(&Value::Boolean(false)),
         }
     }
 }
@@ -299,6 +332,10 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         (Kind::Bool, Value::Boolean(_)) => true,
         (Kind::List | Kind::Role, Value::Array(items)) => items.iter().all(Value::is_str),
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
+        (Kind::Count(least, most), Value::Integer(number)) => {
+            (i64::from(least)..=i64::from(most)).contains(number)
+        }
+        (Kind::Tables, Value::Table(tables)) => tables.values().all(is_texts),
         (Kind::Budget(name), value) => in_units(budget_named(name), value).is_some(),
         _ => false,
     };
@@ -306,10 +343,12 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         Kind::Text => "a text: \"…\"".to_owned(),
         Kind::Bool => "true or false".to_owned(),
         Kind::List | Kind::Role => "a list of texts: [\"…\", \"…\"]".to_owned(),
+        Kind::Tables => "tables of texts: { \"#ops\" = { host = \"web1\" } }".to_owned(),
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"".to_owned(),
         Kind::DurationOrNever => {
             "a time span of at least a second: \"1h\", \"30m\", or \"never\"".to_owned()
         }
+        Kind::Count(least, most) => format!("a number from {least} to {most}"),
         Kind::Budget(name) => format!("{}, such as {}", takes(budget_named(name)), key.default),
     };
     let what = format!("`{}` is {wanted}", key.name);
@@ -366,6 +405,22 @@ fn no_exec_rooms(place: String, rooms: &[Value]) -> ConfigError {
         named.join(" || ")
     );
     ConfigError { place, what, hint }
+}
+
+fn is_texts(value: &Value) -> bool {
+    value.as_table().is_some_and(|texts| texts.values().all(Value::is_str))
+}
+
+/// Texts by name, for each name.
+fn tables(value: Option<&Value>) -> BTreeMap<String, BTreeMap<String, String>> {
+    let texts = |value: &Value| {
+        let texts = value.as_table().into_iter().flatten();
+        let texts =
+            texts.filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())));
+        texts.collect()
+    };
+    let tables = value.and_then(Value::as_table).into_iter().flatten();
+    tables.map(|(name, inside)| (name.clone(), texts(inside))).collect()
 }
 
 /// What a budget takes, in words.

@@ -34,8 +34,10 @@ pub fn reference() -> String {
             Kind::Bool => "true or false".to_owned(),
             Kind::Text => "text".to_owned(),
             Kind::List | Kind::Role => "list of texts".to_owned(),
+            Kind::Tables => "tables of texts".to_owned(),
             Kind::Duration => "time span".to_owned(),
             Kind::DurationOrNever => "time span or `never`".to_owned(),
+            Kind::Count(least, most) => format!("number from {least} to {most}"),
             Kind::Budget(name) => takes(budget_named(name)).trim_start_matches("a ").to_owned(),
         };
         let (table, name, default, help) = (key.table, key.name, key.default, key.help);

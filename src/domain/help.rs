@@ -254,6 +254,7 @@ mod tests {
             example: None,
             role: None,
             rooms: vec![],
+            context: Default::default(),
             file: "t.rhai".into(),
             script: ScriptHash("0".into()),
         }

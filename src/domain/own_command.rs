@@ -5,6 +5,8 @@ use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::id::{PostId, RoomId};
+use super::more_command::{self, Which};
+use super::pending_command::{self, PendingCommand};
 use super::people_command::{self, PeopleCommand};
 use super::policy::{Permission, PolicyAction, Resource, ResourceKind};
 use super::room_command::{self, RoomCommand};
@@ -28,6 +30,8 @@ pub const WORDS: &[&str] = &[
     "link",
     "unlink",
     "whoami",
+    "pending",
+    "more",
     "why",
 ];
 
@@ -40,10 +44,14 @@ pub enum OwnCommand {
     Audit(AuditCommand),
     /// About executions.
     Executions(ExecutionCommand),
+    /// About open questions.
+    Pending(PendingCommand),
     /// To keep what was commanded under this name.
     Save(String),
     /// About people and their accounts.
     People(PeopleCommand),
+    /// To go on with a long answer.
+    More(Option<Which>),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -64,8 +72,11 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
     let people = || people_command::parse(text).map(OwnCommand::People);
+    let pending = || pending_command::parse(text).map(OwnCommand::Pending);
+    let more = || more_command::parse(text).map(OwnCommand::More);
     let why = || why_command::parse(text).map(OwnCommand::Why);
-    rooms.or_else(audit).or_else(executions).or_else(save).or_else(people).or_else(why)
+    let first = rooms.or_else(audit).or_else(executions).or_else(save);
+    first.or_else(people).or_else(pending).or_else(why).or_else(more)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -89,7 +100,9 @@ pub fn offered(
     let rooms = room_command::COMMANDS.iter().filter(|(builtin, ..)| room(*builtin));
     let reads = may(PolicyAction::ReadAudit, Resource::log());
     let audit = audit_command::COMMANDS.iter().filter(|_| reads);
-    let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS).copied();
+    let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS);
+    let executions = executions.chain(pending_command::COMMANDS).chain(more_command::COMMANDS);
+    let executions = executions.copied();
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help))).collect()
 }
@@ -101,8 +114,10 @@ impl OwnCommand {
             Self::Rooms(command) => command.builtin.name(),
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
+            Self::Pending(_) => "pending",
             Self::Save(_) => Builtin::Save.name(),
             Self::People(command) => command.name(),
+            Self::More(_) => "more",
             Self::Why(command) => command.name(),
         }
     }
@@ -114,6 +129,8 @@ impl OwnCommand {
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
             Self::People(command) => Act::People(command.clone()),
+            Self::Pending(command) => Act::Pending(*command),
+            Self::More(which) => Act::More(*which),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -142,7 +159,20 @@ impl OwnCommand {
             Self::Executions(ExecutionCommand::List { all: true }) => {
                 Some((PolicyAction::Manage, Resource::of(ResourceKind::Execution, "all")))
             }
-            Self::Executions(_) | Self::Save(_) | Self::People(_) | Self::Why(_) => None,
+            Self::Executions(_)
+            | Self::Save(_)
+            | Self::People(_)
+            | Self::Why(_)
+            | Self::Pending(_)
+            | Self::More(_) => None,
+        }
+    }
+
+    /// As it is said.
+    fn said(&self) -> String {
+        match self {
+            Self::Executions(ExecutionCommand::List { all: true }) => "executions all".into(),
+            other => other.name().into(),
         }
     }
 
@@ -167,7 +197,7 @@ impl OwnCommand {
         };
         Some(match alone {
             true => words::needs_management(self.name()),
-            false => words::own_command(self.name(), permission, self.concerns()),
+            false => words::own_command(&self.said(), permission, self.concerns()),
         })
     }
 
@@ -177,9 +207,11 @@ impl OwnCommand {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(),
             Self::Executions(command) => command.refusal(),
+            Self::Pending(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
             // Who may say yes to what is decided with the codes.
             Self::People(_) => None,
+            Self::More(_) => None,
             Self::Why(_) => None,
         }
     }

@@ -1,19 +1,26 @@
 //! The decision on a trigger: run a handler, hand over an answer, speak, refuse, or ignore, each with its reason.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
+use super::again::Again;
 use super::alias_index::{Begun, Found, Hit, damerau};
 use super::builtin::Builtin;
 use super::catalog::{Alias, Catalog};
 use super::clarify;
+use super::context::{self, Filled};
 use super::conversation::{self, OpenQuestion, Reading, Said, how_to_answer};
 use super::execution_command::ExecutionCommand;
 use super::help::{help, help_word};
 use super::id::Timestamp;
 use super::message::Doc;
+use super::more_command;
 use super::own_command::{self, OwnCommand, Where};
+use super::pending_command::PendingCommand;
 use super::people_command::PeopleCommand;
-use super::person::People;
+use super::person::{People, may_be_taken_for};
+use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 use super::why_command;
@@ -21,6 +28,10 @@ use super::words::{questions, routing as words, to};
 
 /// Longest command in bytes.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
+/// Why a text runs nothing that fits no command.
+pub const NO_ALIAS: &str = "no alias matches";
+/// Why an answer counts as none.
+pub const UNCLEAR: &str = "the answer is not understood";
 /// Most executions that may be open at once.
 pub const EXECUTIONS_OPEN_MAX: usize = 100_000;
 
@@ -44,6 +55,8 @@ pub struct View<'a> {
     pub withdrawn: Option<&'a OpenQuestion>,
     /// Which accounts belong to one person.
     pub people: &'a People,
+    /// So long after a question a bare answer is meant for it.
+    pub stale_after_ms: i64,
 }
 
 /// Answers whether somebody may do something with something in a place.
@@ -79,6 +92,8 @@ pub enum Act {
         /// The handler's `args`.
         args: Value,
     },
+    /// Run the alias with this number, once it is known what the conversation is about.
+    Assume(Wanting),
     /// Hand an answer to the question with this number.
     Answer {
         /// Its place among the open questions.
@@ -90,12 +105,45 @@ pub enum Act {
     Executions(ExecutionCommand),
     /// Join accounts, part them, or tell who somebody is.
     People(PeopleCommand),
+    /// Look at open questions.
+    Pending(PendingCommand),
+    /// Ask what an answer was meant for.
+    AskBack {
+        /// How.
+        doc: Doc,
+        /// The only question that it can be meant for, by its place among the open ones.
+        question: Option<usize>,
+    },
+    /// Go on with a long answer.
+    More(Option<more_command::Which>),
     /// Say something.
     Say(Doc),
     /// Say why it is not done.
     Refuse(Doc),
     /// Do nothing.
     Ignore,
+}
+
+/// A command that leaves out what the conversation may say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanting {
+    /// The alias: its place in the catalog.
+    pub alias: usize,
+    /// The format that the command fits.
+    pub format: String,
+    /// What it says.
+    pub params: BTreeMap<String, Value>,
+    /// The trailing `key=value` pairs.
+    pub extra: BTreeMap<String, Value>,
+}
+
+impl Wanting {
+    /// The handler's `args`, with these parameters.
+    fn args(&self, params: &BTreeMap<String, Value>) -> Value {
+        let mut args: Map<String, Value> = params.clone().into_iter().collect();
+        args.insert("extra".into(), Value::Object(self.extra.clone().into_iter().collect()));
+        Value::Object(args)
+    }
 }
 
 fn decision(considered: impl Into<String>, act: Act, reason: impl Into<String>) -> Decision {
@@ -117,6 +165,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
         target: message.reply_to.as_ref(),
         at: view.at,
         people: view.people,
+        stale_after_ms: view.stale_after_ms,
     };
     let reading = conversation::read(&said, view.questions);
     if message.speaker.trust == Trust::Nothing && (said.addressed || reading != Reading::Nothing) {
@@ -125,6 +174,11 @@ pub fn message(message: &Message, view: &View) -> Decision {
     }
     let too_late = || too_late(&reading, view, &said);
     let Some(command) = &message.command else {
+        // What is a command elsewhere is no value: who says it there did not mean the question.
+        let lacks = matches!(&reading, Reading::Answers(q, _) if q.parameter.is_some());
+        if lacks && (own_command::parse(text).is_some() || matches_alias(view, text)) {
+            return answered(&Reading::Nothing, view, &said);
+        }
         return too_late().unwrap_or_else(|| answered(&reading, view, &said));
     };
     if command.text.len() > COMMAND_BYTES_MAX {
@@ -133,7 +187,8 @@ pub fn message(message: &Message, view: &View) -> Decision {
     }
     let to = message.reply_to.as_ref();
     let replies = to.is_some()
-        && matches!(&reading, Reading::Answers(q, _) if to == q.post.as_ref() || to == Some(&q.origin));
+        && matches!(&reading, Reading::Answers(q, _)
+            if to == q.post.as_ref() || to == Some(&q.origin) || to.is_some_and(|to| q.again.contains(to)));
     let chosen = matches!(&reading, Reading::Answers(q, _) if conversation::plain_word(q));
     let ours = own_command::parse(text);
     let cancels = ours.as_ref().is_some_and(OwnCommand::cancels_one);
@@ -169,6 +224,7 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         target: Some(&reaction.target),
         at: view.at,
         people: view.people,
+        stale_after_ms: view.stale_after_ms,
     };
     if let Some(args) = why_command::of_reaction(&reaction.key, &reaction.target) {
         let act = Act::BuiltIn { builtin: Builtin::Why, args };
@@ -223,35 +279,45 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
         Reading::Unclear(question) => {
             let how = how_to_answer(question);
             let sorry = questions::unclear_answer(&question.text, &how);
-            decision(name(question), Act::Refuse(Doc::text(&sorry)), "the answer is not understood")
+            decision(name(question), Act::Refuse(Doc::text(&sorry)), UNCLEAR)
         }
         Reading::NotAsked(question) => {
-            let (who, asked) = (&said.speaker.name, people(question));
-            let sorry = questions::asked_others(who, &question.text, &asked);
+            let sorry = match may_be_taken_for(said.speaker, &question.from) {
+                true => questions::taken_for(said.speaker, &question.text, &question.from),
+                false => {
+                    let asked = questions::people(&question.from, &question.roles, "or");
+                    questions::asked_others(&said.speaker.name, &question.text, &asked)
+                }
+            };
             decision(name(question), Act::Refuse(Doc::text(&sorry)), "somebody else was asked")
         }
         Reading::Which(list) => {
-            let list: Vec<_> =
-                list.iter().map(|q| (q.text.as_str(), q.execution.short())).collect();
-            let doc = Doc::text(&questions::which_question(&list));
-            decision("questions", Act::Say(doc), "it could answer several questions")
+            let doc = Doc::text(&questions::which(list, said.text, said.at));
+            let only = list.first().filter(|_| list.len() == 1);
+            let place =
+                |q: &&OpenQuestion| view.questions.iter().position(|it| std::ptr::eq(it, *q));
+            let act = Act::AskBack { doc, question: only.and_then(place) };
+            match only {
+                Some(question) => decision(name(question), act, "it was asked long ago"),
+                None => decision("questions", act, "it could answer several questions"),
+            }
         }
         Reading::Nothing => decision("message", Act::Ignore, "it is not for the bot"),
     }
 }
 
-fn people(question: &OpenQuestion) -> String {
-    let name = |id: &str| id.trim_start_matches('@').split(':').next().unwrap_or(id).to_owned();
-    question.from.iter().map(|id| name(id.as_str())).collect::<Vec<_>>().join(" or ")
-}
-
-/// Decides on a command that an execution calls.
+/// Decides on a command that an execution calls. What it leaves out stays left out: a script has no conversation.
 pub fn call(message: &Message, view: &View) -> Decision {
     match view.catalog.index.lookup(&message.text) {
-        Found::One(_) | Found::Tie(_) => commanded(&message.text, Address::Direct, message, view),
+        Found::One(_) | Found::Tie(_) => {
+            let decision = commanded(&message.text, Address::Direct, message, view);
+            let Act::Assume(wanting) = &decision.act else { return decision };
+            let args = wanting.args(&wanting.params);
+            allowed(wanting.alias, args, &message.speaker, &message.place, view)
+        }
         Found::None { .. } => {
             let why = Doc::text(&words::no_command(&message.text));
-            decision("call", Act::Refuse(why), "no alias matches")
+            decision("call", Act::Refuse(why), NO_ALIAS)
         }
     }
 }
@@ -287,22 +353,58 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
             let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
             let near = own_command::WORDS.iter().filter(|word| damerau(&first, word) == 1);
             suggestions.splice(0..0, near.map(|word| (*word).to_owned()));
+            if phrase::is_like_one(text) {
+                let doc = Doc::text(&questions::no_such_phrase(text.trim()));
+                return decision("questions", Act::Say(doc), "no open question has this phrase");
+            }
             if text.trim().is_empty() {
                 let doc = help(view, &message.speaker, &message.place, "");
                 return decision("command", Act::Say(doc), "nothing was asked for");
             }
             let problem = problem.map(|misfit| (misfit.problem.to_string(), misfit.format.usage()));
             let doc = Doc::text(&words::unknown(text, &suggestions, problem, by, view.prefix));
-            decision("command", Act::Say(doc), "no alias matches")
+            decision("command", Act::Say(doc), NO_ALIAS)
         }
     }
 }
 
-/// Runs the command that a message fits.
+/// Runs the command that a message fits; what it leaves out may be known from the conversation.
 fn fitting(hit: &Hit, message: &Message, view: &View) -> Decision {
-    let mut args: Map<String, Value> = hit.matched.params.clone().into_iter().collect();
-    args.insert("extra".into(), Value::Object(hit.matched.extra.clone().into_iter().collect()));
-    allowed(hit.alias.0, Value::Object(args), &message.speaker, &message.place, view)
+    let (alias, matched) = (&view.catalog.aliases[hit.alias.0], &hit.matched);
+    let wanting = Wanting {
+        alias: hit.alias.0,
+        format: hit.format.usage(),
+        params: matched.params.clone(),
+        extra: matched.extra.clone(),
+    };
+    let open = refusal(alias, &message.speaker, &message.place, view).is_none();
+    if open && context::wanting(alias, hit.format, &matched.params).next().is_some() {
+        let name = format!("alias {}", alias.name);
+        return decision(name, Act::Assume(wanting), "what it leaves out may be known");
+    }
+    let args = wanting.args(&wanting.params);
+    allowed(hit.alias.0, args, &message.speaker, &message.place, view)
+}
+
+/// Decides on a command whose gaps were filled in from the conversation: it runs, or the rest is asked for.
+pub fn filled(
+    wanting: &Wanting,
+    filled: &Filled,
+    who: &Speaker,
+    place: &Place,
+    view: &View,
+) -> Decision {
+    let alias = &view.catalog.aliases[wanting.alias];
+    if filled.missing.is_empty() {
+        return allowed(wanting.alias, wanting.args(&filled.params), who, place, view);
+    }
+    let args = clarify::lacking_in_context(alias, wanting, filled);
+    let reason = format!("{} is not said, and not to be assumed", filled.missing.join(", "));
+    decision(
+        format!("alias {}", alias.name),
+        Act::BuiltIn { builtin: Builtin::Clarify, args },
+        reason,
+    )
 }
 
 /// Asks for what a command lacks, if it may run here at all.
@@ -328,6 +430,15 @@ pub fn chosen(name: &str, args: Value, who: &Speaker, place: &Place, view: &View
             decision(name, Act::Refuse(sorry), "no script offers it any more")
         }
     }
+}
+
+/// Asks which of several whole commands was meant; whoever chooses one must be allowed to run it then.
+pub fn which_again(name: &str, all: &[Again]) -> Decision {
+    let ways: Vec<(String, Value)> =
+        all.iter().map(|again| (again.command.clone(), again.args.clone())).collect();
+    let args = clarify::which_command(name, &ways);
+    let act = Act::BuiltIn { builtin: Builtin::Clarify, args };
+    decision(format!("alias {name}"), act, "it fits in several places")
 }
 
 /// Runs a command if it may run here, for this person.

@@ -21,6 +21,7 @@ fn alias(name: &str, usages: &[&str]) -> Alias {
         example: None,
         role: None,
         rooms: vec![],
+        context: Default::default(),
         file: "t.rhai".into(),
         script: ScriptHash("0".into()),
     }
@@ -76,6 +77,8 @@ fn said(text: &str) -> Message {
         command: by('!', Address::Prefix).or_else(|| by('@', Address::Name)),
         reply_to: None,
         edits: None,
+        mentioned: false,
+        hops: 0,
     }
 }
 
@@ -110,8 +113,12 @@ fn shown(decision: &Decision) -> String {
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
         Act::People(command) => format!("{command:?}"),
+        Act::Pending(command) => format!("{command:?}"),
+        Act::AskBack { doc, question } => format!("ask back {question:?} {}", text_of(doc)),
+        Act::Assume(wanting) => format!("assume {} {:?}", wanting.alias, wanting.params),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
+        Act::More(which) => format!("more {which:?}"),
         Act::Ignore => "ignore".into(),
     };
     format!("{act} | {}", decision.reason)
@@ -129,7 +136,19 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
     let places = Where { management: None, audited: None };
     let (withdrawn, people) = (None, NOBODY.get_or_init(People::default));
     let may: &May = &may;
-    View { catalog, questions, prefix, open_executions, at, may, places, withdrawn, people }
+    let stale_after_ms = conversation::STALE_AFTER_MS;
+    View {
+        catalog,
+        questions,
+        prefix,
+        open_executions,
+        at,
+        may,
+        places,
+        withdrawn,
+        people,
+        stale_after_ms,
+    }
 }
 
 #[test]

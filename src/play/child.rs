@@ -17,14 +17,14 @@ use serde_json::Value;
 use super::bot::{Bot, BotError};
 use super::runner::{Driver, Setup};
 use super::world::{HandClock, World};
-use crate::adapter::{Chat, Outgoing, Reread, RoomAct, RoomAnswer, SendError};
+use crate::adapter::{Chat, Outgoing, Redaction, Reread, RoomAct, RoomAnswer, SendError};
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::role::Roles;
 use crate::domain::trigger::Trigger;
-use crate::processor::Settings;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
 use crate::processor::policies::PolicyFolder;
+use crate::processor::{Limits, Settings};
 use crate::store::{Clock, EventStore};
 
 /// The parent asks.
@@ -37,6 +37,7 @@ enum Request {
         roles: BTreeMap<String, Vec<String>>,
         policy: Option<PathBuf>,
         management_room: Option<RoomId>,
+        limits: Limits,
         now: Timestamp,
     },
     Deliver {
@@ -49,6 +50,10 @@ enum Request {
     },
     Reload {
         policy: PathBuf,
+        now: Timestamp,
+    },
+    Redact {
+        redaction: Box<Redaction>,
         now: Timestamp,
     },
     Settle {
@@ -132,8 +137,9 @@ impl ChildBot {
         let (scripts, prefix) = (setup.scripts.clone(), setup.settings.prefix.clone());
         let now = self.world.clock.now();
         let management_room = setup.settings.management_room.clone();
-        self.ask(&Request::Open { scripts, prefix, roles, policy, management_room, now })
-            .map(|_| ())
+        let limits = setup.settings.limits;
+        let open = Request::Open { scripts, prefix, roles, policy, management_room, limits, now };
+        self.ask(&open).map(|_| ())
     }
 
     /// Ends it with SIGKILL.
@@ -190,6 +196,12 @@ impl Driver for ChildBot {
         let now = self.world.clock.now();
         let reread = Box::new(reread);
         Box::pin(async move { self.ask(&Request::Reread { reread, now }).map(|_| ()) })
+    }
+
+    fn redact(&mut self, redaction: Redaction) -> BoxFuture<'_, Result<(), BotError>> {
+        let now = self.world.clock.now();
+        let redaction = Box::new(redaction);
+        Box::pin(async move { self.ask(&Request::Redact { redaction, now }).map(|_| ()) })
     }
 
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>> {
@@ -298,13 +310,13 @@ pub async fn serve(
             }
         };
         let done: Result<Response, BotError> = match request {
-            Request::Open { scripts, prefix, roles, policy, management_room, now } => {
+            Request::Open { scripts, prefix, roles, policy, management_room, limits, now } => {
                 clock.set(now);
                 let open = open.take().ok_or_else(|| broken("it is open already"))?;
                 let roles = Arc::new(Roles::read(&roles).map_err(broken)?);
                 let policy = policy.map(|path| PolicyFolder { path, shipped: false });
                 let own = Settings::simulated(&prefix);
-                let settings = Settings { roles, policy, management_room, ..own };
+                let settings = Settings { roles, policy, management_room, limits, ..own };
                 let opened = open(clock.clone()).and_then(|store| {
                     Bot::open(store, &scripts, wire.clone(), wire.clone(), clock.clone(), settings)
                 });
@@ -340,6 +352,10 @@ async fn serve_one(bot: &Bot, clock: &HandClock, request: Request) -> Result<Res
         Request::Reload { policy, now } => {
             clock.set(now);
             bot.reload(&policy).await.map(|taken| Response::Reloaded { taken })
+        }
+        Request::Redact { redaction, now } => {
+            clock.set(now);
+            bot.redact(*redaction).await.map(|()| Response::Done)
         }
         Request::Settle { now } => {
             clock.set(now);

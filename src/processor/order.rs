@@ -209,6 +209,8 @@ impl Kernel {
             command: Some(Command { by: Address::Prefix, text: origin.text.to_owned() }),
             reply_to: None,
             edits: None,
+            mentioned: false,
+            hops: 0,
         };
         self.learn(origin.speaker, origin.place).await?;
         let mut scene = self.scene(&origin.place.room, None)?;
@@ -216,7 +218,7 @@ impl Kernel {
         scene.questions.clear();
         let now = self.clock.now();
         let decision = self.decide(&scene, now, |view| route::message(&message, view));
-        let runs = matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. });
+        let runs = matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. } | Act::Assume(_));
         let reason = match runs {
             true => decision.reason.clone(),
             false => format!("“{}” runs nothing now: {}", origin.text, decision.reason),

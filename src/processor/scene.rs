@@ -55,6 +55,7 @@ impl Kernel {
             },
             withdrawn: scene.withdrawn.as_ref(),
             people: &scene.people,
+            stale_after_ms: scene.settings.stale_after_ms,
         })
     }
 }
