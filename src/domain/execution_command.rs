@@ -1,11 +1,11 @@
 //! `!executions`, `!cancel` and `!again`: what is running, what is wanted no more, and what is wanted once more.
 
+use super::again::{self, Change};
 use super::catch_up::ago;
 use super::event::{QuestionAsked, Wants};
 use super::execution::{Execution, Status};
-use super::id::{RoomId, Timestamp};
+use super::id::Timestamp;
 use super::message::Doc;
-use super::trigger::Speaker;
 use super::words;
 
 /// Most executions that an answer lists; of the others it says how many there are.
@@ -25,7 +25,10 @@ pub const COMMANDS: &[(&str, &str)] = &[
         "cancel {id} [{reason:text}]",
         "Stop what you asked for: its script can undo what it did; in the management room, what anybody asked for",
     ),
-    ("again [{id}]", "Do once more what you last asked for here, or what the execution was to do"),
+    (
+        "again [{id}] [on {what}]",
+        "Do once more what you last asked for here, or what the execution was to do; `on` puts something else into it",
+    ),
 ];
 
 /// A command about executions.
@@ -47,6 +50,8 @@ pub enum ExecutionCommand {
     Again {
         /// The beginning of its id; none: the last one here.
         execution: Option<String>,
+        /// What is to be different.
+        change: Option<Change>,
     },
 }
 
@@ -74,8 +79,20 @@ pub fn parse(text: &str) -> Option<ExecutionCommand> {
             let (execution, reason) = (Some(id(execution)?), reason.trim().to_owned());
             Some(ExecutionCommand::Cancel { execution, reason })
         }
-        "again" if rest.is_empty() => Some(ExecutionCommand::Again { execution: None }),
-        "again" => Some(ExecutionCommand::Again { execution: Some(id(rest)?) }),
+        "again" if rest.is_empty() => {
+            Some(ExecutionCommand::Again { execution: None, change: None })
+        }
+        "again" => {
+            if let Some(change) = again::parse(rest) {
+                return Some(ExecutionCommand::Again { execution: None, change: Some(change) });
+            }
+            let (execution, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let change = match rest.trim() {
+                "" => None,
+                rest => Some(again::parse(rest)?),
+            };
+            Some(ExecutionCommand::Again { execution: Some(id(execution)?), change })
+        }
         _ => None,
     }
 }
@@ -95,12 +112,9 @@ impl ExecutionCommand {
         matches!(self, Self::Cancel { execution: Some(_), .. })
     }
 
-    /// Why it is not done here, if so.
-    pub fn refusal(&self, here: &RoomId, management: Option<&RoomId>) -> Option<String> {
+    /// What is wrong with it, if anything is.
+    pub fn refusal(&self) -> Option<String> {
         match self {
-            Self::List { all: true } if management != Some(here) => {
-                Some("`executions all` is for the management room: it tells of other rooms.".into())
-            }
             Self::Cancel { execution: None, .. } => {
                 Some("say which one: `cancel ID`; `executions` lists them.".into())
             }
@@ -110,11 +124,6 @@ impl ExecutionCommand {
             _ => None,
         }
     }
-}
-
-/// Whether somebody may cancel or repeat an execution from a room: their own anywhere, anybody's from the management room.
-pub fn may(speaker: &Speaker, managed: bool, execution: &Execution) -> bool {
-    managed || execution.started.requester.id == speaker.id
 }
 
 /// What runs or waits, the newest first; `more` are not among them.

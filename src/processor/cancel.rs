@@ -12,6 +12,7 @@ use crate::domain::builtin::Builtin;
 use crate::domain::event::{Ending, ExecutionFinished, MessageQueued, Meta, NewEvent};
 use crate::domain::execution::{Execution, Status};
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, UserId};
+use crate::domain::words::edits::COMMAND_DELETED;
 use crate::domain::words::{approvals, executions as words};
 use crate::store::{Expected, Write};
 
@@ -96,7 +97,10 @@ impl Kernel {
         let words = words::ended_where_it_stood(cancel.by.as_str());
         let message = self.store.key().message(execution.id.as_str(), "failure");
         let told = MessageQueued { message, ..cancelled_message(execution, &words) };
-        writes.push(queued(meta, told));
+        // Of a deleted command it is told by who looks after that.
+        if cancel.reason != COMMAND_DELETED {
+            writes.push(queued(meta, told));
+        }
         writes
     }
 

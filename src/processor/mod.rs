@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use crate::adapter::Chat;
 use crate::domain::approval::Rules;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
+use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
@@ -18,7 +19,7 @@ use crate::domain::id::{
     EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
 };
 use crate::domain::message::Doc;
-use crate::domain::order::NETWORK;
+use crate::domain::role::Roles;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
@@ -33,6 +34,7 @@ mod attach;
 mod builtin;
 pub mod cancel;
 mod compose;
+mod context;
 pub mod dispatch;
 mod edit;
 pub mod effect;
@@ -90,8 +92,10 @@ pub enum Error {
 pub struct Settings {
     /// The command prefix.
     pub prefix: String,
-    /// Rooms where actions may run.
-    pub exec_rooms: ExecRooms,
+    /// Who holds which role.
+    pub roles: Arc<Roles>,
+    /// Where the policies are; none: the shipped ones decide.
+    pub policy: Option<policies::PolicyFolder>,
     /// Where the bot tells its owner what they must know.
     pub management_room: Option<RoomId>,
     /// Where the log may be asked about, if that is not the management room.
@@ -112,6 +116,8 @@ pub struct Settings {
     pub progress_every: Duration,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
     pub intro: String,
+    /// What conversations are about.
+    pub context: Context,
     /// How long a script that waits stays on its thread; zero: not at all.
     pub hot_for: Duration,
     /// What is too much from one account.
@@ -127,13 +133,21 @@ pub struct Limits {
     pub stop_rings: bool,
 }
 
-/// Rooms where actions may run.
-#[derive(Debug, Clone)]
-pub enum ExecRooms {
-    /// Everywhere: the simulated rooms of one person's terminal.
-    All,
-    /// These, by id or resolved name.
-    Listed(Vec<String>),
+/// What conversations are about.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Context {
+    /// How long what was mentioned counts, in milliseconds.
+    pub within_ms: i64,
+    /// For how many recorded turns.
+    pub turns_max: usize,
+    /// The defaults of rooms, by id or name: a value for each parameter.
+    pub rooms: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self { within_ms: CONTEXT_FOR_MS, turns_max: CONTEXT_TURNS, rooms: BTreeMap::new() }
+    }
 }
 
 impl Settings {
@@ -141,7 +155,8 @@ impl Settings {
     pub fn simulated(prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
-            exec_rooms: ExecRooms::All,
+            roles: Arc::default(),
+            policy: None,
             management_room: None,
             asking_room: None,
             zone: TimeZone::UTC,
@@ -152,6 +167,7 @@ impl Settings {
             audit_room: None,
             progress_every: progress::PROGRESS_EVERY,
             intro: String::new(),
+            context: Context::default(),
             hot_for: HOT_FOR,
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),
@@ -204,6 +220,7 @@ impl Kernel {
         settings: Settings,
     ) -> Result<Arc<Self>, ReadError> {
         let agenda = Agenda::kept(store.as_ref())?;
+        let policies = policies::Policies::open(settings.policy.clone(), store.as_ref())?;
         let kernel = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             kept: Mutex::new(agenda.checkpoint.0),
@@ -214,7 +231,7 @@ impl Kernel {
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
             folds: folds::Folds::default(),
-            policies: policies::Policies::default(),
+            policies,
             known: people::Known::default(),
             store,
             scripts,
@@ -342,19 +359,6 @@ impl Kernel {
     /// An execution as it stands.
     fn execution(&self, id: &ExecutionId) -> Result<Option<Arc<Execution>>, ReadError> {
         self.folds.now(self.store.as_ref(), id)
-    }
-
-    /// Why actions may not run in a room, if so.
-    fn exec_refusal(&self, room: &RoomId) -> Option<String> {
-        match &self.settings().exec_rooms {
-            ExecRooms::All => None,
-            // Who can order at the command line owns the bot; no room has this name.
-            ExecRooms::Listed(_) if room.as_str() == NETWORK => None,
-            ExecRooms::Listed(list) if self.listed(list, room) => None,
-            ExecRooms::Listed(_) => Some(format!(
-                "actions may not run in this room; an operator can add \"{room}\" to `exec` under [rooms] in the configuration"
-            )),
-        }
     }
 
     /// A place in which the bot speaks by itself.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::super::style::out;
-use super::super::{Context, Failure};
+use super::super::style::{counted, out};
+use super::super::{Context, Failure, policy};
 use super::tell;
 use crate::script::load::load_folder_within;
 
@@ -17,6 +17,7 @@ pub(super) fn main(context: &Context, folder: Option<&Path>) -> Result<u8, Failu
     };
     let (set, mut problems) = load_folder_within(&folder, &context.config.budgets);
     problems.extend(set.told.iter().cloned());
+    problems.extend(policy::problems(context, &set).1);
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     tell(context, &problems);
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
@@ -32,9 +33,13 @@ pub(super) fn main(context: &Context, folder: Option<&Path>) -> Result<u8, Failu
             })
         );
     } else if problems.is_empty() {
-        out!("{} scripts, {aliases} aliases, {actions} actions: no problems", set.scripts.len());
+        let scripts = counted(set.scripts.len() as u64, "script");
+        let actions = counted(actions as u64, "action");
+        let aliases = if aliases == 1 { "1 alias".into() } else { format!("{aliases} aliases") };
+        out!("{scripts}, {aliases}, {actions}: no problems");
     } else {
-        eprintln!("{errors} errors, {warnings} warnings");
+        let errors = counted(errors as u64, "error");
+        eprintln!("{errors}, {}", counted(warnings as u64, "warning"));
     }
     Ok(if errors == 0 { 0 } else { 3 })
 }
