@@ -277,3 +277,58 @@ fn an_id_needs_so_many_characters() {
         assert_eq!(heard("ann", &text, "plain", 0, &open("y")), want, "{text}");
     }
 }
+
+#[test]
+fn votes_find_their_approval() {
+    let approval = |nth: &str| question(nth, Wants::Approval, &[]);
+    let one = || vec![approval("1")];
+    let two = || vec![approval("1"), approval("2")];
+    let mixed = || vec![approval("1"), question("3", Wants::YesNo, &[])];
+    for (questions, who, text, how, at, want) in [
+        (one(), "ben", "+1", "plain", 0, "1/0 for"),
+        (one(), "ben", "+1", "bot", 0, "1/0 for"),
+        (one(), "ben", "👍", "on $1", 0, "1/0 for"),
+        (one(), "ben", "👍", "on $9", 0, "nothing"),
+        (one(), "ben", "🎉", "on $1", 0, "nothing"),
+        (one(), "ben", "+1", "plain", 16 * MINUTE, "nothing"),
+        (one(), "ben", "+1", "bot", 16 * MINUTE, "which of 1/0"),
+        (one(), "ben", "+1 EXEC1", "plain", 16 * MINUTE, "1/0 for"),
+        (one(), "ben", "+1", "to $1", 16 * MINUTE, "1/0 for"),
+        (one(), "ben", "yes", "to $1", 0, "1/0 for"),
+        (one(), "ben", "yes", "in $1", 0, "1/0 for"),
+        (one(), "ben", "well", "in $1", 0, "nothing"),
+        (one(), "ben", "well", "to $1", 0, "unclear 1/0"),
+        (one(), "ben", "yes", "plain", 0, "nothing"),
+        (one(), "ben", "yes", "bot", 0, "1/0 vague"),
+        (one(), "ben", "<eva> +1", "plain", 0, "nothing"),
+        (one(), "ben", "> pink martini", "plain", 0, "nothing"),
+        (one(), "ben", "Pink Martini!", "plain", 16 * MINUTE, "1/0 for"),
+        (one(), "ben", "+1 “pink martini”", "plain", 0, "1/0 for"),
+        (one(), "ben", "-1 pink martini", "plain", 0, "1/0 against"),
+        (one(), "ben", "pink martinis", "plain", 0, "nothing"),
+        (one(), "ben", "deny EXEC1 too late", "plain", 0, "1/0 against"),
+        (one(), "ben", "+1 EXEC9", "plain", 0, "nothing"),
+        (two(), "ben", "+1", "plain", 0, "which of 1/0 2/0"),
+        (two(), "ben", "+1", "bot", 0, "which of 1/0 2/0"),
+        (two(), "ben", "+1 EXEC2", "plain", 0, "2/0 for"),
+        (two(), "ben", "lazy otter", "plain", 0, "2/0 for"),
+        (two(), "ben", "+1", "to $2", 0, "2/0 for"),
+        (mixed(), "ann", "yes", "plain", 0, "3/0 true"),
+        (mixed(), "ann", "yes", "bot", 0, "3/0 true"),
+        (mixed(), "ann", "+1", "bot", 0, "which of 1/0 3/0"),
+        (mixed(), "ben", "+1", "plain", 0, "1/0 for"),
+        (mixed(), "ben", "+1", "bot", 0, "1/0 for"),
+        (mixed(), "ann", "no", "plain", 0, "3/0 false"),
+    ] {
+        let got = heard(who, text, how, at, &questions);
+        let got = match got.split_once(" {") {
+            None => got,
+            Some((name, value)) => {
+                let vote = if value.contains("\"vague\":true") { "vague" } else { "for" };
+                let against = value.contains("\"vote\":\"against\"");
+                format!("{name} {}", if against { "against" } else { vote })
+            }
+        };
+        assert_eq!(got, want, "{who}: {text:?} {how} at {at}");
+    }
+}

@@ -145,7 +145,7 @@ impl Kernel {
         };
         let requested = &approval.requested;
         let now = self.content(execution, &requested.path, &requested.what, &requested.terms)?;
-        let voter = self.voter(execution, origin);
+        let voter = self.voter(execution, origin, &requested.terms);
         let vague = spoken.vague;
         let ballot = ballot(recorded, origin, question, spoken);
         let people = self.people()?;
@@ -166,13 +166,13 @@ impl Kernel {
         }
     }
 
-    fn voter<'a>(&self, execution: &Execution, origin: &'a Origin) -> Voter<'a> {
+    fn voter<'a>(&self, execution: &Execution, origin: &'a Origin, terms: &Terms) -> Voter<'a> {
         let roles = self.roles(origin.speaker, origin.place);
         Voter {
             speaker: origin.speaker,
             encrypted: origin.place.encrypted,
             roles: roles.into_iter().map(Held::from).collect(),
-            barred: self.barred(execution, origin),
+            barred: self.barred(execution, origin, terms),
         }
     }
 
@@ -401,9 +401,12 @@ impl Kernel {
     }
 
     /// Why a policy does not let somebody approve this, if so.
-    fn barred(&self, execution: &Execution, origin: &Origin) -> Option<String> {
+    ///
+    /// Where the approval names a role, holding it is enough unless a policy forbids it; else a policy must permit it.
+    fn barred(&self, execution: &Execution, origin: &Origin, terms: &Terms) -> Option<String> {
         let resource = self.resource(execution)?;
         let may = self.may(PolicyAction::Approve, resource, origin.speaker, origin.place);
-        may.refusal().map(str::to_owned)
+        let forbidden = !may.policies.is_empty() || may.fault.is_some();
+        may.refusal().filter(|_| forbidden || terms.role.is_none()).map(str::to_owned)
     }
 }
