@@ -21,6 +21,7 @@ fn alias(name: &str, usages: &[&str]) -> Alias {
         example: None,
         role: None,
         rooms: vec![],
+        context: Default::default(),
         file: "t.rhai".into(),
         script: ScriptHash("0".into()),
     }
@@ -114,6 +115,7 @@ fn shown(decision: &Decision) -> String {
         Act::People(command) => format!("{command:?}"),
         Act::Pending(command) => format!("{command:?}"),
         Act::AskBack { doc, question } => format!("ask back {question:?} {}", text_of(doc)),
+        Act::Assume(wanting) => format!("assume {} {:?}", wanting.alias, wanting.params),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
         Act::More(which) => format!("more {which:?}"),

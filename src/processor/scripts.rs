@@ -222,6 +222,7 @@ pub fn catalog(set: &ScriptSet) -> Catalog {
         example: def.example.clone(),
         role: def.role.clone(),
         rooms: def.rooms.clone(),
+        context: def.context.clone(),
         file: script.file.clone(),
         script: script.hash.clone(),
     });

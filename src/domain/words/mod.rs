@@ -5,6 +5,7 @@
 
 use super::id::UserId;
 
+pub mod context;
 pub mod edits;
 pub mod executions;
 pub mod manners;
