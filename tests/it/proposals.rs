@@ -16,7 +16,10 @@ fn every_proposal_is_a_script_without_problems() {
         vec![said("note a \\ backslash \u{202e} and\ttabs\nand lines", json!({}))],
         vec![said("note {host} [maybe] (a|b) #{ x: 1 } */ // //!", json!({}))],
         vec![said(&"long ".repeat(1_500), json!({}))],
-        vec![said("grüße 👩‍💻 an ann", json!({ "who": "ann" })), said("echo ann", json!({ "text": "ann" }))],
+        vec![
+            said("grüße 👩‍💻 an ann", json!({ "who": "ann" })),
+            said("echo ann", json!({ "text": "ann" })),
+        ],
         vec![
             said("show web001", json!({ "args": "web001", "extra": { "a": "b" } })),
             said("stop web001 `web001`", json!({ "host": "web001" })),
@@ -28,10 +31,9 @@ fn every_proposal_is_a_script_without_problems() {
         conversations.push(vec![said("one web1", args("web1")), said("two web1", args("web1"))]);
     }
     for conversation in conversations {
-        for (name, by, room) in [
-            ("look into", "ann", "#ops"),
-            ("grüße", "a\nb */ \"x\"", "a `room`\nof ${mine}"),
-        ] {
+        for (name, by, room) in
+            [("look into", "ann", "#ops"), ("grüße", "a\nb */ \"x\"", "a `room`\nof ${mine}")]
+        {
             let made = proposal(name, &conversation, by, room, "2026-03-02");
             let (set, mut problems) = load_sources(vec![(made.file.clone(), made.source.clone())]);
             problems.extend(set.wrong());

@@ -455,8 +455,14 @@ fn a_full_journal_is_an_error_that_undoes_what_was_done() {
         ("throw e", format!("{limit}; undone: a, undo a, say not a")),
         ("if e.kind != `limit` { throw e }", "null, undo a, say not a".to_owned()),
         // Nothing else has room any more, and who goes on all the same is ended.
-        ("try { say(\"x\") } catch (f) { if f.kind != `limit` { throw f } }", "null, undo a, say not a".to_owned()),
-        ("try { all([|| now()]) } catch (f) { if f.kind != `limit` { throw f } }", "null, undo a, say not a".to_owned()),
+        (
+            "try { say(\"x\") } catch (f) { if f.kind != `limit` { throw f } }",
+            "null, undo a, say not a".to_owned(),
+        ),
+        (
+            "try { all([|| now()]) } catch (f) { if f.kind != `limit` { throw f } }",
+            "null, undo a, say not a".to_owned(),
+        ),
         ("loop { try { now(); } catch (f) { } }", format!("{limit}, undo a, say not a")),
     ] {
         on_script_thread(move || {
