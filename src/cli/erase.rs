@@ -111,6 +111,11 @@ fn show(row: &Value) {
         row["persons"],
         row["blobs"]
     );
+    for account in row["linked"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        out!(
+            "{account} is an account of the same person: what it did stays until `--person {account}` erases it"
+        );
+    }
     for (kind, count) in row["types"].as_object().into_iter().flatten() {
         out!("{:>8} {kind}", count.to_string());
     }

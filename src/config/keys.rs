@@ -1,5 +1,8 @@
 //! Every key of the configuration: what it takes, its default, what it is for.
 
+use crate::domain::context::CONTEXT_TURNS_MAX;
+use crate::domain::pace::COMMANDS_PER_MINUTE_MAX;
+
 /// What kind of value a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -15,6 +18,8 @@ pub enum Kind {
     Bool,
     /// Texts by name, for each of several names.
     Tables,
+    /// A whole number within these bounds.
+    Count(u32, u32),
     /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
     Budget(&'static str),
 }
@@ -101,17 +106,31 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         table: "conversation",
+        name: "stale_after",
+        kind: Kind::Duration,
+        default: "\"15m\"",
+        help: "So long after a question a bare `yes` answers it. Later the bot asks back what was meant; a reply, or the question's two words, always answers.",
+    },
+    Key {
+        table: "conversation",
         name: "context_for",
         kind: Kind::Duration,
         default: "\"30m\"",
         help: "How long what was mentioned may be taken for what a later command leaves out, where its alias has `context`.",
     },
     Key {
+        table: "conversation",
+        name: "context_turns",
+        kind: Kind::Count(1, CONTEXT_TURNS_MAX),
+        default: "10",
+        help: "For how many turns: each message of the conversation that the bot takes as its own is one.",
+    },
+    Key {
         table: "context",
         name: "rooms",
         kind: Kind::Tables,
         default: "{}",
-        help: "What commands may leave out in a room, by its id or name: `[context.rooms.\"#ops:example.org\"]` with `host = \"web1\"` below it.",
+        help: "What commands may leave out in a room, by its id or name: a table `[context.rooms.\"#ops:example.org\"]` with a text for each parameter. Only aliases with `context` take them.",
     },
     Key {
         table: "rooms",
@@ -231,6 +250,20 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Budget("print_bytes_max"),
         default: "\"16 KiB\"",
         help: "How much a script may print; the rest is dropped.",
+    },
+    Key {
+        table: "limits",
+        name: "commands_per_minute",
+        kind: Kind::Count(1, COMMANDS_PER_MINUTE_MAX),
+        default: "60",
+        help: "How many commands one account may give in a minute; whoever is faster is told once for how long to wait. Answers do not count.",
+    },
+    Key {
+        table: "limits",
+        name: "stop_rings",
+        kind: Kind::Bool,
+        default: "true",
+        help: "Whether an account that answers the bot within a second again and again, or says the same so three times, is not answered for five minutes.",
     },
 ];
 

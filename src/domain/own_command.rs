@@ -5,6 +5,8 @@ use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::id::{PostId, RoomId};
+use super::more_command::{self, Which};
+use super::pending_command::{self, PendingCommand};
 use super::people_command::{self, PeopleCommand};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
@@ -26,6 +28,8 @@ pub const WORDS: &[&str] = &[
     "link",
     "unlink",
     "whoami",
+    "pending",
+    "more",
     "why",
 ];
 
@@ -38,10 +42,14 @@ pub enum OwnCommand {
     Audit(AuditCommand),
     /// About executions.
     Executions(ExecutionCommand),
+    /// About open questions.
+    Pending(PendingCommand),
     /// To keep what was commanded under this name.
     Save(String),
     /// About people and their accounts.
     People(PeopleCommand),
+    /// To go on with a long answer.
+    More(Option<Which>),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -62,8 +70,11 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
     let people = || people_command::parse(text).map(OwnCommand::People);
+    let pending = || pending_command::parse(text).map(OwnCommand::Pending);
+    let more = || more_command::parse(text).map(OwnCommand::More);
     let why = || why_command::parse(text).map(OwnCommand::Why);
-    rooms.or_else(audit).or_else(executions).or_else(save).or_else(people).or_else(why)
+    let first = rooms.or_else(audit).or_else(executions).or_else(save);
+    first.or_else(people).or_else(pending).or_else(why).or_else(more)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -78,7 +89,9 @@ pub fn examples() -> Vec<String> {
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS).copied();
+    let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS);
+    let executions = executions.chain(pending_command::COMMANDS).chain(more_command::COMMANDS);
+    let executions = executions.copied();
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
@@ -90,8 +103,10 @@ impl OwnCommand {
             Self::Rooms(command) => command.builtin.name(),
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
+            Self::Pending(_) => "pending",
             Self::Save(_) => Builtin::Save.name(),
             Self::People(command) => command.name(),
+            Self::More(_) => "more",
             Self::Why(command) => command.name(),
         }
     }
@@ -103,6 +118,8 @@ impl OwnCommand {
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
             Self::People(command) => Act::People(command.clone()),
+            Self::Pending(command) => Act::Pending(*command),
+            Self::More(which) => Act::More(*which),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -128,9 +145,11 @@ impl OwnCommand {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(here, places.audited),
             Self::Executions(command) => command.refusal(here, places.management),
+            Self::Pending(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
             // Who may say yes to what is decided with the codes.
             Self::People(_) => None,
+            Self::More(_) => None,
             Self::Why(_) => None,
         }
     }

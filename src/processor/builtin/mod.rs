@@ -11,6 +11,7 @@ use serde_json::Value;
 mod audit;
 mod catch_up;
 mod clarify;
+mod deletion;
 mod rooms;
 mod save;
 mod unreadable;
@@ -34,6 +35,7 @@ impl Kernel {
                 self.audit_slice(builtin, execution)
             }
             Builtin::Save => self.save_slice(execution),
+            Builtin::Deletion => self.deletion_slice(execution),
         }
     }
 }

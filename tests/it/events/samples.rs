@@ -3,6 +3,7 @@
 #[path = "samples/links.rs"]
 mod links;
 
+use beadle::domain::deletion::Deletion;
 use beadle::domain::erasure::{ErasedBlob, Scope, Stretch};
 use beadle::domain::event::*;
 use beadle::domain::id::{
@@ -194,6 +195,8 @@ fn triggers() -> Vec<Event> {
         command: None,
         reply_to: None,
         edits: None,
+        mentioned: false,
+        hops: 0,
     };
     let said = [
         Message { command: command(Address::Prefix, "ping"), ..message("!ping") },
@@ -210,6 +213,7 @@ fn triggers() -> Vec<Event> {
         },
         Message { speaker: bridged, reply_to: Some(post("$asked")), ..message("👍 go ahead") },
         Message { edits: Some(post("$earlier")), ..message("!pong") },
+        Message { mentioned: true, hops: 2, ..message("beadle ping") },
     ];
     let reaction = What::Reaction(Reaction {
         place: place(),
@@ -237,7 +241,16 @@ fn triggers() -> Vec<Event> {
     let (action, params) = ("disk.free".into(), json!({ "path": "/" }));
     let what = OrderKind::RunAction { action, params };
     let run = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "2e3c");
-    let all = outside.chain([late, Trigger::timer(timer), order, cancel, run]);
+    let deletion = Deletion {
+        place: place(),
+        by: speaker(Trust::Account),
+        post: post("$said"),
+        keys: vec![key.clone()],
+        reason: "deleted in its room".into(),
+    };
+    let what = What::Deleted(deletion);
+    let deleted = Trigger { key: key.clone(), at: NOW, late: false, what };
+    let all = outside.chain([late, Trigger::timer(timer), order, cancel, run, deleted]);
     all.map(|trigger| TriggerRecorded { trigger }.into()).collect()
 }
 
