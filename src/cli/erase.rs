@@ -36,7 +36,8 @@ struct What {
     /// One execution with all that led to it, by the beginning of its id.
     #[arg(long, value_name = "ID")]
     execution: Option<String>,
-    /// All that a person caused, and every other event that has their account or a name under which they spoke.
+    /// All that an account caused, and every other event that has it or a name under which it spoke; other accounts of
+    /// the same person are named.
     #[arg(long, value_name = "ACCOUNT")]
     person: Option<String>,
     /// What ended before: an age such as `90d`, `8w`, `6mo`, `2y`, or a date such as `2026-01-31`.
