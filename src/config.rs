@@ -47,14 +47,14 @@ pub struct Config {
     pub invites_allow: Vec<String>,
     /// A command that comes later than this is asked about.
     pub catchup_run_within_ms: i64,
+    /// So long after a question a bare answer is meant for it.
+    pub stale_after_ms: i64,
     /// How long what was mentioned may be taken for what a command leaves out.
     pub context_for_ms: i64,
     /// For how many recorded turns.
     pub context_turns: u32,
     /// What commands may leave out in rooms, by their ids and names.
     pub context_rooms: BTreeMap<String, BTreeMap<String, String>>,
-    /// So long after a question a bare answer is meant for it.
-    pub stale_after_ms: i64,
     /// Rooms where actions may run.
     pub rooms_exec: Vec<String>,
     /// What the bot says in a room that it is invited into; empty: nothing.
@@ -178,10 +178,10 @@ impl Config {
             management_room: text("matrix", "management_room"),
             invites_allow: list("invites", "allow"),
             catchup_run_within_ms: duration("catchup", "run_within").unwrap_or(RUN_WITHIN_MS),
+            stale_after_ms: duration("conversation", "stale_after").unwrap_or(STALE_AFTER_MS),
             context_for_ms: duration("conversation", "context_for").unwrap_or(CONTEXT_FOR_MS),
             context_turns: count("conversation", "context_turns").unwrap_or(CONTEXT_TURNS),
             context_rooms: tables(values.get(&("context", "rooms"))),
-            stale_after_ms: duration("conversation", "stale_after").unwrap_or(STALE_AFTER_MS),
             rooms_exec: list("rooms", "exec"),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
@@ -317,10 +317,10 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         (Kind::Bool, Value::Boolean(_)) => true,
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
-        (Kind::Tables, Value::Table(tables)) => tables.values().all(is_texts),
         (Kind::Count(least, most), Value::Integer(number)) => {
             (i64::from(least)..=i64::from(most)).contains(number)
         }
+        (Kind::Tables, Value::Table(tables)) => tables.values().all(is_texts),
         (Kind::Budget(name), value) => in_units(budget_named(name), value).is_some(),
         _ => false,
     };

@@ -16,10 +16,10 @@ pub enum Kind {
     DurationOrNever,
     /// True or false.
     Bool,
-    /// Texts by name, for each of several names.
-    Tables,
     /// A whole number within these bounds.
     Count(u32, u32),
+    /// Texts by name, for each of several names.
+    Tables,
     /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
     Budget(&'static str),
 }

@@ -33,8 +33,8 @@ enum Request {
         prefix: String,
         exec_rooms: Option<Vec<String>>,
         management_room: Option<RoomId>,
-        context: Context,
         limits: Limits,
+        context: Context,
         now: Timestamp,
     },
     Deliver {
@@ -131,7 +131,8 @@ impl ChildBot {
         let (scripts, prefix) = (setup.scripts.clone(), setup.settings.prefix.clone());
         let now = self.world.clock.now();
         let management_room = setup.settings.management_room.clone();
-        let (limits, context) = (setup.settings.limits, setup.settings.context.clone());
+        let limits = setup.settings.limits;
+        let context = setup.settings.context.clone();
         let open =
             Request::Open { scripts, prefix, exec_rooms, management_room, limits, context, now };
         self.ask(&open).map(|_| ())
@@ -310,8 +311,8 @@ pub async fn serve(
                 let settings = Settings {
                     exec_rooms,
                     management_room,
-                    context,
                     limits,
+                    context,
                     ..Settings::simulated(&prefix)
                 };
                 let opened = open(clock.clone()).and_then(|store| {

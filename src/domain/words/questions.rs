@@ -1,6 +1,6 @@
 //! What is said about questions: how they are asked, and what is said to answers that are none.
 
-use super::people;
+use super::people as accounts;
 use crate::domain::answer::{answer, listed};
 use crate::domain::catch_up::ago;
 use crate::domain::conversation::OpenQuestion;
@@ -27,9 +27,9 @@ pub fn asked_others(name: &str, question: &str, asked: &str) -> String {
 
 /// To an answer from somebody who may be taken for one of those who were asked: with the accounts, which nobody can borrow.
 pub fn taken_for(who: &Speaker, question: &str, asked: &[UserId]) -> String {
-    let shown = |id: &UserId| format!("{} ({})", local(id), people::account(id));
+    let shown = |id: &UserId| format!("{} ({})", local(id), accounts::account(id));
     let asked = asked.iter().map(shown).collect::<Vec<_>>().join(" or ");
-    let id = people::account(&who.id);
+    let id = accounts::account(&who.id);
     format!("Thanks {}, but “{question}” is for {asked}, and you are {id}.", who.name)
 }
 
@@ -74,7 +74,10 @@ pub fn no_such_phrase(phrase: &str) -> String {
 /// A question that waits, in a list of them.
 pub fn pending(pending: &Pending, id: &str, room: bool, now: Timestamp) -> String {
     let Pending { question, command, requester } = pending;
-    let whom = people(&question.from, &question.roles, "or");
+    let whom = match question.wants == Wants::Approval && question.roles.is_empty() {
+        true => "others to approve it".to_owned(),
+        false => people(&question.from, &question.roles, "or"),
+    };
     let since = ago(now.0.saturating_sub(question.asked_at.0));
     let phrase = match question.phrase.as_str() {
         "" => String::new(),
@@ -107,6 +110,7 @@ pub fn asked(wants: Wants, text: &str, choices: &[String]) -> String {
     let suffix = match wants {
         Wants::YesNo => " (yes or no)".to_owned(),
         Wants::Doubt => " (done, not done, or give up)".to_owned(),
+        Wants::Approval => String::new(),
         Wants::Text if choices.is_empty() => String::new(),
         // The question lists them itself.
         Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),
