@@ -29,7 +29,7 @@ pub type MakeKernel = Box<dyn Fn(Arc<SledStore>) -> Result<Arc<Kernel>, Refusal>
 /// Who works off what is ordered.
 pub enum Hands {
     /// The running bot.
-    Bot,
+    Bot(Arc<Kernel>),
     /// Nobody until its next start; what needs no network is done by a kernel that is made for it.
     Later(MakeKernel),
 }
@@ -113,7 +113,7 @@ impl Desk {
         let put = self.runtime.block_on(order::put(store.as_ref(), trigger));
         let stream = put.map_err(|error| Refusal::Unreadable(error.to_string()))?;
         let decided = match (&self.hands, alone(&order.what)) {
-            (Hands::Bot, _) => self.decided_by_bot(&stream)?,
+            (Hands::Bot(_), _) => self.decided_by_bot(&stream)?,
             (Hands::Later(_), Alone::Waits) => None,
             (Hands::Later(kernel), Alone::Decided) => {
                 let done = self.runtime.block_on(kernel(store.clone())?.decide_order(&stream));

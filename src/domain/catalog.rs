@@ -32,6 +32,8 @@ pub struct Alias {
     pub rooms: Vec<String>,
     /// The script's file.
     pub file: String,
+    /// Where in it it is declared.
+    pub line: u32,
     /// The script's version.
     pub script: ScriptHash,
 }

@@ -242,6 +242,7 @@ mod tests {
             role: None,
             rooms: vec![],
             file: "t.rhai".into(),
+            line: 1,
             script: ScriptHash("0".into()),
         }
     }

@@ -7,6 +7,7 @@ use super::id::{PostId, RoomId};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
+use super::tell_command::{self, TellCommand};
 use super::why_command::{self, WhyCommand};
 
 /// Their first words, for those who misspelt one.
@@ -35,6 +36,8 @@ pub enum OwnCommand {
     Executions(ExecutionCommand),
     /// To keep what was commanded under this name.
     Save(String),
+    /// About what is offered, and who may use it.
+    Tell(TellCommand),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -54,15 +57,16 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
+    let tell = || tell_command::parse(text).map(OwnCommand::Tell);
     let why = || why_command::parse(text).map(OwnCommand::Why);
-    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why)
+    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why).or_else(tell)
 }
 
 /// The commands with their usage and help that can be said somewhere.
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    let executions = execution_command::COMMANDS.iter().copied();
+    let executions = execution_command::COMMANDS.iter().chain(tell_command::COMMANDS).copied();
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
@@ -76,6 +80,7 @@ impl OwnCommand {
             Self::Executions(command) => command.name(),
             Self::Save(_) => Builtin::Save.name(),
             Self::Why(command) => command.name(),
+            Self::Tell(command) => command.name(),
         }
     }
 
@@ -85,6 +90,7 @@ impl OwnCommand {
             Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
+            Self::Tell(command) => Act::Tell(command.clone()),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -111,7 +117,7 @@ impl OwnCommand {
             Self::Audit(command) => command.refusal(here, places.audited),
             Self::Executions(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
-            Self::Why(_) => None,
+            Self::Why(_) | Self::Tell(_) => None,
         }
     }
 }

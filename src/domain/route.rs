@@ -14,6 +14,7 @@ use super::message::Doc;
 use super::own_command::{self, OwnCommand, Where};
 use super::person::People;
 use super::policy::{Permission, PolicyAction, Resource};
+use super::tell_command::TellCommand;
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 use super::why_command;
 use super::words::{questions, routing as words, to};
@@ -85,6 +86,8 @@ pub enum Act {
         /// What it means.
         value: Value,
     },
+    /// Tell of what is offered and of who may use it.
+    Tell(TellCommand),
     /// Look at executions, or change one.
     Executions(ExecutionCommand),
     /// Say something.

@@ -22,6 +22,7 @@ fn alias(name: &str, usages: &[&str]) -> Alias {
         role: None,
         rooms: vec![],
         file: "t.rhai".into(),
+        line: 1,
         script: ScriptHash("0".into()),
     }
 }
@@ -114,6 +115,7 @@ fn shown(decision: &Decision) -> String {
         Act::BuiltIn { builtin, args } => format!("{} {args}", builtin.name()),
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
+        Act::Tell(command) => format!("{command:?}"),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
         Act::Ignore => "ignore".into(),

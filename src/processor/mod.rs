@@ -37,6 +37,7 @@ mod folds;
 mod held;
 mod hot;
 pub mod intake;
+pub mod listing;
 mod lock;
 pub mod order;
 pub mod outbox;
@@ -53,6 +54,7 @@ pub mod schedule;
 pub mod scripts;
 mod sheet;
 mod stays;
+mod tell;
 pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
@@ -201,6 +203,11 @@ impl Kernel {
         });
         kernel.catch_up()?;
         Ok(kernel)
+    }
+
+    /// Itself, for what goes on beside the step that asks.
+    fn itself(&self) -> Arc<Self> {
+        self.me.upgrade().expect("whoever calls this holds it")
     }
 
     /// How the bot behaves now.

@@ -202,7 +202,13 @@ impl Kernel {
         Ok(None)
     }
 
-    fn told(&self, recorded: &Recorded, origin: &Origin, doc: Doc, reason: &str) -> Routed {
+    pub(super) fn told(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        doc: Doc,
+        reason: &str,
+    ) -> Routed {
         let (message, writes) = self.answer(recorded, origin, doc);
         Routed::new(Verdict::Said(message), reason, writes)
     }

@@ -4,6 +4,7 @@
 //! own source. What a script may be told stands in the host table, and what a command does beside the command.
 
 pub mod executions;
+pub mod listing;
 pub mod notices;
 pub mod questions;
 pub mod records;
