@@ -297,6 +297,9 @@ pub async fn run(
     for problem in &problems {
         kernel.notify(&left_out(&problem.to_string())).await?;
     }
+    for problem in kernel.scripts.offered().set.wrong() {
+        kernel.notify(&format!("{}\n{problem}", saved::AMONG_SCRIPTS)).await?;
+    }
     let desk = Desk {
         store: store.clone(),
         clock: kernel.clock.clone(),

@@ -124,17 +124,20 @@ fn why_not_started(spec: &Spec, error: &std::io::Error) -> String {
     let Some(program) = spec.argv.first() else {
         return "the action has no program to run; write it first in `run`".into();
     };
-    let dir = spec.dir.display();
+    // Rooms read why; where things are on this machine stands in the bot's own log alone.
+    tracing::warn!(program, dir = %spec.dir.display(), %error, "an action cannot be started");
+    let program = program.rsplit_once('/').map_or(program.as_str(), |(_, name)| name);
     let hint = match error.kind() {
-        _ if !spec.dir.is_dir() => format!("the folder `{dir}` is not there"),
-        ErrorKind::NotFound if program.contains('/') => {
-            format!("it is not in `{dir}`, or what its first line `#!…` names is not installed")
+        _ if !spec.dir.is_dir() => "the folder that it is to run in is not there".into(),
+        ErrorKind::NotFound if spec.argv[0].contains('/') => {
+            "it is not where the script says, or what its first line `#!…` names is not installed"
+                .into()
         }
         ErrorKind::NotFound => {
             "install it, or write a file of the scripts folder as `./name`".into()
         }
         ErrorKind::PermissionDenied => {
-            format!("make it executable: `chmod +x {program}` in `{dir}`")
+            format!("make it executable: `chmod +x {program}`")
         }
         _ if error.raw_os_error() == Some(Errno::ENOEXEC as i32) => {
             "begin it with a line such as `#!/usr/bin/env python3`".into()

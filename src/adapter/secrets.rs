@@ -86,7 +86,8 @@ impl Secrets {
         if let Some(value) = self.environment.get(&variable) {
             return usable(name, value.to_string());
         }
-        let place = path.map_or(String::new(), |path| format!(" the file `{}` or", path.display()));
+        tracing::warn!(secret = name, ?path, variable, "a secret is neither a file nor a variable");
+        let place = path.map_or("", |_| " a file of this name in the folder of [secrets] or");
         Err(format!(
             "there is no secret `{name}`; make{place} the variable `{variable}`, or set [secrets] in the configuration"
         ))
@@ -99,27 +100,32 @@ impl Secrets {
     }
 
     fn read(&self, path: &Path, name: &str) -> Result<Option<String>, String> {
-        let shown = path.display();
+        // Rooms read what is wrong with it; where it is stands in the bot's own log alone.
+        let refused = |why: String| {
+            tracing::warn!(secret = name, path = %path.display(), why, "a secret cannot be used");
+            why
+        };
         let unreadable =
-            |why: std::io::Error| format!("the secret `{name}`, file `{shown}`: {why}");
+            |why: std::io::Error| refused(format!("the secret `{name}` cannot be read: {why}"));
         let meta = match std::fs::metadata(path) {
             Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
             other => other.map_err(unreadable)?,
         };
         if !meta.is_file() {
-            return Err(format!("the secret `{name}`: `{shown}` is not a file"));
+            return Err(refused(format!("the secret `{name}` is not a file")));
         }
         if meta.permissions().mode() & 0o077 != 0 {
-            return Err(format!(
-                "the secret `{name}` can be read by others than its owner: `chmod 600 {shown}`"
-            ));
+            return Err(refused(format!(
+                "the secret `{name}` can be read by others than its owner: `chmod 600` its file"
+            )));
         }
         if meta.len() > SECRET_BYTES_MAX {
-            return Err(format!("the secret `{name}` is longer than {SECRET_BYTES_MAX} bytes"));
+            let why = format!("the secret `{name}` is longer than {SECRET_BYTES_MAX} bytes");
+            return Err(refused(why));
         }
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let text = String::from_utf8(bytes);
-        text.map(Some).map_err(|_| format!("the secret `{name}`: `{shown}` is not UTF-8"))
+        text.map(Some).map_err(|_| refused(format!("the secret `{name}` is not UTF-8")))
     }
 }
 
@@ -186,6 +192,8 @@ mod tests {
             assert!(!shown.contains("sesame") && !shown.contains("from-a"), "{shown}");
             let got = got.map_or_else(|why| why, |secret| secret.expose().to_owned());
             assert!(got.contains(want), "{name}: {got}");
+            let folder = dir.path().display().to_string();
+            assert!(!got.contains(&folder), "{name} is told with its place: {got}");
         }
         assert_eq!(secrets.get("both").unwrap().file(), Some(dir.path().join("both").as_path()));
         assert_eq!(secrets.get("db/pass-1").unwrap().file(), None);

@@ -103,9 +103,9 @@ impl Answers for Desk {
             Request::ExecutionRetry { execution, in_doubt_too } => {
                 self.retry(by, execution, *in_doubt_too, sink)
             }
-            Request::ActionRun { action, params } => {
+            Request::ActionRun { action, params, queue } => {
                 let (action, params) = (action.clone(), params.clone());
-                self.order(by, OrderKind::RunAction { action, params }, sink)
+                self.order(by, OrderKind::RunAction { action, params }, *queue, sink)
             }
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),

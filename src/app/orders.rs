@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::desk::Desk;
 use crate::domain::event::{EffectResult, Ending, Event, Verdict};
@@ -11,7 +12,8 @@ use crate::domain::execution::Execution;
 use crate::domain::execution_command::REASON_BYTES_MAX;
 use crate::domain::id::{ExecutionId, StreamName, UserId, Version};
 use crate::domain::order::{Order, OrderKind, retry_refusal};
-use crate::processor::{Kernel, order};
+use crate::processor::alone::Came;
+use crate::processor::{Error, Kernel, order};
 use crate::query::command::{Refusal, Sink};
 use crate::query::executions;
 use crate::store::sled::SledStore;
@@ -22,6 +24,9 @@ pub const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether somebody still waits for an action that prints nothing.
 const LOOKED_AFTER_EVERY: Duration = Duration::from_secs(5);
+
+/// How soon it is seen that an execution waits for what only a running bot brings.
+const ENDED_AFTER: Duration = Duration::from_millis(100);
 
 /// Makes a kernel on the log that the desk has open.
 pub type MakeKernel = Box<dyn Fn(Arc<SledStore>) -> Result<Arc<Kernel>, Refusal> + Send + Sync>;
@@ -41,13 +46,17 @@ enum Alone {
     Waits,
     /// It is decided at once; what the scripts do then, the next start does.
     Decided,
+    /// It is decided and done at once: who ordered it waits for what it gives.
+    Done,
 }
 
-/// Chosen for each kind: what a script does, it does as the bot, with its network and its environment.
+/// Chosen for each kind: what was asked for in a room is done as the bot, with its network and its environment. An action
+/// that somebody runs at the command line answers them there, so it has no need of the bot.
 fn alone(what: &OrderKind) -> Alone {
     match what {
-        OrderKind::Retry { .. } | OrderKind::RunAction { .. } => Alone::Waits,
+        OrderKind::Retry { .. } => Alone::Waits,
         OrderKind::Cancel { .. } => Alone::Decided,
+        OrderKind::RunAction { .. } => Alone::Done,
     }
 }
 
@@ -64,7 +73,7 @@ impl Desk {
         if let Some(why) = retry_refusal(&execution, in_doubt_too) {
             return Err(Refusal::Invalid(why));
         }
-        self.order(by, OrderKind::Retry { execution: execution.id, in_doubt_too }, sink)
+        self.order(by, OrderKind::Retry { execution: execution.id, in_doubt_too }, false, sink)
     }
 
     /// Stops an execution.
@@ -80,7 +89,7 @@ impl Desk {
             return Err(Refusal::Invalid(what));
         }
         let (execution, reason) = (self.execution(prefix)?.id, reason.to_owned());
-        self.order(by, OrderKind::Cancel { execution, reason, force }, sink)
+        self.order(by, OrderKind::Cancel { execution, reason, force }, false, sink)
     }
 
     /// The one execution whose id begins like this.
@@ -102,21 +111,30 @@ impl Desk {
         executions::seen(store, &id)?.ok_or_else(gone)
     }
 
-    /// Records an order, and says what came of it.
+    /// Records an order, and says what came of it; with `queue` it is not waited for.
     ///
     /// # Errors
     /// [`Refusal`] if it is refused, or the log takes nothing.
-    pub fn order(&self, by: &UserId, what: OrderKind, sink: &mut dyn Sink) -> Result<(), Refusal> {
+    pub fn order(
+        &self,
+        by: &UserId,
+        what: OrderKind,
+        queue: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Refusal> {
         let order = Order::new(by, what);
         let trigger = order.clone().trigger(self.clock.now(), &nonce());
         let store = self.store.clone();
         let put = self.runtime.block_on(order::put(store.as_ref(), trigger));
         let stream = put.map_err(|error| Refusal::Unreadable(error.to_string()))?;
+        let mut kernel = None;
         let decided = match (&self.hands, alone(&order.what)) {
+            (_, _) if queue => None,
             (Hands::Bot(_), _) => self.decided_by_bot(&stream)?,
             (Hands::Later(_), Alone::Waits) => None,
-            (Hands::Later(kernel), Alone::Decided) => {
-                let done = self.runtime.block_on(kernel(store.clone())?.decide_order(&stream));
+            (Hands::Later(make), Alone::Decided | Alone::Done) => {
+                let made = kernel.insert(make(store.clone())?);
+                let done = self.runtime.block_on(made.decide_order(&stream));
                 done.map_err(|error| Refusal::Unreadable(error.to_string()))?;
                 order::decided(store.as_ref(), &stream)?
             }
@@ -128,18 +146,42 @@ impl Desk {
                 if matches!(order.what, OrderKind::RunAction { .. }) =>
             {
                 sink.row(row)?;
-                self.follow(&id, sink)
+                let work = kernel.map(|kernel| self.runtime.spawn(kernel.work_alone(id.clone())));
+                let followed = self.follow(&id, work.as_ref(), sink);
+                match work {
+                    Some(work) if followed.is_err() => work.abort(),
+                    Some(work) => self.worked(work)?,
+                    None => {}
+                }
+                followed
             }
             _ => Ok(sink.row(row)?),
         }
     }
 
-    /// Hands on what an execution's actions print, and at last what it came to.
-    fn follow(&self, id: &ExecutionId, sink: &mut dyn Sink) -> Result<(), Refusal> {
+    /// How the work on an execution ended that nobody else worked on.
+    fn worked(&self, work: JoinHandle<Result<Came, Error>>) -> Result<(), Refusal> {
+        match self.runtime.block_on(work) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Refusal::Unreadable(error.to_string())),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// Hands on what an execution's actions print, and at last what it came to. `work` is who works on it here, if
+    /// that is not the bot: when they have ended, nothing more comes.
+    fn follow(
+        &self,
+        id: &ExecutionId,
+        work: Option<&JoinHandle<Result<Came, Error>>>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Refusal> {
         let (stream, mut next) = (StreamName::execution(id), Version::START);
         let mut head = self.store.watch();
         loop {
             head.borrow_and_update();
+            // Asked before the log is read: what they did last is then seen.
+            let over = work.is_some_and(JoinHandle::is_finished);
             let page = self.store.read(&stream, next, Direction::Forward, READ_EVENTS_MAX)?;
             for recorded in &page {
                 next = recorded.id.version.next();
@@ -153,10 +195,15 @@ impl Desk {
                     _ => {}
                 }
             }
+            if page.is_empty() && over {
+                return Ok(sink.row(json!({ "state": "waiting", "execution": id }))?);
+            }
             if page.is_empty() {
-                let waiting = self.runtime.block_on(async {
-                    tokio::time::timeout(LOOKED_AFTER_EVERY, head.changed()).await
-                });
+                // Whoever works here ends without an append where the execution waits.
+                let most = if work.is_some() { ENDED_AFTER } else { LOOKED_AFTER_EVERY };
+                let waiting = self
+                    .runtime
+                    .block_on(async { tokio::time::timeout(most, head.changed()).await });
                 match waiting {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return Err(Refusal::Unreadable("the log was closed".into())),

@@ -55,7 +55,7 @@ impl Reload<'_> {
         for problem in &problems {
             tracing::error!("a script stays as it was\n{problem}");
         }
-        summary(scripts, aliases, &problems, &restart)
+        summary((scripts, aliases), &problems, &offered.set.wrong(), &restart)
     }
 }
 
@@ -70,13 +70,22 @@ pub(super) async fn tell_owner(kernel: &Kernel, told: &str) {
 }
 
 /// What the owner reads.
-fn summary(scripts: usize, aliases: usize, problems: &[Problem], restart: &[String]) -> String {
+fn summary(
+    (scripts, aliases): (usize, usize),
+    problems: &[Problem],
+    among: &[Problem],
+    restart: &[String],
+) -> String {
     let mut told = format!("Reloaded: {scripts} scripts, {aliases} commands.");
     if !restart.is_empty() {
         told.push_str(&format!(" These changes wait for a restart: {}.", restart.join(", ")));
     }
     for problem in problems {
         told.push_str(&format!("\nThis one stays as it was.\n{problem}"));
+    }
+    if !among.is_empty() {
+        let all: Vec<String> = among.iter().map(ToString::to_string).collect();
+        told.push_str(&format!("\n{}\n{}", super::saved::AMONG_SCRIPTS, all.join("\n")));
     }
     told
 }
@@ -152,20 +161,28 @@ mod tests {
     #[test]
     fn the_owner_reads_what_came_of_it() {
         let problem = Problem::file("a.rhai", "no", None);
-        for (problems, restart, want) in [
-            (vec![], vec![], "Reloaded: 2 scripts, 3 commands."),
+        for (problems, among, restart, want) in [
+            (vec![], vec![], vec![], "Reloaded: 2 scripts, 3 commands."),
             (
+                vec![],
                 vec![],
                 vec!["matrix.homeserver".to_owned()],
                 "Reloaded: 2 scripts, 3 commands. These changes wait for a restart: matrix.homeserver.",
             ),
             (
-                vec![problem],
+                vec![problem.clone()],
+                vec![],
                 vec![],
                 "Reloaded: 2 scripts, 3 commands.\nThis one stays as it was.\nerror: no\n  --> a.rhai\n",
             ),
+            (
+                vec![],
+                vec![problem],
+                vec![],
+                "Reloaded: 2 scripts, 3 commands.\nThe scripts are used, but something is wrong among them.\nerror: no\n  --> a.rhai\n",
+            ),
         ] {
-            assert_eq!(summary(2, 3, &problems, &restart), want);
+            assert_eq!(summary((2, 3), &problems, &among, &restart), want);
         }
     }
 

@@ -78,10 +78,14 @@ impl Watch {
 /// Everything is told once: what was wrong before, the same at the same place, is not told again.
 pub async fn follow(
     kernel: Arc<Kernel>,
-    mut known: Vec<Problem>,
+    broken: Vec<Problem>,
     mut each: impl AsyncFnMut(Option<String>),
 ) {
-    let folder = kernel.scripts.offered().set.folder.clone();
+    let (folder, among) = {
+        let offered = kernel.scripts.offered();
+        (offered.set.folder.clone(), offered.set.wrong())
+    };
+    let mut known = Wrong { broken, among };
     loop {
         let mut watch = match Watch::of(&folder) {
             Ok(watch) => watch,
@@ -101,8 +105,9 @@ pub async fn follow(
             let offered = kernel.scripts.offered();
             let (scripts, commands) = (offered.set.scripts.len(), offered.catalog.aliases.len());
             tracing::debug!(scripts, commands, problems = problems.len(), "scripts loaded again");
-            let text = told(&known, &problems, scripts, commands);
-            known = problems;
+            let now = Wrong { broken: problems, among: offered.set.wrong() };
+            let text = told(&known, &now, scripts, commands);
+            known = now;
             each(text).await;
             let moved = async {
                 while identity(&folder) == watched {
@@ -123,17 +128,41 @@ fn identity(folder: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(folder).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
+/// What is wrong with the scripts at one time.
+#[derive(Default)]
+struct Wrong {
+    /// What keeps a script from being used.
+    broken: Vec<Problem>,
+    /// What is wrong among scripts that are used all the same.
+    among: Vec<Problem>,
+}
+
+impl Wrong {
+    fn is_empty(&self) -> bool {
+        self.broken.is_empty() && self.among.is_empty()
+    }
+}
+
 /// What people must know after scripts were loaded again.
-fn told(known: &[Problem], now: &[Problem], scripts: usize, commands: usize) -> Option<String> {
+fn told(known: &Wrong, now: &Wrong, scripts: usize, commands: usize) -> Option<String> {
     if now.is_empty() {
         let again = format!("The scripts are fine again: {scripts} scripts, {commands} commands.");
         return (!known.is_empty()).then_some(again);
     }
-    let new: Vec<String> =
-        now.iter().filter(|it| !known.contains(it)).map(ToString::to_string).collect();
-    let intro = "A script that was saved has a problem; its last good version goes on.\n";
-    (!new.is_empty()).then(|| format!("{intro}{}", new.join("\n")))
+    let new = |before: &[Problem], now: &[Problem], intro: &str| {
+        let new: Vec<String> =
+            now.iter().filter(|it| !before.contains(it)).map(ToString::to_string).collect();
+        (!new.is_empty()).then(|| format!("{intro}\n{}", new.join("\n")))
+    };
+    let broken = "A script that was saved has a problem; its last good version goes on.";
+    let parts =
+        [new(&known.broken, &now.broken, broken), new(&known.among, &now.among, AMONG_SCRIPTS)];
+    let text = parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
+    (!text.is_empty()).then_some(text)
 }
+
+/// How problems among scripts begin that keep none of them from being used.
+pub const AMONG_SCRIPTS: &str = "The scripts are used, but something is wrong among them.";
 
 #[cfg(test)]
 mod tests {
@@ -143,19 +172,32 @@ mod tests {
     fn everything_is_told_once() {
         let problem = |file: &str| Problem::file(file, "no", None);
         let (a, b) = (problem("a.rhai"), problem("b.rhai"));
+        let wrong = |broken: &[&Problem], among: &[&Problem]| Wrong {
+            broken: broken.iter().copied().cloned().collect(),
+            among: among.iter().copied().cloned().collect(),
+        };
+        let (good, last) = ("fine again: 2 scripts, 3 commands", "last good version goes on");
         for (known, now, want) in [
-            (vec![], vec![], None),
-            (vec![], vec![a.clone()], Some("a.rhai")),
-            (vec![a.clone()], vec![a.clone()], None),
-            (vec![a.clone()], vec![a.clone(), b.clone()], Some("b.rhai")),
-            (vec![a.clone(), b], vec![a.clone()], None),
-            (vec![a], vec![], Some("fine again: 2 scripts, 3 commands")),
+            (wrong(&[], &[]), wrong(&[], &[]), None),
+            (wrong(&[], &[]), wrong(&[&a], &[]), Some((last, "a.rhai"))),
+            (wrong(&[&a], &[]), wrong(&[&a], &[]), None),
+            (wrong(&[&a], &[]), wrong(&[&a, &b], &[]), Some((last, "b.rhai"))),
+            (wrong(&[&a, &b], &[]), wrong(&[&a], &[]), None),
+            (wrong(&[&a], &[]), wrong(&[], &[]), Some((good, ""))),
+            (wrong(&[], &[]), wrong(&[], &[&b]), Some((AMONG_SCRIPTS, "b.rhai"))),
+            (wrong(&[&a], &[&b]), wrong(&[], &[&b]), None),
+            (wrong(&[], &[&b]), wrong(&[], &[]), Some((good, ""))),
         ] {
+            let shown = |it: &Wrong| format!("{:?} {:?}", it.broken, it.among);
+            let what = format!("{} {}", shown(&known), shown(&now));
             let text = told(&known, &now, 2, 3);
-            assert_eq!(text.is_some(), want.is_some(), "{known:?} {now:?}");
-            let text = text.unwrap_or_default();
-            assert!(text.contains(want.unwrap_or_default()), "{text}");
-            assert!(want != Some("b.rhai") || !text.contains("a.rhai"), "{text}");
+            let Some((intro, file)) = want else {
+                assert_eq!(text, None, "{what}");
+                continue;
+            };
+            let text = text.expect(&what);
+            assert!(text.contains(intro) && text.contains(file), "{what}: {text}");
+            assert!(file != "b.rhai" || !text.contains("a.rhai"), "{what}: {text}");
         }
     }
 

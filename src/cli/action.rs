@@ -33,14 +33,20 @@ pub enum ActionCommand {
         name: String,
     },
     /// Runs an action: what it prints goes to standard error, its result to standard output.
-    #[command(after_help = "While no bot runs it is recorded, and done at the next start.\n\n\
-                      Example: beadle action run cloud.create_vm name=web001 provider=aws size=small")]
+    #[command(
+        after_help = "While no bot runs it is done at once all the same; what it says in rooms, and what it asks \
+                      people, waits for the bot.\n\n\
+                      Example: beadle action run cloud.create_vm name=web001 provider=aws size=small"
+    )]
     Run {
         /// Its name.
         name: String,
         /// Its parameters, `name=value`; a list is `a,b` or JSON.
         #[arg(value_name = "NAME=VALUE")]
         params: Vec<String>,
+        /// Waits for nothing: the bot does it, at its next start if none runs now.
+        #[arg(long, conflicts_with = "dry")]
+        queue: bool,
         /// Runs nothing: shows the command line and the names of the variables.
         #[arg(long)]
         dry: bool,
@@ -70,13 +76,13 @@ pub fn main(context: &Context, command: &ActionCommand) -> Result<u8, Failure> {
             }
             Ok(0)
         }
-        ActionCommand::Run { name, params, dry } => {
+        ActionCommand::Run { name, params, queue, dry } => {
             let def = find(&set, name)?;
             let params = read(def, params)?;
             let shown = checked(def, &params)?;
             match dry {
                 true => show_call(context, def, shown),
-                false => run(context, name, params),
+                false => run(context, name, params, *queue),
             }
         }
     }
@@ -128,11 +134,11 @@ fn checked(def: &ActionDef, given: &Value) -> Result<(Vec<String>, Args), Failur
 }
 
 /// Orders a call, and shows what comes of it.
-fn run(context: &Context, name: &str, params: Value) -> Result<u8, Failure> {
+fn run(context: &Context, name: &str, params: Value, queue: bool) -> Result<u8, Failure> {
     let mut status = 0;
-    let request = Request::ActionRun { action: name.to_owned(), params };
+    let request = Request::ActionRun { action: name.to_owned(), params, queue };
     ask(context, &request, &mut |row| {
-        if row["state"] == "failed" {
+        if row["state"] == "failed" || row["state"] == "waiting" {
             status = 1;
         }
         match row["line"].as_str() {
@@ -149,6 +155,13 @@ fn show_state(row: &Value) {
     let text = |name: &str| plain(row[name].as_str().unwrap_or(""), SHOWN_CHARS);
     match (row["state"].as_str(), &row["result"], &row["text"]) {
         (Some("started"), _, _) => eprintln!("execution {}", text("execution")),
+        (Some("waiting"), _, _) => {
+            let id: String = text("execution").chars().take(8).collect();
+            eprintln!("error: {id} waits for somebody or something, and goes on when the bot runs");
+            eprintln!(
+                "hint: `beadle execution show {id}` tells for what, `beadle execution cancel {id}` ends it"
+            );
+        }
         (Some("failed"), _, _) => {
             let why = row["error"]["message"].as_str().or(row["error"].as_str());
             eprintln!("error: {}", plain(why.unwrap_or("it failed"), SHOWN_CHARS));

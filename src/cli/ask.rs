@@ -162,8 +162,9 @@ fn ask_log(
         _ => {}
     }
     let (store, opened) = open_log(context, data).map_err(|error| match error {
-        OpenError::Locked { .. } => Failure::new(1, &error)
-            .hint("the process that has it does not answer: `beadle chat` has no socket"),
+        OpenError::Locked { .. } => Failure::new(5, &error).hint(
+            "the process that has it does not answer; if that is a bot that hangs, restart it",
+        ),
         error => error.into(),
     })?;
     crate::app::told(&opened);

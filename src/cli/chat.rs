@@ -12,7 +12,10 @@ use super::style::out;
 use super::{Context, Failure};
 use crate::adapter::terminal::Terminal;
 use crate::adapter::{Incoming, Intake};
+use crate::app::desk::Desk;
+use crate::app::orders::Hands;
 use crate::app::{SystemEntropy, kernel, secrets, surroundings, told};
+use crate::control;
 use crate::domain::event::Event;
 use crate::domain::id::{MessageId, Position, RoomId};
 use crate::play::bot::BotError;
@@ -213,7 +216,8 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
         secrets(&context.config),
     );
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
-    problems.iter().for_each(|problem| eprintln!("{problem}"));
+    let among = kernel.scripts.offered().set.wrong();
+    problems.iter().chain(&among).for_each(|problem| eprintln!("{problem}"));
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];
     out!("beadle, the terminal room. Log: {}. Scripts: {}.", data.display(), scripts.display());
     out!("Try  !help   ·   !create vm web001 on aws   ·   !delete vm web001");
@@ -223,7 +227,21 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
         let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
-        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping));
+        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
+        let desk = Desk {
+            store: store.clone(),
+            clock: kernel.clock.clone(),
+            data: data.clone(),
+            matrix: None,
+            runtime: tokio::runtime::Handle::current(),
+            audit_room: Box::new(|| None),
+            followers: Default::default(),
+            hands: Hands::Bot,
+        };
+        let socket = control::serve(Arc::new(desk), &data, stopping);
+        if let Err(why) = &socket {
+            eprintln!("the command line cannot reach this process: {why}");
+        }
         let ear = Ear::new(kernel.clone());
         let after_saves = async {
             if context.config.scripts_reload {
@@ -244,6 +262,10 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
             never = after_saves => never,
         };
         stop.send_replace(true);
+        if let Ok(socket) = socket {
+            socket.abort();
+            control::remove(&data);
+        }
         let worked =
             work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         let signed =

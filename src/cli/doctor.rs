@@ -219,7 +219,7 @@ fn refused(error: OpenError) -> Finding {
     match &error {
         OpenError::Damaged { .. } => damaged(error.to_string()),
         OpenError::Locked { .. } => {
-            let remedy = "if that process is a bot that hangs, restart it; `beadle chat` does not answer either";
+            let remedy = "if that process is a bot that hangs, restart it";
             Finding::bad("log", error.to_string(), remedy)
         }
         OpenError::Io { .. } | OpenError::Store(_) => {

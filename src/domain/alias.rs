@@ -167,6 +167,9 @@ impl Format {
         let (parameter, wanted) = (name.clone(), kind.wanted());
         match given {
             Some(got) if kind.value(got).is_none() => {
+                if let Some(why) = kind.why_not(&quoted(got)) {
+                    return Some(Problem::Untimely { parameter, why });
+                }
                 Some(Problem::Wrong { parameter, wanted, got: quoted(got) })
             }
             None if required.contains(&index) => Some(Problem::Missing { parameter, wanted }),

@@ -185,7 +185,10 @@ impl AliasIndex {
         let problem =
             near.min_by_key(|(rank, words, _)| (*rank, *words)).map(|(_, _, misfit)| misfit);
         let wrong = problem.as_ref().is_some_and(|it| {
-            matches!(it.problem, Problem::Unclosed { .. } | Problem::Wrong { .. })
+            matches!(
+                it.problem,
+                Problem::Unclosed { .. } | Problem::Wrong { .. } | Problem::Untimely { .. }
+            )
         });
         let ranked = self.ranked_like(text);
         let begun = if wrong { None } else { self.begun(candidates, &ranked, text) };
@@ -291,7 +294,7 @@ fn keys<'a>(clauses: &'a [Clause], needed_by: &BTreeMap<&str, Vec<usize>>) -> BT
 fn rank(problem: &Problem) -> u8 {
     match problem {
         Problem::Unclosed { .. } => 0,
-        Problem::Wrong { .. } => 1,
+        Problem::Wrong { .. } | Problem::Untimely { .. } => 1,
         Problem::Missing { .. } => 2,
         Problem::Unexpected { .. } => 3,
     }

@@ -17,7 +17,7 @@ pub const TOLD_MAX: usize = 5;
 pub const WORDS_MAX: usize = 8;
 
 /// What follows `help`, if that is asked for.
-pub(super) fn help_word(text: &str) -> Option<&str> {
+pub fn help_word(text: &str) -> Option<&str> {
     let text = text.trim();
     let head = text.get(..4)?;
     let rest = &text[4..];

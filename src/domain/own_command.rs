@@ -1,5 +1,6 @@
 //! The bot's own commands, which need no script: about its rooms, its executions, and what the log knows.
 
+use super::alias::Format;
 use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
@@ -60,6 +61,14 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let tell = || tell_command::parse(text).map(OwnCommand::Tell);
     let why = || why_command::parse(text).map(OwnCommand::Why);
     rooms.or_else(audit).or_else(executions).or_else(save).or_else(why).or_else(tell)
+}
+
+/// Texts that are the bot's own commands, for those who look whether a script takes one of them.
+pub fn examples() -> Vec<String> {
+    let room = RoomId(String::new());
+    let everywhere = Where { management: Some(&room), audited: Some(&room) };
+    let formats = offered(everywhere).filter_map(|(usage, _)| Format::parse(usage).ok());
+    formats.flat_map(|format| format.examples()).filter(|text| parse(text).is_some()).collect()
 }
 
 /// The commands with their usage and help that can be said somewhere.

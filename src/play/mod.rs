@@ -6,6 +6,7 @@ pub mod child;
 pub mod dry;
 pub mod parse;
 pub mod pattern;
+mod plays;
 pub mod rehearse;
 pub mod runner;
 pub mod stage;

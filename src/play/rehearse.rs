@@ -1,27 +1,19 @@
-//! Runs the tests that scripts bring with them: each as written, and again with a stop at every append.
+//! Runs the tests that scripts bring with them, and finds what none of them reaches.
 //!
-//! What people read and what actions did must be the same in every play. After a stop directly behind the start of an
-//! effect of class `once` the effect is in doubt; then somebody must be told, and the rest is not compared.
+//! Each test is played as written and with a stop at every append, with scripts that wait on their threads and with
+//! scripts that are always run again from their journals.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use rhai::{Engine, EvalAltResult};
-use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 use super::pattern::{Words, matches};
-use super::stage::{OnStage, Props, Scene, Told, chat};
-use crate::processor::Settings;
-use crate::script::closure::Closure;
-use crate::script::engine::engine;
-use crate::script::host::chat::on_stage;
-use crate::script::load::{ScriptSet, innermost, on_script_thread};
-use crate::script::source::{Script, TestDef};
-use crate::store::Entropy;
+use super::plays::{Company, one};
+use super::stage::Reached;
+use crate::domain::budget::Budgets;
+use crate::script::engine::engine_within;
+use crate::script::load::ScriptSet;
+use crate::script::source::Script;
 
 /// Most appends of one test: each is a place to stop at.
 pub const APPENDS_MAX: u64 = 500;
@@ -37,6 +29,8 @@ pub struct Which {
     pub name: Option<String>,
     /// Only as written, without stops.
     pub once: bool,
+    /// What the scripts and the tests may take.
+    pub budgets: Budgets,
 }
 
 /// What one test came to.
@@ -83,15 +77,17 @@ pub struct Failed {
     pub conversation: Vec<String>,
 }
 
-/// An alias that no test has run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An alias, or an action that is written in Rhai, that no test has run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unreached {
     /// The script.
     pub file: String,
-    /// The alias.
-    pub alias: String,
     /// Where it is declared.
     pub line: u32,
+    /// What it is: `alias` or `action`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
 }
 
 /// What all tests came to.
@@ -99,7 +95,7 @@ pub struct Unreached {
 pub struct Report {
     /// Each test, in the order of files and lines.
     pub tests: Vec<Tested>,
-    /// Aliases of the tested scripts that no test has run.
+    /// What no test has run of the tested scripts.
     pub unreached: Vec<Unreached>,
 }
 
@@ -112,32 +108,45 @@ impl Report {
 
 /// Runs tests; `tell` hears of each when it has ended.
 pub fn run(set: &ScriptSet, which: &Which, mut tell: impl FnMut(&Tested)) -> Report {
-    let engine = Arc::new(engine());
+    let engine = Arc::new(engine_within(&which.budgets));
+    let company = Company { engine, set: set.clone(), budgets: which.budgets };
     let mut report = Report::default();
     let mut reached = BTreeSet::new();
     let scripts =
         set.scripts.values().filter(|it| which.file.as_ref().is_none_or(|f| *f == it.file));
     for script in scripts.clone() {
         for test in script.tests.iter().filter(|test| which.names(&test.name)) {
-            let (tested, runs) = one(&engine, set, script, test, which.once);
+            let (tested, runs) = one(&company, script, test, which.once);
             reached.extend(runs);
             tell(&tested);
             report.tests.push(tested);
         }
     }
     if which.name.is_none() {
-        let unreached =
-            scripts.flat_map(|script| script.aliases.iter().map(move |it| (script, it)));
-        let unreached = unreached.filter(|(script, alias)| {
-            !reached.contains(&(script.file.clone(), alias.name.clone()))
-        });
-        report.unreached.extend(unreached.map(|(script, alias)| Unreached {
-            file: script.file.clone(),
-            alias: alias.name.clone(),
-            line: alias.line,
-        }));
+        report.unreached = scripts.flat_map(|script| unreached(script, &reached)).collect();
     }
     report
+}
+
+/// What no test has run of a script. A program is faked in a test, so there is nothing of it to reach.
+fn unreached(script: &Script, reached: &BTreeSet<Reached>) -> Vec<Unreached> {
+    let of = |kind, name: &String, line| Unreached {
+        file: script.file.clone(),
+        line,
+        kind,
+        name: name.clone(),
+    };
+    let aliases = script.aliases.iter().filter(|alias| {
+        !reached.contains(&Reached::Alias(script.file.clone(), alias.name.clone()))
+    });
+    let actions = script.actions.values().filter(|action| {
+        action.body.is_some() && !reached.contains(&Reached::Action(action.name.clone()))
+    });
+    let aliases = aliases.map(|alias| of("alias", &alias.name, alias.line));
+    let mut all: Vec<Unreached> =
+        aliases.chain(actions.map(|action| of("action", &action.name, action.line))).collect();
+    all.sort();
+    all
 }
 
 impl Which {
@@ -145,146 +154,5 @@ impl Which {
     fn names(&self, name: &str) -> bool {
         let fits = |pattern: &String| matches(&format!("*{pattern}*"), name, &mut Words::new());
         self.name.as_ref().is_none_or(fits)
-    }
-}
-
-/// Bytes that are the same in every play: ids and keys are then the same too.
-#[derive(Default)]
-struct SameBytes(AtomicU64);
-
-impl Entropy for SameBytes {
-    fn fill(&self, bytes: &mut [u8]) {
-        for part in bytes.chunks_mut(32) {
-            let nth = self.0.fetch_add(1, Ordering::SeqCst);
-            part.copy_from_slice(&Sha256::digest(nth.to_be_bytes())[..part.len()]);
-        }
-    }
-}
-
-type Runs = Vec<(String, String)>;
-
-/// Runs one test with all its plays.
-fn one(
-    engine: &Arc<Engine>,
-    set: &ScriptSet,
-    script: &Arc<Script>,
-    test: &TestDef,
-    once: bool,
-) -> (Tested, Runs) {
-    let tested = |ending| Tested {
-        file: script.file.clone(),
-        name: test.name.clone(),
-        line: test.line,
-        ending,
-    };
-    let deadline = Instant::now() + TEST_TIME_MAX;
-    let play = |stop| {
-        let props = Props {
-            engine: engine.clone(),
-            set: set.clone(),
-            settings: Settings::simulated("!"),
-            entropy: Arc::new(SameBytes::default()),
-            deadline,
-        };
-        let (script, test) = (script.clone(), test.clone());
-        on_script_thread(move || played(&props, &script, &test, stop))
-    };
-    let written = match play(None) {
-        Ok(told) => told,
-        Err(failed) => return (tested(Ending::Failed(failed)), vec![]),
-    };
-    let runs = written.reached.clone();
-    let failed = |what: String, play: String| Failed {
-        line: test.line,
-        column: test.column,
-        what,
-        play,
-        conversation: written.lines.clone(),
-    };
-    if written.appends > APPENDS_MAX {
-        let what = format!("it makes {} appends; a test may make {APPENDS_MAX}", written.appends);
-        return (tested(Ending::Failed(failed(what, "as written".into()))), runs);
-    }
-    let (mut plays, mut in_doubt) = (1, 0);
-    let stops = if once { 0 } else { written.appends };
-    for (nth, survives) in (1..=stops).flat_map(|nth| [(nth, false), (nth, true)]) {
-        let name = format!(
-            "with a stop at append {nth} of {stops} ({})",
-            if survives { "kept" } else { "lost" }
-        );
-        let told = match play(Some((nth, survives))) {
-            Ok(told) => told,
-            Err(failed) => return (tested(Ending::Failed(Failed { play: name, ..failed })), runs),
-        };
-        plays += 1;
-        in_doubt += u64::from(told.in_doubt);
-        if let Some(what) = differs(&written, &told) {
-            let failed = Failed { conversation: told.lines, ..failed(what, name) };
-            return (tested(Ending::Failed(failed)), runs);
-        }
-    }
-    (tested(Ending::Passed { plays, appends: written.appends, in_doubt }), runs)
-}
-
-/// How a play with a stop differs from the one as written, if it does.
-fn differs(written: &Told, told: &Told) -> Option<String> {
-    if told.in_doubt {
-        let nobody = told.lines.iter().all(|line| !line.starts_with("< "));
-        return nobody.then(|| "an effect is in doubt, and nobody was told".to_owned());
-    }
-    for (room, texts) in &written.said {
-        let none = vec![];
-        let now = told.said.get(room).unwrap_or(&none);
-        if now != texts {
-            return Some(format!("in {room} the bot said {now:?}, and as written {texts:?}"));
-        }
-    }
-    if told.said.len() != written.said.len() {
-        return Some("the bot spoke in other rooms than as written".to_owned());
-    }
-    match told.ran == written.ran {
-        true => None,
-        false => Some(format!("the actions {:?} ran, and as written {:?}", told.ran, written.ran)),
-    }
-}
-
-/// Plays a test once, on this thread.
-fn played(
-    props: &Props,
-    script: &Script,
-    test: &TestDef,
-    stop: Option<(u64, bool)>,
-) -> Result<Told, Failed> {
-    let failed = |what: String| Failed {
-        line: test.line,
-        column: test.column,
-        what,
-        play: "as written".into(),
-        conversation: vec![],
-    };
-    let scene = Rc::new(RefCell::new(Scene::begin(props, stop).map_err(failed)?));
-    let Some(global) = script.global.clone() else {
-        return Err(failed("its script declares nothing".into()));
-    };
-    let body = Closure { function: test.body.clone(), global: (*global).clone() };
-    let stage = Box::new(OnStage(scene.clone()));
-    let (result, _) = on_stage(stage, || body.call_isolated(&props.engine, [chat()]));
-    let told = scene.borrow().end().map_err(|why| failed(why.to_string()))?;
-    match result {
-        Err(error) if !told.in_doubt => Err(placed(test, &error, &told)),
-        _ => Ok(told),
-    }
-}
-
-/// A failure at the line of the test that was not fulfilled.
-fn placed(test: &TestDef, error: &EvalAltResult, told: &Told) -> Failed {
-    let place = innermost(error);
-    let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok());
-    Failed {
-        line: number(place.position.line()).unwrap_or(test.line),
-        column: number(place.position.position()).unwrap_or(test.column),
-        what: place.message,
-        play: "as written".into(),
-        conversation: told.lines.clone(),
     }
 }

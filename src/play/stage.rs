@@ -17,11 +17,13 @@ use super::runner::{Driver, Setup, one_line, said, spoken};
 use super::stops::InMemory;
 use super::world::{Heard, Person, Room, World};
 use crate::adapter::Relation;
+use crate::domain::budget::Budgets;
 use crate::domain::event::{EffectResult, Event};
 use crate::domain::id::{Position, PostId, RoomId};
 use crate::domain::trigger::{Trigger, What};
 use crate::processor::Settings;
 use crate::script::closure::Closure;
+use crate::script::gauge::gauged;
 use crate::script::host::chat::{Stage, Way};
 use crate::script::host::error_value;
 use crate::script::load::ScriptSet;
@@ -42,6 +44,8 @@ pub struct Props {
     pub engine: Arc<Engine>,
     /// All scripts.
     pub set: ScriptSet,
+    /// What the scripts and the test may take.
+    pub budgets: Budgets,
     /// How the bot behaves.
     pub settings: Settings,
     /// For the keys of the log.
@@ -80,10 +84,19 @@ pub struct Told {
     pub in_doubt: bool,
     /// Whether the planned stop was reached.
     pub stopped: bool,
-    /// The aliases that were run, by file and name.
-    pub reached: Vec<(String, String)>,
+    /// What of the scripts was run.
+    pub reached: Vec<Reached>,
     /// How many appends there were.
     pub appends: u64,
+}
+
+/// What a play has run of the scripts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reached {
+    /// An alias, by file and name.
+    Alias(String, String),
+    /// An action that is written in Rhai.
+    Action(String),
 }
 
 impl Scene {
@@ -209,18 +222,14 @@ impl Scene {
         Ok(told)
     }
 
-    fn reached(&self) -> Result<Vec<(String, String)>, BotError> {
+    fn reached(&self) -> Result<Vec<Reached>, BotError> {
         let (mut found, mut next) = (vec![], Position::START);
         loop {
             let page = self.driver.disk.read_all(next, Direction::Forward, READ_EVENTS_MAX);
             let page = page.map_err(crate::processor::Error::from)?;
             let Some(last) = page.last() else { return Ok(found) };
             next = last.position.next();
-            for recorded in &page {
-                if let Some(Event::ExecutionStarted(started)) = recorded.event() {
-                    found.push((started.handler.file.clone(), started.handler.alias.clone()));
-                }
-            }
+            found.extend(page.iter().filter_map(|recorded| ran(recorded.event()?)));
         }
     }
 
@@ -270,6 +279,23 @@ impl Scene {
     }
 }
 
+/// What an event says that was run.
+fn ran(event: &Event) -> Option<Reached> {
+    match event {
+        Event::ExecutionStarted(started) => {
+            let handler = &started.handler;
+            Some(Reached::Alias(handler.file.clone(), handler.alias.clone()))
+        }
+        Event::EffectRecorded(done) if done.op == "action" => match &done.result {
+            EffectResult::Ok(_) => {
+                done.args["action"].as_str().map(|name| Reached::Action(name.to_owned()))
+            }
+            EffectResult::Err(_) => None,
+        },
+        _ => None,
+    }
+}
+
 /// A play that a test holds while it goes on.
 #[derive(Clone)]
 pub struct OnStage(pub Rc<RefCell<Scene>>);
@@ -289,7 +315,10 @@ impl Stage for OnStage {
         let mut scene = self.0.borrow_mut();
         scene.act()?;
         let (engine, name) = (scene.engine.clone(), action.to_owned());
-        let fake = move |args: &Value| given(&name, gives_for(&engine, &gives, args));
+        let fake = move |args: &Value| {
+            // It has the operations of one call and the memory of a script of its own.
+            given(&name, gauged(None, || gives_for(&engine, &gives, args)).0)
+        };
         scene.world.fake(action, Arc::new(fake));
         Ok(())
     }

@@ -25,6 +25,7 @@ use crate::store::{
 };
 
 pub mod action;
+pub mod alone;
 mod attach;
 mod builtin;
 pub mod cancel;

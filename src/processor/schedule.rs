@@ -15,7 +15,7 @@ pub const AT_ONCE: Budget = Budget { steps: 16, effects: 64, sends: 32 };
 /// How long the things under way may take when the bot stops; what is cut off is done again after the start.
 pub const STOP_WITHIN: Duration = Duration::from_secs(6);
 /// The longest sleep between two looks at the agenda.
-const LOOK_AT_LEAST: Duration = Duration::from_secs(30);
+pub(super) const LOOK_AT_LEAST: Duration = Duration::from_secs(30);
 
 /// The lanes in which something is under way, and what.
 type Taken = BTreeMap<String, Work>;

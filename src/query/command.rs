@@ -101,6 +101,9 @@ pub enum Request {
         action: String,
         /// Its parameters.
         params: Value,
+        /// It is recorded only: the bot does it, now or at its next start.
+        #[serde(default)]
+        queue: bool,
     },
     /// What led to something: a message, an execution, a trigger or an event.
     Why(String),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
-use super::check::{ActionUse, Checked, Checker, across, words};
+use super::check::across::{self, Named};
+use super::check::{Checked, Checker, words};
 use super::engine::{STACK_BYTES, engine_within};
 use super::evaluate::load_library;
 pub use super::evaluate::{load_one, load_script};
@@ -14,7 +15,7 @@ use super::gauge::setting;
 use super::host;
 use super::problem::Problem;
 use super::resolver::{Library, is_library};
-use super::source::{ActionDef, SCRIPT_BYTES_MAX, Script};
+use super::source::{ActionDef, AliasDef, SCRIPT_BYTES_MAX, Script};
 use crate::domain::budget::Budgets;
 
 /// Most script files.
@@ -33,6 +34,13 @@ pub struct ScriptSet {
     pub folder: PathBuf,
     /// What is wrong among the scripts, or doubtful in one, and keeps none from being loaded.
     pub told: Vec<Problem>,
+}
+
+impl ScriptSet {
+    /// What is certainly wrong among the scripts, though each of them is used.
+    pub fn wrong(&self) -> Vec<Problem> {
+        self.told.iter().filter(|problem| problem.is_error()).cloned().collect()
+    }
 }
 
 /// Loads every `*.rhai` below a folder. Scripts with problems are left out, and all problems are told.
@@ -181,11 +189,12 @@ pub(super) struct Loaded {
     pub(super) checked: CheckedFiles,
 }
 
-/// What the check found in files that were loaded.
+/// What the check found in files.
 #[derive(Default)]
 pub(super) struct CheckedFiles {
     doubts: BTreeMap<String, Vec<Problem>>,
-    uses: BTreeMap<String, Vec<ActionUse>>,
+    /// What each file names, also one that could not be loaded.
+    named: BTreeMap<String, Named>,
 }
 
 /// Loads scripts from their sources, each for itself.
@@ -203,13 +212,14 @@ pub(super) fn load_each(sources: Vec<(String, String)>, budgets: &Budgets) -> Lo
             loaded.problems.extend(joined(checker.script(file, source, &library).problems, ran));
         }
         for (file, source) in sources {
-            let Checked { problems, uses } = checker.script(&file, &source, &library);
+            let Checked { problems, uses, declares } = checker.script(&file, &source, &library);
+            let named = Named { source: source.clone(), uses, declares };
+            loaded.checked.named.insert(file.clone(), named);
             let (wrong, doubts): (Vec<_>, Vec<_>) =
                 problems.into_iter().partition(Problem::is_error);
             match load_script(&engine, &file, &source, &library) {
                 Ok(script) if wrong.is_empty() => {
                     loaded.checked.doubts.insert(file.clone(), doubts);
-                    loaded.checked.uses.insert(file.clone(), uses);
                     loaded.scripts.insert(file, Arc::new(script));
                 }
                 Ok(_) => loaded.problems.extend(wrong),
@@ -253,7 +263,20 @@ impl Joined {
     pub(super) fn take(&mut self, script: Arc<Script>) -> Vec<Problem> {
         let file = &script.file;
         let mut found = vec![];
+        let mut own: BTreeMap<&str, &AliasDef> = BTreeMap::new();
         for alias in &script.aliases {
+            if let Some(first) = own.get(alias.name.as_str()) {
+                let what = format!(
+                    "the alias `{}` is already in line {}, and one of them would never run",
+                    alias.name, first.line
+                );
+                let hint = format!("write `#{{ name: \"{} again\" }}` for one of them", alias.name);
+                let place = (alias.line, alias.column);
+                let problem = Problem::at(file, &script.source, place.0, place.1, what);
+                found.push(problem.hinted(Some(hint)));
+                continue;
+            }
+            own.insert(&alias.name, alias);
             if let Some(other) = self.names.get(&alias.name) {
                 let what = format!("the alias `{}` is already in {other}", alias.name);
                 let hint = "give one of them another `name`".to_owned();
@@ -284,7 +307,7 @@ impl Joined {
         let mut set = ScriptSet { scripts, actions, ..ScriptSet::default() };
         let doubts = checked.doubts.into_iter().filter(|(file, _)| set.scripts.contains_key(file));
         let mut told: Vec<Problem> = doubts.flat_map(|(_, doubts)| doubts).collect();
-        told.extend(across::look(&set, &checked.uses));
+        told.extend(across::look(&set, &checked.named));
         told.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         set.told = told;
         set

@@ -99,6 +99,37 @@ fn what_is_wrong_is_told_with_place_and_hint() {
             "warning unknown_function there is no function `dnoe`",
         ),
         ("let a = []; a.push();", "warning arity `.push` takes"),
+        ("sleep(\"15 mn\");", "2:9 error bad_value `15 mn` is not a duration"),
+        ("sleep(-3);", "2:9 error bad_value a duration cannot be negative"),
+        ("within(\"soon\", || 1);", "2:10 error bad_value `soon` is not a duration"),
+        ("ask(\"a\", #{ timeout: \"x\" });", "2:24 error bad_value `x` is not a duration"),
+        (
+            "log(\"wran\", 1);",
+            "2:7 error bad_value there is no level `wran` / did you mean `warn`?",
+        ),
+        ("log(\"loud\", 1);", "there is no level `loud` / there are debug, info, warn, error"),
+        (
+            "matches(\"(a\", \"b\");",
+            "2:11 error bad_value the pattern `(a` cannot be used: unclosed",
+        ),
+        ("captures(\"[\", \"b\");", "2:12 error bad_value the pattern `[` cannot be used"),
+        (
+            "call(\"create vm\");",
+            "2:3 error wrong_type `call` calls a closure, not a text / a command is run by `run(\"create vm\")`",
+        ),
+        (
+            "nt::port(1);",
+            "error unknown_library there is no library `nt` for `nt::port` / write `import \"lib/nt\" as nt;` at the top",
+        ),
+        ("let x = nt::PORT;", "error unknown_library there is no library `nt` for `nt::PORT`"),
+        (
+            "step(\"a\", || 1, || 2);",
+            "2:3 error step_outside_saga `step` stands outside of a `saga` / write `saga(",
+        ),
+        (
+            "saga(|| step(\"a\", || 1, || 2)); if true { step(\"b\", || 1, || 2); }",
+            "warning step_outside_saga",
+        ),
     ] {
         let (loaded, problems) = found(&handler(body));
         assert!(told(&problems).contains(want), "{body}:\n{}", told(&problems));
@@ -128,6 +159,51 @@ fn what_is_wrong_is_told_with_place_and_hint() {
         (
             "fn f(a) { a }\nalias(\"go\", || f(1, 2));",
             "2:16 error arity `f` takes 1 argument, not 2",
+        ),
+        (
+            "import \"lib/net\" as net;\nalias(\"go\", || nt::port(1));",
+            "2:20 error unknown_library there is no library `nt` for `nt::port` / did you mean `net`?",
+        ),
+        (
+            "const PORT = 1;\nfn f(a) { for x in a { x + PROT } }\nalias(\"go\", || f([1]));",
+            "2:28 error unknown_variable there is no variable `PROT` in `f` / did you mean `PORT`?",
+        ),
+        (
+            "let port = 1;\nfn f() { port }\nalias(\"go\", || f());",
+            "2:10 error unknown_variable there is no variable `port` in `f` / a function does not see the variables of the top level",
+        ),
+        (
+            "fn f() { [1].map(|x| x + y) }\nalias(\"go\", || f());",
+            "error unknown_variable there is no variable `y` in `f`",
+        ),
+        (
+            "alias(\"go\", || 1);\nalias(\"go {x}\", || 2);",
+            "2:1 error load the alias `go` is already in line 1, and one of them would never run / write `#{ name: \"go again\" }`",
+        ),
+        (
+            "alias(\"make {nmae}\", action(\"cloud.create_vm\"));",
+            "1:22 error bad_parameters `cloud.create_vm` needs `name`, and `make {nmae}` never gives it",
+        ),
+        (
+            "alias(\"make {nmae}\", action(\"cloud.create_vm\"));",
+            "bad_parameters `cloud.create_vm` has no parameter `nmae` / did you mean `name`?",
+        ),
+        (
+            "alias([\"make {name} {size:int}\", \"make {name}\"], action(\"cloud.create_vm\"));",
+            "`cloud.create_vm` needs `size`, and `make {name}` never gives it / put `{size}`",
+        ),
+        (
+            "alias(\"make {name} {size}\", action(\"cloud.create_vm\"));",
+            "`size` must be a whole number, and the format never gives that / write `{size:int}` in the format",
+        ),
+        ("alias(\"make {extra} {x}\", action(\"dns.add\"));", "`dns.add` has no parameter `x`"),
+        (
+            "if true { import \"lib/net\" as net; }\nalias(\"go\", || 1);",
+            "error load `import` stands at the top level",
+        ),
+        (
+            "{ import \"lib/net\" as net; net::port(1) }\nalias(\"go\", || 1);",
+            "error load `import` stands at the top level",
         ),
         (
             "alias(\"a\", #{ hlep: 1 }, || 1);\nalias(\"{x}\", || 1);\nalias(\"c\", |a, b, c| 1);\nrply(1);",
@@ -164,6 +240,13 @@ fn what_may_be_meant_is_let_through() {
         "alias(\"go\", || { let params = #{ name: \"a\", size: 1 }; exec(\"cloud.create_vm\", params) });",
         "alias(\"go\", || { let s = 3; exec(\"cloud.create_vm\", #{ name: `a${s}`, size: s }) });",
         "alias(\"go {x}\", |a| { let f = |x| { if x { return 1; } 2 }; f.call(true) });",
+        "alias(\"go\", || { sleep(\"15m\"); sleep(3); let t = \"x\"; ask(\"a\", #{ timeout: () }); log(\"warn\", t); matches(t, t) });",
+        "alias(\"go\", || saga(|| { if true { step(\"a\", || 1, || 2); } [1].map(|x| step(`${x}`, || 1, || 2)) }));",
+        "fn undoable(n) { step(n, || 1, || 2) } alias(\"go\", || saga(|| undoable(\"a\")));",
+        "const A = 1; fn f(x) { let y = A; try { throw x } catch (e) { y += e } for (z, n) in [1] { y += z + n } let g = |q| q + y; switch x { 1 => g.call(2), _ => memory.room.recall(\"a\") } } alias(\"go\", || f(1));",
+        "const A = 1; fn f() { global::A + A } alias(\"go\", || f());",
+        "import \"lib/net\" as net; fn f() { net::port(1) } alias(\"go\", || f());",
+        "alias(\"make {name} {size:int}\", action(\"cloud.create_vm\")); alias(\"name it\", #{ name: \"b\" }, action(\"dns.add\"));",
     ] {
         let (loaded, problems) = found(source);
         let errors: Vec<_> = problems.iter().filter(|it| it.is_error()).cloned().collect();
@@ -193,6 +276,50 @@ fn formats_that_mean_the_same_are_told_with_a_witness() {
             want => assert!(told(&set.told).contains(want), "{one} / {two}: {}", told(&set.told)),
         }
     }
+}
+
+/// The bot's own commands are words like those of any script; help always comes first.
+#[test]
+fn the_commands_of_the_bot_itself_are_told() {
+    for (format, want) in [
+        (
+            "help {x}",
+            "error never_matches `help {x}` can never match / \"help something\" asks for help",
+        ),
+        (
+            "cancel {id}",
+            "error formats_collide \"cancel something\" is a command of the bot itself",
+        ),
+        ("(again|once more)", "error formats_collide \"again\" is a command of the bot itself"),
+        ("save as {name}", "nobody could use the bot's own `save` any more"),
+        ("cancel the order {n:int}", ""),
+        ("helpful hints", ""),
+    ] {
+        let source = format!("alias(\"{format}\", || 1);");
+        let (set, problems) = load_sources(vec![("a.rhai".into(), source)]);
+        assert!(problems.is_empty() && set.scripts.len() == 1, "it is used: {problems:?}");
+        let told = told(&set.told);
+        assert!(told.contains(want) && told.is_empty() == want.is_empty(), "{format}: {told}");
+    }
+}
+
+/// What keeps a script from being loaded hides nothing else that is wrong with it, and makes nothing of it missing.
+#[test]
+fn a_script_that_cannot_be_loaded_is_told_in_full() {
+    let broken = "throw \"no\";\naction(\"b.act\", #{ run: [\"true\"] });\nalias(\"go {x:itn}\", || exec(\"c.none\"));\nalias(\"stay\", || exec(\"b.act\"));";
+    let other = "alias(\"other\", || exec(\"b.act\"));";
+    let files = [("b.rhai", broken), ("o.rhai", other)].map(|(f, s)| (f.to_owned(), s.to_owned()));
+    let (set, mut problems) = load_sources(files.to_vec());
+    problems.extend(set.told.clone());
+    let told = told(&problems);
+    for want in [
+        "1:1 error load no",
+        "3:1 error load format `go {x:itn}`",
+        "3:29 error missing_action there is no action `c.none`",
+    ] {
+        assert!(told.contains(want), "{want}:\n{told}");
+    }
+    assert_eq!(problems.len(), 3, "{told}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tests inside scripts: what passes, what fails and how that is told, stops, time, and what no test reaches.
 
+use beadle::domain::budget::Budgets;
 use beadle::play::rehearse::{Ending, Report, Which, run};
 use beadle::play::stage::ACTS_MAX;
 use beadle::script::host::{self, table::Place};
@@ -80,7 +81,8 @@ fn a_conversation_passes_with_every_stop() {
         let Ending::Passed { plays, appends, in_doubt } = &report.tests[0].ending else {
             panic!("{body}: {:?}", report.tests[0]);
         };
-        assert_eq!(*plays, 1 + 2 * appends, "{body}");
+        // As written and with every stop, on threads and always from the journal.
+        assert_eq!(*plays, 2 * (1 + 2 * appends), "{body}");
         assert!(*appends > 0, "{body}");
         assert_eq!(*in_doubt > 0, doubts, "{body}");
     }
@@ -151,10 +153,56 @@ fn tests_are_chosen_by_name_and_what_none_reaches_is_told() {
         assert_eq!(tested(&source, &which).tests.len(), want, "{name}");
     }
     let all = tested(&source, &Which { once: true, ..Which::default() });
-    let unreached: Vec<_> = all.unreached.iter().map(|it| (it.alias.as_str(), it.line)).collect();
-    assert_eq!(unreached, [("sell", 5)]);
+    let unreached: Vec<_> =
+        all.unreached.iter().map(|it| (it.kind, it.name.as_str(), it.line)).collect();
+    assert_eq!(unreached, [("alias", "sell", 5)]);
     let other = Which { file: Some("other.rhai".into()), ..Which::default() };
     assert!(tested(&source, &other).tests.is_empty());
+}
+
+/// A program is faked, so nothing of it can be reached; what is written in Rhai is run.
+#[test]
+fn actions_that_are_written_in_rhai_are_reached_or_named() {
+    let source = r#"
+        action("a.used", #{ params: #{ n: "int" } }, |args| args.n + 1);
+        action("a.refused", #{ params: #{ n: "int" } }, |args| args.n);
+        action("a.forgotten", #{}, || exec("a.program"));
+        action("a.program", #{ run: ["true"] });
+        alias("go", || { try { exec("a.refused", #{ n: "x" }) } catch { } reply(`${exec("a.used", #{ n: 1 })}`); });
+        alias("stay", action("a.forgotten"));
+        test("it", |chat| { chat.says("@ann", "go"); chat.expect("2"); });"#;
+    let report = tested(source, &Which::default());
+    assert_eq!(report.failed(), 0, "{:#?}", report.tests);
+    let unreached: Vec<_> = report.unreached.iter().map(|it| (it.kind, it.name.as_str())).collect();
+    assert_eq!(unreached, [("action", "a.refused"), ("action", "a.forgotten"), ("alias", "stay")]);
+}
+
+/// What a test takes is bounded like a run of a script; what the bot takes meanwhile is not the test's.
+#[test]
+fn tests_have_the_budgets_of_scripts() {
+    let budgets = Budgets { memory_bytes_max: 2_000_000, ..Budgets::default() };
+    for (body, want) in [
+        ("loop { }", "`[scripts] operations_max`"),
+        ("try { loop { } } catch { } chat.says(\"@ann\", \"x\");", "`[scripts] operations_max`"),
+        (
+            "let all = []; let t = \"0123456789\"; for n in 0..10 { t += t; } for n in 0..400 { all.push(t + n); }",
+            "`[scripts] memory_bytes_max`",
+        ),
+        (
+            "chat.on_exec(\"shop.price\", || { let all = []; loop { all.push(#{}) } }); chat.says(\"@ann\", \"sell x\"); chat.expect(\"sold\");",
+            "expected `sold`",
+        ),
+        ("for n in 0..50 { chat.says(\"@ann\", \"wait\"); }", ""),
+    ] {
+        let source = format!("{SHOP}\ntest(\"it\", |chat| {{\n{body}\n}});");
+        let report = tested(&source, &Which { once: true, budgets, ..Which::default() });
+        match &report.tests[0].ending {
+            Ending::Failed(failed) => {
+                assert!(!want.is_empty() && failed.what.contains(want), "{body}: {}", failed.what);
+            }
+            Ending::Passed { .. } => assert_eq!(want, "", "{body}"),
+        }
+    }
 }
 
 #[test]

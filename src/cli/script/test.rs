@@ -34,7 +34,8 @@ pub(super) fn main(context: &Context, args: &TestArgs) -> Result<u8, Failure> {
         let what = format!("{} problems: nothing is tested", problems.len());
         return Err(Failure::new(3, what).hint("`beadle script check` shows them again"));
     }
-    let which = Which { file, name: args.name.clone(), once: args.once };
+    let (name, budgets) = (args.name.clone(), context.config.budgets);
+    let which = Which { file, name, once: args.once, budgets };
     let report = run(&set, &which, |tested| match context.json() {
         true => out!("{}", as_json(tested)),
         false => out!("{}", shown(tested)),
@@ -45,8 +46,10 @@ pub(super) fn main(context: &Context, args: &TestArgs) -> Result<u8, Failure> {
 
 fn summary(context: &Context, report: &Report) {
     if context.json() {
-        for alias in &report.unreached {
-            out!("{}", json!({ "unreached": alias.alias, "file": alias.file, "line": alias.line }));
+        for it in &report.unreached {
+            let row =
+                json!({ "unreached": it.name, "kind": it.kind, "file": it.file, "line": it.line });
+            out!("{row}");
         }
         let (tests, failed) = (report.tests.len(), report.failed());
         out!(
@@ -55,8 +58,8 @@ fn summary(context: &Context, report: &Report) {
         );
         return;
     }
-    for alias in &report.unreached {
-        out!("no test runs `{}` ({}:{})", alias.alias, alias.file, alias.line);
+    for it in &report.unreached {
+        out!("no test runs the {} `{}` ({}:{})", it.kind, it.name, it.file, it.line);
     }
     let (tests, failed) = (report.tests.len(), report.failed());
     match (tests, failed) {

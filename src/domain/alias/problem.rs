@@ -10,6 +10,8 @@ pub const QUOTED_CHARS_MAX: usize = 60;
 pub enum Problem {
     /// A parameter is not of its type, or none of its choices.
     Wrong { parameter: String, wanted: String, got: String },
+    /// A parameter is no time that was understood; why, in words.
+    Untimely { parameter: String, why: String },
     /// A parameter is needed and not there.
     Missing { parameter: String, wanted: String },
     /// There is more than the format takes.
@@ -24,6 +26,7 @@ impl fmt::Display for Problem {
             Problem::Wrong { parameter, wanted, got } => {
                 write!(f, "`{parameter}` must be {wanted}, not `{got}`")
             }
+            Problem::Untimely { parameter, why } => write!(f, "`{parameter}`: {why}"),
             Problem::Missing { parameter, wanted } => {
                 write!(f, "`{parameter}` is missing: it must be {wanted}")
             }

@@ -153,6 +153,11 @@ impl Kind {
         }
     }
 
+    /// Why what was written is not of this kind, where that is more than that it is another one.
+    pub(super) fn why_not(&self, written: &str) -> Option<String> {
+        (*self == Kind::When).then(|| when_words::why_not(written)).flatten()
+    }
+
     /// The value behind what was written; nothing if it is not of this kind.
     pub(super) fn value(&self, written: &str) -> Option<Value> {
         if *self == Kind::Text {

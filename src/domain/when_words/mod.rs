@@ -10,7 +10,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp as Moment, ToSpan, Zoned};
 
-use self::read::{Day, Misread, Point, read};
+use self::read::{Day, Misread, Point, read, says_how_often};
 use super::id::Timestamp;
 
 /// Furthest time that is accepted, in days.
@@ -84,6 +84,11 @@ pub fn is_when(text: &str) -> bool {
     text.len() <= WHEN_BYTES_MAX && read(text).is_ok()
 }
 
+/// Why words have not the shape of a time; none: they have.
+pub fn why_not(text: &str) -> Option<String> {
+    read(text).err().map(|why| misread(text, &why))
+}
+
 /// Parts a text into the time that it begins or ends with and the rest: `call ben tomorrow at 9`. None: there is no time.
 pub fn find(text: &str) -> Option<(String, String)> {
     if text.len() > WHEN_BYTES_MAX {
@@ -98,7 +103,8 @@ pub fn find(text: &str) -> Option<(String, String)> {
         // `where he sat` is about no Saturday.
         let odd = matches!(when, [word] if word.len() == 3 && *word != "now");
         let when = when.join(" ");
-        (!odd && is_when(&when)).then(|| (when, rest.join(" ")))
+        // How often is no time to come, but it is meant as one: whoever reads it is told so.
+        (!odd && (is_when(&when) || says_how_often(&when))).then(|| (when, rest.join(" ")))
     };
     let ends = (1..=most).rev().find_map(|count| parted(count, true));
     ends.or_else(|| (1..=most).rev().find_map(|count| parted(count, false)))

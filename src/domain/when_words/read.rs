@@ -131,6 +131,32 @@ pub(super) fn read(text: &str) -> Result<Spoken, Misread> {
     }
 }
 
+/// Whether words say how often something is to be: `every day at 9`, `at 9 on weekdays`, `daily`.
+pub(super) fn says_how_often(text: &str) -> bool {
+    let lower = text.to_lowercase().replace(',', " ");
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    let Some(at) = words.iter().position(|word| OFTEN.contains(word)) else { return false };
+    let (before, often) = words.split_at(at);
+    let before = before.strip_suffix(&["on"]).unwrap_or(before);
+    let time = |words: &[&str]| words.is_empty() || read(&words.join(" ")).is_ok();
+    time(before) && how_often(often).is_some_and(time)
+}
+
+/// What is left behind words that say how often; none: they do not.
+fn how_often<'a, 'b>(words: &'a [&'b str]) -> Option<&'a [&'b str]> {
+    let (first, rest) = words.split_first()?;
+    if !matches!(*first, "every" | "each") {
+        return (*first != "always").then_some(rest);
+    }
+    let rest = rest.strip_prefix(&["other"]).unwrap_or(rest);
+    let mut left = Words { words: rest };
+    let named =
+        |word: &str| unit(word).is_some() || part(word).is_some() || weekday(word).is_some();
+    let told = left.word(|word| (named(word) || word == "weekday").then_some(()));
+    let told = told.or_else(|| left.attempt(|left| left.length().map(drop)));
+    told.map(|()| left.words)
+}
+
 /// Whether a word names a zone: `europe/london`, `utc`.
 fn is_zone(word: &str) -> bool {
     let part =

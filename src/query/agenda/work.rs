@@ -133,6 +133,15 @@ impl Agenda {
         })
     }
 
+    /// Whether an execution goes on without anything coming from outside: it has something to do, or a time to wait for.
+    pub fn goes_on(&self, id: &ExecutionId) -> bool {
+        let Some(open) = self.open.get(id) else { return false };
+        let free = |(path, stage): (&String, &Stage)| {
+            *stage != Stage::InDoubt && self.locks.before(id, path).is_none()
+        };
+        self.ready.contains(id) || !open.timers.is_empty() || open.effects.iter().any(free)
+    }
+
     fn edit_free_at(&self, target: &MessageId) -> Timestamp {
         self.edited.get(target).map_or(Timestamp(i64::MIN), |last| last.plus_ms(EDIT_INTERVAL_MS))
     }

@@ -8,7 +8,7 @@ use super::super::host;
 use super::super::host::table::{HostFn, Kind, Place};
 use super::names::{Known, Names};
 use super::walk::{Call, calls};
-use super::{ActionUse, Found, literal, meant};
+use super::{ActionUse, Found, literal, literals, meant};
 use crate::domain::near::nearest;
 
 /// Looks at every call of a script.
@@ -72,6 +72,11 @@ fn function(call: &Call, names: &Names, found: &mut Found) {
             return found.error(code, call.place, what, hint);
         }
     }
+    if let (Some(text), "call") = (args.first().and_then(literal::text), name) {
+        let hint = format!("a command is run by `run(\"{text}\")`");
+        let what = "`call` calls a closure, not a text".to_owned();
+        return found.error("wrong_type", call.place, what, Some(hint));
+    }
     let Some(row) = host::find(name) else { return };
     if call.top && row.place == Place::Handler {
         let what = format!("`{name}` cannot be used at the top level");
@@ -79,6 +84,7 @@ fn function(call: &Call, names: &Names, found: &mut Found) {
         found.error("effect_at_top_level", call.place, what, Some(hint));
     }
     arguments(row, call, found);
+    literals::look(row, call.call, found);
     uses(call.call, found);
 }
 
@@ -143,6 +149,11 @@ fn options(row: &HostFn, arg: &Expr, found: &mut Found) {
 
 /// Notes the action that a call names.
 fn uses(call: &FnCallExpr, found: &mut Found) {
+    if let ("action", 2 | 3, Some(name)) =
+        (call.name.as_str(), call.args.len(), call.args.first().and_then(literal::text))
+    {
+        found.checked.declares.push(name.to_owned());
+    }
     let named = match (call.name.as_str(), call.args.len()) {
         ("exec", _) | ("action", 1) => call.args.first(),
         _ => None,
@@ -159,5 +170,5 @@ fn uses(call: &FnCallExpr, found: &mut Found) {
         _ => None,
     };
     let (action, place) = (action.to_owned(), expr.position());
-    found.checked.uses.push(ActionUse { action, params, place });
+    found.checked.uses.push(ActionUse { action, params, formats: vec![], place });
 }

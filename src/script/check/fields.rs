@@ -3,7 +3,7 @@
 use rhai::{AST, ASTNode, BinaryExpr, Expr, Position, ScriptFuncDef, Stmt};
 
 use super::walk::{calls, closure, hides, inside};
-use super::{Found, literal, meant};
+use super::{Found, exposed, meant};
 use crate::domain::alias::Format;
 use crate::domain::near::nearest;
 
@@ -38,13 +38,10 @@ pub(super) fn look(ast: &AST, found: &mut Found) {
 
 /// The parameters of formats that are written out.
 fn parameters(formats: &Expr) -> Option<Vec<String>> {
-    let formats = match formats {
-        Expr::Array(list, _) => list.iter().map(literal::text).collect::<Option<Vec<_>>>()?,
-        one => vec![literal::text(one)?],
-    };
+    let formats = exposed::formats(formats)?;
     let mut known = vec!["extra".to_owned()];
     for format in formats {
-        let parsed = Format::parse(format).ok()?;
+        let parsed = Format::parse(&format).ok()?;
         known.extend(parsed.parameters().iter().map(|parameter| parameter.name.clone()));
     }
     known.sort();

@@ -39,6 +39,18 @@ pub(super) fn value(expr: &Expr) -> Option<Value> {
     }
 }
 
+/// A number that is written out; the engine reads a minus sign as an operator.
+pub(super) fn number(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::IntegerConstant(number, _) => Some(*number as f64),
+        Expr::FloatConstant(number, _) => Some(**number),
+        Expr::FnCall(call, _) if call.name == "-" && call.args.len() == 1 => {
+            number(&call.args[0]).map(|number| -number)
+        }
+        _ => None,
+    }
+}
+
 /// A text that is written out.
 pub(super) fn text(expr: &Expr) -> Option<&str> {
     match expr {

@@ -15,9 +15,13 @@ use super::resolver::Library;
 
 pub mod across;
 mod calls;
+mod exposed;
 mod fields;
 mod literal;
+mod literals;
 mod names;
+mod steps;
+mod variables;
 mod walk;
 pub mod words;
 
@@ -34,6 +38,8 @@ pub struct ActionUse {
     pub action: String,
     /// The names of its parameters, where they are written out, and their values, where all of them are.
     pub params: Option<(Vec<String>, Option<serde_json::Value>)>,
+    /// The formats of the alias that runs it with nothing in between; of any other use none.
+    pub formats: Vec<String>,
     /// Where it is named.
     pub place: Position,
 }
@@ -45,6 +51,8 @@ pub struct Checked {
     pub problems: Vec<Problem>,
     /// The actions that it names.
     pub uses: Vec<ActionUse>,
+    /// The actions that it declares by names that are written out.
+    pub declares: Vec<String>,
 }
 
 /// Checks scripts against the functions that there are.
@@ -77,6 +85,9 @@ impl Checker {
         let mut found = Found { file, source, checked: Checked::default() };
         calls::look(&ast, &names, &mut found);
         fields::look(&ast, &mut found);
+        exposed::look(&ast, &mut found);
+        variables::look(&ast, &mut found);
+        steps::look(&ast, &mut found);
         let mut checked = found.checked;
         checked.problems.sort_by_key(|it| (it.line, it.column));
         checked.problems.dedup();

@@ -1,8 +1,12 @@
 //! Goes through all that a script says: the top level, then the bodies of its functions and closures.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, ScriptFuncDef, Stmt};
+
+/// How the engine begins the names of closures.
+const ANONYMOUS: &str = "anon$";
 
 /// A call in a script.
 pub(super) struct Call<'a> {
@@ -56,8 +60,24 @@ pub(super) fn inside(ast: &AST, function: &ScriptFuncDef, mut visit: impl FnMut(
 }
 
 /// A place that can be compared.
-fn spot(at: Position) -> (usize, usize) {
+pub(super) fn spot(at: Position) -> (usize, usize) {
     (at.line().unwrap_or(0), at.position().unwrap_or(0))
+}
+
+/// From where to where the body of a function stands.
+pub(super) fn range(function: &ScriptFuncDef) -> ((usize, usize), (usize, usize)) {
+    let (start, end) = (function.body.start_position(), function.body.end_position());
+    // A body without braces is one statement, and has no end of its own: it ends somewhere in its line.
+    let end = if end.is_none() { (spot(start).0, usize::MAX) } else { spot(end) };
+    (spot(start), end)
+}
+
+/// The functions of a script that have names.
+pub(super) fn named_functions(ast: &AST) -> Vec<Arc<ScriptFuncDef>> {
+    let named = ast.iter_functions().filter(|it| !it.name.starts_with(ANONYMOUS));
+    named
+        .filter_map(|it| ast.shared_lib().get_script_fn(it.name, it.params.len()).cloned())
+        .collect()
 }
 
 /// Whether a closure inside of a function has a parameter of this name that it did not capture.

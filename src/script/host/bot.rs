@@ -18,7 +18,7 @@ pub const TIME_FORMAT_BYTES_MAX: usize = 200;
 /// Longest text of one `log`, in bytes.
 pub const LOG_BYTES_MAX: usize = 4 * 1024;
 /// The levels of `log`.
-const LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
+pub const LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
 
 /// What a script can know.
 pub const ROWS: &[HostFn] = &[

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::closure::Closure;
 use super::super::context::{HostResult, error, line, to_json};
+use super::super::memory::uncounted;
 use super::super::source::TestDef;
 use super::declare::{declare, told};
 use super::milliseconds;
@@ -104,7 +105,8 @@ fn stage<T>(
             "the conversation of a test goes on in the body of the test alone",
         ));
     };
-    let done = act(stage.as_mut());
+    // What the bot takes meanwhile is not the test's.
+    let done = uncounted(|| act(stage.as_mut()));
     STAGE.with(|slot| *slot.borrow_mut() = Some(stage));
     done.map_err(|why| error(call, why))
 }

@@ -37,6 +37,7 @@ pub mod trial;
 pub mod words;
 
 pub use act::{error_value, is_scripted, request};
+pub use bot::LEVELS;
 pub use declare::{Loading, loading};
 pub use editor::editor;
 pub use options::Options;

@@ -163,18 +163,33 @@ fn with_regex<T>(
     COMPILED.with(|slot| {
         let mut compiled = slot.borrow_mut();
         if !compiled.contains_key(pattern) {
-            let made = RegexBuilder::new(pattern).size_limit(COMPILED_BYTES_MAX).build();
-            let made = made.map_err(|why| {
-                let why = why.to_string();
-                let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                error(call, format!("the pattern `{pattern}` cannot be used: {why}"))
-            })?;
+            let made = built(pattern).map_err(|why| error(call, why))?;
             if compiled.len() >= COMPILED_MAX {
                 compiled.clear();
             }
             compiled.insert(pattern.to_owned(), made);
         }
         Ok(take(&compiled[pattern]))
+    })
+}
+
+/// Whether a pattern can be used, or why not.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn compiled(pattern: &str) -> Result<(), String> {
+    match pattern.len() > PATTERN_BYTES_MAX {
+        true => Err(format!("a pattern may have {PATTERN_BYTES_MAX} bytes")),
+        false => built(pattern).map(drop),
+    }
+}
+
+fn built(pattern: &str) -> Result<Regex, String> {
+    let built = RegexBuilder::new(pattern).size_limit(COMPILED_BYTES_MAX).build();
+    built.map_err(|why| {
+        let why = why.to_string();
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("the pattern `{pattern}` cannot be used: {why}")
     })
 }
 
