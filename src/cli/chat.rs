@@ -236,7 +236,7 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
             runtime: tokio::runtime::Handle::current(),
             audit_room: Box::new(|| None),
             followers: Default::default(),
-            hands: Hands::Bot,
+            hands: Hands::Bot(kernel.clone()),
         };
         let socket = control::serve(Arc::new(desk), &data, stopping);
         if let Err(why) = &socket {

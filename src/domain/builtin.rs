@@ -33,6 +33,10 @@ pub enum Builtin {
     Why,
     /// Tells what somebody asked for.
     WhatDid,
+    /// Lets somebody run a command for a while.
+    Grant,
+    /// Ends that before its time.
+    Revoke,
 }
 
 /// Every built-in handler with its stored name.
@@ -48,6 +52,8 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Clarify, "clarify"),
     (Builtin::Why, "why"),
     (Builtin::WhatDid, "what did"),
+    (Builtin::Grant, "grant"),
+    (Builtin::Revoke, "revoke"),
 ];
 
 impl Builtin {
@@ -87,7 +93,7 @@ impl Builtin {
             Self::CatchUp | Self::Unreadable => true,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
-            Self::Why | Self::WhatDid => false,
+            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
         }
     }
 
@@ -98,7 +104,7 @@ impl Builtin {
             Self::Unreadable => false,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
-            Self::Why | Self::WhatDid => false,
+            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
         }
     }
 }

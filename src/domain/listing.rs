@@ -149,7 +149,7 @@ mod tests {
                 Kind::Alias,
                 State::On,
                 Some(Timestamp(0)),
-                "x (t.rhai:3; everyone; last used 2 hours ago; on)",
+                "x (t.rhai:3; everyone; last used 2 h ago; on)",
             ),
             (
                 Kind::Action,

@@ -4,7 +4,9 @@ use super::alias::Format;
 use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
+use super::grant_command::{self, GrantCommand};
 use super::id::{PostId, RoomId};
+use super::policy::Resource;
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
@@ -24,6 +26,9 @@ pub const WORDS: &[&str] = &[
     "find",
     "save",
     "why",
+    "grant",
+    "grants",
+    "revoke",
 ];
 
 /// A command of the bot itself.
@@ -39,6 +44,8 @@ pub enum OwnCommand {
     Save(String),
     /// About what is offered, and who may use it.
     Tell(TellCommand),
+    /// To let somebody run something for a while.
+    Grant(GrantCommand),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -58,9 +65,10 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
+    let grant = || grant_command::parse(text).map(OwnCommand::Grant);
     let tell = || tell_command::parse(text).map(OwnCommand::Tell);
     let why = || why_command::parse(text).map(OwnCommand::Why);
-    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why).or_else(tell)
+    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why).or_else(tell).or_else(grant)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -76,7 +84,11 @@ pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static st
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
     let executions = execution_command::COMMANDS.iter().chain(tell_command::COMMANDS).copied();
-    let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
+    let others = rooms
+        .chain(audit)
+        .chain(save_command::COMMANDS)
+        .chain(why_command::COMMANDS)
+        .chain(grant_command::COMMANDS);
     executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
 }
 
@@ -90,6 +102,7 @@ impl OwnCommand {
             Self::Save(_) => Builtin::Save.name(),
             Self::Why(command) => command.name(),
             Self::Tell(command) => command.name(),
+            Self::Grant(command) => command.name(),
         }
     }
 
@@ -103,10 +116,18 @@ impl OwnCommand {
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
+            Self::Grant(command) => {
+                Act::BuiltIn { builtin: command.builtin(), args: command.args() }
+            }
             Self::Why(command) => {
                 Act::BuiltIn { builtin: command.builtin(), args: command.args(reply_to) }
             }
         }
+    }
+
+    /// What its sender must be allowed to manage, if it changes who may do what.
+    pub fn manages(&self) -> Option<Resource> {
+        matches!(self, Self::Grant(_)).then(grant_command::resource)
     }
 
     /// Whether it asks why: as a reply to a question it is no answer to it.
@@ -126,6 +147,7 @@ impl OwnCommand {
             Self::Audit(command) => command.refusal(here, places.audited),
             Self::Executions(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
+            Self::Grant(command) => command.refusal(),
             Self::Why(_) | Self::Tell(_) => None,
         }
     }

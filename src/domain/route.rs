@@ -370,9 +370,24 @@ fn own(command: &OwnCommand, message: &Message, view: &View) -> Decision {
         }
         None => {
             let act = command.act(message.reply_to.as_ref());
-            decision(name, act, "it is a command of the bot itself")
+            match command.manages() {
+                Some(resource) => managed(name, act, resource, message, view),
+                None => decision(name, act, "it is a command of the bot itself"),
+            }
         }
     }
+}
+
+/// A command of the bot itself that only those give who may manage it.
+fn managed(name: String, act: Act, resource: Resource, message: &Message, view: &View) -> Decision {
+    let (who, place) = (&message.speaker, &message.place);
+    let permission = (view.may)(PolicyAction::Manage, resource, who, place);
+    let reason = permission.reason.clone();
+    let act = match permission.allowed() {
+        true => act,
+        false => Act::Refuse(Doc::text(&to(&who.name, &reason))),
+    };
+    Decision { permission: Some(permission), ..decision(name, act, reason) }
 }
 
 #[cfg(test)]

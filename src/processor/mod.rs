@@ -28,6 +28,7 @@ pub mod action;
 pub mod alone;
 mod attach;
 mod builtin;
+mod can;
 pub mod cancel;
 mod compose;
 pub mod dispatch;
@@ -35,6 +36,7 @@ pub mod effect;
 pub mod erasure;
 pub mod execute;
 mod folds;
+mod grants;
 mod held;
 mod hot;
 pub mod intake;
@@ -167,6 +169,7 @@ pub struct Kernel {
     hot: hot::HotRuns,
     folds: folds::Folds,
     known: people::Known,
+    granted: grants::Known,
 }
 
 impl Kernel {
@@ -195,6 +198,7 @@ impl Kernel {
             folds: folds::Folds::default(),
             policies: policies::Policies::default(),
             known: people::Known::default(),
+            granted: grants::Known::default(),
             store,
             scripts,
             chat,

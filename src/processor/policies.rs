@@ -5,9 +5,12 @@ use std::sync::{Arc, RwLock};
 use super::Kernel;
 use crate::domain::event::ExecutionStarted;
 use crate::domain::id::{PersonId, UserId};
-use crate::domain::policy::{Inputs, Permission, PolicyAction, PolicySet, Resource, RoleHeld};
+use crate::domain::policy::{
+    Inputs, Permission, PolicyAction, PolicySet, Resource, ResourceKind, RoleHeld,
+};
 use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::script::context::May;
+use crate::store::ReadError;
 
 /// The policies that are in force.
 #[derive(Default)]
@@ -73,6 +76,28 @@ impl Kernel {
         }
     }
 
+    /// The grant that covers what somebody wants to run; it is asked about nothing but running.
+    fn grant_for(
+        &self,
+        action: PolicyAction,
+        resource: &Resource,
+        who: &Speaker,
+    ) -> Option<String> {
+        if action != PolicyAction::Run || resource.kind != ResourceKind::Alias {
+            return None;
+        }
+        let covering = || -> Result<Option<String>, ReadError> {
+            let (grants, people) = (self.grants()?.0, self.people()?);
+            let accounts = people.accounts_of(&people.person_of(&who.id));
+            let grant = grants.covering(&accounts, &resource.name, self.clock.now());
+            Ok(grant.map(|grant| grant.grant.clone()))
+        };
+        covering().unwrap_or_else(|error| {
+            tracing::error!(%error, "the grants cannot be read: none holds");
+            None
+        })
+    }
+
     fn inputs(
         &self,
         action: PolicyAction,
@@ -85,6 +110,7 @@ impl Kernel {
         let now = now.to_zoned(settings.zone.clone());
         let management = self.management_room().ok().flatten();
         let here = resource.rooms.is_empty() || self.listed(&resource.rooms, &place.room);
+        let granted = self.grant_for(action, &resource, who);
         Inputs {
             person: self.person(&who.id),
             account: who.id.clone(),
@@ -101,7 +127,7 @@ impl Kernel {
             weekday: now.strftime("%A").to_string().to_lowercase(),
             action,
             resource,
-            granted: None,
+            granted,
             set: String::new(),
         }
     }

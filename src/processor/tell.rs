@@ -8,7 +8,7 @@ use crate::domain::listing::{self, Kind, Listed};
 use crate::domain::message::Doc;
 use crate::domain::policy::{PolicyAction, Resource};
 use crate::domain::tell_command::TellCommand;
-use crate::domain::words::listing as say;
+use crate::domain::words::{grants, listing as say};
 use crate::store::ReadError;
 
 impl Kernel {
@@ -22,6 +22,12 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let doc = match command {
             TellCommand::Catalog => self.offered_here(origin, scene).await?,
+            TellCommand::Can { who, text } => self.can(origin, scene, who.as_deref(), text)?,
+            TellCommand::WhoCan { text } => self.who_can(origin, scene, text)?,
+            TellCommand::Grants => match self.grants_told()?.as_slice() {
+                [] => Doc::text(grants::NONE),
+                lines => Doc::text(&lines.join("\n")),
+            },
         };
         Ok(self.told(recorded, origin, doc, "it is a command of the bot itself"))
     }

@@ -3,7 +3,9 @@
 //! Whoever decides or acts calls one of these; a sentence that is written where it is used is found by a test over our
 //! own source. What a script may be told stands in the host table, and what a command does beside the command.
 
+pub mod can;
 pub mod executions;
+pub mod grants;
 pub mod listing;
 pub mod notices;
 pub mod questions;

@@ -11,6 +11,7 @@ use serde_json::Value;
 mod audit;
 mod catch_up;
 mod clarify;
+mod grant;
 mod rooms;
 mod save;
 mod unreadable;
@@ -33,6 +34,7 @@ impl Kernel {
             Builtin::Audit | Builtin::Find | Builtin::Why | Builtin::WhatDid => {
                 self.audit_slice(builtin, execution)
             }
+            Builtin::Grant | Builtin::Revoke => self.grant_slice(builtin, execution),
             Builtin::Save => self.save_slice(execution),
         }
     }

@@ -1,5 +1,7 @@
 //! One event of every type, and of every shape that a type can have: what the fixtures were written from.
 
+#[path = "samples/grants.rs"]
+mod grants;
 #[path = "samples/links.rs"]
 mod links;
 
@@ -28,6 +30,7 @@ pub fn all() -> Vec<Event> {
         erasures(),
         rooms(),
         links::all(),
+        grants::all(),
         triggers(),
         routes(),
         executions(),
