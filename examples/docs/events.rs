@@ -38,6 +38,8 @@ const STREAMS: &[(&str, &str)] = &[
     ("group_", "execution-<id>"),
     ("question_", "execution-<id>"),
     ("timer_fired", "execution-<id>"),
+    ("link_", "people-main"),
+    ("accounts_", "people-main"),
     ("memory_written", "memory-<scope and name>"),
     ("message_", "message-<id>"),
 ];

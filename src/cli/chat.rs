@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::ask::open_log;
 use super::style::out;
@@ -25,7 +26,7 @@ use crate::play::runner::{self, Setup};
 use crate::play::stops;
 use crate::play::world::{HandClock, World};
 use crate::processor::intake::Ear;
-use crate::processor::{Settings, schedule, tree_head};
+use crate::processor::{Kernel, Settings, schedule, tree_head};
 use crate::store::sled::SledStore;
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
@@ -219,29 +220,16 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let among = kernel.scripts.offered().set.wrong();
     problems.iter().chain(&among).for_each(|problem| eprintln!("{problem}"));
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];
+    let (stop, stopping) = watch::channel(false);
+    let socket = answering(&store, &kernel, &data, stopping.clone());
     out!("beadle, the terminal room. Log: {}. Scripts: {}.", data.display(), scripts.display());
     out!("Try  !help   ·   !create vm web001 on aws   ·   !delete vm web001");
     out!("/as ben   /room #dev   /react 👍   /quit");
-    let (stop, stopping) = watch::channel(false);
     let (lines, typed) = mpsc::channel(16);
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
         let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
-        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
-        let desk = Desk {
-            store: store.clone(),
-            clock: kernel.clock.clone(),
-            data: data.clone(),
-            matrix: None,
-            runtime: tokio::runtime::Handle::current(),
-            audit_room: Box::new(|| None),
-            followers: Default::default(),
-            hands: Hands::Bot(kernel.clone()),
-        };
-        let socket = control::serve(Arc::new(desk), &data, stopping);
-        if let Err(why) = &socket {
-            eprintln!("the command line cannot reach this process: {why}");
-        }
+        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping));
         let ear = Ear::new(kernel.clone());
         let after_saves = async {
             if context.config.scripts_reload {
@@ -262,7 +250,7 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
             never = after_saves => never,
         };
         stop.send_replace(true);
-        if let Ok(socket) = socket {
+        if let Some(socket) = socket {
             socket.abort();
             control::remove(&data);
         }
@@ -277,6 +265,27 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     store.close();
     drop(reader);
     ended.map(|()| 0)
+}
+
+/// Answers the command line while the rooms are open; none: they are open all the same.
+fn answering(
+    store: &Arc<SledStore>,
+    kernel: &Arc<Kernel>,
+    data: &Path,
+    stopping: watch::Receiver<bool>,
+) -> Option<JoinHandle<()>> {
+    let desk = Desk {
+        store: store.clone(),
+        clock: kernel.clock.clone(),
+        data: data.to_owned(),
+        matrix: None,
+        runtime: tokio::runtime::Handle::current(),
+        audit_room: Box::new(|| None),
+        followers: Default::default(),
+        hands: Hands::Bot(kernel.clone()),
+    };
+    let served = control::serve(Arc::new(desk), data, stopping);
+    served.inspect_err(|why| eprintln!("the command line cannot reach these rooms: {why}")).ok()
 }
 
 /// Reads what is typed until the end of the input or `/quit`; the prompt says who speaks where.

@@ -166,12 +166,7 @@ impl Format {
         let Parameter { name, kind, .. } = &self.parameters[index];
         let (parameter, wanted) = (name.clone(), kind.wanted());
         match given {
-            Some(got) if kind.value(got).is_none() => {
-                if let Some(why) = kind.why_not(&quoted(got)) {
-                    return Some(Problem::Untimely { parameter, why });
-                }
-                Some(Problem::Wrong { parameter, wanted, got: quoted(got) })
-            }
+            Some(got) if kind.value(got).is_none() => Some(kind.problem(parameter, quoted(got))),
             None if required.contains(&index) => Some(Problem::Missing { parameter, wanted }),
             _ => None,
         }

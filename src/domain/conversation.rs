@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::event::{Resolution, Wants};
+pub use super::answer::{answer, how_to_answer};
+use super::event::{QuestionAsked, Wants};
 use super::id::{ExecutionId, PostId, Timestamp, UserId};
 use super::person::People;
 use super::trigger::{Place, Speaker};
@@ -27,6 +28,8 @@ pub struct OpenQuestion {
     pub text: String,
     /// Who may answer.
     pub from: Vec<UserId>,
+    /// The roles whose members may answer, too.
+    pub roles: Vec<String>,
     /// The possible answers; none: any text.
     pub choices: Vec<String>,
     /// Where it was asked.
@@ -37,6 +40,42 @@ pub struct OpenQuestion {
     pub origin: PostId,
     /// When it was asked.
     pub asked_at: Timestamp,
+    /// When people were last reminded of it.
+    pub reminded_at: Option<Timestamp>,
+    /// The two words that name it; empty: it has none.
+    pub phrase: String,
+    /// The keyed hash of what an answer sets going; empty: it was asked before there was one.
+    pub content: String,
+    /// Other posts that ask it: reminders, and what asked back.
+    pub again: Vec<PostId>,
+}
+
+impl OpenQuestion {
+    /// What an execution asked, without where and when.
+    pub fn of(
+        execution: &ExecutionId,
+        origin: &PostId,
+        asked: &QuestionAsked,
+        place: Place,
+    ) -> Self {
+        Self {
+            execution: execution.clone(),
+            path: asked.path.clone(),
+            wants: asked.wants,
+            text: asked.text.clone(),
+            from: asked.from.clone(),
+            roles: asked.roles.clone(),
+            choices: asked.choices.clone(),
+            place,
+            post: None,
+            origin: origin.clone(),
+            asked_at: Timestamp(0),
+            reminded_at: None,
+            phrase: asked.phrase.clone(),
+            content: asked.content.clone(),
+            again: vec![],
+        }
+    }
 }
 
 /// What a person did that may be an answer.
@@ -156,203 +195,6 @@ pub fn asked(question: &OpenQuestion, said: &Said) -> bool {
     said.people.are_among(&said.speaker.id, &question.from)
 }
 
-/// What a text means as an answer to a question; none: it means nothing there.
-pub fn answer(question: &OpenQuestion, text: &str) -> Option<Value> {
-    let text = text.trim().trim_end_matches(['.', '!']).trim_end();
-    // A thumb has the colour of its owner's skin, and may be marked as an emoji.
-    let tone = |c: char| matches!(c, '\u{1f3fb}'..='\u{1f3ff}' | '\u{fe0f}');
-    let plain: String = text.chars().filter(|c| !tone(*c)).collect();
-    match question.wants {
-        Wants::YesNo => yes_no(&plain).map(Value::Bool),
-        Wants::Doubt => resolution(text).and_then(|it| serde_json::to_value(it).ok()),
-        Wants::Text if text.is_empty() => None,
-        Wants::Text if question.choices.is_empty() => Some(Value::String(text.to_owned())),
-        Wants::Text => choice(text, &question.choices).map(Value::String),
-    }
-}
-
-fn yes_no(text: &str) -> Option<bool> {
-    match text.to_lowercase().as_str() {
-        "yes" | "y" | "yep" | "yeah" | "ok" | "okay" | "sure" | "do it" | "go ahead" | "+1"
-        | "👍" | "✅" | "✔" => Some(true),
-        "no" | "n" | "nope" | "don't" | "do not" | "cancel" | "stop" | "-1" | "👎" | "❌" => {
-            Some(false)
-        }
-        _ => None,
-    }
-}
-
-/// What a text says of an effect in doubt.
-pub fn resolution(text: &str) -> Option<Resolution> {
-    match text.to_lowercase().as_str() {
-        "done" | "it was done" | "yes" => Some(Resolution::Done),
-        "not done" | "it was not done" | "no" | "repeat" => Some(Resolution::Repeat),
-        "give up" | "cancel" | "stop" => Some(Resolution::GiveUp),
-        _ => None,
-    }
-}
-
-/// A choice by its number, its words, or the beginning that only it has.
-fn choice(text: &str, choices: &[String]) -> Option<String> {
-    let lower = text.to_lowercase();
-    if let Some(exact) = choices.iter().find(|choice| choice.to_lowercase() == lower) {
-        return Some(exact.clone());
-    }
-    let digits = lower.trim_end_matches(['\u{fe0f}', '\u{20e3}', ')']);
-    if let Ok(number) = digits.parse::<usize>() {
-        return number.checked_sub(1).and_then(|n| choices.get(n)).cloned();
-    }
-    let mut begin = choices.iter().filter(|choice| choice.to_lowercase().starts_with(&lower));
-    match (begin.next(), begin.next()) {
-        (Some(only), None) if !lower.is_empty() => Some(only.clone()),
-        _ => None,
-    }
-}
-
-/// How a question is answered, in words.
-pub fn how_to_answer(question: &OpenQuestion) -> String {
-    match question.wants {
-        Wants::YesNo => "say yes or no".into(),
-        Wants::Doubt => "say `done`, `not done` or `give up`".into(),
-        Wants::Text if question.choices.is_empty() => "answer with a text".into(),
-        Wants::Text => format!("choose one of {}", question.choices.join(", ")),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::id::RoomId;
-    use crate::domain::trigger::Trust;
-
-    fn place(thread: Option<&str>) -> Place {
-        Place {
-            network: "matrix".into(),
-            room: RoomId("!r".into()),
-            name: "r".into(),
-            thread: thread.map(|id| PostId(id.into())),
-            direct: false,
-            encrypted: false,
-        }
-    }
-
-    fn question(post: &str, wants: Wants, choices: &[&str]) -> OpenQuestion {
-        OpenQuestion {
-            execution: ExecutionId(format!("EXEC{post}")),
-            path: "0".into(),
-            wants,
-            text: "?".into(),
-            from: vec![UserId("@ann:hs".into())],
-            choices: choices.iter().map(|c| (*c).into()).collect(),
-            place: place(None),
-            post: Some(PostId(post.into())),
-            origin: PostId(format!("{post}-command")),
-            asked_at: Timestamp(0),
-        }
-    }
-
-    fn shown(reading: &Reading) -> String {
-        match reading {
-            Reading::Answers(q, value) => format!("{} {value}", q.execution),
-            Reading::Unclear(q) => format!("unclear {}", q.execution),
-            Reading::NotAsked(q) => format!("not asked {}", q.execution),
-            Reading::Which(list) => format!("which of {}", list.len()),
-            Reading::Nothing => "nothing".into(),
-        }
-    }
-
-    #[test]
-    fn messages_answer_questions() {
-        let confirm = || vec![question("$1", Wants::YesNo, &[])];
-        let two = || vec![question("$1", Wants::YesNo, &[]), question("$2", Wants::YesNo, &[])];
-        let sizes = || vec![question("$1", Wants::Text, &["small", "large", "larger"])];
-        let free = || vec![question("$1", Wants::Text, &[])];
-        let doubt = || vec![question("$1", Wants::Doubt, &[])];
-        for (questions, who, text, addressed, target, want) in [
-            (confirm(), "@ann:hs", "yes", true, None, "EXEC$1 true"),
-            (confirm(), "@ann:hs", "Yes!", false, None, "EXEC$1 true"),
-            (confirm(), "@ann:hs", "no", false, None, "EXEC$1 false"),
-            (confirm(), "@ann:hs", "maybe", true, None, "nothing"),
-            (confirm(), "@ann:hs", "maybe", false, Some("$1"), "unclear EXEC$1"),
-            (confirm(), "@ann:hs", "👍", false, Some("$1"), "EXEC$1 true"),
-            (confirm(), "@ann:hs", "👍", false, Some("$9"), "nothing"),
-            (confirm(), "@ann:hs", "yes late", false, None, "nothing"),
-            (confirm(), "@ann:hs", "yes late", true, None, "EXEC$1 true"),
-            (confirm(), "@ann:hs", "ok", false, None, "nothing"),
-            (confirm(), "@ann:hs", "ok", true, None, "EXEC$1 true"),
-            (confirm(), "@ann:hs", "👍🏽", false, Some("$1"), "EXEC$1 true"),
-            (confirm(), "@ann:hs", "yes", false, Some("$1-command"), "EXEC$1 true"),
-            (confirm(), "@ann:hs", "yes", false, Some("$9"), "EXEC$1 true"),
-            (confirm(), "@ann:hs", "🎉", false, Some("$1"), "nothing"),
-            (confirm(), "@ben:hs", "🎉", false, Some("$1"), "nothing"),
-            (two(), "@ann:hs", "yes exec$2", false, None, "EXEC$2 true"),
-            (two(), "@ann:hs", "yes exec$3", false, None, "nothing"),
-            (confirm(), "@ben:hs", "yes", true, None, "not asked EXEC$1"),
-            (confirm(), "@ben:hs", "yes", false, None, "nothing"),
-            (confirm(), "@ben:hs", "👍", false, Some("$1"), "not asked EXEC$1"),
-            (two(), "@ann:hs", "yes", false, None, "which of 2"),
-            (two(), "@ann:hs", "yes", false, Some("$2"), "EXEC$2 true"),
-            (sizes(), "@ann:hs", "2", false, None, "EXEC$1 \"large\""),
-            (sizes(), "@ann:hs", "SMALL", false, None, "EXEC$1 \"small\""),
-            (sizes(), "@ann:hs", "sm", false, None, "EXEC$1 \"small\""),
-            (sizes(), "@ann:hs", "lar", false, None, "nothing"),
-            (sizes(), "@ann:hs", "4", false, None, "nothing"),
-            (free(), "@ann:hs", "web 1", true, None, "EXEC$1 \"web 1\""),
-            (free(), "@ann:hs", "web 1", false, None, "nothing"),
-            (free(), "@ann:hs", "web 1", false, Some("$1"), "EXEC$1 \"web 1\""),
-            (doubt(), "@ann:hs", "not done", false, None, "EXEC$1 \"repeat\""),
-            (doubt(), "@ann:hs", "give up", false, None, "EXEC$1 \"give_up\""),
-        ] {
-            let speaker = Speaker {
-                id: UserId(who.into()),
-                name: who.into(),
-                network: "matrix".into(),
-                account: None,
-                trust: Trust::Account,
-            };
-            let target = target.map(|id| PostId(id.into()));
-            let place = place(None);
-            let said = Said {
-                speaker: &speaker,
-                place: &place,
-                text,
-                addressed,
-                reaction: text.starts_with(['👍', '🎉']),
-                target: target.as_ref(),
-                at: Timestamp(if text.ends_with("late") { PLAIN_ANSWER_MS + 1 } else { 0 }),
-                people: &People::default(),
-            };
-            let said = Said { text: said.text.trim_end_matches(" late"), ..said };
-            assert_eq!(shown(&read(&said, &questions)), want, "{who}: {text:?} {target:?}");
-        }
-    }
-
-    #[test]
-    fn what_was_said_before_a_question_does_not_answer_it() {
-        let asked =
-            OpenQuestion { asked_at: Timestamp(90_000), ..question("$1", Wants::YesNo, &[]) };
-        let speaker = Speaker {
-            id: UserId("@ann:hs".into()),
-            name: "ann".into(),
-            network: "matrix".into(),
-            account: None,
-            trust: Trust::Account,
-        };
-        let (post, place) = (PostId("$1".into()), place(None));
-        for (at, addressed, target, want) in [
-            (79_000, false, None, "nothing"),
-            (79_000, true, None, "nothing"),
-            (86_000, false, None, "EXEC$1 true"),
-            (106_000, true, None, "EXEC$1 true"),
-            (79_000, false, Some(&post), "EXEC$1 true"),
-        ] {
-            let (speaker, place, at) = (&speaker, &place, Timestamp(at));
-            let text = "yes";
-            let people = &People::default();
-            let said =
-                Said { speaker, place, text, addressed, reaction: false, target, at, people };
-            let questions = [asked.clone()];
-            assert_eq!(shown(&read(&said, &questions)), want, "{at:?} {target:?}");
-        }
-    }
-}
+#[path = "conversation_tests.rs"]
+mod tests;

@@ -24,6 +24,9 @@ pub use super::person_event::{
     AccountsLinked, AccountsUnlinked, LinkClaimed, LinkDeclined, LinkMissed, LinkOffered,
 };
 pub use super::policy::PolicyDecision;
+pub use super::question_event::{
+    QuestionAnswered, QuestionAsked, QuestionReminded, Remind, Wants, Whom,
+};
 pub use super::recorded::{Meta, NewEvent, Payload, Recorded, post_key};
 pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
@@ -160,7 +163,8 @@ events! {
     EffectDelayed "effect_delayed" 1 Sealed,
     EffectProgressed "effect_progressed" 1 Sealed,
     AttemptFailed "attempt_failed" 1 Sealed,
-    QuestionAsked "question_asked" 1 Sealed,
+    QuestionAsked "question_asked" 2 Sealed,
+    QuestionReminded "question_reminded" 1 Sealed,
     QuestionAnswered "question_answered" 1 Sealed,
     TimerFired "timer_fired" 1 Sealed,
     ExecutionYielded "execution_yielded" 1 Sealed,
@@ -201,6 +205,15 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
             // Before version 2 a script imported nothing.
             ("script_kept", 1, Some(kept)) => {
                 kept.insert("imports".into(), Value::Array(vec![]));
+                (2, data)
+            }
+            // Before version 2 a question had no phrase, and nobody was reminded of it.
+            ("question_asked", 1, Some(asked)) => {
+                for name in ["phrase", "tag", "content"] {
+                    asked.insert(name.into(), Value::String(String::new()));
+                }
+                asked.insert("roles".into(), Value::Array(vec![]));
+                asked.insert("remind".into(), Value::Null);
                 (2, data)
             }
             // Before version 2 nothing was attached to a message.
@@ -456,48 +469,6 @@ pub enum Resolution {
     Repeat,
     /// Fail the execution.
     GiveUp,
-}
-
-/// The execution asked people something and waits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QuestionAsked {
-    /// Its place in the execution's journal; for a doubt, that of the effect.
-    pub path: String,
-    /// What kind of answer it wants.
-    pub wants: Wants,
-    /// The question.
-    pub text: String,
-    /// Who may answer.
-    pub from: Vec<UserId>,
-    /// The possible answers; none: any text.
-    pub choices: Vec<String>,
-    /// The message that asks.
-    pub message: MessageId,
-}
-
-/// What kind of answer a question wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wants {
-    /// Any text, or one of the choices.
-    Text,
-    /// Yes or no.
-    YesNo,
-    /// What became of an effect in doubt.
-    Doubt,
-}
-
-/// Somebody answered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QuestionAnswered {
-    /// The question's place in the execution's journal.
-    pub path: String,
-    /// The answer: a text, or true or false.
-    pub answer: Value,
-    /// Who.
-    pub by: UserId,
-    /// With which post.
-    pub post: PostId,
 }
 
 /// A time that the execution waited for has come.

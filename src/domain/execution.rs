@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::event::{
     EffectClass, EffectResult, Ending, Event, ExecutionCancelled, ExecutionStarted, GroupDecided,
-    QuestionAsked, Recorded, Resolution, Wants,
+    QuestionAsked, QuestionReminded, Recorded, Resolution, Wants,
 };
 use super::id::{ExecutionId, Timestamp, UserId, Version};
 use super::path;
@@ -70,6 +70,12 @@ pub struct Step {
     pub done_at: Version,
     /// The question that people were asked.
     pub question: Option<QuestionAsked>,
+    /// How often people were reminded of it.
+    pub reminded: u32,
+    /// When they last were.
+    pub reminded_at: Option<Timestamp>,
+    /// When they are next, if they are.
+    pub remind_due: Option<Timestamp>,
     /// The lock that it runs under.
     pub lock: Option<String>,
     /// How many attempts have failed and were followed by another.
@@ -109,7 +115,7 @@ impl Cancelled {
 }
 
 impl Step {
-    fn new(op: &str, args: &Value, line: u32, class: EffectClass) -> Self {
+    pub(super) fn new(op: &str, args: &Value, line: u32, class: EffectClass) -> Self {
         Self {
             op: op.into(),
             args: args.clone(),
@@ -123,6 +129,9 @@ impl Step {
             result: None,
             done_at: Version::START,
             question: None,
+            reminded: 0,
+            reminded_at: None,
+            remind_due: None,
             lock: None,
             failed: 0,
             progressed: 0,
@@ -249,8 +258,12 @@ impl Execution {
                 self.steps.insert(e.path.clone(), step);
             }
             Event::QuestionAsked(e) => {
-                self.on(&e.path, |step| step.question = Some(e.clone()));
+                self.on(&e.path, |step| {
+                    step.question = Some(e.clone());
+                    step.remind_due = e.remind.as_ref().map(|remind| remind.due);
+                });
             }
+            Event::QuestionReminded(e) => self.remind(e),
             Event::EffectStarted(e) => self.on(&e.path, |step| {
                 step.attempt = e.attempt;
                 step.under_way = true;
@@ -341,6 +354,20 @@ impl Execution {
         if let Some(step) = self.steps.get_mut(path) {
             change(step);
         }
+    }
+
+    /// People were reminded, and perhaps others are asked as well.
+    fn remind(&mut self, reminded: &QuestionReminded) {
+        let at = self.touched;
+        self.on(&reminded.path, |step| {
+            step.reminded = reminded.nth;
+            step.reminded_at = Some(at);
+            step.remind_due = reminded.next;
+            if let Some(question) = &mut step.question {
+                question.from.extend(reminded.also.people.iter().cloned());
+                question.roles.extend(reminded.also.roles.iter().cloned());
+            }
+        });
     }
 
     /// The first result wins.

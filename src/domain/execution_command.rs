@@ -120,12 +120,12 @@ pub fn listing(executions: &[Execution], more: usize, all: bool, now: Timestamp)
         let started = &execution.started;
         let room = if all { format!(" in {}", started.place.name) } else { String::new() };
         format!(
-            "• {} {} for {}: “{}”, {}{room}",
+            "• {} “{}” of {}{room}, begun {} ago: {}",
             execution.id.short(),
-            state(execution),
-            ago(now.0.saturating_sub(execution.began.0)),
             shown(&started.command),
             started.requester.name,
+            ago(now.0.saturating_sub(execution.began.0)),
+            state(execution),
         )
     };
     let mut lines: Vec<String> = executions.iter().take(LISTED_MAX).map(line).collect();

@@ -50,12 +50,8 @@ fn event(word: &str) -> Event {
     };
     let resolved = |resolution| EffectResolved { path: path(), resolution, by: by.clone() };
     let question = |wants| QuestionAsked {
-        path: path(),
-        wants,
-        text: "?".into(),
         from: vec![by.clone()],
-        choices: vec![],
-        message: MessageId("M".into()),
+        ..QuestionAsked::plain("0", wants, "?", MessageId("M".into()))
     };
     match word {
         "started" => begun(),

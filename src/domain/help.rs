@@ -59,31 +59,31 @@ fn everything<'a>(view: &View, offered: impl Iterator<Item = &'a Alias>) -> Vec<
     for alias in offered {
         scripts.entry(&alias.file).or_default().push(alias);
     }
-    let mut lines = vec![];
-    for (file, aliases) in &scripts {
-        // A script of one command says with it what it is for.
-        if let [alias] = aliases.as_slice() {
-            lines.extend(brief(alias, prefix));
-            continue;
-        }
-        let about = aliases.first().map_or("", |alias| alias.about.as_str());
-        lines.push(if about.is_empty() { format!("{file}:") } else { about.to_owned() });
-        for alias in aliases {
-            let repeats = alias.help == alias.about;
-            let shown = match repeats {
-                true => alias.usages.first().map(|usage| format!("• {prefix}{usage}")),
-                false => brief(alias, prefix),
-            };
-            lines.extend(shown);
-        }
-    }
+    // A script of one command says with it what it is for. Such commands come first: behind others they would look like theirs.
+    let (lone, grouped): (Vec<_>, Vec<_>) =
+        scripts.into_iter().partition(|(_, aliases)| aliases.len() == 1);
+    let lone = lone.iter().flat_map(|(_, aliases)| aliases);
+    let mut lines: Vec<String> = lone.filter_map(|alias| brief(alias, prefix)).collect();
+    lines.extend(grouped.iter().flat_map(|(file, aliases)| group(file, aliases, prefix)));
     let first = match lines.is_empty() {
         true => "No script offers a command yet.".to_owned(),
         false => format!("I know these commands; {prefix}help WORD tells more:"),
     };
     lines.insert(0, first);
+    lines.push("My own commands:".to_owned());
     lines.extend(own_command::offered(view.places).map(|own| of_own(own, prefix)));
     lines
+}
+
+/// The commands of one script, under what it is for.
+fn group(file: &str, aliases: &[&Alias], prefix: &str) -> Vec<String> {
+    let about = aliases.first().map_or("", |alias| alias.about.as_str());
+    let heading = if about.is_empty() { format!("{file}:") } else { about.to_owned() };
+    let shown = aliases.iter().filter_map(|alias| match alias.help == alias.about {
+        true => alias.usages.first().map(|usage| format!("• {prefix}{usage}")),
+        false => brief(alias, prefix),
+    });
+    std::iter::once(heading).chain(shown).collect()
 }
 
 /// What there is about some words, the best first.
@@ -213,7 +213,10 @@ fn of_own((usage, help): (&str, &str), prefix: &str) -> String {
 fn paged(lines: Vec<String>, words: &str, page: usize, prefix: &str) -> Vec<String> {
     let pages = lines.len().div_ceil(HELP_LINES_MAX);
     if page > pages {
-        return vec![format!("There are only {pages} pages of help.")];
+        return vec![match pages {
+            1 => "There is only one page of help.".to_owned(),
+            pages => format!("There are only {pages} pages of help."),
+        }];
     }
     let first = (page - 1) * HELP_LINES_MAX;
     let left = lines.len().saturating_sub(first + HELP_LINES_MAX);
@@ -289,7 +292,9 @@ mod tests {
         let two = paged(lines(HELP_LINES_MAX + 2), "", 1, "!");
         assert_eq!(two.last().map(String::as_str), Some("… and 2 more lines: !help more"));
         assert_eq!(paged(lines(HELP_LINES_MAX + 2), "", 2, "!"), ["40", "41"]);
-        assert_eq!(paged(lines(3), "vm", 2, "!"), ["There are only 1 pages of help."]);
+        assert_eq!(paged(lines(3), "vm", 2, "!"), ["There is only one page of help."]);
+        let three = paged(lines(HELP_LINES_MAX * 3), "vm", 4, "!");
+        assert_eq!(three, ["There are only 3 pages of help."]);
         let many = paged(lines(HELP_LINES_MAX * 3), "vm", 2, "!");
         assert_eq!(many.last().map(String::as_str), Some("… and 40 more lines: !help vm page 3"));
     }

@@ -403,6 +403,13 @@ impl IdKey {
     }
 }
 
+impl IdKey {
+    /// A code that a person types, such as `7K2M9QXA`: 40 bits that nobody can guess who has not the key.
+    pub fn code(&self, cause: &str) -> String {
+        crockford(&self.hash("code", &[cause]), super::people_command::CODE_CHARS)
+    }
+}
+
 /// Writes the first `chars` groups of five bits.
 fn crockford(bytes: &[u8], chars: usize) -> String {
     let bit = |n: usize| bytes.get(n / 8).map_or(0, |byte| (byte >> (7 - n % 8)) & 1);

@@ -6,6 +6,7 @@ use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::grant_command::{self, GrantCommand};
 use super::id::{PostId, RoomId};
+use super::people_command::{self, PeopleCommand};
 use super::policy::Resource;
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
@@ -25,6 +26,9 @@ pub const WORDS: &[&str] = &[
     "audit",
     "find",
     "save",
+    "link",
+    "unlink",
+    "whoami",
     "why",
     "grant",
     "grants",
@@ -46,6 +50,8 @@ pub enum OwnCommand {
     Tell(TellCommand),
     /// To let somebody run something for a while.
     Grant(GrantCommand),
+    /// About people and their accounts.
+    People(PeopleCommand),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -67,8 +73,10 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let save = || save_command::parse(text).map(OwnCommand::Save);
     let grant = || grant_command::parse(text).map(OwnCommand::Grant);
     let tell = || tell_command::parse(text).map(OwnCommand::Tell);
+    let people = || people_command::parse(text).map(OwnCommand::People);
     let why = || why_command::parse(text).map(OwnCommand::Why);
-    rooms.or_else(audit).or_else(executions).or_else(save).or_else(why).or_else(tell).or_else(grant)
+    let before = rooms.or_else(audit).or_else(executions).or_else(save).or_else(people);
+    before.or_else(why).or_else(tell).or_else(grant)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -83,7 +91,8 @@ pub fn examples() -> Vec<String> {
 pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
-    let executions = execution_command::COMMANDS.iter().chain(tell_command::COMMANDS).copied();
+    let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS);
+    let executions = executions.chain(tell_command::COMMANDS).copied();
     let others = rooms
         .chain(audit)
         .chain(save_command::COMMANDS)
@@ -100,6 +109,7 @@ impl OwnCommand {
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
             Self::Save(_) => Builtin::Save.name(),
+            Self::People(command) => command.name(),
             Self::Why(command) => command.name(),
             Self::Tell(command) => command.name(),
             Self::Grant(command) => command.name(),
@@ -113,6 +123,7 @@ impl OwnCommand {
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
             Self::Tell(command) => Act::Tell(command.clone()),
+            Self::People(command) => Act::People(command.clone()),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -148,6 +159,8 @@ impl OwnCommand {
             Self::Executions(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
             Self::Grant(command) => command.refusal(),
+            // Who may say yes to what is decided with the codes.
+            Self::People(_) => None,
             Self::Why(_) | Self::Tell(_) => None,
         }
     }

@@ -12,6 +12,7 @@ use super::help::{help, help_word};
 use super::id::Timestamp;
 use super::message::Doc;
 use super::own_command::{self, OwnCommand, Where};
+use super::people_command::PeopleCommand;
 use super::person::People;
 use super::policy::{Permission, PolicyAction, Resource};
 use super::tell_command::TellCommand;
@@ -90,6 +91,8 @@ pub enum Act {
     Tell(TellCommand),
     /// Look at executions, or change one.
     Executions(ExecutionCommand),
+    /// Join accounts, part them, or tell who somebody is.
+    People(PeopleCommand),
     /// Say something.
     Say(Doc),
     /// Say why it is not done.

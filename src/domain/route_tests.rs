@@ -2,9 +2,9 @@
 
 use super::super::alias::Format;
 use super::super::alias_index::{AliasId, AliasIndex};
-use super::super::event::Wants;
+use super::super::event::{QuestionAsked, Wants};
 use super::super::help::HELP_LINES_MAX;
-use super::super::id::{ExecutionId, PostId, RoomId, ScriptHash, UserId};
+use super::super::id::{ExecutionId, MessageId, PostId, RoomId, ScriptHash, UserId};
 use super::super::message::{Block, Span};
 use super::super::policy::PolicySet;
 use super::super::policy::testing::inputs;
@@ -81,17 +81,12 @@ fn said(text: &str) -> Message {
 }
 
 fn question(post: &str, wants: Wants) -> OpenQuestion {
+    let asked = QuestionAsked::plain("0", wants, "Sure?", MessageId("M".into()));
+    let (execution, origin) = (ExecutionId(format!("EXEC{post}")), PostId("$command".into()));
     OpenQuestion {
-        execution: ExecutionId(format!("EXEC{post}")),
-        path: "0".into(),
-        wants,
-        text: "Sure?".into(),
         from: vec![UserId("@ann:hs".into())],
-        choices: vec![],
-        place: place(None),
         post: Some(PostId(post.into())),
-        origin: PostId("$command".into()),
-        asked_at: Timestamp(0),
+        ..OpenQuestion::of(&execution, &origin, &asked, place(None))
     }
 }
 
@@ -116,6 +111,7 @@ fn shown(decision: &Decision) -> String {
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
         Act::Tell(command) => format!("{command:?}"),
+        Act::People(command) => format!("{command:?}"),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
         Act::Ignore => "ignore".into(),

@@ -16,6 +16,7 @@ use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
 use crate::domain::person::People;
+use crate::domain::reminder;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
 use crate::domain::words::{executions, routing, to};
@@ -168,6 +169,10 @@ impl Kernel {
             let routed = self.tell_command(recorded, origin, &scene, command).await?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
+        if let Act::People(command) = &decision.act {
+            let routed = self.people_command(recorded, origin, command)?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
         let old = self.came_late(trigger);
         if late == Late::Ask && old && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. })
         {
@@ -207,7 +212,9 @@ impl Kernel {
         let routed = |verdict, writes| Routed::new(verdict, reason, writes);
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) | Act::Tell(_) => Ok(routed(Verdict::Ignored, vec![])),
+            Act::Ignore | Act::Executions(_) | Act::People(_) | Act::Tell(_) => {
+                Ok(routed(Verdict::Ignored, vec![]))
+            }
             Act::Say(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
                 Ok(routed(Verdict::Said(message), writes))
@@ -347,6 +354,9 @@ impl Kernel {
 
     /// Hands a time to the execution that waits for it.
     fn timer_due(&self, timer: &Timer) -> Result<Routed, Error> {
+        if let Some(question) = reminder::question_path(&timer.path) {
+            return self.remind(timer, question);
+        }
         let waits = |execution: &Execution| {
             let step = execution.steps.get(&timer.path)?;
             let open = execution.ending.is_none() && step.result.is_none();

@@ -1,13 +1,19 @@
-//! The questions that a message may answer.
+//! The questions that a message may answer, and those who are reminded of them.
 
 use std::sync::Arc;
 
-use super::Kernel;
+use super::dispatch::Routed;
+use super::sheet::queued as queued_write;
+use super::{Error, Kernel, meta_of, write};
 use crate::domain::conversation::OpenQuestion;
-use crate::domain::event::post_key;
+use crate::domain::event::{MessageQueued, NewEvent, QuestionReminded, Verdict, post_key};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, MessageId, PostId, RoomId, StreamName, Version};
-use crate::store::{Direction, ReadError, Subject};
+use crate::domain::message::Doc;
+use crate::domain::reminder::{self, Reminder};
+use crate::domain::trigger::Timer;
+use crate::domain::words::questions as words;
+use crate::store::{Direction, Expected, ReadError, Subject};
 
 /// Most open questions of one room that a message is held against: the newest.
 pub const QUESTIONS_MAX: usize = 50;
@@ -75,6 +81,49 @@ impl Kernel {
         Ok(queued.and_then(|queued| Some((queued.execution?, queued.question?))))
     }
 
+    /// Reminds those who were asked, and asks others as well when it is time for that.
+    pub(super) fn remind(&self, timer: &Timer, path: &str) -> Result<Routed, Error> {
+        let now = self.clock.now();
+        let execution = self.execution(&timer.execution)?.filter(|it| it.ending.is_none());
+        let step = execution.as_ref().and_then(|execution| execution.steps.get(path));
+        let due = step.and_then(|step| reminder::due(step, timer.due, now));
+        let (Some(execution), Some(reminder)) = (&execution, due) else {
+            return Ok(Routed::ignored("timer", "nobody is asked that any more"));
+        };
+        let Some(question) = self.question(execution, path)? else {
+            return Ok(Routed::ignored("timer", "the question is erased"));
+        };
+        let place = format!("{path}-reminder-{}", reminder.nth);
+        let message = self.store.key().message(execution.id.as_str(), &place);
+        let doc = Doc::text(&words::reminder(&question, &reminder.also, now));
+        let mut notify = question.from.clone();
+        notify.extend(reminder.also.people.iter().cloned());
+        let queued = MessageQueued {
+            message: message.clone(),
+            place: question.place.clone(),
+            reply_to: question.post.clone().or_else(|| Some(execution.started.post.clone())),
+            edits: None,
+            doc,
+            attachment: None,
+            notify,
+            execution: Some(execution.id.clone()),
+            question: Some(path.to_owned()),
+        };
+        let Reminder { nth, also, next } = reminder;
+        let event = QuestionReminded { path: path.to_owned(), nth, also, message, next };
+        let meta = meta_of(execution);
+        let stream = StreamName::execution(&execution.id);
+        let events = vec![NewEvent::with(&meta, event)];
+        let expected = Expected::Exact(execution.version);
+        Ok(Routed {
+            considered: format!("question of {}", execution.id),
+            verdict: Verdict::Continued(execution.id.clone()),
+            reason: "nobody has answered yet".into(),
+            writes: vec![write(stream, expected, events), queued_write(&meta, queued)],
+            decision: None,
+        })
+    }
+
     fn question(
         &self,
         execution: &Execution,
@@ -89,16 +138,10 @@ impl Kernel {
             None => execution.started.place.clone(),
         };
         Ok(Some(OpenQuestion {
-            execution: execution.id.clone(),
-            path: path.to_owned(),
-            wants: asked.wants,
-            text: asked.text.clone(),
-            from: asked.from.clone(),
-            choices: asked.choices.clone(),
-            place,
             post: self.post_of(&asked.message)?,
-            origin: execution.started.post.clone(),
             asked_at: found.first().map_or(execution.touched, |recorded| recorded.wall),
+            reminded_at: step.and_then(|step| step.reminded_at),
+            ..OpenQuestion::of(&execution.id, &execution.started.post, asked, place)
         }))
     }
 }

@@ -7,6 +7,7 @@ pub(super) use talk::full_id;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+pub(super) use self::talk::Asking;
 use super::attach::Attached;
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
@@ -77,6 +78,8 @@ pub(super) struct Sheet<'a> {
     attached: BTreeMap<String, Attached>,
     /// Where this slice said what.
     placed: BTreeMap<MessageId, Place>,
+    /// The phrases of what this slice asked.
+    phrases: Vec<String>,
 }
 
 impl<'a> Sheet<'a> {
@@ -93,6 +96,7 @@ impl<'a> Sheet<'a> {
             said: false,
             attached: BTreeMap::new(),
             placed: BTreeMap::new(),
+            phrases: vec![],
         }
     }
 
@@ -303,7 +307,8 @@ impl<'a> Sheet<'a> {
         let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
         let id = self.execution.id.short();
         let text = words::was_it_done(&who.name, &failure.message, &command, id);
-        self.ask(path, Wants::Doubt, text, vec![who.id.clone()], vec![]);
+        let from = vec![who.id.clone()];
+        self.ask(Asking { from, ..Asking::new(path, Wants::Doubt, text) });
         self.event(ExecutionSuspended {});
     }
 

@@ -16,13 +16,14 @@ use crate::domain::event::{
     EffectClass, Event, Outcome, Payload, Recorded, Resolution, Verdict, Wants,
 };
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
+use crate::domain::reminder::timer_path;
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 pub use self::work::{Budget, Task, Work};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-7";
+pub const PROJECTION: &str = "agenda-8";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -37,6 +38,8 @@ pub struct Agenda {
     ready: BTreeSet<ExecutionId>,
     effects: BTreeSet<(ExecutionId, String)>,
     asked: BTreeMap<String, BTreeSet<(Position, ExecutionId, String)>>,
+    /// What stands for the phrases of open questions, and how many have each.
+    phrases: BTreeMap<String, usize>,
     timers: BTreeSet<(Timestamp, ExecutionId, String)>,
     unsent: BTreeMap<String, BTreeMap<Position, Unsent>>,
     queued: BTreeMap<MessageId, (String, Position)>,
@@ -79,6 +82,8 @@ struct Asked {
     room: String,
     at: Position,
     doubt: bool,
+    /// What stands for its phrase.
+    tag: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -234,13 +239,17 @@ impl Agenda {
                 self.stop_gathering(&id);
                 let room = pseudonym(recorded.room.as_ref()).to_owned();
                 let doubt = e.wants == Wants::Doubt;
-                let at = recorded.position;
+                let (at, tag) = (recorded.position, e.tag.clone());
                 let place = (at, id.clone(), e.path.clone());
                 self.asked.entry(room.clone()).or_default().insert(place);
+                *self.phrases.entry(tag.clone()).or_default() += 1;
+                let due = e.remind.as_ref().map(|remind| remind.due);
                 self.on(&id, |open| {
-                    drop(open.questions.insert(e.path.clone(), Asked { room, at, doubt }))
+                    drop(open.questions.insert(e.path.clone(), Asked { room, at, doubt, tag }))
                 });
+                self.remind_at(&id, &e.path, due);
             }
+            Event::QuestionReminded(e) => self.remind_at(&id, &e.path, e.next),
             Event::EffectStarted(e) => self.stage(&id, &e.path, Some(Stage::Started)),
             Event::LockRequested(e) => {
                 self.locks.request(&e.tag, recorded.position, &id, &e.path);
@@ -356,8 +365,25 @@ impl Agenda {
         matches!(stage, Some(Stage::Requested | Stage::Started | Stage::Again(_)))
     }
 
+    /// When people are next reminded of a question.
+    fn remind_at(&mut self, id: &ExecutionId, question: &str, due: Option<Timestamp>) {
+        let path = timer_path(question);
+        self.stop_timer(id, &path);
+        if let (Some(due), Some(open)) = (due, self.open.get_mut(id)) {
+            open.timers.insert(path.clone(), due);
+            self.timers.insert((due, id.clone(), path));
+        }
+    }
+
     fn stop_asking(&mut self, id: &ExecutionId, path: &str) -> Option<Asked> {
+        self.stop_timer(id, &timer_path(path));
         let asked = self.open.get_mut(id)?.questions.remove(path)?;
+        if let Some(count) = self.phrases.get_mut(&asked.tag) {
+            *count -= 1;
+            if *count == 0 {
+                self.phrases.remove(&asked.tag);
+            }
+        }
         if let Some(here) = self.asked.get_mut(&asked.room) {
             here.remove(&(asked.at, id.clone(), path.to_owned()));
             if here.is_empty() {
@@ -469,6 +495,19 @@ impl Agenda {
         actor: Option<&Pseudonym>,
     ) -> Option<&ExecutionId> {
         self.gathering.get(&gathered(builtin, room, actor))
+    }
+
+    /// The open questions of all rooms, the newest first, and how many others there are.
+    pub fn all_questions(&self, max: usize) -> (Vec<(ExecutionId, String)>, usize) {
+        let mut all: Vec<_> = self.asked.values().flatten().collect();
+        all.sort_unstable_by(|one, other| other.cmp(one));
+        let more = all.len().saturating_sub(max);
+        (all.into_iter().take(max).map(|(_, id, path)| (id.clone(), path.clone())).collect(), more)
+    }
+
+    /// Whether an open question has the phrase that this stands for.
+    pub fn has_phrase(&self, tag: &str) -> bool {
+        self.phrases.contains_key(tag)
     }
 
     /// Whether anyone anywhere is asked anything.

@@ -105,14 +105,7 @@ fn effects_go_through_their_stages() {
 
 #[test]
 fn questions_and_timers_end_together() {
-    let asked = QuestionAsked {
-        path: "0".into(),
-        wants: Wants::YesNo,
-        text: "?".into(),
-        from: vec![],
-        choices: vec![],
-        message: MessageId("M".into()),
-    };
+    let asked = QuestionAsked::plain("0", Wants::YesNo, "?", MessageId("M".into()));
     let answered = QuestionAnswered {
         path: "0".into(),
         answer: Value::Bool(true),

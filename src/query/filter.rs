@@ -175,7 +175,7 @@ impl Filter {
             "action" => self.action = text(),
             "execution" => self.execution = Some(execution(value)?),
             "type" => self.add_types(value)?,
-            "status" => self.status = Some(one_of(name, value, STANDINGS)?),
+            "status" => self.status = Some(status(value)?),
             "since" => self.since = Some(time(name, value, here)?.start),
             "until" => self.until = Some(time(name, value, here)?.end),
             "text" => self.text = text(),
@@ -292,6 +292,15 @@ fn execution(value: &str) -> Result<String, Error> {
             format!("`{value}` is no execution"),
             "write the beginning of its id, such as `4F7K2Q9A`",
         ),
+    }
+}
+
+/// Where executions stand, also in the words in which an execution says it of itself.
+fn status(value: &str) -> Result<Standing, Error> {
+    match value.to_lowercase().as_str() {
+        "sleeping" | "asking" => Ok(Standing::Waiting),
+        "ready" => Ok(Standing::Running),
+        _ => one_of("status", value, STANDINGS),
     }
 }
 

@@ -35,6 +35,9 @@ fn filters_are_read_from_words() {
         ("type message_sent,message_failed", "--type message_sent --type message_failed"),
         ("status in doubt trust device", "--status 'in doubt' --trust device"),
         ("status in_doubt", "--status 'in doubt'"),
+        ("status sleeping", "--status waiting"),
+        ("status Asking", "--status waiting"),
+        ("status ready", "--status running"),
         (
             "alias create vm on action cloud.create_vm rule r network irc",
             "--network irc --alias 'create vm on' --rule r --action cloud.create_vm",

@@ -62,6 +62,7 @@ fn of_event(event: &Event) -> String {
         | Event::EffectProgressed(_)
         | Event::AttemptFailed(_) => of_effect(event),
         Event::QuestionAsked(e) => format!("asked “{}”", quoted(&e.text)),
+        Event::QuestionReminded(e) => format!("reminded of the question of step {}", e.path),
         Event::QuestionAnswered(e) => format!("{} answered {}", e.by, value_words(&e.answer)),
         Event::TimerFired(e) => format!("the time of step {} came", e.path),
         Event::MemoryWritten(e) => {

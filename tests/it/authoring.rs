@@ -1,5 +1,7 @@
 //! The command line for those who write scripts: `script new`, `script test`, `script docs`.
 
+use beadle::script::load::load_sources;
+
 use crate::cli::{Place, json_lines};
 
 #[test]
@@ -60,4 +62,59 @@ fn a_page_tells_what_a_folder_offers() {
     }
     let editor = place.run(&["script", "docs", "--editor"]).expect(0).out;
     assert!(editor.contains("fn reply(") && editor.contains("fn says("), "{editor}");
+}
+
+/// The blocks of Rhai on a page, with the lines on which they begin.
+fn blocks(page: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = vec![];
+    let mut inside = false;
+    for (nth, line) in page.lines().enumerate() {
+        match (inside, line.trim()) {
+            (false, "```rhai") => {
+                inside = true;
+                found.push((nth + 2, String::new()));
+            }
+            (true, "```") => inside = false,
+            (true, _) => {
+                let (_, block) = found.last_mut().expect("it has begun");
+                block.push_str(line);
+                block.push('\n');
+            }
+            (false, _) => {}
+        }
+    }
+    found
+}
+
+/// What declares something is a script; the rest stands in a handler.
+fn as_script(block: &str) -> String {
+    let declares = ["alias(", "action(", "test(", "import ", "fn ", "const ", "export "];
+    match block.lines().any(|line| declares.iter().any(|word| line.starts_with(word))) {
+        true => block.to_owned(),
+        false => format!("alias(\"example\", |args, msg| {{\n{block}}});"),
+    }
+}
+
+/// The examples of the guides are scripts that can be used as they stand. Those of the table of functions are run elsewhere.
+#[test]
+fn the_examples_of_the_documentation_are_scripts() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md")];
+    let docs = std::fs::read_dir(root.join("docs")).expect("there are docs");
+    pages.extend(docs.map(|entry| entry.expect("it can be listed").path()));
+    pages.retain(|path| path.extension().is_some_and(|end| end == "md"));
+    pages.retain(|path| !path.ends_with("script-functions.md"));
+    let mut seen = 0;
+    for path in pages {
+        let page = std::fs::read_to_string(&path).expect("it can be read");
+        for (line, block) in blocks(&page) {
+            let (set, mut problems) =
+                load_sources(vec![("example.rhai".into(), as_script(&block))]);
+            problems.extend(set.wrong());
+            let told: String = problems.iter().map(ToString::to_string).collect();
+            assert!(told.is_empty(), "{}:{line}:\n{told}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "the documentation has lost its examples");
 }

@@ -166,14 +166,10 @@ async fn ask(store: &dyn EventStore, count: usize) {
     for nth in 0..count {
         let (path, op, class) = ("0".to_owned(), "confirm".to_owned(), EffectClass::Log);
         let args = json!({ "question": "Sure?" });
-        let asked = QuestionAsked {
-            path: path.clone(),
-            wants: Wants::YesNo,
-            text: format!("Sure {nth}?"),
-            from: vec![UserId("@ann:local".into())],
-            choices: vec![],
-            message: MessageId(format!("M{nth}")),
-        };
+        let message = MessageId(format!("M{nth}"));
+        let from = vec![UserId("@ann:local".into())];
+        let asked = QuestionAsked::plain(&path, Wants::YesNo, &format!("Sure {nth}?"), message);
+        let asked = QuestionAsked { from, ..asked };
         let events: [Event; 3] = [
             started.clone(),
             EffectRequested { path, op, args, line: 1, class, due: None }.into(),

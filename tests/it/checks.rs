@@ -127,8 +127,8 @@ fn what_is_wrong_is_told_with_place_and_hint() {
             "2:3 error step_outside_saga `step` stands outside of a `saga` / write `saga(",
         ),
         (
-            "saga(|| step(\"a\", || 1, || 2)); if true { step(\"b\", || 1, || 2); }",
-            "warning step_outside_saga",
+            "saga(|| step(\"a\", || 1, || 2));\n  if true { step(\"b\", || 1, || 2); }",
+            "3:13 warning step_outside_saga",
         ),
     ] {
         let (loaded, problems) = found(&handler(body));

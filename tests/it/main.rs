@@ -1,5 +1,6 @@
 //! The one integration binary.
 
+mod action_run;
 mod actions;
 mod audit;
 mod audit_bounds;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
+use super::problem::Problem;
 use super::text;
 use crate::domain::when_words;
 
@@ -153,9 +154,13 @@ impl Kind {
         }
     }
 
-    /// Why what was written is not of this kind, where that is more than that it is another one.
-    pub(super) fn why_not(&self, written: &str) -> Option<String> {
-        (*self == Kind::When).then(|| when_words::why_not(written)).flatten()
+    /// What is wrong with a parameter that is not of this kind.
+    pub(super) fn problem(&self, parameter: String, got: String) -> Problem {
+        let why = (*self == Kind::When).then(|| when_words::why_not(&got)).flatten();
+        match why {
+            Some(why) => Problem::Untimely { parameter, why },
+            None => Problem::Wrong { parameter, wanted: self.wanted(), got },
+        }
     }
 
     /// The value behind what was written; nothing if it is not of this kind.

@@ -8,6 +8,7 @@ pub mod executions;
 pub mod grants;
 pub mod listing;
 pub mod notices;
+pub mod people;
 pub mod questions;
 pub mod records;
 pub mod routing;

@@ -16,7 +16,7 @@ use crate::domain::event::{
 use crate::domain::execution::Execution;
 use crate::domain::id::{PostId, StreamName, Timestamp, Version};
 use crate::processor::dispatch::{Late, Origin, RHAI_VERSION, Routed, msg};
-use crate::processor::sheet::{Prepared, Sheet};
+use crate::processor::sheet::{Asking, Prepared, Sheet};
 use crate::processor::{Error, Kernel, write};
 use crate::script::host::HOST_VERSION;
 use crate::store::{Direction, Expected, ReadError, Subject};
@@ -112,7 +112,7 @@ impl Kernel {
                     due: Some(now.plus_ms(ANSWER_MS_MAX)),
                 });
                 let from = vec![execution.started.requester.id.clone()];
-                sheet.ask(ASK, Wants::YesNo, text, from, vec![]);
+                sheet.ask(Asking { from, ..Asking::new(ASK, Wants::YesNo, text) });
                 sheet.event(ExecutionSuspended {});
             }
             Next::Run(path, held) => {

@@ -10,7 +10,7 @@ use crate::domain::event::{
 use crate::domain::execution::Execution;
 use crate::domain::route;
 use crate::processor::dispatch::{Origin, Routed};
-use crate::processor::sheet::{Prepared, Sheet};
+use crate::processor::sheet::{Asking, Prepared, Sheet};
 use crate::processor::{Error, Kernel};
 
 impl Kernel {
@@ -28,7 +28,7 @@ impl Kernel {
                     due: Some(self.clock.now().plus_ms(ANSWER_MS_MAX)),
                 });
                 let from = vec![execution.started.requester.id.clone()];
-                sheet.ask(&path, Wants::Text, text, from, choices);
+                sheet.ask(Asking { from, choices, ..Asking::new(&path, Wants::Text, text) });
                 sheet.event(ExecutionSuspended {});
             }
             Next::Wait => sheet.event(ExecutionSuspended {}),

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::Sheet;
-use crate::domain::event::{MessageQueued, QuestionAsked, Wants};
+use crate::domain::event::{MessageQueued, QuestionAsked, Remind, Wants};
 use crate::domain::id::{MessageId, PostId, RoomId, UserId};
 use crate::domain::message::Doc;
+use crate::domain::phrase;
 use crate::domain::trigger::Place;
 use crate::domain::words::questions as words;
 use crate::script::journal::Entry;
@@ -112,32 +113,19 @@ impl Sheet<'_> {
         if from.is_empty() {
             from.push(started.requester.id.clone());
         }
-        let choices = list("choices");
         let wants = if entry.op == "confirm" { Wants::YesNo } else { Wants::Text };
-        self.ask(&entry.path, wants, text, from, choices);
+        let choices = list("choices");
+        let asking = Asking { from, choices, ..Asking::new(&entry.path, wants, text) };
+        self.ask(asking);
     }
 
     /// Asks people something.
-    pub(in crate::processor) fn ask(
-        &mut self,
-        path: &str,
-        wants: Wants,
-        text: String,
-        from: Vec<UserId>,
-        choices: Vec<String>,
-    ) {
+    pub(in crate::processor) fn ask(&mut self, asking: Asking) {
         let started = &self.execution.started;
-        let suffix = match wants {
-            Wants::YesNo => words::yes_or_no(),
-            Wants::Doubt => words::done_or_not(),
-            Wants::Text if choices.is_empty() => String::new(),
-            // The question lists them itself.
-            Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),
-            Wants::Text => words::one_of(&choices),
-        };
+        let Asking { path, wants, text, from, roles, choices, remind } = asking;
         let place = match wants {
             Wants::Doubt => format!("{path}-doubt-{}", self.execution.version),
-            Wants::YesNo | Wants::Text => path.to_owned(),
+            Wants::YesNo | Wants::Text => path.clone(),
         };
         let message = self.message_id(&place);
         let queued = MessageQueued {
@@ -145,15 +133,69 @@ impl Sheet<'_> {
             place: started.place.clone(),
             reply_to: Some(started.post.clone()),
             edits: None,
-            doc: Doc::text(&format!("{text}{suffix}")),
+            doc: Doc::text(&words::asked(wants, &text, &choices)),
             attachment: None,
             notify: from.clone(),
             execution: Some(self.execution.id.clone()),
-            question: Some(path.to_owned()),
+            question: Some(path.clone()),
         };
-        let path = path.to_owned();
-        self.event(QuestionAsked { path, wants, text, from, choices, message });
+        let content = phrase::content(self.kernel.store.key(), started, &path, &text);
+        let phrase = self.phrase(&content);
+        let tag = phrase::tag(self.kernel.store.key(), &phrase);
+        self.event(QuestionAsked {
+            path,
+            wants,
+            text,
+            from,
+            roles,
+            choices,
+            message,
+            phrase,
+            tag,
+            content,
+            remind,
+        });
         self.queue(queued);
+    }
+
+    /// The two words for a content, other than those of every open question and of what this slice has asked.
+    fn phrase(&mut self, content: &str) -> String {
+        let (kernel, chosen) = (self.kernel, &self.phrases);
+        let key = kernel.store.key();
+        let chosen = kernel.agenda(|agenda| {
+            phrase::choose(key, content, |phrase| {
+                chosen.iter().any(|other| other == phrase)
+                    || agenda.has_phrase(&phrase::tag(key, phrase))
+            })
+        });
+        self.phrases.push(chosen.clone());
+        chosen
+    }
+}
+
+/// A question that is to be asked.
+pub(in crate::processor) struct Asking {
+    /// Its place in the journal.
+    pub path: String,
+    /// What kind of answer it wants.
+    pub wants: Wants,
+    /// The question.
+    pub text: String,
+    /// Who may answer.
+    pub from: Vec<UserId>,
+    /// The roles whose members may answer, too.
+    pub roles: Vec<String>,
+    /// The possible answers; none: any text.
+    pub choices: Vec<String>,
+    /// How people are reminded of it.
+    pub remind: Option<Remind>,
+}
+
+impl Asking {
+    /// A question to nobody yet.
+    pub fn new(path: &str, wants: Wants, text: String) -> Self {
+        let (path, none) = (path.to_owned(), vec![]);
+        Self { path, wants, text, from: vec![], roles: vec![], choices: none, remind: None }
     }
 }
 

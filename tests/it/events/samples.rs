@@ -418,15 +418,42 @@ fn people() -> Vec<Event> {
     let asked = |wants, text: &str, choices: &[&str]| {
         let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
         let (path, text, from) = ("2".to_owned(), text.to_owned(), vec![ann()]);
-        QuestionAsked { path, wants, text, from, choices, message: answer() }.into()
+        let (phrase, tag) = ("pink martini".to_owned(), "5b1d0a7c".repeat(4));
+        QuestionAsked {
+            path,
+            wants,
+            text,
+            from,
+            roles: vec!["release".into()],
+            choices,
+            message: answer(),
+            phrase,
+            tag,
+            content: "0f1e2d3c".repeat(8),
+            remind: None,
+        }
     };
+    let then = Whom { people: vec![UserId("@ben:example.org".into())], roles: vec!["lead".into()] };
+    let remind = Remind { after_ms: 30 * 60 * SECOND, due: NOW.plus_ms(30 * 60 * SECOND), then };
     let answered = |answer| {
         QuestionAnswered { path: "2".into(), answer, by: ann(), post: post("$answer") }.into()
     };
     vec![
-        asked(Wants::Text, "Which size?", &["small", "large"]),
-        asked(Wants::YesNo, "Delete web001 and all its data?", &[]),
-        asked(Wants::Doubt, "Was cloud.create_vm done?", &[]),
+        QuestionAsked {
+            remind: Some(remind.clone()),
+            ..asked(Wants::Text, "Which size?", &["small", "large"])
+        }
+        .into(),
+        asked(Wants::YesNo, "Delete web001 and all its data?", &[]).into(),
+        asked(Wants::Doubt, "Was cloud.create_vm done?", &[]).into(),
+        QuestionReminded {
+            path: "2".into(),
+            nth: 2,
+            also: remind.then,
+            message: answer(),
+            next: Some(NOW.plus_ms(120 * 60 * SECOND)),
+        }
+        .into(),
         answered(json!("large")),
         answered(json!(true)),
     ]

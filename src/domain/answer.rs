@@ -1,0 +1,69 @@
+//! What a text means as an answer: yes and no, a choice, what became of something, or any text.
+
+use serde_json::Value;
+
+use super::conversation::OpenQuestion;
+use super::event::{Resolution, Wants};
+
+/// What a text means as an answer to a question; none: it means nothing there.
+pub fn answer(question: &OpenQuestion, text: &str) -> Option<Value> {
+    let text = text.trim().trim_end_matches(['.', '!']).trim_end();
+    // A thumb has the colour of its owner's skin, and may be marked as an emoji.
+    let tone = |c: char| matches!(c, '\u{1f3fb}'..='\u{1f3ff}' | '\u{fe0f}');
+    let plain: String = text.chars().filter(|c| !tone(*c)).collect();
+    match question.wants {
+        Wants::YesNo => yes_no(&plain).map(Value::Bool),
+        Wants::Doubt => resolution(text).and_then(|it| serde_json::to_value(it).ok()),
+        Wants::Text if text.is_empty() => None,
+        Wants::Text if question.choices.is_empty() => Some(Value::String(text.to_owned())),
+        Wants::Text => choice(text, &question.choices).map(Value::String),
+    }
+}
+
+fn yes_no(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "yes" | "y" | "yep" | "yeah" | "ok" | "okay" | "sure" | "do it" | "go ahead" | "+1"
+        | "👍" | "✅" | "✔" => Some(true),
+        "no" | "n" | "nope" | "don't" | "do not" | "cancel" | "stop" | "-1" | "👎" | "❌" => {
+            Some(false)
+        }
+        _ => None,
+    }
+}
+
+/// What a text says of an effect in doubt.
+pub fn resolution(text: &str) -> Option<Resolution> {
+    match text.to_lowercase().as_str() {
+        "done" | "it was done" | "yes" => Some(Resolution::Done),
+        "not done" | "it was not done" | "no" | "repeat" => Some(Resolution::Repeat),
+        "give up" | "cancel" | "stop" => Some(Resolution::GiveUp),
+        _ => None,
+    }
+}
+
+/// A choice by its number, its words, or the beginning that only it has.
+fn choice(text: &str, choices: &[String]) -> Option<String> {
+    let lower = text.to_lowercase();
+    if let Some(exact) = choices.iter().find(|choice| choice.to_lowercase() == lower) {
+        return Some(exact.clone());
+    }
+    let digits = lower.trim_end_matches(['\u{fe0f}', '\u{20e3}', ')']);
+    if let Ok(number) = digits.parse::<usize>() {
+        return number.checked_sub(1).and_then(|n| choices.get(n)).cloned();
+    }
+    let mut begin = choices.iter().filter(|choice| choice.to_lowercase().starts_with(&lower));
+    match (begin.next(), begin.next()) {
+        (Some(only), None) if !lower.is_empty() => Some(only.clone()),
+        _ => None,
+    }
+}
+
+/// How a question is answered, in words.
+pub fn how_to_answer(question: &OpenQuestion) -> String {
+    match question.wants {
+        Wants::YesNo => "say yes or no".into(),
+        Wants::Doubt => "say `done`, `not done` or `give up`".into(),
+        Wants::Text if question.choices.is_empty() => "answer with a text".into(),
+        Wants::Text => format!("choose one of {}", question.choices.join(", ")),
+    }
+}
