@@ -28,7 +28,7 @@ pub mod action;
 pub mod alone;
 mod attach;
 mod builtin;
-mod can;
+pub mod can;
 pub mod cancel;
 mod compose;
 pub mod dispatch;

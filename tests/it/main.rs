@@ -50,6 +50,7 @@ mod store_index;
 mod store_verify;
 mod store_world;
 mod tidy;
+mod told_bounds;
 mod transcripts;
 mod tree_heads;
 mod trim;
