@@ -13,6 +13,8 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
+use crate::domain::conversation::STALE_AFTER_MS;
+use crate::domain::pace::COMMANDS_PER_MINUTE;
 
 pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
 pub use self::pages::{reference, template};
@@ -44,6 +46,8 @@ pub struct Config {
     pub invites_allow: Vec<String>,
     /// A command that comes later than this is asked about.
     pub catchup_run_within_ms: i64,
+    /// So long after a question a bare answer is meant for it.
+    pub stale_after_ms: i64,
     /// Rooms where actions may run.
     pub rooms_exec: Vec<String>,
     /// What the bot says in a room that it is invited into; empty: nothing.
@@ -62,6 +66,10 @@ pub struct Config {
     pub audit_room: Option<String>,
     /// What a slice of a script may take.
     pub budgets: Budgets,
+    /// How many commands one account may give in a minute.
+    pub commands_per_minute: u32,
+    /// Whether conversations are ended that go round in a ring.
+    pub stop_rings: bool,
 }
 
 /// What is wrong with the configuration.
@@ -95,6 +103,8 @@ impl Config {
             let value = match key.kind {
                 // What is neither true nor false is refused below.
                 Kind::Bool => text.parse().map_or(Value::String(text.clone()), Value::Boolean),
+                // What is no number is refused below.
+                Kind::Count(..) => text.parse().map_or(Value::String(text.clone()), Value::Integer),
                 Kind::Text | Kind::Duration | Kind::DurationOrNever | Kind::Budget(_) => {
                     Value::String(text.clone())
                 }
@@ -141,6 +151,10 @@ impl Config {
             }
             _ => vec![],
         };
+        let count = |table, name| match values.get(&(table, name)) {
+            Some(Value::Integer(number)) => u32::try_from(*number).ok(),
+            _ => None,
+        };
         let duration = |table, name| parse_duration(&text(table, name)?).ok();
         Self {
             prefix: text("bot", "prefix").unwrap_or_else(|| "!".into()),
@@ -152,6 +166,7 @@ impl Config {
             management_room: text("matrix", "management_room"),
             invites_allow: list("invites", "allow"),
             catchup_run_within_ms: duration("catchup", "run_within").unwrap_or(RUN_WITHIN_MS),
+            stale_after_ms: duration("conversation", "stale_after").unwrap_or(STALE_AFTER_MS),
             rooms_exec: list("rooms", "exec"),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
@@ -161,6 +176,9 @@ impl Config {
             keep: or_never(&given("log", "keep")).ok().flatten(),
             audit_room: text("log", "audit_room"),
             budgets: budgets(values),
+            commands_per_minute: count("limits", "commands_per_minute")
+                .unwrap_or(COMMANDS_PER_MINUTE),
+            stop_rings: values.get(&("limits", "stop_rings")) != Some(&Value::Boolean(false)),
         }
     }
 }
@@ -284,6 +302,9 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         (Kind::Bool, Value::Boolean(_)) => true,
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
+        (Kind::Count(least, most), Value::Integer(number)) => {
+            (i64::from(least)..=i64::from(most)).contains(number)
+        }
         (Kind::Budget(name), value) => in_units(budget_named(name), value).is_some(),
         _ => false,
     };
@@ -295,6 +316,7 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         Kind::DurationOrNever => {
             "a time span of at least a second: \"1h\", \"30m\", or \"never\"".to_owned()
         }
+        Kind::Count(least, most) => format!("a number from {least} to {most}"),
         Kind::Budget(name) => format!("{}, such as {}", takes(budget_named(name)), key.default),
     };
     let what = format!("`{}` is {wanted}", key.name);

@@ -32,7 +32,7 @@ pub struct Incoming {
 }
 
 /// A post that was deleted in its room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redaction {
     /// The keys that it may have been recorded with.
     pub keys: Vec<DedupeKey>,
@@ -316,6 +316,8 @@ pub struct Outgoing {
     pub mentions: Vec<UserId>,
     /// What goes with it.
     pub attached: Option<Attached>,
+    /// How many bots have passed it on, this one counted.
+    pub hops: u32,
 }
 
 /// A picture or another file that goes with a message.

@@ -73,7 +73,18 @@ impl Terminal {
         let (place, speaker, post) = (place(room), speaker(who), post(number));
         let key = key(&place, &post);
         let (text, command, reply_to, edits) = (text.to_owned(), None, None, None);
-        let what = What::Message(Message { place, speaker, post, text, command, reply_to, edits });
+        let (mentioned, hops) = (false, 0);
+        let what = What::Message(Message {
+            place,
+            speaker,
+            post,
+            text,
+            command,
+            reply_to,
+            edits,
+            mentioned,
+            hops,
+        });
         Trigger { key, at, late: false, what }
     }
 
@@ -185,6 +196,7 @@ mod tests {
             html: None,
             mentions: vec![],
             attached: Some(attached),
+            hops: 1,
         };
         let sent = tokio::runtime::Builder::new_current_thread().build().unwrap();
         sent.block_on(terminal.send(&outgoing)).expect("it is printed");

@@ -7,7 +7,7 @@ use crate::adapter::matrix::{Matrix, MatrixSettings};
 use crate::config::{Config, ConfigError};
 use crate::domain::id::RoomId;
 use crate::processor::progress::PROGRESS_EVERY;
-use crate::processor::{ExecRooms, Kernel, Settings};
+use crate::processor::{ExecRooms, Kernel, Limits, Settings};
 use crate::script::hot::HOT_FOR;
 use crate::script::problem::Problem;
 
@@ -100,12 +100,17 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         asking_room: None,
         zone: jiff::tz::TimeZone::system(),
         run_within_ms: config.catchup_run_within_ms,
+        stale_after_ms: config.stale_after_ms,
         intro: config.intro.clone(),
         hot_for: HOT_FOR,
         head_every: config.head_every,
         keep: config.keep,
         audit_room: config.audit_room.clone().map(RoomId),
         progress_every: PROGRESS_EVERY,
+        limits: Limits {
+            commands_per_minute: Some(config.commands_per_minute),
+            stop_rings: config.stop_rings,
+        },
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),

@@ -1,5 +1,7 @@
 //! Every key of the configuration: what it takes, its default, what it is for.
 
+use crate::domain::pace::COMMANDS_PER_MINUTE_MAX;
+
 /// What kind of value a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -13,6 +15,8 @@ pub enum Kind {
     DurationOrNever,
     /// True or false.
     Bool,
+    /// A whole number within these bounds.
+    Count(u32, u32),
     /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
     Budget(&'static str),
 }
@@ -96,6 +100,13 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Duration,
         default: "\"10m\"",
         help: "A command that reaches the bot later than this after it was said is not run by itself: its sender is asked whether they still want it.",
+    },
+    Key {
+        table: "conversation",
+        name: "stale_after",
+        kind: Kind::Duration,
+        default: "\"15m\"",
+        help: "So long after a question a bare `yes` answers it. Later the bot asks back what was meant; a reply, or the question's two words, always answers.",
     },
     Key {
         table: "rooms",
@@ -215,6 +226,20 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Budget("print_bytes_max"),
         default: "\"16 KiB\"",
         help: "How much a script may print; the rest is dropped.",
+    },
+    Key {
+        table: "limits",
+        name: "commands_per_minute",
+        kind: Kind::Count(1, COMMANDS_PER_MINUTE_MAX),
+        default: "60",
+        help: "How many commands one account may give in a minute; whoever is faster is told once for how long to wait. Answers do not count.",
+    },
+    Key {
+        table: "limits",
+        name: "stop_rings",
+        kind: Kind::Bool,
+        default: "true",
+        help: "Whether an account that answers the bot within a second again and again, or says the same so three times, is not answered for five minutes.",
     },
 ];
 

@@ -36,6 +36,7 @@ pub fn reference() -> String {
             Kind::List => "list of texts".to_owned(),
             Kind::Duration => "time span".to_owned(),
             Kind::DurationOrNever => "time span or `never`".to_owned(),
+            Kind::Count(least, most) => format!("number from {least} to {most}"),
             Kind::Budget(name) => takes(budget_named(name)).trim_start_matches("a ").to_owned(),
         };
         let (table, name, default, help) = (key.table, key.name, key.default, key.help);

@@ -41,14 +41,23 @@ pub fn resolution(text: &str) -> Option<Resolution> {
     }
 }
 
+/// Whether choices can be told by their numbers: where one of them is a number itself, a number means that one.
+pub fn numbered(choices: &[String]) -> bool {
+    !choices.iter().any(|choice| choice.trim().parse::<i64>().is_ok())
+}
+
 /// A choice by its number, its words, or the beginning that only it has.
 fn choice(text: &str, choices: &[String]) -> Option<String> {
     let lower = text.to_lowercase();
     if let Some(exact) = choices.iter().find(|choice| choice.to_lowercase() == lower) {
         return Some(exact.clone());
     }
-    let digits = lower.trim_end_matches(['\u{fe0f}', '\u{20e3}', ')']);
-    if let Ok(number) = digits.parse::<usize>() {
+    let lower = if lower == "🔟" { "10".to_owned() } else { lower };
+    let digits = lower.trim_end_matches(['\u{fe0f}', '\u{20e3}', ')', '.']);
+    if let Some(exact) = choices.iter().find(|choice| choice.as_str() == digits) {
+        return Some(exact.clone());
+    }
+    if let Some(number) = digits.parse::<usize>().ok().filter(|_| numbered(choices)) {
         return number.checked_sub(1).and_then(|n| choices.get(n)).cloned();
     }
     let mut begin = choices.iter().filter(|choice| choice.to_lowercase().starts_with(&lower));
@@ -58,12 +67,22 @@ fn choice(text: &str, choices: &[String]) -> Option<String> {
     }
 }
 
+/// Choices as they are listed, with their numbers where they have them.
+pub fn listed(choices: &[String]) -> String {
+    let numbers = numbered(choices);
+    let shown = |(n, choice): (usize, &String)| match numbers {
+        true => format!("{}. {choice}", n + 1),
+        false => choice.clone(),
+    };
+    choices.iter().enumerate().map(shown).collect::<Vec<_>>().join(", ")
+}
+
 /// How a question is answered, in words.
 pub fn how_to_answer(question: &OpenQuestion) -> String {
     match question.wants {
         Wants::YesNo => "say yes or no".into(),
         Wants::Doubt => "say `done`, `not done` or `give up`".into(),
         Wants::Text if question.choices.is_empty() => "answer with a text".into(),
-        Wants::Text => format!("choose one of {}", question.choices.join(", ")),
+        Wants::Text => format!("choose one of {}", listed(&question.choices)),
     }
 }

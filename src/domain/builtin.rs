@@ -29,6 +29,8 @@ pub enum Builtin {
     Save,
     /// Asks what somebody meant, then runs it.
     Clarify,
+    /// Looks after a command that was deleted.
+    Deletion,
     /// Tells what led to a message or an execution.
     Why,
     /// Tells what somebody asked for.
@@ -50,6 +52,7 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Find, "find"),
     (Builtin::Save, "save as"),
     (Builtin::Clarify, "clarify"),
+    (Builtin::Deletion, "deletion"),
     (Builtin::Why, "why"),
     (Builtin::WhatDid, "what did"),
     (Builtin::Grant, "grant"),
@@ -92,7 +95,7 @@ impl Builtin {
         match self {
             Self::CatchUp | Self::Unreadable => true,
             Self::Rooms | Self::Join | Self::Leave => false,
-            Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
+            Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
             Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
         }
     }
@@ -103,7 +106,7 @@ impl Builtin {
             Self::CatchUp => true,
             Self::Unreadable => false,
             Self::Rooms | Self::Join | Self::Leave => false,
-            Self::Audit | Self::Find | Self::Clarify | Self::Save => false,
+            Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
             Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
         }
     }

@@ -6,10 +6,11 @@ pub use super::answer::{answer, how_to_answer};
 use super::event::{QuestionAsked, Wants};
 use super::id::{ExecutionId, PostId, Timestamp, UserId};
 use super::person::People;
+use super::phrase;
 use super::trigger::{Place, Speaker};
 
-/// So long after a question a bare `yes` in the room is meant for it; later it has to be said to the bot.
-pub const PLAIN_ANSWER_MS: i64 = 15 * 60 * 1000;
+/// So long after a question a bare `yes` is meant for it, unless the configuration says otherwise; later the bot asks back.
+pub const STALE_AFTER_MS: i64 = 15 * 60 * 1000;
 /// How far the clocks of those who speak may be behind: what was said longer before a question does not answer it.
 pub const CLOCKS_MS: i64 = 5_000;
 /// Fewest characters of an execution's id behind an answer: `yes 01JD`.
@@ -76,6 +77,14 @@ impl OpenQuestion {
             again: vec![],
         }
     }
+
+    /// What people call it who know the beginning of its execution's id: that, or with its place behind it.
+    fn is_named(&self, id: &str) -> bool {
+        let (id, path) = id.split_once('/').map_or((id, None), |(id, path)| (id, Some(path)));
+        id.chars().count() >= NAMED_CHARS_MIN
+            && self.execution.starts_with(id)
+            && path.is_none_or(|path| path == self.path)
+    }
 }
 
 /// What a person did that may be an answer.
@@ -97,6 +106,8 @@ pub struct Said<'a> {
     pub at: Timestamp,
     /// Which accounts belong to one person.
     pub people: &'a People,
+    /// So long after a question nobody may count on it that a bare answer is meant for it.
+    pub stale_after_ms: i64,
 }
 
 /// What a message is to the open questions.
@@ -108,81 +119,152 @@ pub enum Reading<'a> {
     Unclear(&'a OpenQuestion),
     /// It is meant for this one, and somebody else was asked.
     NotAsked(&'a OpenQuestion),
-    /// It could answer each of these.
+    /// It could answer each of these, or a single one that was asked too long ago: its meaning must be said.
     Which(Vec<&'a OpenQuestion>),
     /// It answers nothing.
     Nothing,
 }
 
-/// Finds the question that a message answers: the one it points at, else the only one here.
+/// Finds the question that a message answers: the one that it points at, else the only one for this person here, unless
+/// it was asked long ago; else it is to be asked which.
 pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
     let here: Vec<&OpenQuestion> =
         questions.iter().filter(|q| q.place.room == said.place.room).collect();
-    if let Some((question, text)) = pointed(said, &here) {
-        let directly = said.addressed || said.target.is_some();
-        return match (asked(question, said), answer(question, text)) {
-            (true, Some(value)) => Reading::Answers(question, value),
-            (false, Some(_)) => Reading::NotAsked(question),
-            // A bystander's emoji, and talk in the question's thread, are no answers.
-            (_, None) if said.reaction || !directly => Reading::Nothing,
-            (true, None) => Reading::Unclear(question),
-            (false, None) => Reading::NotAsked(question),
+    match pointed(said, &here) {
+        Some(pointed) => pointed.read(said),
+        None if said.reaction => Reading::Nothing,
+        None if said.addressed => addressed(said, &here),
+        None => plainly(said, &here),
+    }
+}
+
+/// The questions that a message points at.
+struct Pointed<'a, 's> {
+    /// Several, where an execution waits for more than one answer.
+    questions: Vec<&'a OpenQuestion>,
+    /// The answer without what points.
+    text: &'s str,
+    /// Whether it says nothing but the phrase.
+    phrase: bool,
+    /// Whether it is said to the bot; talk in a question's thread is not.
+    directly: bool,
+}
+
+impl<'a> Pointed<'a, '_> {
+    fn read(&self, said: &Said) -> Reading<'a> {
+        let means = |q: &OpenQuestion| match self.phrase && q.wants == Wants::YesNo {
+            true => Some(Value::Bool(true)),
+            false => answer(q, self.text),
         };
+        let (mine, others): (Vec<&OpenQuestion>, Vec<&OpenQuestion>) =
+            self.questions.iter().copied().partition(|q| asked(q, said));
+        let fitting: Vec<&OpenQuestion> =
+            mine.iter().copied().filter(|q| means(q).is_some()).collect();
+        let silent = said.reaction || !self.directly;
+        match (fitting.as_slice(), mine.first(), others.first()) {
+            ([one], _, _) => {
+                means(one).map_or(Reading::Nothing, |value| Reading::Answers(one, value))
+            }
+            ([_, ..], _, _) => Reading::Which(fitting),
+            // A bystander's emoji, and talk in the question's thread, are no answers.
+            ([], Some(mine), _) if !silent => Reading::Unclear(mine),
+            ([], None, Some(other)) if !silent || means(other).is_some() => {
+                Reading::NotAsked(other)
+            }
+            ([], _, _) => Reading::Nothing,
+        }
+    }
+}
+
+/// What a message points at: by a reply or a reaction to a question, a reminder of it or the command that led to it, by
+/// standing in its thread, by its phrase, or by its id behind the answer.
+fn pointed<'a, 's>(said: &Said<'s>, here: &[&'a OpenQuestion]) -> Option<Pointed<'a, 's>> {
+    let directly = said.addressed || said.target.is_some();
+    let replied = |q: &&&OpenQuestion| {
+        let post = q.post.as_ref();
+        let asks = said.target == post || said.target.is_some_and(|to| q.again.contains(to));
+        let replies = said.target.is_some() && (asks || said.target == Some(&q.origin));
+        replies || (post.is_some() && said.place.thread.as_ref() == post)
+    };
+    let questions: Vec<&OpenQuestion> = here.iter().filter(replied).copied().collect();
+    if !questions.is_empty() {
+        let own = questions.iter().find_map(|q| phrase::said(&q.phrase, said.text));
+        let (text, phrase) = (own.unwrap_or(said.text), own == Some(""));
+        return Some(Pointed { questions, text, phrase, directly });
     }
     if said.reaction {
-        return Reading::Nothing;
-    }
-    let fits = |q: &&OpenQuestion| match said.addressed {
-        _ if q.asked_at > said.at.plus_ms(CLOCKS_MS) => false,
-        true => answer(q, said.text).is_some(),
-        false => plainly(said, q),
-    };
-    let fitting: Vec<&OpenQuestion> = here.into_iter().filter(fits).collect();
-    let mine: Vec<&OpenQuestion> = fitting.iter().copied().filter(|q| asked(q, said)).collect();
-    let same_thread = |q: &&OpenQuestion| q.place.thread == said.place.thread;
-    let near: Vec<&OpenQuestion> = mine.iter().copied().filter(same_thread).collect();
-    let mine = if said.place.thread.is_some() && !near.is_empty() { near } else { mine };
-    match (mine.as_slice(), fitting.as_slice()) {
-        ([one], _) => match answer(one, said.text) {
-            Some(value) => Reading::Answers(one, value),
-            None => Reading::Nothing,
-        },
-        ([], [other]) if said.addressed && plain_word(other) => Reading::NotAsked(other),
-        ([], _) => Reading::Nothing,
-        _ => Reading::Which(mine),
-    }
-}
-
-/// The question that a message points at, and the answer without the pointer: a reply or reaction to the question or to
-/// the command that led to it, a message in a thread on it, or an answer with the execution's id behind it.
-fn pointed<'a, 's>(
-    said: &Said<'s>,
-    here: &[&'a OpenQuestion],
-) -> Option<(&'a OpenQuestion, &'s str)> {
-    let by_post = here.iter().find(|q| {
-        let post = q.post.as_ref();
-        let replies =
-            said.target.is_some() && (said.target == post || said.target == Some(&q.origin));
-        replies || (post.is_some() && said.place.thread.as_ref() == post)
-    });
-    if let Some(question) = by_post {
-        return Some((question, said.text));
-    }
-    let (text, id) = said.text.trim().rsplit_once(char::is_whitespace)?;
-    if id.chars().count() < NAMED_CHARS_MIN {
         return None;
     }
-    here.iter().find(|q| q.execution.starts_with(id)).map(|q| (*q, text))
+    let named = |q: &&&OpenQuestion| phrase::said(&q.phrase, said.text).is_some();
+    let questions: Vec<&OpenQuestion> = here.iter().filter(named).copied().collect();
+    if let Some(text) = questions.first().and_then(|q| phrase::said(&q.phrase, said.text)) {
+        let phrase = text.is_empty();
+        return Some(Pointed { questions, text, phrase, directly: directly || phrase });
+    }
+    let (text, id) = said.text.trim().rsplit_once(char::is_whitespace)?;
+    let questions: Vec<&OpenQuestion> = here.iter().filter(|q| q.is_named(id)).copied().collect();
+    (!questions.is_empty()).then_some(Pointed { questions, text, phrase: false, directly })
 }
 
-/// Whether a message that is not said to the bot is an answer all the same: a plain word, soon, in the same place.
-fn plainly(said: &Said, question: &OpenQuestion) -> bool {
+/// What an answer is that is said to the bot and points at nothing.
+fn addressed<'a>(said: &Said, here: &[&'a OpenQuestion]) -> Reading<'a> {
+    let fitting: Vec<&OpenQuestion> = here
+        .iter()
+        .copied()
+        .filter(|q| asked_before(q, said) && answer(q, said.text).is_some())
+        .collect();
+    let mine = mine(said, &fitting);
+    match (mine.as_slice(), fitting.iter().find(|q| plain_word(q))) {
+        ([one], _) if fresh(one, said) => answers(one, said),
+        ([_, ..], _) => Reading::Which(mine),
+        ([], Some(other)) => Reading::NotAsked(other),
+        ([], None) => Reading::Nothing,
+    }
+}
+
+/// What is an answer although it is not said to the bot: a plain word, soon, in the same place.
+fn plainly<'a>(said: &Said, here: &[&'a OpenQuestion]) -> Reading<'a> {
     const VAGUE: [&str; 9] =
         ["ok", "okay", "sure", "stop", "cancel", "do it", "go ahead", "don't", "do not"];
-    let soon = said.at.0.saturating_sub(question.asked_at.0) <= PLAIN_ANSWER_MS;
-    let vague = VAGUE.contains(&said.text.trim().to_lowercase().trim_end_matches(['.', '!']));
-    let same_place = said.place.thread == question.place.thread;
-    plain_word(question) && soon && same_place && !vague && answer(question, said.text).is_some()
+    if VAGUE.contains(&said.text.trim().to_lowercase().trim_end_matches(['.', '!'])) {
+        return Reading::Nothing;
+    }
+    let fits = |q: &&OpenQuestion| {
+        let there = asked_before(q, said) && said.place.thread == q.place.thread;
+        there && plain_word(q) && answer(q, said.text).is_some()
+    };
+    let fitting: Vec<&OpenQuestion> = here.iter().copied().filter(fits).collect();
+    let mine = mine(said, &fitting);
+    match mine.as_slice() {
+        [one] if fresh(one, said) => answers(one, said),
+        several if several.len() > 1 && several.iter().any(|q| fresh(q, said)) => {
+            Reading::Which(mine)
+        }
+        _ => Reading::Nothing,
+    }
+}
+
+fn answers<'a>(question: &'a OpenQuestion, said: &Said) -> Reading<'a> {
+    answer(question, said.text).map_or(Reading::Nothing, |value| Reading::Answers(question, value))
+}
+
+/// The questions to who speaks; in a thread those that were asked there, if any were.
+fn mine<'a>(said: &Said, questions: &[&'a OpenQuestion]) -> Vec<&'a OpenQuestion> {
+    let mine: Vec<&OpenQuestion> = questions.iter().copied().filter(|q| asked(q, said)).collect();
+    let there = |q: &&OpenQuestion| q.place.thread == said.place.thread;
+    let near: Vec<&OpenQuestion> = mine.iter().copied().filter(there).collect();
+    if said.place.thread.is_some() && !near.is_empty() { near } else { mine }
+}
+
+/// Whether a question was asked when something was said, as far as clocks agree.
+fn asked_before(question: &OpenQuestion, said: &Said) -> bool {
+    question.asked_at <= said.at.plus_ms(CLOCKS_MS)
+}
+
+/// Whether a question was asked, or people were reminded of it, so lately that a bare answer is meant for it.
+fn fresh(question: &OpenQuestion, said: &Said) -> bool {
+    let last = question.reminded_at.unwrap_or(question.asked_at).max(question.asked_at);
+    said.at.0.saturating_sub(last.0) <= said.stale_after_ms
 }
 
 /// Whether only certain words answer it, so that one of them needs no address.

@@ -147,7 +147,7 @@ events! {
     AccountsUnlinked "accounts_unlinked" 1 Sealed,
     GrantMade "grant_made" 1 Sealed,
     GrantRevoked "grant_revoked" 1 Sealed,
-    TriggerRecorded "trigger_recorded" 3 Sealed,
+    TriggerRecorded "trigger_recorded" 4 Sealed,
     TriggerRouted "trigger_routed" 2 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,
     EventWithheld "event_withheld" 1 Sealed,
@@ -194,10 +194,16 @@ impl Event {
 /// Brings a payload of an older version to the current shape.
 fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
     match (kind, schema, data.get_mut("trigger")) {
-        // Before version 2 nothing was late, before version 3 nothing was ordered.
-        ("trigger_recorded", 1 | 2, Some(Value::Object(trigger))) => {
+        // Before version 2 nothing was late, before version 3 nothing was ordered, before version 4 nothing was deleted
+        // and nobody looked at who a message calls and who has passed it on.
+        ("trigger_recorded", 1..=3, Some(Value::Object(trigger))) => {
             trigger.entry("late").or_insert(Value::Bool(false));
-            (3, data)
+            if let Some(message) = trigger["what"].get_mut("message").and_then(Value::as_object_mut)
+            {
+                message.insert("mentioned".into(), Value::Bool(false));
+                message.insert("hops".into(), Value::from(0));
+            }
+            (4, data)
         }
         // Before version 2 nobody could cancel: every older ending is one of the newer ones.
         ("execution_finished", 1, _) => (2, data),

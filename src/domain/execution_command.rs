@@ -1,11 +1,12 @@
 //! `!executions`, `!cancel` and `!again`: what is running, what is wanted no more, and what is wanted once more.
 
 use super::catch_up::ago;
-use super::event::Wants;
+use super::event::{QuestionAsked, Wants};
 use super::execution::{Execution, Status};
 use super::id::{RoomId, Timestamp};
 use super::message::Doc;
 use super::trigger::Speaker;
+use super::words;
 
 /// Most executions that an answer lists; of the others it says how many there are.
 pub const LISTED_MAX: usize = 20;
@@ -68,6 +69,8 @@ pub fn parse(text: &str) -> Option<ExecutionCommand> {
         }
         "cancel" => {
             let (execution, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            // A question's id has its place behind that of its execution.
+            let execution = execution.split_once('/').map_or(execution, |(id, _)| id);
             let (execution, reason) = (Some(id(execution)?), reason.trim().to_owned());
             Some(ExecutionCommand::Cancel { execution, reason })
         }
@@ -147,16 +150,14 @@ fn state(execution: &Execution) -> String {
     if execution.cancelled.is_some() {
         return "cancelled, undoing".into();
     }
-    let asks = execution.steps.values().find(|step| step.asks());
-    match (execution.status(), asks.and_then(|step| step.question.as_ref())) {
-        (Status::Asking, Some(question)) => {
-            let who: Vec<&str> = question.from.iter().map(|id| named(id.as_str())).collect();
-            let what = match question.wants {
-                Wants::Doubt => "what became of it".into(),
-                Wants::Text | Wants::YesNo => format!("“{}”", shown(&question.text)),
-            };
-            format!("asks {} {what}", who.join(" or "))
-        }
+    let asks: Vec<String> = execution
+        .steps
+        .values()
+        .filter(|step| step.asks())
+        .filter_map(|step| step.question.as_ref().map(asked))
+        .collect();
+    match (execution.status(), asks.as_slice()) {
+        (Status::Asking, [_, ..]) => format!("asks {}", asks.join(" and ")),
         (Status::Running, _) => {
             let runs = execution.steps.values().find(|step| step.wants_doing());
             let action = runs.and_then(|step| step.args["action"].as_str());
@@ -166,8 +167,13 @@ fn state(execution: &Execution) -> String {
     }
 }
 
-fn named(id: &str) -> &str {
-    id.trim_start_matches('@').split(':').next().unwrap_or(id)
+/// Whom a question is for, and what it is.
+fn asked(question: &QuestionAsked) -> String {
+    let whom = words::questions::people(&question.from, &question.roles, "or");
+    match question.wants {
+        Wants::Doubt => format!("{whom} what became of it"),
+        Wants::Text | Wants::YesNo => format!("{whom} “{}”", shown(&question.text)),
+    }
 }
 
 fn shown(text: &str) -> String {

@@ -1,5 +1,6 @@
 //! Pure data and decisions: no I/O, no clock, no randomness; everything they need arrives as an argument.
 
+pub mod ack;
 pub mod action_event;
 pub mod alias;
 pub mod alias_index;
@@ -12,6 +13,8 @@ pub mod catalog;
 pub mod catch_up;
 pub mod clarify;
 pub mod conversation;
+pub mod deletion;
+pub mod edit;
 pub mod erasure;
 pub mod event;
 pub mod execution;
@@ -26,14 +29,19 @@ pub mod id;
 pub mod link;
 pub mod listing;
 pub mod log_event;
+pub mod loops;
 pub mod lost_keys;
 pub mod message;
 pub mod message_event;
+pub mod more_command;
 pub mod named;
 pub mod near;
 pub mod order;
 pub mod own_command;
+pub mod pace;
+pub mod paging;
 pub mod path;
+pub mod pending_command;
 pub mod people_command;
 pub mod person;
 pub mod person_event;

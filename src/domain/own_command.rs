@@ -6,6 +6,8 @@ use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
 use super::grant_command::{self, GrantCommand};
 use super::id::{PostId, RoomId};
+use super::more_command::{self, Which};
+use super::pending_command::{self, PendingCommand};
 use super::people_command::{self, PeopleCommand};
 use super::policy::Resource;
 use super::room_command::{self, RoomCommand};
@@ -29,6 +31,8 @@ pub const WORDS: &[&str] = &[
     "link",
     "unlink",
     "whoami",
+    "pending",
+    "more",
     "why",
     "grant",
     "grants",
@@ -44,6 +48,8 @@ pub enum OwnCommand {
     Audit(AuditCommand),
     /// About executions.
     Executions(ExecutionCommand),
+    /// About open questions.
+    Pending(PendingCommand),
     /// To keep what was commanded under this name.
     Save(String),
     /// About what is offered, and who may use it.
@@ -52,6 +58,8 @@ pub enum OwnCommand {
     Grant(GrantCommand),
     /// About people and their accounts.
     People(PeopleCommand),
+    /// To go on with a long answer.
+    More(Option<Which>),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -74,9 +82,12 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let grant = || grant_command::parse(text).map(OwnCommand::Grant);
     let tell = || tell_command::parse(text).map(OwnCommand::Tell);
     let people = || people_command::parse(text).map(OwnCommand::People);
+    let pending = || pending_command::parse(text).map(OwnCommand::Pending);
+    let more = || more_command::parse(text).map(OwnCommand::More);
     let why = || why_command::parse(text).map(OwnCommand::Why);
-    let before = rooms.or_else(audit).or_else(executions).or_else(save).or_else(people);
-    before.or_else(why).or_else(tell).or_else(grant)
+    let first = rooms.or_else(audit).or_else(executions).or_else(save);
+    let first = first.or_else(people).or_else(pending).or_else(why).or_else(more);
+    first.or_else(tell).or_else(grant)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -92,6 +103,7 @@ pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static st
     let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
     let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
     let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS);
+    let executions = executions.chain(pending_command::COMMANDS).chain(more_command::COMMANDS);
     let executions = executions.chain(tell_command::COMMANDS).copied();
     let others = rooms
         .chain(audit)
@@ -108,8 +120,10 @@ impl OwnCommand {
             Self::Rooms(command) => command.builtin.name(),
             Self::Audit(command) => command.builtin.name(),
             Self::Executions(command) => command.name(),
+            Self::Pending(_) => "pending",
             Self::Save(_) => Builtin::Save.name(),
             Self::People(command) => command.name(),
+            Self::More(_) => "more",
             Self::Why(command) => command.name(),
             Self::Tell(command) => command.name(),
             Self::Grant(command) => command.name(),
@@ -124,6 +138,8 @@ impl OwnCommand {
             Self::Executions(command) => Act::Executions(command.clone()),
             Self::Tell(command) => Act::Tell(command.clone()),
             Self::People(command) => Act::People(command.clone()),
+            Self::Pending(command) => Act::Pending(*command),
+            Self::More(which) => Act::More(*which),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -157,10 +173,12 @@ impl OwnCommand {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(here, places.audited),
             Self::Executions(command) => command.refusal(here, places.management),
+            Self::Pending(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
             Self::Grant(command) => command.refusal(),
             // Who may say yes to what is decided with the codes.
             Self::People(_) => None,
+            Self::More(_) => None,
             Self::Why(_) | Self::Tell(_) => None,
         }
     }

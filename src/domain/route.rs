@@ -11,9 +11,12 @@ use super::execution_command::ExecutionCommand;
 use super::help::{help, help_word};
 use super::id::Timestamp;
 use super::message::Doc;
+use super::more_command;
 use super::own_command::{self, OwnCommand, Where};
+use super::pending_command::PendingCommand;
 use super::people_command::PeopleCommand;
 use super::person::People;
+use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
 use super::tell_command::TellCommand;
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
@@ -22,6 +25,10 @@ use super::words::{questions, routing as words, to};
 
 /// Longest command in bytes.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
+/// Why a text runs nothing that fits no command.
+pub const NO_ALIAS: &str = "no alias matches";
+/// Why an answer counts as none.
+pub const UNCLEAR: &str = "the answer is not understood";
 /// Most executions that may be open at once.
 pub const EXECUTIONS_OPEN_MAX: usize = 100_000;
 
@@ -45,6 +52,8 @@ pub struct View<'a> {
     pub withdrawn: Option<&'a OpenQuestion>,
     /// Which accounts belong to one person.
     pub people: &'a People,
+    /// So long after a question a bare answer is meant for it.
+    pub stale_after_ms: i64,
 }
 
 /// Answers whether somebody may do something with something in a place.
@@ -93,6 +102,17 @@ pub enum Act {
     Executions(ExecutionCommand),
     /// Join accounts, part them, or tell who somebody is.
     People(PeopleCommand),
+    /// Look at open questions.
+    Pending(PendingCommand),
+    /// Ask what an answer was meant for.
+    AskBack {
+        /// How.
+        doc: Doc,
+        /// The only question that it can be meant for, by its place among the open ones.
+        question: Option<usize>,
+    },
+    /// Go on with a long answer.
+    More(Option<more_command::Which>),
     /// Say something.
     Say(Doc),
     /// Say why it is not done.
@@ -120,6 +140,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
         target: message.reply_to.as_ref(),
         at: view.at,
         people: view.people,
+        stale_after_ms: view.stale_after_ms,
     };
     let reading = conversation::read(&said, view.questions);
     if message.speaker.trust == Trust::Nothing && (said.addressed || reading != Reading::Nothing) {
@@ -136,7 +157,8 @@ pub fn message(message: &Message, view: &View) -> Decision {
     }
     let to = message.reply_to.as_ref();
     let replies = to.is_some()
-        && matches!(&reading, Reading::Answers(q, _) if to == q.post.as_ref() || to == Some(&q.origin));
+        && matches!(&reading, Reading::Answers(q, _)
+            if to == q.post.as_ref() || to == Some(&q.origin) || to.is_some_and(|to| q.again.contains(to)));
     let chosen = matches!(&reading, Reading::Answers(q, _) if conversation::plain_word(q));
     let ours = own_command::parse(text);
     let cancels = ours.as_ref().is_some_and(OwnCommand::cancels_one);
@@ -172,6 +194,7 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         target: Some(&reaction.target),
         at: view.at,
         people: view.people,
+        stale_after_ms: view.stale_after_ms,
     };
     if let Some(args) = why_command::of_reaction(&reaction.key, &reaction.target) {
         let act = Act::BuiltIn { builtin: Builtin::Why, args };
@@ -226,26 +249,27 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
         Reading::Unclear(question) => {
             let how = how_to_answer(question);
             let sorry = questions::unclear_answer(&question.text, &how);
-            decision(name(question), Act::Refuse(Doc::text(&sorry)), "the answer is not understood")
+            decision(name(question), Act::Refuse(Doc::text(&sorry)), UNCLEAR)
         }
         Reading::NotAsked(question) => {
-            let (who, asked) = (&said.speaker.name, people(question));
+            let (who, asked) =
+                (&said.speaker.name, questions::people(&question.from, &question.roles, "or"));
             let sorry = questions::asked_others(who, &question.text, &asked);
             decision(name(question), Act::Refuse(Doc::text(&sorry)), "somebody else was asked")
         }
         Reading::Which(list) => {
-            let list: Vec<_> =
-                list.iter().map(|q| (q.text.as_str(), q.execution.short())).collect();
-            let doc = Doc::text(&questions::which_question(&list));
-            decision("questions", Act::Say(doc), "it could answer several questions")
+            let doc = Doc::text(&questions::which(list, said.text, said.at));
+            let only = list.first().filter(|_| list.len() == 1);
+            let place =
+                |q: &&OpenQuestion| view.questions.iter().position(|it| std::ptr::eq(it, *q));
+            let act = Act::AskBack { doc, question: only.and_then(place) };
+            match only {
+                Some(question) => decision(name(question), act, "it was asked long ago"),
+                None => decision("questions", act, "it could answer several questions"),
+            }
         }
         Reading::Nothing => decision("message", Act::Ignore, "it is not for the bot"),
     }
-}
-
-fn people(question: &OpenQuestion) -> String {
-    let name = |id: &str| id.trim_start_matches('@').split(':').next().unwrap_or(id).to_owned();
-    question.from.iter().map(|id| name(id.as_str())).collect::<Vec<_>>().join(" or ")
 }
 
 /// Decides on a command that an execution calls.
@@ -254,7 +278,7 @@ pub fn call(message: &Message, view: &View) -> Decision {
         Found::One(_) | Found::Tie(_) => commanded(&message.text, Address::Direct, message, view),
         Found::None { .. } => {
             let why = Doc::text(&words::no_command(&message.text));
-            decision("call", Act::Refuse(why), "no alias matches")
+            decision("call", Act::Refuse(why), NO_ALIAS)
         }
     }
 }
@@ -290,13 +314,17 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
             let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
             let near = own_command::WORDS.iter().filter(|word| damerau(&first, word) == 1);
             suggestions.splice(0..0, near.map(|word| (*word).to_owned()));
+            if phrase::is_like_one(text) {
+                let doc = Doc::text(&questions::no_such_phrase(text.trim()));
+                return decision("questions", Act::Say(doc), "no open question has this phrase");
+            }
             if text.trim().is_empty() {
                 let doc = help(view, &message.speaker, &message.place, "");
                 return decision("command", Act::Say(doc), "nothing was asked for");
             }
             let problem = problem.map(|misfit| (misfit.problem.to_string(), misfit.format.usage()));
             let doc = Doc::text(&words::unknown(text, &suggestions, problem, by, view.prefix));
-            decision("command", Act::Say(doc), "no alias matches")
+            decision("command", Act::Say(doc), NO_ALIAS)
         }
     }
 }

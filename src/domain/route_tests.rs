@@ -77,6 +77,8 @@ fn said(text: &str) -> Message {
         command: by('!', Address::Prefix).or_else(|| by('@', Address::Name)),
         reply_to: None,
         edits: None,
+        mentioned: false,
+        hops: 0,
     }
 }
 
@@ -112,8 +114,11 @@ fn shown(decision: &Decision) -> String {
         Act::Executions(command) => format!("{command:?}"),
         Act::Tell(command) => format!("{command:?}"),
         Act::People(command) => format!("{command:?}"),
+        Act::Pending(command) => format!("{command:?}"),
+        Act::AskBack { doc, question } => format!("ask back {question:?} {}", text_of(doc)),
         Act::Say(doc) => format!("say {}", text_of(doc)),
         Act::Refuse(doc) => format!("refuse {}", text_of(doc)),
+        Act::More(which) => format!("more {which:?}"),
         Act::Ignore => "ignore".into(),
     };
     format!("{act} | {}", decision.reason)
@@ -131,7 +136,19 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
     let places = Where { management: None, audited: None };
     let (withdrawn, people) = (None, NOBODY.get_or_init(People::default));
     let may: &May = &may;
-    View { catalog, questions, prefix, open_executions, at, may, places, withdrawn, people }
+    let stale_after_ms = conversation::STALE_AFTER_MS;
+    View {
+        catalog,
+        questions,
+        prefix,
+        open_executions,
+        at,
+        may,
+        places,
+        withdrawn,
+        people,
+        stale_after_ms,
+    }
 }
 
 #[test]

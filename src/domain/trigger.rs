@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::deletion::Deletion;
 use super::id::{DedupeKey, ExecutionId, PostId, RoomId, Timestamp, UserId};
 use super::named::{Call, NamedEvent};
 use super::order::Order;
@@ -41,6 +42,8 @@ pub enum What {
     Event(NamedEvent),
     /// An execution calls a command.
     Call(Call),
+    /// A command was deleted in its room, and something of it still waits or runs.
+    Deleted(Deletion),
 }
 
 /// Where something was said.
@@ -104,6 +107,10 @@ pub struct Message {
     pub reply_to: Option<PostId>,
     /// The earlier post that it corrects.
     pub edits: Option<PostId>,
+    /// The bot is among those that the post calls: a name at its beginning is meant for it.
+    pub mentioned: bool,
+    /// How many bots have passed it on, as far as they say so.
+    pub hops: u32,
 }
 
 /// A text that is addressed to the bot, without the address.
@@ -172,6 +179,7 @@ impl Trigger {
             What::Reaction(reaction) => Some(&reaction.place),
             What::Undecryptable(event) => Some(&event.place),
             What::Order(order) => Some(&order.place),
+            What::Deleted(deletion) => Some(&deletion.place),
             What::Timer(_) | What::Event(_) | What::Call(_) => None,
         }
     }
@@ -183,7 +191,16 @@ impl Trigger {
             What::Reaction(reaction) => Some(&reaction.speaker),
             What::Undecryptable(event) => Some(&event.speaker),
             What::Order(order) => Some(&order.speaker),
+            What::Deleted(deletion) => Some(&deletion.by),
             What::Timer(_) | What::Event(_) | What::Call(_) => None,
+        }
+    }
+
+    /// How many bots have passed on what was said, as far as they say so.
+    pub fn hops(&self) -> u32 {
+        match &self.what {
+            What::Message(message) => message.hops,
+            _ => 0,
         }
     }
 
@@ -197,7 +214,8 @@ impl Trigger {
     /// Whether a person said it longer ago than `within_ms`. A timer is never late: its time comes when the bot can see it;
     /// nor is an order, which says at once that it waits for the bot.
     pub fn is_older_than(&self, within_ms: i64, now: Timestamp) -> bool {
-        let person = self.speaker().is_some() && !matches!(self.what, What::Order(_));
+        let at_once = matches!(self.what, What::Order(_) | What::Deleted(_));
+        let person = self.speaker().is_some() && !at_once;
         person && now.0.saturating_sub(self.at.0) > within_ms
     }
 }
@@ -211,8 +229,9 @@ pub struct Names {
     pub names: Vec<String>,
 }
 
-/// Finds whether a text is addressed to the bot, and what is left of it.
-pub fn address(text: &str, names: &Names, direct: bool) -> Option<Command> {
+/// Finds whether a text is addressed to the bot, and what is left of it. In a post that `mentions` the bot its name at
+/// the beginning needs no mark: clients put the name there for a pill.
+pub fn address(text: &str, names: &Names, direct: bool, mentions: bool) -> Option<Command> {
     let trimmed = text.trim_start();
     if let Some(rest) = trimmed.strip_prefix(names.prefix.as_str())
         && !names.prefix.is_empty()
@@ -221,7 +240,7 @@ pub fn address(text: &str, names: &Names, direct: bool) -> Option<Command> {
     {
         return Some(Command { by: Address::Prefix, text: rest.trim().to_owned() });
     }
-    let called = names.names.iter().find_map(|name| after_name(trimmed, name));
+    let called = names.names.iter().find_map(|name| after_name(trimmed, name, mentions));
     if let Some(rest) = called {
         return Some(Command { by: Address::Name, text: rest.trim().to_owned() });
     }
@@ -230,9 +249,9 @@ pub fn address(text: &str, names: &Names, direct: bool) -> Option<Command> {
 }
 
 /// What follows `@name`, `name:` or `name,` at the start of a text.
-fn after_name<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+fn after_name<'a>(text: &'a str, name: &str, mentions: bool) -> Option<&'a str> {
     let bare = name.strip_prefix('@').unwrap_or(name);
-    let at = text.starts_with('@');
+    let at = mentions || text.starts_with('@');
     let text = text.strip_prefix('@').unwrap_or(text);
     let head = text.get(..bare.len())?;
     if bare.is_empty() || !head.eq_ignore_ascii_case(bare) {
@@ -270,11 +289,21 @@ mod tests {
             ("good morning", true, "direct good morning"),
             ("", true, "none"),
         ] {
-            let got = address(text, &names, direct).map_or("none".into(), |command| {
+            let got = address(text, &names, direct, false).map_or("none".into(), |command| {
                 let by = serde_json::to_value(command.by).expect("an address is a string");
                 format!("{} {}", by.as_str().expect("an address is a string"), command.text)
             });
             assert_eq!(got, want, "{text:?} direct={direct}");
+        }
+        for (text, want) in [
+            ("beadle restart web1", Some("restart web1")),
+            ("beadle: restart web1", Some("restart web1")),
+            ("beadle", Some("")),
+            ("beadles help", None),
+            ("ask beadle for help", None),
+        ] {
+            let got = address(text, &names, false, true).map(|command| command.text);
+            assert_eq!(got.as_deref(), want, "{text:?} with a pill");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::adapter::{Chat, Incoming, Intake, Reread};
+use crate::adapter::{Chat, Incoming, Intake, Redaction, Reread};
 use crate::domain::id::{Position, Timestamp};
 use crate::domain::trigger::Trigger;
 use crate::processor::action::Actions;
@@ -91,6 +91,15 @@ impl Bot {
     /// [`BotError`] if it could not be recorded.
     pub async fn deliver(&self, trigger: Trigger) -> Result<(), BotError> {
         let incoming = Incoming { triggers: vec![trigger], ..Incoming::default() };
+        self.ear.record(incoming).await.map_err(|why| BotError::Process(why.to_string()))
+    }
+
+    /// A post was deleted; returns when what follows at once is recorded.
+    ///
+    /// # Errors
+    /// [`BotError`] if it could not be recorded.
+    pub async fn redact(&self, redaction: Redaction) -> Result<(), BotError> {
+        let incoming = Incoming { redactions: vec![redaction], ..Incoming::default() };
         self.ear.record(incoming).await.map_err(|why| BotError::Process(why.to_string()))
     }
 

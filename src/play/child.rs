@@ -16,12 +16,12 @@ use serde_json::Value;
 use super::bot::{Bot, BotError};
 use super::runner::{Driver, Setup};
 use super::world::{HandClock, World};
-use crate::adapter::{Chat, Outgoing, Reread, RoomAct, RoomAnswer, SendError};
+use crate::adapter::{Chat, Outgoing, Redaction, Reread, RoomAct, RoomAnswer, SendError};
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
-use crate::processor::{ExecRooms, Settings};
+use crate::processor::{ExecRooms, Limits, Settings};
 use crate::store::{Clock, EventStore};
 
 /// The parent asks.
@@ -33,6 +33,7 @@ enum Request {
         prefix: String,
         exec_rooms: Option<Vec<String>>,
         management_room: Option<RoomId>,
+        limits: Limits,
         now: Timestamp,
     },
     Deliver {
@@ -41,6 +42,10 @@ enum Request {
     },
     Reread {
         reread: Box<Reread>,
+        now: Timestamp,
+    },
+    Redact {
+        redaction: Box<Redaction>,
         now: Timestamp,
     },
     Settle {
@@ -125,7 +130,9 @@ impl ChildBot {
         let (scripts, prefix) = (setup.scripts.clone(), setup.settings.prefix.clone());
         let now = self.world.clock.now();
         let management_room = setup.settings.management_room.clone();
-        self.ask(&Request::Open { scripts, prefix, exec_rooms, management_room, now }).map(|_| ())
+        let limits = setup.settings.limits;
+        let open = Request::Open { scripts, prefix, exec_rooms, management_room, limits, now };
+        self.ask(&open).map(|_| ())
     }
 
     /// Ends it with SIGKILL.
@@ -182,6 +189,12 @@ impl Driver for ChildBot {
         let now = self.world.clock.now();
         let reread = Box::new(reread);
         Box::pin(async move { self.ask(&Request::Reread { reread, now }).map(|_| ()) })
+    }
+
+    fn redact(&mut self, redaction: Redaction) -> BoxFuture<'_, Result<(), BotError>> {
+        let now = self.world.clock.now();
+        let redaction = Box::new(redaction);
+        Box::pin(async move { self.ask(&Request::Redact { redaction, now }).map(|_| ()) })
     }
 
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>> {
@@ -280,12 +293,16 @@ pub async fn serve(
             }
         };
         let done: Result<Response, BotError> = match request {
-            Request::Open { scripts, prefix, exec_rooms, management_room, now } => {
+            Request::Open { scripts, prefix, exec_rooms, management_room, limits, now } => {
                 clock.set(now);
                 let open = open.take().ok_or_else(|| broken("it is open already"))?;
                 let exec_rooms = exec_rooms.map_or(ExecRooms::All, ExecRooms::Listed);
-                let settings =
-                    Settings { exec_rooms, management_room, ..Settings::simulated(&prefix) };
+                let settings = Settings {
+                    exec_rooms,
+                    management_room,
+                    limits,
+                    ..Settings::simulated(&prefix)
+                };
                 let opened = open(clock.clone()).and_then(|store| {
                     Bot::open(store, &scripts, wire.clone(), wire.clone(), clock.clone(), settings)
                 });
@@ -317,6 +334,10 @@ async fn serve_one(bot: &Bot, clock: &HandClock, request: Request) -> Result<Res
         Request::Reread { reread, now } => {
             clock.set(now);
             bot.reread(*reread).await.map(|()| Response::Done)
+        }
+        Request::Redact { redaction, now } => {
+            clock.set(now);
+            bot.redact(*redaction).await.map(|()| Response::Done)
         }
         Request::Settle { now } => {
             clock.set(now);

@@ -8,8 +8,15 @@ use crate::domain::event::EffectResult;
 /// Largest transcript in bytes.
 pub const TRANSCRIPT_BYTES_MAX: usize = 1024 * 1024;
 /// What `(config …)` can set.
-pub const SETTINGS: &[&str] =
-    &["bot.prefix", "catchup.run_within", "rooms.exec", "matrix.management_room"];
+pub const SETTINGS: &[&str] = &[
+    "bot.prefix",
+    "catchup.run_within",
+    "conversation.stale_after",
+    "rooms.exec",
+    "matrix.management_room",
+    "limits.commands_per_minute",
+    "limits.stop_rings",
+];
 /// What joins the lines of one message.
 pub const LINE_BREAK: &str = " ⏎ ";
 
@@ -40,6 +47,8 @@ pub enum Step {
     },
     /// The bot must say this next.
     Bot { form: Form, text: String },
+    /// So many are in the room, the bot among them.
+    Members(u64),
     /// Nothing was said since the last line.
     Quiet,
     /// The keys of everything that could not be read reach the bot.
@@ -71,6 +80,8 @@ pub enum Does {
     Reacts(String),
     /// Corrects their own last message.
     Edits(String),
+    /// Deletes the last message of somebody: their own, or another one's.
+    Deletes(String),
 }
 
 /// How the bot must say something.
@@ -169,9 +180,18 @@ fn person(rest: &str) -> Result<Step, String> {
         ("reacts", Does::Reacts),
         ("edits:", Does::Edits),
     ];
+    if let Some(whose) = rest.strip_prefix("deletes") {
+        let whose = match whose.trim().strip_prefix("of ") {
+            Some(other) if !other.trim().is_empty() => other.trim(),
+            None if whose.trim().is_empty() => name,
+            _ => return Err("write `> ann deletes`, or `> ann deletes of ben`".into()),
+        };
+        let (name, does) = (name.to_owned(), Does::Deletes(whose.to_owned()));
+        return Ok(Step::Person { name, network, account, ago_ms, does });
+    }
     let found = forms.iter().find_map(|(word, does)| Some((rest.strip_prefix(word)?, does)));
     let (text, does) = found.ok_or(
-        "a person says `:`, `(in thread):`, `(reply):`, `(unreadable):`, `reacts`, `edits:`",
+        "a person says `:`, `(in thread):`, `(reply):`, `(unreadable):`, `reacts`, `edits:`, `deletes`",
     )?;
     let (name, does) = (name.to_owned(), does(unbroken(text.trim())));
     Ok(Step::Person { name, network, account, ago_ms, does })
@@ -203,6 +223,10 @@ fn directive(inside: &str) -> Result<Step, String> {
                 rest.split_once(" network=").map_or((rest, None), |(a, b)| (a, Some(b)));
             Ok(Step::Room { name: name.into(), network: network.map(str::to_owned) })
         }
+        "members" => match rest.parse() {
+            Ok(count) => Ok(Step::Members(count)),
+            Err(_) => Err("write `(members 2)`".into()),
+        },
         "quiet" => Ok(Step::Quiet),
         "restart" => Ok(Step::Restart),
         "keys" if rest == "arrive" => Ok(Step::KeysArrive),
@@ -213,8 +237,12 @@ fn directive(inside: &str) -> Result<Step, String> {
             if !SETTINGS.contains(&key.trim()) {
                 return Err(format!("there are the settings {}", SETTINGS.join(", ")));
             }
-            if key.trim() == "catchup.run_within" {
-                parse_duration(value)?;
+            match key.trim() {
+                "catchup.run_within" | "conversation.stale_after" => drop(parse_duration(value)?),
+                "limits.commands_per_minute" if value.trim().parse::<u32>().is_err() => {
+                    return Err(format!("`{value}` is no number"));
+                }
+                _ => {}
             }
             Ok(Step::Config { key: key.trim().into(), value: value.trim().into() })
         }
@@ -261,10 +289,13 @@ mod tests {
             ("> ann (in thread): a ⏎ b", says("ann", Does::SaysInThread("a\nb".into()))),
             ("> ann reacts 👍", says("ann", Does::Reacts("👍".into()))),
             ("> ann edits: x", says("ann", Does::Edits("x".into()))),
+            ("> ann deletes", says("ann", Does::Deletes("ann".into()))),
+            ("> eva deletes of ann", says("eva", Does::Deletes("ann".into()))),
             ("< bot (reply): a: b", Step::Bot { form: Form::Reply, text: "a: b".into() }),
             ("< bot*: x", Step::Bot { form: Form::Any, text: "x".into() }),
             ("> ann (unreadable): x", says("ann", Does::SaysUnreadable("x".into()))),
             ("(keys arrive)", Step::KeysArrive),
+            ("(members 2)", Step::Members(2)),
             ("(advance 15m)", Step::Advance(900_000)),
             (
                 "(room #irc network=irc)",

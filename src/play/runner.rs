@@ -10,11 +10,11 @@ use super::bot::BotError;
 use super::parse::{Does, Form, LINE_BREAK, Step, Transcript};
 use super::pattern::{Words, fill, matches};
 use super::world::{FakeExec, Heard, Person, Room, World};
-use crate::adapter::{Relation, Reread};
+use crate::adapter::{Redaction, Relation, Reread};
 use crate::domain::alias::parse_duration;
 use crate::domain::id::{Position, RoomId};
 use crate::domain::trigger::Trigger;
-use crate::processor::{ExecRooms, RUN_WITHIN_MS, Settings};
+use crate::processor::{ExecRooms, RUN_WITHIN_MS, STALE_AFTER_MS, Settings};
 
 /// A bot that can be killed and started again on the same log.
 pub trait Driver: Send {
@@ -22,6 +22,8 @@ pub trait Driver: Send {
     fn deliver(&mut self, trigger: Trigger) -> BoxFuture<'_, Result<(), BotError>>;
     /// The keys of a post have come; returns when that is recorded.
     fn reread(&mut self, reread: Reread) -> BoxFuture<'_, Result<(), BotError>>;
+    /// A post was deleted; returns when what follows at once is recorded.
+    fn redact(&mut self, redaction: Redaction) -> BoxFuture<'_, Result<(), BotError>>;
     /// Does everything that can be done now.
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>>;
     /// Ends the bot without warning and starts it on what is on disk.
@@ -101,8 +103,13 @@ fn configure(settings: &mut Settings, key: &str, value: &str) {
             settings.exec_rooms = ExecRooms::Listed(rooms);
         }
         "matrix.management_room" => settings.management_room = Some(RoomId(value.to_owned())),
+        "limits.commands_per_minute" => settings.limits.commands_per_minute = value.parse().ok(),
+        "limits.stop_rings" => settings.limits.stop_rings = value == "true",
         "catchup.run_within" => {
             settings.run_within_ms = parse_duration(value).unwrap_or(RUN_WITHIN_MS);
+        }
+        "conversation.stale_after" => {
+            settings.stale_after_ms = parse_duration(value).unwrap_or(STALE_AFTER_MS);
         }
         _ => {}
     }
@@ -181,6 +188,11 @@ impl Player<'_> {
                 (self.listener)(&spoken(name, does));
                 let (network, account) = (network.clone(), account.clone());
                 let person = Person { name: name.clone(), network, account, ago_ms: *ago_ms };
+                if let Does::Deletes(whose) = does {
+                    let redaction = self.world.delete(&person, &self.room, whose)?;
+                    self.redact(redaction).await?;
+                    return self.rest().await;
+                }
                 let trigger = self.world.act(&person, &self.room, does)?;
                 self.deliver(trigger).await?;
                 return self.rest().await;
@@ -207,6 +219,9 @@ impl Player<'_> {
                 self.restart().await?;
                 return self.rest().await;
             }
+            Step::Members(count) => {
+                self.world.has_members(RoomId(self.room.name.clone()), *count);
+            }
             Step::Bot { form, text } => self.expect(*form, text)?,
             Step::Quiet => self.nothing_left()?,
             Step::Exec { action, .. } if !self.world.exec_used(line) => {
@@ -221,6 +236,16 @@ impl Player<'_> {
     async fn deliver(&mut self, trigger: Trigger) -> Result<(), String> {
         loop {
             match self.driver.deliver(trigger.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(_) if self.driver.stopped() => self.restart().await?,
+                Err(why) => return Err(why.to_string()),
+            }
+        }
+    }
+
+    async fn redact(&mut self, redaction: Redaction) -> Result<(), String> {
+        loop {
+            match self.driver.redact(redaction.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(_) if self.driver.stopped() => self.restart().await?,
                 Err(why) => return Err(why.to_string()),
@@ -357,6 +382,8 @@ pub(super) fn spoken(name: &str, does: &super::parse::Does) -> String {
         Does::Replies(text) => format!("> {name} (reply): {}", one_line(text)),
         Does::Reacts(key) => format!("> {name} reacts {key}"),
         Does::Edits(text) => format!("> {name} edits: {}", one_line(text)),
+        Does::Deletes(whose) if whose == name => format!("> {name} deletes"),
+        Does::Deletes(whose) => format!("> {name} deletes of {whose}"),
     }
 }
 
@@ -369,6 +396,7 @@ fn filled(does: &Does, words: &Words) -> Does {
         Does::Replies(text) => Does::Replies(fill(text, words)),
         Does::Reacts(key) => Does::Reacts(key.clone()),
         Does::Edits(text) => Does::Edits(fill(text, words)),
+        Does::Deletes(whose) => Does::Deletes(whose.clone()),
     }
 }
 

@@ -11,7 +11,7 @@ use super::bot::{Bot, BotError};
 use super::parse::Transcript;
 use super::runner::{self, Difference, Driver, Listener, Played, Setup};
 use super::world::World;
-use crate::adapter::Reread;
+use crate::adapter::{Redaction, Reread};
 use crate::domain::id::{Position, Timestamp};
 use crate::domain::trigger::Trigger;
 use crate::processor::scripts::Scripts;
@@ -139,6 +139,10 @@ impl Driver for InMemory {
 
     fn reread(&mut self, reread: Reread) -> BoxFuture<'_, Result<(), BotError>> {
         Box::pin(async move { self.bot()?.reread(reread).await })
+    }
+
+    fn redact(&mut self, redaction: Redaction) -> BoxFuture<'_, Result<(), BotError>> {
+        Box::pin(async move { self.bot()?.redact(redaction).await })
     }
 
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>> {

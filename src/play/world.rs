@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::parse::Does;
 use crate::adapter::{
-    Attached, Chat, Found, Outgoing, Relation, Reread, RoomAct, RoomAnswer, RoomInfo, SendError,
+    Attached, Chat, Found, Outgoing, Redaction, Relation, Reread, RoomAct, RoomAnswer, RoomInfo,
+    SendError,
 };
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
@@ -103,6 +104,8 @@ struct State {
     wrong: Vec<String>,
     unread: Vec<Reread>,
     management: Option<RoomId>,
+    /// How many are in a room, where a transcript says so.
+    members: BTreeMap<RoomId, u64>,
     /// Every room that anybody has spoken in, and whether the bot is in it.
     rooms: BTreeMap<RoomId, bool>,
 }
@@ -152,6 +155,11 @@ impl World {
         self.state().management = room;
     }
 
+    /// Says how many are in a room: where there are two, the bot is alone with somebody.
+    pub fn has_members(&self, room: RoomId, count: u64) {
+        self.state().members.insert(room, count);
+    }
+
     /// Does what the bot asks about rooms: it can come back into one that it has left, and into no other.
     ///
     /// # Errors
@@ -185,6 +193,22 @@ impl World {
         self.state.lock().expect("nobody panics with the world")
     }
 
+    /// A person deletes the last message of somebody in a room, with what it was corrected to.
+    ///
+    /// # Errors
+    /// They have said nothing there.
+    pub fn delete(&self, person: &Person, room: &Room, whose: &str) -> Result<Redaction, String> {
+        let mut state = self.state();
+        let id = RoomId(room.name.clone());
+        let post = state.last(&id, whose).ok_or("they have said nothing here yet")?;
+        state.posts.retain(|known| known.id != post);
+        let heard = ["matrix", BOT, id.as_str(), post.as_str()];
+        let late = [heard.as_slice(), &["decrypted"]].concat();
+        let keys = vec![DedupeKey::new(&heard), DedupeKey::new(&late)];
+        let by = speaker(person, room).id;
+        Ok(Redaction { keys, room: id, post, by, reason: None })
+    }
+
     /// A person does something; the trigger that a homeserver would bring.
     ///
     /// # Errors
@@ -199,14 +223,27 @@ impl World {
             }
             _ => None,
         };
-        let place = place(room, thread.clone());
+        let mut place = place(room, thread.clone());
+        place.direct |= state.members.get(&id) == Some(&2);
         let speaker = speaker(person, room);
         let of_bot = state.last(&id, "bot");
         let own = state.last(&id, &person.name);
         let message = |text: &str, reply_to: Option<PostId>, edits: Option<PostId>| {
-            let (text, post) = (text.to_owned(), post.clone());
             let (place, speaker) = (place.clone(), speaker.clone());
-            What::Message(Message { place, speaker, post, text, command: None, reply_to, edits })
+            // A client that calls the bot by a pill puts its name there, in brackets here.
+            let pill = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+            let text = pill.map_or_else(|| text.to_owned(), |(name, rest)| [name, rest].concat());
+            What::Message(Message {
+                place,
+                speaker,
+                post: post.clone(),
+                text,
+                command: None,
+                reply_to,
+                edits,
+                mentioned: pill.is_some(),
+                hops: 0,
+            })
         };
         let nothing = "the bot has said nothing here yet";
         let what = match does {
@@ -224,9 +261,11 @@ impl World {
                 target: of_bot.ok_or(nothing)?,
                 key: key.clone(),
             }),
+            Does::Deletes(_) => return Err("what is deleted is no trigger".into()),
         };
         state.rooms.insert(id.clone(), true);
-        if !matches!(does, Does::Reacts(_)) {
+        // An edit is no post of its own: whoever edits again edits the first one.
+        if !matches!(does, Does::Reacts(_) | Does::Edits(_)) {
             state.posts.push(Post {
                 id: post.clone(),
                 room: id.clone(),

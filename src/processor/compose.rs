@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::dispatch::{Origin, Routed};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::deletion;
 use crate::domain::event::{
     EffectCompleted, EffectResult, Ending, Event, Handler, NewEvent, Outcome, Recorded, Verdict,
 };
@@ -90,6 +91,8 @@ impl Kernel {
             command: Some(Command { by: Address::Direct, text: call.command.clone() }),
             reply_to: None,
             edits: None,
+            mentioned: false,
+            hops: 0,
         };
         let scene = self.scene(&started.place.room, None)?;
         let decision = self.decide(&scene, recorded.ts, |view| route::call(&message, view));
@@ -174,8 +177,16 @@ impl Kernel {
             if !open || execution.ending.is_some() {
                 return Ok(());
             }
-            let ending = self.execution(called)?.and_then(|called| called.ending.clone());
-            let write = completed(&execution, path, result(called, ending));
+            let op = execution.steps.get(path).map_or("", |step| step.op.as_str());
+            let result = match op {
+                // Who only waits for an end is told that it came, and nothing of what came of it.
+                deletion::ENDED => EffectResult::Ok(Value::Null),
+                _ => {
+                    let called_one = self.execution(called)?;
+                    result(called, called_one.and_then(|called| called.ending.clone()))
+                }
+            };
+            let write = completed(&execution, path, result);
             match self.append(vec![write]).await? {
                 Tried::Done => return Ok(()),
                 Tried::Moved => {}

@@ -36,6 +36,7 @@ pub(super) struct Routed {
 }
 
 /// Who spoke, where, and with which post.
+#[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub place: &'a Place,
     pub speaker: &'a Speaker,
@@ -128,6 +129,10 @@ impl Kernel {
             What::Order(order) => self.ordered(recorded, order).await,
             What::Call(call) => self.called(recorded, call).await,
             What::Event(_) => Ok(Routed::ignored("trigger", "it is decided for each who waits")),
+            What::Deleted(deletion) => self.deleted(recorded, deletion).await,
+            What::Message(message) if message.edits.is_some() => {
+                self.edited(recorded, trigger, late, message).await
+            }
             What::Message(message) => {
                 let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
                 let origin = Origin {
@@ -151,7 +156,7 @@ impl Kernel {
     }
 
     /// Decides on what a person did, and prepares what follows.
-    async fn said(
+    pub(super) async fn said(
         &self,
         recorded: &Recorded,
         trigger: &Trigger,
@@ -161,6 +166,12 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let scene = self.scene(&origin.place.room, origin.target)?;
         let decision = self.decide(&scene, trigger.at, decide);
+        if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
+            return Ok(routed);
+        }
+        if let Act::More(which) = decision.act {
+            return self.more(recorded, origin, which);
+        }
         if let Act::Executions(command) = &decision.act {
             let routed = self.execution_command(recorded, trigger, late, origin, command).await?;
             return Ok(Routed { considered: decision.considered, ..routed });
@@ -171,6 +182,11 @@ impl Kernel {
         }
         if let Act::People(command) = &decision.act {
             let routed = self.people_command(recorded, origin, command)?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
+        if let Act::Pending(command) = decision.act {
+            let doc = self.pending(origin, &scene, command)?;
+            let routed = self.told(recorded, origin, doc, &decision.reason);
             return Ok(Routed { considered: decision.considered, ..routed });
         }
         let old = self.came_late(trigger);
@@ -196,7 +212,10 @@ impl Kernel {
         decision: Decision,
     ) -> Result<Routed, Error> {
         let Decision { considered, act, reason, permission } = decision;
-        let routed = self.acted(recorded, origin, scene, (act, reason)).await?;
+        let mut routed = self.acted(recorded, origin, scene, (act, reason)).await?;
+        if let Verdict::Refused(_) = routed.verdict {
+            routed.writes.extend(self.refusal_shown(recorded, origin, scene, &considered));
+        }
         let decision = permission.or(routed.decision);
         Ok(Routed { considered, decision, ..routed })
     }
@@ -212,11 +231,19 @@ impl Kernel {
         let routed = |verdict, writes| Routed::new(verdict, reason, writes);
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) | Act::People(_) | Act::Tell(_) => {
-                Ok(routed(Verdict::Ignored, vec![]))
-            }
+            Act::Ignore
+            | Act::Executions(_)
+            | Act::People(_)
+            | Act::Pending(_)
+            | Act::More(_)
+            | Act::Tell(_) => Ok(routed(Verdict::Ignored, vec![])),
             Act::Say(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
+                Ok(routed(Verdict::Said(message), writes))
+            }
+            Act::AskBack { doc, question } => {
+                let about = question.map(|n| &scene.questions[n]);
+                let (message, writes) = self.ask_back(recorded, origin, doc, about);
                 Ok(routed(Verdict::Said(message), writes))
             }
             Act::Refuse(doc) => {
@@ -252,6 +279,17 @@ impl Kernel {
         origin: &Origin,
         doc: Doc,
     ) -> (MessageId, Vec<Write>) {
+        self.ask_back(recorded, origin, doc, None)
+    }
+
+    /// The same; a reply to what is about one question answers that one.
+    fn ask_back(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        doc: Doc,
+        about: Option<&OpenQuestion>,
+    ) -> (MessageId, Vec<Write>) {
         let id = self.store.key().message(recorded.id.stream.as_str(), "answer");
         let message = MessageQueued {
             message: id.clone(),
@@ -261,8 +299,8 @@ impl Kernel {
             doc,
             attachment: None,
             notify: vec![origin.speaker.id.clone()],
-            execution: None,
-            question: None,
+            execution: about.map(|question| question.execution.clone()),
+            question: about.map(|question| question.path.clone()),
         };
         (id, vec![queued(&origin.meta(recorded), message)])
     }

@@ -169,6 +169,7 @@ impl Kernel {
             Some(builtin) if builtin.asks_log() => {
                 self.audit_effect(builtin, execution, step).await?
             }
+            Some(Builtin::Deletion) => self.deletion_effect(execution, step).await?,
             Some(_) => self.room_effect(execution, step).await?,
             None => match self.declared(execution, &step.args)? {
                 Some(def) => self.run_action(execution, path, step, def).await?,

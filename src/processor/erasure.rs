@@ -2,19 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::intake::record;
 use super::{ATTEMPTS_MAX, Error, Kernel, sheet, write};
 use crate::adapter::Redaction;
+use crate::domain::builtin::Builtin;
+use crate::domain::deletion::{Deletion, EXECUTIONS_MAX};
 use crate::domain::erasure::{
     BLOBS_MAX, ErasedBlob, EventsErased, STRETCHES_MAX, Stretch, cancelled, ending,
 };
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded};
 use crate::domain::execution::Execution;
-use crate::domain::id::{EventId, ExecutionId, Pseudonym, StreamName, UserId, Version};
+use crate::domain::id::{
+    DedupeKey, EventId, ExecutionId, Position, PostId, Pseudonym, RoomId, StreamName, UserId,
+    Version,
+};
 use crate::domain::message::Doc;
+use crate::domain::trigger::{Place, Speaker, Trigger, Trust, What};
 use crate::domain::words::executions as words;
 use crate::query::erasure::{PlanError, Planner, Round, Target, execution_of};
 use crate::query::{edits, executions};
-use crate::store::{AppendError, Direction, EventStore, Expected, ReadError, Write};
+use crate::store::{
+    AppendError, By, Direction, EventStore, Expected, READ_EVENTS_MAX, ReadError, Write,
+};
 
 /// Longest reason that is kept, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
@@ -273,6 +282,11 @@ impl Kernel {
             Some(reason) => format!("deleted in its room: {reason}"),
             None => "deleted in its room".to_owned(),
         };
+        if let Some(trigger) = self.deletion(&keys, &room, &post, &by, &reason)? {
+            let write = record(self.store.as_ref(), trigger);
+            self.append(vec![write]).await?;
+            return Ok(());
+        }
         let order = Order { target: Target::Heard(keys), by, reason };
         match erase(self.store.as_ref(), &order, |_, _| true).await {
             Ok(tally) => {
@@ -285,6 +299,69 @@ impl Kernel {
                 Err(ReadError::Store(error.to_string()).into())
             }
         }
+    }
+
+    /// The trigger that looks after a deletion, if something of the command is not over: then it is erased when that is.
+    fn deletion(
+        &self,
+        keys: &[DedupeKey],
+        room: &RoomId,
+        post: &PostId,
+        by: &UserId,
+        reason: &str,
+    ) -> Result<Option<Trigger>, Error> {
+        self.catch_up()?;
+        if self.open_executions_of(keys)?.is_empty() {
+            return Ok(None);
+        }
+        let mut place = None;
+        for key in keys {
+            let Some(position) = self.store.find(key)? else { continue };
+            let heard = self.store.read_at(&[position])?.pop();
+            if let Some(Event::TriggerRecorded(e)) = heard.as_ref().and_then(Recorded::event) {
+                place = place.or_else(|| e.trigger.place().cloned());
+            }
+        }
+        let Some(place) = place.map(|place| Place { thread: None, ..place }) else {
+            return Ok(None);
+        };
+        let name = by.as_str().trim_start_matches('@').split(':').next().unwrap_or_default();
+        let speaker = Speaker {
+            id: by.clone(),
+            name: name.to_owned(),
+            network: place.network.clone(),
+            account: None,
+            trust: Trust::Account,
+        };
+        let key = DedupeKey::new(&["deleted", room.as_str(), post.as_str()]);
+        let (keys, post, reason) = (keys.to_vec(), post.clone(), reason.to_owned());
+        let what = What::Deleted(Deletion { place, by: speaker, post, keys, reason });
+        Ok(Some(Trigger { key, at: self.clock.now(), late: false, what }))
+    }
+
+    /// The executions that began with what was heard with one of these keys, and are not over. What gathers the commands
+    /// of others too is not among them.
+    pub(super) fn open_executions_of(
+        &self,
+        keys: &[DedupeKey],
+    ) -> Result<Vec<ExecutionId>, ReadError> {
+        let mut open = vec![];
+        for key in keys {
+            let by = By::Correlation(StreamName::trigger(&self.store.key().dedupe(key)));
+            let all = self.store.positions(&by, Position::START, Direction::Forward, usize::MAX)?;
+            for page in all.chunks(READ_EVENTS_MAX) {
+                for event in self.store.read_at(page)? {
+                    let Some(Event::ExecutionStarted(started)) = event.event() else { continue };
+                    let id = ExecutionId(event.id.stream.id().to_owned());
+                    let gathers = Builtin::of(&started.handler).is_some_and(Builtin::gathers);
+                    let is_open = self.agenda(|agenda| agenda.is_open(&id));
+                    if is_open && !gathers && open.len() < EXECUTIONS_MAX && !open.contains(&id) {
+                        open.push(id);
+                    }
+                }
+            }
+        }
+        Ok(open)
     }
 
     /// Ends an execution that cannot be read any more: an older copy of the log may have it open.

@@ -119,8 +119,9 @@ impl Kernel {
             _ => None,
         };
         sheet.close(&slice, &reads, how)?;
-        if first {
-            sheet.acknowledge(&slice, &alias.ack);
+        match first {
+            true => sheet.acknowledge(&slice, &alias.ack),
+            false => sheet.tell_end(&slice, &alias.ack)?,
         }
         sheet.check_reads(&reads);
         Ok(sheet.finish())

@@ -140,12 +140,14 @@ impl Ear {
             | What::Undecryptable(_)
             | What::Order(_)
             | What::Event(_)
-            | What::Call(_) => true,
+            | What::Call(_)
+            | What::Deleted(_) => true,
             What::Reaction(reaction) => kernel.is_ours(&reaction.place.room, &reaction.target)?,
             What::Message(message) => {
                 let names = kernel.names.read().expect("nobody panics with them").clone();
+                let direct = message.place.direct;
                 let names = Names { prefix: kernel.settings().prefix.clone(), names };
-                message.command = address(&message.text, &names, message.place.direct);
+                message.command = address(&message.text, &names, direct, message.mentioned);
                 message.command.is_some() || self.may_answer(message, trigger.at)?
             }
         };
@@ -173,6 +175,7 @@ impl Ear {
             target: message.reply_to.as_ref(),
             at,
             people: &*self.kernel.people()?,
+            stale_after_ms: self.kernel.settings().stale_after_ms,
         };
         Ok(conversation::read(&said, &questions) != Reading::Nothing)
     }

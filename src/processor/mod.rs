@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::adapter::Chat;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
+pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
 use crate::domain::id::{
@@ -32,6 +33,7 @@ pub mod can;
 pub mod cancel;
 mod compose;
 pub mod dispatch;
+mod edit;
 pub mod effect;
 pub mod erasure;
 pub mod execute;
@@ -42,6 +44,8 @@ mod hot;
 pub mod intake;
 pub mod listing;
 mod lock;
+mod manners;
+mod more;
 pub mod order;
 pub mod outbox;
 pub mod own;
@@ -98,6 +102,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// A command that comes later than this after it was said is asked about instead of run.
     pub run_within_ms: i64,
+    /// So long after a question a bare answer is meant for it; later the bot asks back.
+    pub stale_after_ms: i64,
     /// How long an event is without a signed head; none: heads are made for many events only, and when they are asked for.
     pub head_every: Option<Duration>,
     /// How long what is over is kept; none: for ever.
@@ -110,6 +116,17 @@ pub struct Settings {
     pub intro: String,
     /// How long a script that waits stays on its thread; zero: not at all.
     pub hot_for: Duration,
+    /// What is too much from one account.
+    pub limits: Limits,
+}
+
+/// What is too much from one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Limits {
+    /// How many commands it may give in a minute; none: as many as it likes.
+    pub commands_per_minute: Option<u32>,
+    /// Whether a conversation is not gone on with that goes round in a ring.
+    pub stop_rings: bool,
 }
 
 /// Rooms where actions may run.
@@ -131,12 +148,15 @@ impl Settings {
             asking_room: None,
             zone: TimeZone::UTC,
             run_within_ms: RUN_WITHIN_MS,
+            stale_after_ms: STALE_AFTER_MS,
             head_every: Some(tree_head::HEAD_EVERY),
             keep: None,
             audit_room: None,
             progress_every: progress::PROGRESS_EVERY,
             intro: String::new(),
             hot_for: HOT_FOR,
+            // Nobody is too fast for a clock that is moved by hand.
+            limits: Limits::default(),
         }
     }
 }

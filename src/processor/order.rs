@@ -185,6 +185,8 @@ impl Kernel {
             command: Some(Command { by: Address::Prefix, text: origin.text.to_owned() }),
             reply_to: None,
             edits: None,
+            mentioned: false,
+            hops: 0,
         };
         let mut scene = self.scene(&origin.place.room, None)?;
         // A command that is given once more answers no question.

@@ -36,7 +36,9 @@ impl Kernel {
                 return self.gone(id, "what was to be shown is erased").await;
             }
         };
-        let rendered = render(&queued.doc, &Show::default());
+        let stands = EventId { stream: StreamName::message(id), version: Version::START };
+        let (position, hops) = self.passed_on(&stands)?;
+        let rendered = render(&self.said_at_once(&queued, position), &Show::default());
         let mut mentions = queued.notify.clone();
         mentions.extend(rendered.mentions.into_iter().map(UserId));
         mentions.sort();
@@ -55,6 +57,7 @@ impl Kernel {
             html: rendered.html,
             mentions,
             attached,
+            hops,
         };
         match self.chat.send(&outgoing).await {
             Ok(post) => {

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::dispatch::Routed;
+use super::dispatch::{Origin, Routed};
+use super::scene::Scene;
 use super::sheet::queued as queued_write;
 use super::{Error, Kernel, meta_of, write};
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{MessageQueued, NewEvent, QuestionReminded, Verdict, post_key};
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{ExecutionId, MessageId, PostId, RoomId, StreamName, Version};
+use crate::domain::id::{ExecutionId, MessageId, PostId, Pseudonym, RoomId, StreamName, Version};
 use crate::domain::message::Doc;
+use crate::domain::pending_command::{LOOKED_AT_MAX, Pending, PendingCommand, listing};
 use crate::domain::reminder::{self, Reminder};
 use crate::domain::trigger::Timer;
 use crate::domain::words::questions as words;
@@ -28,26 +30,69 @@ impl Kernel {
         room: &RoomId,
         pointed: Option<&PostId>,
     ) -> Result<Vec<OpenQuestion>, ReadError> {
-        let Some(pseudonym) = self.store.pseudonym(&Subject::Room(room.0.clone())) else {
-            return Ok(vec![]);
-        };
+        let Some(pseudonym) = self.room_pseudonym(room) else { return Ok(vec![]) };
         let mut places = self.agenda(|agenda| agenda.questions(&pseudonym, QUESTIONS_MAX));
-        if let Some(post) = pointed
-            && let Some(place) = self.question_of(room, post)?
-            && !places.contains(&place)
-        {
-            places.push(place);
-        }
+        let asks = match pointed {
+            Some(post) => self.question_of(room, post)?.map(|place| (place, post)),
+            None => None,
+        };
+        places.extend(
+            asks.iter()
+                .map(|(place, _)| place.clone())
+                .filter(|it| !places.contains(it))
+                .collect::<Vec<_>>(),
+        );
         let mut open = vec![];
         for (id, path) in places {
             let execution = self.execution(&id)?;
-            let asks =
+            let is_open =
                 |execution: &Arc<Execution>| execution.steps.get(&path).is_some_and(Step::asks);
-            if let Some(execution) = execution.filter(asks) {
-                open.extend(self.question(&execution, &path)?);
+            let Some(execution) = execution.filter(is_open) else { continue };
+            let Some(mut question) = self.question(&execution, &path)? else { continue };
+            if let Some((_, post)) = asks.as_ref().filter(|(place, _)| *place == (id, path)) {
+                question.again.push((*post).clone());
             }
+            open.push(question);
         }
         Ok(open)
+    }
+
+    /// What waits for whom: here, for who asks, or everywhere.
+    pub(super) fn pending(
+        &self,
+        origin: &Origin,
+        scene: &Scene,
+        which: PendingCommand,
+    ) -> Result<Doc, Error> {
+        let room = &origin.place.room;
+        let managed = self.management_room()?.as_ref() == Some(room);
+        let everywhere = match which {
+            PendingCommand::Here | PendingCommand::All => managed,
+            PendingCommand::Mine => managed || origin.place.direct,
+        };
+        let (places, more) = match (everywhere, self.room_pseudonym(room)) {
+            (true, _) => self.agenda(|agenda| agenda.all_questions(LOOKED_AT_MAX)),
+            (false, Some(room)) => (self.agenda(|it| it.questions(&room, LOOKED_AT_MAX)), 0),
+            (false, None) => (vec![], 0),
+        };
+        let mut found = vec![];
+        for (id, path) in places {
+            let Some(execution) = self.execution(&id)? else { continue };
+            let Some(question) = self.question(&execution, &path)? else { continue };
+            let mine = scene.people.are_among(&origin.speaker.id, &question.from);
+            if which != PendingCommand::Mine || mine {
+                let started = &execution.started;
+                let (command, requester) =
+                    (started.command.clone(), started.requester.name.clone());
+                found.push(Pending { question, command, requester });
+            }
+        }
+        let more = if which == PendingCommand::Mine { 0 } else { more };
+        Ok(listing(&found, more, everywhere, self.clock.now()))
+    }
+
+    fn room_pseudonym(&self, room: &RoomId) -> Option<Pseudonym> {
+        self.store.pseudonym(&Subject::Room(room.0.clone()))
     }
 
     /// The question that a post of the bot asked, if nobody waits for its answer any more, although none came.
@@ -119,8 +164,8 @@ impl Kernel {
             considered: format!("question of {}", execution.id),
             verdict: Verdict::Continued(execution.id.clone()),
             reason: "nobody has answered yet".into(),
-            writes: vec![write(stream, expected, events), queued_write(&meta, queued)],
             decision: None,
+            writes: vec![write(stream, expected, events), queued_write(&meta, queued)],
         })
     }
 

@@ -54,6 +54,7 @@ impl Kernel {
             },
             withdrawn: scene.withdrawn.as_ref(),
             people: &scene.people,
+            stale_after_ms: scene.settings.stale_after_ms,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Turns what a slice did into the events and writes of one batch.
 
+mod ack;
 mod talk;
 
 pub(super) use talk::full_id;
@@ -22,11 +23,13 @@ use crate::domain::named::{Call, NamedEvent};
 use crate::domain::order::NETWORK;
 use crate::domain::path::{follows, inside};
 use crate::domain::trigger::{Place, Trigger, What};
+use crate::domain::words::called;
+use crate::domain::words::edits::{self, COMMAND_DELETED};
 use crate::domain::words::executions as words;
 use crate::script::host::memory::Scope;
 use crate::script::journal::{Entry, Noted};
 use crate::script::run::{End, Slice, shortened};
-use crate::script::source::{Ack, Import, Script};
+use crate::script::source::{Import, Script};
 use crate::store::{EventStore, Expected, ReadError, Write};
 
 /// How much of a command is quoted when it failed, in characters.
@@ -334,37 +337,6 @@ impl<'a> Sheet<'a> {
         self.event(ExecutionFinished { ending });
     }
 
-    /// Tells the asker that it takes a while, unless the script has said something itself.
-    pub(super) fn acknowledge(&mut self, slice: &Slice, ack: &Ack) {
-        let takes_time = |entry: &Entry| matches!(entry.op.as_str(), "exec" | "sleep");
-        let waits = slice
-            .entries
-            .iter()
-            .any(|entry| matches!(entry.state, Noted::Waits { .. }) && takes_time(entry));
-        let started = &self.execution.started;
-        let short = self.execution.id.short();
-        let text = match ack {
-            Ack::Silent => return,
-            Ack::Usual => words::on_it(&started.requester.name, short),
-            Ack::Text(text) => words::on_it_in(text, short),
-        };
-        if slice.end != End::Suspended || !waits || self.said {
-            return;
-        }
-        let message = MessageQueued {
-            message: self.message_id("ack"),
-            place: started.place.clone(),
-            reply_to: Some(started.post.clone()),
-            edits: None,
-            doc: Doc::text(&text),
-            attachment: None,
-            notify: vec![],
-            execution: Some(self.execution.id.clone()),
-            question: None,
-        };
-        self.queue(message);
-    }
-
     /// What was read of the memory must still be true when the slice is appended.
     pub(super) fn check_reads(&mut self, reads: &Reads) {
         for (stream, version) in reads.lock().expect("the script has ended").iter() {
@@ -409,7 +381,10 @@ pub(super) fn failure_message(
     let started = &execution.started;
     let place = at.filter(|failure| failure.line > 0);
     let place = place.map_or(started.handler.file.clone(), |at| format!("{}:{}", at.file, at.line));
-    let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
+    let command = match is_deleted(execution) {
+        true => edits::DELETED.to_owned(),
+        false => shortened(&started.command, COMMAND_CHARS_SHOWN),
+    };
     let (name, id) = (&started.requester.name, execution.id.short());
     let text = words::failed(name, &command, message, &place, id);
     MessageQueued {
@@ -425,11 +400,23 @@ pub(super) fn failure_message(
     }
 }
 
+/// Whether its command was deleted: what was said is not repeated then.
+fn is_deleted(execution: &Execution) -> bool {
+    execution.cancelled.as_ref().is_some_and(|cancelled| cancelled.reason == COMMAND_DELETED)
+}
+
 /// What the asker is told when an execution is over because somebody cancelled it.
 pub(super) fn cancelled_message(execution: &Execution, message: &str) -> MessageQueued {
     let told = failure_message(execution, message, None);
     let started = &execution.started;
-    let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
-    let text = words::is_over(&started.requester.name, &command, message, execution.id.short());
-    MessageQueued { doc: Doc::text(&text), ..told }
+    let (name, id) = (&started.requester.name, execution.id.short());
+    let text = match &execution.cancelled {
+        Some(cancelled) if is_deleted(execution) => edits::is_over(name, called(&cancelled.by), id),
+        _ => {
+            let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
+            words::is_over(name, &command, message, id)
+        }
+    };
+    let reply_to = told.reply_to.filter(|_| !is_deleted(execution));
+    MessageQueued { doc: Doc::text(&text), reply_to, ..told }
 }

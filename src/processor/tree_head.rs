@@ -13,6 +13,7 @@ use super::{ATTEMPTS_MAX, Error, Kernel, Tried, sheet, write};
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded, TreeHead};
 use crate::domain::id::{EventId, Position, RoomId, StreamName, Timestamp, Version};
 use crate::domain::message::Doc;
+use crate::domain::words::records::log_has;
 use crate::query::agenda::{self, Budget};
 use crate::store::{AppendError, Direction, EventStore, Expected, ReadError, Subject, Write};
 
@@ -124,13 +125,8 @@ fn batch(
 /// What people read in the audit room.
 fn told(head: &TreeHead, now: Timestamp) -> Doc {
     let at = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default();
-    let words = format!(
-        "My log has {} events at {} UTC; this signs all of them. Key: {}",
-        head.size,
-        at.strftime("%Y-%m-%d %H:%M:%S"),
-        head.key
-    );
-    Doc::text(&words).code_block(head.note.trim_end(), None)
+    let at = at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    Doc::text(&log_has(head.size, &at, &head.key)).code_block(head.note.trim_end(), None)
 }
 
 /// What happened since a head was signed.

@@ -2,6 +2,7 @@
 //!
 //! It holds positions, paths and pseudonyms only, so that nothing in it has to be erased.
 
+mod manners;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use super::compose::Compose;
 use super::locks::Locks;
 use super::unreadable::Unreadable;
 use crate::domain::builtin::Builtin;
+use crate::domain::deletion;
 use crate::domain::event::{
     EffectClass, Event, Outcome, Payload, Recorded, Resolution, Verdict, Wants,
 };
@@ -20,6 +22,7 @@ use crate::domain::reminder::timer_path;
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
+use self::manners::Manners;
 pub use self::work::{Budget, Task, Work};
 
 /// The projection that keeps it.
@@ -51,6 +54,8 @@ pub struct Agenda {
     pub compose: Compose,
     /// The triggers that could not be read.
     pub unreadable: Unreadable,
+    /// How people and bots talk.
+    pub manners: Manners,
 }
 
 /// An execution that has not ended.
@@ -126,6 +131,7 @@ impl Agenda {
     pub fn apply(&mut self, recorded: &Recorded) {
         self.checkpoint = recorded.position.next();
         self.unreadable.apply(recorded);
+        self.manners.apply(recorded);
         let Some(event) = recorded.event() else { return self.apply_unreadable(recorded) };
         match event {
             Event::TriggerRecorded(e) => {
@@ -139,6 +145,7 @@ impl Agenda {
                     What::Message(_)
                     | What::Reaction(_)
                     | What::Undecryptable(_)
+                    | What::Deleted(_)
                     | What::Order(_) => {
                         format!("room {}", pseudonym(recorded.room.as_ref()))
                     }
@@ -227,6 +234,10 @@ impl Agenda {
                 }
                 if let ("wait_for", Some(tag)) = (e.op.as_str(), e.args["tag"].as_str()) {
                     self.compose.wait(&id, &e.path, tag, recorded.position);
+                }
+                if let (deletion::ENDED, Some(of)) = (e.op.as_str(), e.args["execution"].as_str()) {
+                    let of = ExecutionId(of.to_owned());
+                    self.compose.watch(&of, &id, &e.path, self.open.contains_key(&of));
                 }
                 if let Some(due) = e.due {
                     self.on(&id, |open| {
@@ -513,6 +524,11 @@ impl Agenda {
     /// Whether anyone anywhere is asked anything.
     pub fn asks(&self) -> bool {
         !self.asked.is_empty()
+    }
+
+    /// Whether an execution is open.
+    pub fn is_open(&self, id: &ExecutionId) -> bool {
+        self.open.contains_key(id)
     }
 
     /// The executions that are open.

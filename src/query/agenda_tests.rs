@@ -150,8 +150,8 @@ fn edits_are_spaced_and_only_the_last_one_is_sent() {
     assert_eq!(works(&after(&story[..5]), 5_000), "Send(MessageId(\"C\"))");
     assert_eq!(
         works(&after(&story[..6]), 4_000),
-        "Send(MessageId(\"D\"))",
-        "an edit holds nobody up"
+        "Send(MessageId(\"C\"))",
+        "what is said behind an edit is not heard before it"
     );
     let newer = works(&after(&story), 4_000);
     assert_eq!(newer, "Supersede(MessageId(\"C\"), MessageId(\"E\"))");

@@ -19,6 +19,8 @@ pub struct Compose {
     calling: BTreeMap<StreamName, Wait>,
     /// Who called an open execution.
     callers: BTreeMap<ExecutionId, Wait>,
+    /// Who waits for the end of an open execution that they did not call.
+    watched: BTreeMap<ExecutionId, BTreeSet<Wait>>,
     /// Who has not been told yet that what they called has ended.
     returns: BTreeSet<(ExecutionId, String, ExecutionId)>,
 }
@@ -56,6 +58,15 @@ impl Compose {
         }
     }
 
+    /// An execution waits for the end of another one, which may be over already.
+    pub fn watch(&mut self, of: &ExecutionId, id: &ExecutionId, path: &str, open: bool) {
+        let wait = (id.clone(), path.to_owned());
+        match open {
+            true => drop(self.watched.entry(of.clone()).or_default().insert(wait)),
+            false => drop(self.returns.insert((wait.0, wait.1, of.clone()))),
+        }
+    }
+
     /// A place of a journal has its result, or waits for none any more.
     pub fn done(&mut self, id: &ExecutionId, path: &str) {
         if let Some(tags) = self.tags.get_mut(id)
@@ -74,6 +85,10 @@ impl Compose {
         let mine = |(caller, at): &Wait| caller == id && at == path;
         self.calling.retain(|_, wait| !mine(wait));
         self.callers.retain(|_, wait| !mine(wait));
+        self.watched.retain(|_, waits| {
+            waits.retain(|wait| !mine(wait));
+            !waits.is_empty()
+        });
         self.returns.retain(|(caller, at, _)| !(caller == id && at == path));
     }
 
@@ -82,6 +97,15 @@ impl Compose {
         let paths = self.tags.get(id).map(|tags| tags.keys().cloned().collect::<Vec<_>>());
         paths.unwrap_or_default().iter().for_each(|path| self.done(id, path));
         self.returns.retain(|(caller, _, _)| caller != id);
+        self.watched.retain(|_, waits| {
+            waits.retain(|(watcher, _)| watcher != id);
+            !waits.is_empty()
+        });
+        for (watcher, path) in self.watched.remove(id).into_iter().flatten() {
+            if open(&watcher) {
+                self.returns.insert((watcher, path, id.clone()));
+            }
+        }
         if let Some((caller, path)) = self.callers.remove(id).filter(|(caller, _)| open(caller)) {
             self.returns.insert((caller, path, id.clone()));
         }
@@ -115,6 +139,25 @@ mod tests {
         assert_eq!(all.waiting("t", late), [(id("A"), "1".into())]);
         all.ended(&id("A"), |_| true);
         assert_eq!(all, Compose::default(), "nothing is left of it");
+    }
+
+    #[test]
+    fn who_waits_for_an_end_is_told_once() {
+        for (open_then, watcher_open, told) in [(true, true, 1), (true, false, 0), (false, true, 1)]
+        {
+            let mut all = Compose::default();
+            all.watch(&id("A"), &id("W"), "0", open_then);
+            if open_then {
+                all.ended(&id("A"), |_| watcher_open);
+            }
+            assert_eq!(all.returns().count(), told);
+            all.done(&id("W"), "0");
+            assert_eq!(all, Compose::default());
+        }
+        let mut all = Compose::default();
+        all.watch(&id("A"), &id("W"), "0", true);
+        all.ended(&id("W"), |_| true);
+        assert_eq!(all, Compose::default(), "who has ended waits for nothing");
     }
 
     #[test]

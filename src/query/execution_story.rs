@@ -107,6 +107,7 @@ fn retried(store: &dyn EventStore, execution: &Execution) -> Result<Option<Strin
         | What::Timer(_)
         | What::Undecryptable(_)
         | What::Event(_)
-        | What::Call(_) => None,
+        | What::Call(_)
+        | What::Deleted(_) => None,
     })
 }

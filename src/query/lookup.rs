@@ -227,7 +227,11 @@ fn cause_of(events: &[Recorded]) -> Cause {
                     What::Message(message) => Some(message.post.clone()),
                     What::Reaction(reaction) => Some(reaction.target.clone()),
                     What::Undecryptable(event) => Some(event.post.clone()),
-                    What::Timer(_) | What::Order(_) | What::Event(_) | What::Call(_) => None,
+                    What::Timer(_)
+                    | What::Order(_)
+                    | What::Event(_)
+                    | What::Call(_)
+                    | What::Deleted(_) => None,
                 };
                 match &trigger.what {
                     What::Timer(timer) => cause.execution = Some(timer.execution.clone()),

@@ -193,6 +193,7 @@ fn of_trigger(trigger: &Trigger) -> String {
         What::Reaction(reaction) => format!("reacted {}", quoted(&reaction.key)),
         What::Timer(timer) => format!("a time of {} came", timer.execution.short()),
         What::Undecryptable(_) => "said something that could not be read".into(),
+        What::Deleted(_) => "deleted a command".into(),
         What::Order(order) => format!("ordered: {}", order.words()),
         What::Event(event) => format!("{} happened", event.name),
         What::Call(call) => {

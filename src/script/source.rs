@@ -116,6 +116,8 @@ pub enum Ack {
     Usual,
     /// This.
     Text(String),
+    /// Emojis on the command, where the network has them: what became of it can be seen at a glance.
+    Reactions,
     /// Nothing.
     Silent,
 }

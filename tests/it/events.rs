@@ -17,7 +17,7 @@ use serde_json::Value;
 const TAGS: &[(&str, &[&str])] = &[
     (
         "trigger_recorded",
-        &["message", "reaction", "timer", "undecryptable", "order", "retry", "cancel"],
+        &["message", "reaction", "timer", "undecryptable", "order", "retry", "cancel", "deleted"],
     ),
     ("trigger_recorded", &["prefix", "name", "direct", "nothing", "account", "device"]),
     ("trigger_routed", &["started", "continued", "said", "refused", "ignored"]),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::outbound::HOPS_FIELD;
 use super::timeline::{Origin, Seen};
 use crate::adapter::Redaction;
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
@@ -113,7 +114,28 @@ fn message(content: &Value, speaker: Speaker, facts: &Facts, post: &str) -> Opti
         command: None,
         reply_to: answered.filter(|_| !falls_back),
         edits,
+        mentioned: mentions(said, facts.account),
+        hops: hops(content),
     }))
+}
+
+/// Whether a post calls an account, or begins with a link to it as clients that name nobody write one.
+fn mentions(said: &Value, account: &str) -> bool {
+    let called = said["m.mentions"]["user_ids"].as_array().into_iter().flatten();
+    let pill = |html: &str| {
+        let link = html.trim_start().strip_prefix("<a href=\"https://matrix.to/#/");
+        link.is_some_and(|rest| {
+            let rest = rest.strip_prefix(account);
+            rest.is_some_and(|rest| rest.starts_with('"'))
+        })
+    };
+    called.filter_map(Value::as_str).any(|id| id == account)
+        || said["formatted_body"].as_str().is_some_and(pill)
+}
+
+/// How many bots say that they have passed a post on.
+fn hops(content: &Value) -> u32 {
+    content[HOPS_FIELD].as_u64().map_or(0, |hops| u32::try_from(hops).unwrap_or(u32::MAX))
 }
 
 /// A reaction to a post.

@@ -34,9 +34,8 @@ fn shown(trigger: Option<Trigger>) -> String {
         }
         Some(What::Reaction(r)) => format!("{} on {}", r.key, r.target),
         Some(What::Undecryptable(u)) => format!("unreadable thread={}", id(&u.place.thread)),
-        Some(What::Timer(_) | What::Order(_) | What::Event(_) | What::Call(_)) | None => {
-            "nothing".into()
-        }
+        Some(What::Timer(_) | What::Order(_) | What::Event(_)) | None => "nothing".into(),
+        Some(What::Call(_) | What::Deleted(_)) => "nothing".into(),
     }
 }
 

@@ -183,6 +183,7 @@ mod tests {
             html: None,
             mentions: vec![],
             attached: None,
+            hops: 1,
         }
     }
 

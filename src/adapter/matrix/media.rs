@@ -89,6 +89,7 @@ mod tests {
             html: None,
             mentions: vec![],
             attached: None,
+            hops: 1,
         }
     }
 

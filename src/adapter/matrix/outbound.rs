@@ -22,6 +22,9 @@ const TYPING_MS_MAX: u64 = 5_000;
 /// Where a message carries its id, so that it can be found when the homeserver has forgotten the transaction.
 pub const KEY_FIELD: &str = "dev.beadle.key";
 
+/// Where a message says how many bots have passed it on, so that bots which answer each other find out.
+pub const HOPS_FIELD: &str = "dev.beadle.hops";
+
 impl Chat for Matrix {
     fn send<'a>(&'a self, outgoing: &'a Outgoing) -> BoxFuture<'a, Result<PostId, SendError>> {
         Box::pin(async move {
@@ -199,6 +202,7 @@ pub fn content(outgoing: &Outgoing) -> Value {
 pub(super) fn content_with(outgoing: &Outgoing, what: &Said) -> Value {
     let mut content = said(outgoing, what, "");
     content[KEY_FIELD] = json!(outgoing.message);
+    content[HOPS_FIELD] = json!(outgoing.hops);
     match &outgoing.relation {
         Relation::New => {}
         Relation::Reply(post) => {
@@ -221,6 +225,7 @@ pub(super) fn content_with(outgoing: &Outgoing, what: &Said) -> Value {
             let new = said(outgoing, what, "");
             content = said(outgoing, what, "* ");
             content[KEY_FIELD] = json!(outgoing.message);
+            content[HOPS_FIELD] = json!(outgoing.hops);
             content["m.new_content"] = new;
             content["m.relates_to"] = json!({"rel_type": "m.replace", "event_id": post});
         }
@@ -265,6 +270,7 @@ mod tests {
             html: html.map(Into::into),
             mentions: mentions.iter().map(|user| UserId((*user).into())).collect(),
             attached: None,
+            hops: 1,
         }
     }
 
@@ -315,6 +321,9 @@ mod tests {
             let mut want = want;
             want[KEY_FIELD] = json!("M1");
             let outgoing = outgoing(relation, html, mentions);
+            if !matches!(outgoing.relation, Relation::Reaction(_)) {
+                want[HOPS_FIELD] = json!(1);
+            }
             assert_eq!(content(&outgoing), want, "{:?}", outgoing.relation);
         }
     }

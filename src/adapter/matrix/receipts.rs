@@ -32,7 +32,9 @@ impl Receipt {
             What::Message(message) => &message.post,
             What::Reaction(reaction) => &reaction.post,
             What::Undecryptable(event) => &event.post,
-            What::Timer(_) | What::Order(_) | What::Event(_) | What::Call(_) => return None,
+            What::Timer(_) | What::Order(_) | What::Event(_) | What::Call(_) | What::Deleted(_) => {
+                return None;
+            }
         };
         let room = trigger.place()?.room.as_str().try_into().ok()?;
         Some(Self { room, post: post.as_str().try_into().ok()? })

@@ -213,6 +213,8 @@ impl Asked {
             command,
             reply_to: None,
             edits: None,
+            mentioned: false,
+            hops: 0,
         });
         Trigger { key, at, late: false, what }
     }

@@ -70,3 +70,8 @@ pub fn tried_again(
     };
     format!("{by} tries “{command}” again for {name} (execution {id}, before {before}){done}")
 }
+
+/// Behind the words of a progress.
+pub fn percent_done(percent: i64) -> String {
+    format!(" ({percent} %)")
+}

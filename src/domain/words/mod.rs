@@ -3,10 +3,14 @@
 //! Whoever decides or acts calls one of these; a sentence that is written where it is used is found by a test over our
 //! own source. What a script may be told stands in the host table, and what a command does beside the command.
 
+use super::id::UserId;
+
 pub mod can;
+pub mod edits;
 pub mod executions;
 pub mod grants;
 pub mod listing;
+pub mod manners;
 pub mod notices;
 pub mod people;
 pub mod questions;
@@ -14,6 +18,12 @@ pub mod records;
 pub mod routing;
 pub mod what_did;
 pub mod why;
+
+/// What people call an account where nothing better is known: what stands before its server.
+pub fn called(account: &UserId) -> &str {
+    let bare = account.as_str().trim_start_matches('@');
+    bare.split_once(':').map_or(bare, |(name, _)| name)
+}
 
 /// To somebody, by name: `ann: that is not so.`
 pub fn to(name: &str, what: &str) -> String {

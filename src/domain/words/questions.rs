@@ -1,9 +1,11 @@
 //! What is said about questions: how they are asked, and what is said to answers that are none.
 
+use crate::domain::answer::{answer, listed};
 use crate::domain::catch_up::ago;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{Wants, Whom};
 use crate::domain::id::{Timestamp, UserId};
+use crate::domain::pending_command::Pending;
 
 /// To an answer that nobody waits for any more.
 pub fn no_longer_asked(name: &str, question: &str) -> String {
@@ -20,11 +22,73 @@ pub fn asked_others(name: &str, question: &str, asked: &str) -> String {
     format!("Thanks {name}, but “{question}” is for {asked}.")
 }
 
-/// To an answer that could be meant for each of these: their texts and the ids of their executions.
-pub fn which_question(questions: &[(&str, &str)]) -> String {
-    let first = "Which of these do you answer? Reply to it, or put its id behind your answer:";
-    let rest = questions.iter().map(|(text, id)| format!("\n• {text} ({id})"));
-    std::iter::once(first.to_owned()).chain(rest).collect()
+/// To an answer that may be meant for any of these questions: how to say which, in words that mean only that.
+pub fn which(questions: &[&OpenQuestion], text: &str, now: Timestamp) -> String {
+    let text = text.trim().trim_end_matches(['.', '!']);
+    if let [one] = questions {
+        return format!("you mean \"{text}\" to \"{}\" If so, {}", one.text, to_say(one, text));
+    }
+    let line = |q: &&OpenQuestion| {
+        let (id, since) = (id_of(q, questions), ago(now.0.saturating_sub(q.asked_at.0)));
+        format!("\n• \"{text}\" to \"{}\" ({id}, {since}): {}", q.text, to_say(q, text))
+    };
+    let first = "Which of these do you mean? Reply to it, or say its two words.".to_owned();
+    std::iter::once(first).chain(questions.iter().map(line)).collect()
+}
+
+/// What answers a question with a text and cannot mean another one.
+fn to_say(question: &OpenQuestion, text: &str) -> String {
+    let OpenQuestion { phrase, .. } = question;
+    let agrees = question.wants == Wants::YesNo && answer(question, text) == Some(true.into());
+    match (phrase.is_empty(), agrees) {
+        // It was asked before questions had phrases.
+        (true, _) => format!("reply to it, or say \"{text} {}\"", question.execution.short()),
+        (false, true) => format!("say \"{phrase}\""),
+        (false, false) => format!("say \"{phrase} {text}\""),
+    }
+}
+
+/// The id of a question among others: its execution's, with its place where that execution waits for more than one answer.
+pub fn id_of(question: &OpenQuestion, among: &[&OpenQuestion]) -> String {
+    let short = question.execution.short();
+    let same = among.iter().filter(|other| other.execution == question.execution).count();
+    if same > 1 { format!("{short}/{}", question.path) } else { short.to_owned() }
+}
+
+/// To two words that name no open question.
+pub fn no_such_phrase(phrase: &str) -> String {
+    format!("No open question here is called “{phrase}”.")
+}
+
+/// A question that waits, in a list of them.
+pub fn pending(pending: &Pending, id: &str, room: bool, now: Timestamp) -> String {
+    let Pending { question, command, requester } = pending;
+    let whom = people(&question.from, &question.roles, "or");
+    let since = ago(now.0.saturating_sub(question.asked_at.0));
+    let phrase = match question.phrase.as_str() {
+        "" => String::new(),
+        phrase => format!(" ({phrase})"),
+    };
+    let place = if room { format!(" in {}", question.place.name) } else { String::new() };
+    format!(
+        "• {id} waits for {whom} for {since}: “{}”{phrase}, of “{command}”, {requester}{place}",
+        question.text
+    )
+}
+
+/// How many others there are.
+pub fn and_more(count: usize) -> String {
+    format!("… and {count} more")
+}
+
+/// That no question waits.
+pub fn nothing_pending() -> String {
+    "Nobody is asked anything here.".into()
+}
+
+/// Why all questions are not listed here.
+pub fn pending_all_elsewhere() -> String {
+    "`pending all` is for the management room: it tells of other rooms.".into()
 }
 
 /// A question as it is asked, with what may be answered.
@@ -35,7 +99,7 @@ pub fn asked(wants: Wants, text: &str, choices: &[String]) -> String {
         Wants::Text if choices.is_empty() => String::new(),
         // The question lists them itself.
         Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),
-        Wants::Text => format!(" ({})", choices.join(", ")),
+        Wants::Text => format!(" ({})", listed(choices)),
     };
     format!("{text}{suffix}")
 }

@@ -41,6 +41,11 @@ pub fn unreadable(at: &str, who: &str, room: Option<&str>) -> String {
     format!("{at} {who} said something that I could not read{}", inside(room))
 }
 
+/// Somebody deleted a command of which something was not over.
+pub fn deleted(at: &str, who: &str, room: Option<&str>) -> String {
+    format!("{at} {who} deleted a command{}", inside(room))
+}
+
 fn inside(room: Option<&str>) -> String {
     room.map_or_else(String::new, |room| format!(" in {room}"))
 }

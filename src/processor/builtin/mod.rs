@@ -11,6 +11,7 @@ use serde_json::Value;
 mod audit;
 mod catch_up;
 mod clarify;
+mod deletion;
 mod grant;
 mod rooms;
 mod save;
@@ -36,6 +37,7 @@ impl Kernel {
             }
             Builtin::Grant | Builtin::Revoke => self.grant_slice(builtin, execution),
             Builtin::Save => self.save_slice(execution),
+            Builtin::Deletion => self.deletion_slice(execution),
         }
     }
 }

@@ -3,11 +3,13 @@
 use serde_json::Value;
 
 use super::Sheet;
-use crate::domain::event::{MessageQueued, QuestionAsked, Remind, Wants};
+use crate::domain::alias_index::Found;
+use crate::domain::event::{MessageQueued, QuestionAsked, Remind, Wants, Whom};
 use crate::domain::id::{MessageId, PostId, RoomId, UserId};
 use crate::domain::message::Doc;
 use crate::domain::phrase;
 use crate::domain::trigger::Place;
+use crate::domain::words::executions::percent_done;
 use crate::domain::words::questions as words;
 use crate::script::journal::Entry;
 
@@ -58,7 +60,7 @@ impl Sheet<'_> {
 
     pub(super) fn change(&mut self, entry: &Entry) {
         let percent = entry.args["percent"].as_i64();
-        let percent = percent.map(|percent| Doc::text(&format!(" ({percent} %)")));
+        let percent = percent.map(|percent| Doc::text(&percent_done(percent)));
         let doc = said(&entry.args).joined(percent.unwrap_or_default());
         let target = entry.args["progress"].as_str().or(entry.args["post"].as_str());
         let target = MessageId(target.unwrap_or_default().to_owned());
@@ -115,7 +117,18 @@ impl Sheet<'_> {
         }
         let wants = if entry.op == "confirm" { Wants::YesNo } else { Wants::Text };
         let choices = list("choices");
-        let asking = Asking { from, choices, ..Asking::new(&entry.path, wants, text) };
+        let remind = entry.args["remind_ms"].as_i64().map(|after_ms| Remind {
+            after_ms,
+            due: self.now.plus_ms(after_ms),
+            then: Whom {
+                people: list("then")
+                    .iter()
+                    .map(|name| full_id(name, &started.requester.id))
+                    .collect(),
+                roles: vec![],
+            },
+        });
+        let asking = Asking { from, choices, remind, ..Asking::new(&entry.path, wants, text) };
         self.ask(asking);
     }
 
@@ -131,7 +144,8 @@ impl Sheet<'_> {
         let queued = MessageQueued {
             message: message.clone(),
             place: started.place.clone(),
-            reply_to: Some(started.post.clone()),
+            // What nobody commanded by a post replies to none.
+            reply_to: Some(started.post.clone()).filter(|post| !post.as_str().is_empty()),
             edits: None,
             doc: Doc::text(&words::asked(wants, &text, &choices)),
             attachment: None,
@@ -161,11 +175,13 @@ impl Sheet<'_> {
     /// The two words for a content, other than those of every open question and of what this slice has asked.
     fn phrase(&mut self, content: &str) -> String {
         let (kernel, chosen) = (self.kernel, &self.phrases);
-        let key = kernel.store.key();
+        let (key, offered) = (kernel.store.key(), kernel.scripts.offered());
         let chosen = kernel.agenda(|agenda| {
             phrase::choose(key, content, |phrase| {
                 chosen.iter().any(|other| other == phrase)
                     || agenda.has_phrase(&phrase::tag(key, phrase))
+                    // Who gives a command must not answer a question by it.
+                    || !matches!(offered.catalog.index.lookup(phrase), Found::None { begun: None, .. })
             })
         });
         self.phrases.push(chosen.clone());

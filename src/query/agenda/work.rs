@@ -129,7 +129,11 @@ impl Agenda {
             if let Some(newer) = later.rfind(|unsent| unsent.edits.as_ref() == Some(target)) {
                 return Some(Work::Supersede(unsent.message.clone(), newer.message.clone()));
             }
-            (self.edit_free_at(target) <= now).then(|| Work::Send(unsent.message.clone()))
+            // What is said after a change is not heard before it.
+            let mut behind = queue.range(position.next()..).map(|(_, unsent)| unsent);
+            let pressed = behind.any(|unsent| unsent.edits.is_none());
+            let free = pressed || self.edit_free_at(target) <= now;
+            free.then(|| Work::Send(unsent.message.clone()))
         })
     }
 

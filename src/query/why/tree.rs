@@ -231,6 +231,7 @@ impl Teller<'_> {
             What::Message(it) => say::said(&at, who, &quoted(&it.text), room),
             What::Reaction(it) => say::reacted(&at, who, &quoted(&it.key), room),
             What::Undecryptable(_) => say::unreadable(&at, who, room),
+            What::Deleted(_) => say::deleted(&at, who, room),
             What::Timer(it) => say::time_came(&at, it.execution.short()),
             What::Order(it) => say::ordered(&at, who, &it.words()),
             What::Event(it) => say::happened(&at, &it.name),

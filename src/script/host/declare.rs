@@ -204,8 +204,9 @@ fn ack(call: &NativeCallContext, value: Option<&Dynamic>) -> HostResult<Ack> {
     match (value.as_bool(), value.clone().into_string()) {
         (Ok(true), _) => Ok(Ack::Usual),
         (Ok(false), _) => Ok(Ack::Silent),
+        (_, Ok(text)) if text == "reactions" => Ok(Ack::Reactions),
         (_, Ok(text)) => Ok(Ack::Text(text)),
-        _ => Err(error(call, "`ack` is a text, true or false")),
+        _ => Err(error(call, "`ack` is true, false, \"reactions\" or a text")),
     }
 }
 

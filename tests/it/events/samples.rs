@@ -5,6 +5,7 @@ mod grants;
 #[path = "samples/links.rs"]
 mod links;
 
+use beadle::domain::deletion::Deletion;
 use beadle::domain::erasure::{ErasedBlob, Scope, Stretch};
 use beadle::domain::event::*;
 use beadle::domain::id::{
@@ -197,6 +198,8 @@ fn triggers() -> Vec<Event> {
         command: None,
         reply_to: None,
         edits: None,
+        mentioned: false,
+        hops: 0,
     };
     let said = [
         Message { command: command(Address::Prefix, "ping"), ..message("!ping") },
@@ -213,6 +216,7 @@ fn triggers() -> Vec<Event> {
         },
         Message { speaker: bridged, reply_to: Some(post("$asked")), ..message("👍 go ahead") },
         Message { edits: Some(post("$earlier")), ..message("!pong") },
+        Message { mentioned: true, hops: 2, ..message("beadle ping") },
     ];
     let reaction = What::Reaction(Reaction {
         place: place(),
@@ -240,7 +244,16 @@ fn triggers() -> Vec<Event> {
     let (action, params) = ("disk.free".into(), json!({ "path": "/" }));
     let what = OrderKind::RunAction { action, params };
     let run = Order::new(&UserId("cli:ann".into()), what).trigger(NOW, "2e3c");
-    let all = outside.chain([late, Trigger::timer(timer), order, cancel, run]);
+    let deletion = Deletion {
+        place: place(),
+        by: speaker(Trust::Account),
+        post: post("$said"),
+        keys: vec![key.clone()],
+        reason: "deleted in its room".into(),
+    };
+    let what = What::Deleted(deletion);
+    let deleted = Trigger { key: key.clone(), at: NOW, late: false, what };
+    let all = outside.chain([late, Trigger::timer(timer), order, cancel, run, deleted]);
     all.map(|trigger| TriggerRecorded { trigger }.into()).collect()
 }
 

@@ -1,0 +1,31 @@
+//! Emojis that tell what became of a command, where the network has them.
+
+/// It is being worked on.
+pub const WORKS: &str = "👀";
+/// It waits for a time, or for what others do.
+pub const WAITS: &str = "⏳";
+/// It is done.
+pub const DONE: &str = "✅";
+/// It failed.
+pub const FAILED: &str = "❌";
+/// It was refused.
+pub const REFUSED: &str = "🚫";
+
+/// Networks that show reactions.
+const NETWORKS: &[&str] = &["matrix", "terminal"];
+
+/// Whether a network shows reactions.
+pub fn shows_reactions(network: &str) -> bool {
+    NETWORKS.contains(&network)
+}
+
+/// The host functions that say something to people.
+const SPEAKING: &[&str] = &[
+    "say", "reply", "tell", "progress", "update", "done", "fail", "edit", "react", "ask",
+    "confirm", "approve",
+];
+
+/// Whether a host function says something to people.
+pub fn speaks(op: &str) -> bool {
+    SPEAKING.contains(&op)
+}

@@ -1,0 +1,79 @@
+//! Bots that answer each other: whoever answers at once, again and again, is not answered for a while.
+//!
+//! A person reads before they write. What beadle says is a notice, which bots should not answer, and carries how often
+//! it was passed on; this is for those that answer all the same.
+
+/// Whoever says something this soon after the bot has answered at once.
+pub const QUICK_MS: i64 = 1_000;
+/// So many answers at once in a row are no person's.
+pub const QUICK_MAX: usize = 6;
+/// So many answers at once in a row that say the same are no person's either.
+pub const SAME_MAX: usize = 3;
+/// What this many bots have passed on goes no further.
+pub const HOPS_MAX: u32 = 4;
+/// How long such a conversation is not gone on with.
+pub const MUTE_MS: i64 = 5 * 60_000;
+/// What is considered of a message that ends such a conversation. It is stored and never changes.
+pub const CONSIDERED: &str = "loop";
+/// What is considered of a message in a conversation that is not gone on with. It is stored and never changes.
+pub const MUTED: &str = "muted";
+
+/// Why a conversation is not gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loop {
+    /// Too many bots have passed it on.
+    Hops,
+    /// It answers at once all the time.
+    Quick,
+    /// It says the same all the time.
+    Same,
+}
+
+impl Loop {
+    /// For the record.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Hops => "too many bots have passed it on",
+            Self::Quick => "it answers within a second, again and again",
+            Self::Same => "it says the same within a second, again and again",
+        }
+    }
+}
+
+/// Finds whether a message goes round in a ring: how many bots have passed it on, and the texts of those messages in a
+/// row, this one the last, that came at once after something that the bot said.
+pub fn judge(hops: u32, quick: &[String]) -> Option<Loop> {
+    if hops >= HOPS_MAX {
+        return Some(Loop::Hops);
+    }
+    if quick.len() >= QUICK_MAX {
+        return Some(Loop::Quick);
+    }
+    let last = &quick[quick.len().saturating_sub(SAME_MAX)..];
+    let same = last.len() == SAME_MAX && last.iter().all(|text| *text == last[0]);
+    same.then_some(Loop::Same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_are_found() {
+        for (hops, quick, want) in [
+            (0, "", None),
+            (HOPS_MAX - 1, "a", None),
+            (HOPS_MAX, "", Some(Loop::Hops)),
+            (0, "a b c d e", None),
+            (0, "a b c d e f", Some(Loop::Quick)),
+            (0, "a a", None),
+            (0, "a a a", Some(Loop::Same)),
+            (0, "a a b a a", None),
+            (0, "b a a a", Some(Loop::Same)),
+        ] {
+            let texts: Vec<String> = quick.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(judge(hops, &texts), want, "{hops} hops, {quick:?}");
+        }
+        assert_eq!((QUICK_MAX, SAME_MAX), (6, 3), "the rows are at the bounds");
+    }
+}

@@ -1,0 +1,34 @@
+//! What is said of how people talk to the bot: too fast, round in a ring, and of what is too long to be said at once.
+
+/// To somebody who commands too fast.
+pub fn slow_down(name: &str, most: u32, again_ms: i64) -> String {
+    let seconds = again_ms.div_euclid(1_000) + i64::from(again_ms.rem_euclid(1_000) > 0);
+    let commands = if most == 1 { "command" } else { "commands" };
+    format!(
+        "slow down, {name}: {most} {commands} in a minute; I listen again in {} s",
+        seconds.max(1)
+    )
+}
+
+/// To the owner, when a conversation goes round in a ring.
+pub fn ring(who: &str, room: &str, why: &str, minutes: i64) -> String {
+    format!(
+        "I do not answer {who} in {room} for {minutes} min: {why}. If it is a bot, let it not answer notices."
+    )
+}
+
+/// Below a long answer: how it goes on.
+pub fn more(lines: usize, prefix: &str, id: &str) -> String {
+    let lines_words = if lines == 1 { "line" } else { "lines" };
+    format!("… {lines} more {lines_words}: {prefix}more {id}")
+}
+
+/// That there is nothing to go on with.
+pub fn nothing_more() -> String {
+    "there is nothing long here that I could go on with.".into()
+}
+
+/// That an answer has no such part, or is not of this room.
+pub fn no_such_part(id: &str) -> String {
+    format!("I know of no `{id}` here that I could go on with.")
+}

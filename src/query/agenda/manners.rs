@@ -1,0 +1,154 @@
+//! How people and bots talk, as a fold of the log: who commanded how often, who answers at once, who is not answered.
+//!
+//! It holds times, streams and pseudonyms only, and forgets them when they matter no more.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::event::{Event, Recorded, Verdict};
+use crate::domain::id::{Pseudonym, StreamName, Timestamp};
+use crate::domain::loops::{self, MUTE_MS, QUICK_MAX, QUICK_MS};
+use crate::domain::pace::{self, COMMANDS_PER_MINUTE_MAX, Given, PACE_MS};
+use crate::domain::trigger::What;
+
+/// Most commands of one account that are remembered: more than it may give in the time in which they are counted.
+pub const GIVEN_MAX: usize = COMMANDS_PER_MINUTE_MAX as usize + 64;
+
+/// What is known of how people talk.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manners {
+    /// The commands of the last minute, by account.
+    given: BTreeMap<Pseudonym, VecDeque<One>>,
+    /// When the bot last spoke in a room, if nobody has said anything there since.
+    spoke: BTreeMap<Pseudonym, Timestamp>,
+    /// The messages in a row that came at once after something that the bot said, by room and account.
+    quick: BTreeMap<String, Streak>,
+    /// Until when a conversation is not gone on with, by room and account.
+    muted: BTreeMap<String, Timestamp>,
+}
+
+/// A command that was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct One {
+    at: Timestamp,
+    stream: StreamName,
+    slowed: bool,
+    told: bool,
+}
+
+/// Messages in a row.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Streak {
+    last: Timestamp,
+    streams: VecDeque<StreamName>,
+}
+
+impl Manners {
+    /// What one more event changes.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        match recorded.event() {
+            Some(Event::TriggerRecorded(e)) => {
+                if let What::Message(message) = &e.trigger.what {
+                    self.said(recorded, message.command.is_some());
+                }
+            }
+            Some(Event::TriggerRouted(e)) => {
+                for outcome in &e.outcomes {
+                    let told = matches!(outcome.verdict, Verdict::Refused(_));
+                    match outcome.considered.as_str() {
+                        pace::CONSIDERED => self.slowed(recorded, told),
+                        loops::CONSIDERED => self.mute(recorded),
+                        _ => {}
+                    }
+                }
+            }
+            Some(Event::MessageSent(_)) => {
+                if let Some(room) = &recorded.room {
+                    let now = recorded.wall;
+                    self.spoke.retain(|_, at| at.plus_ms(QUICK_MS) >= now);
+                    self.spoke.insert(room.clone(), now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn said(&mut self, recorded: &Recorded, command: bool) {
+        let now = recorded.wall;
+        let (Some(actor), Some(room)) = (&recorded.actor, &recorded.room) else { return };
+        let stream = &recorded.id.stream;
+        if command {
+            let recent = |one: &One| now.0.saturating_sub(one.at.0) < PACE_MS;
+            self.given.retain(|_, all| all.back().is_some_and(recent));
+            let all = self.given.entry(actor.clone()).or_default();
+            while all.len() >= GIVEN_MAX || all.front().is_some_and(|one| !recent(one)) {
+                all.pop_front();
+            }
+            let stream = stream.clone();
+            all.push_back(One { at: now, stream, slowed: false, told: false });
+        }
+        // Each thing that the bot says is answered once: two bots take turns.
+        let spoke = self.spoke.remove(room);
+        let at_once = spoke.is_some_and(|at| now.0.saturating_sub(at.0) <= QUICK_MS);
+        self.quick.retain(|_, streak| streak.last.plus_ms(PACE_MS) >= now);
+        let key = between(room, actor);
+        match at_once {
+            false => drop(self.quick.remove(&key)),
+            true => {
+                let streak = self.quick.entry(key).or_default();
+                streak.last = now;
+                streak.streams.push_back(stream.clone());
+                while streak.streams.len() > QUICK_MAX {
+                    streak.streams.pop_front();
+                }
+            }
+        }
+    }
+
+    fn slowed(&mut self, recorded: &Recorded, told: bool) {
+        let Some(actor) = &recorded.actor else { return };
+        let all = self.given.get_mut(actor).into_iter().flatten();
+        for one in all.filter(|one| one.stream == recorded.id.stream) {
+            (one.slowed, one.told) = (true, told);
+        }
+    }
+
+    fn mute(&mut self, recorded: &Recorded) {
+        let (Some(actor), Some(room)) = (&recorded.actor, &recorded.room) else { return };
+        let now = recorded.wall;
+        self.muted.retain(|_, until| *until > now);
+        let key = between(room, actor);
+        self.quick.remove(&key);
+        self.muted.insert(key, now.plus_ms(MUTE_MS));
+    }
+
+    /// What an account commanded in the last minute before one of its commands, the oldest first.
+    pub fn given_before(&self, actor: &Pseudonym, stream: &StreamName) -> Vec<Given> {
+        let all = self.given.get(actor).into_iter().flatten();
+        let before = all.take_while(|one| one.stream != *stream);
+        before.map(|one| Given { at: one.at, slowed: one.slowed, told: one.told }).collect()
+    }
+
+    /// The messages in a row of an account that came at once after something that the bot said in a room, if this is
+    /// the last of them.
+    pub fn at_once(&self, recorded: &Recorded) -> Vec<StreamName> {
+        let (Some(actor), Some(room)) = (&recorded.actor, &recorded.room) else { return vec![] };
+        let streak = self.quick.get(&between(room, actor));
+        let streams = streak.map(|streak| streak.streams.iter().cloned().collect::<Vec<_>>());
+        let streams = streams.unwrap_or_default();
+        let end = streams.iter().position(|stream| *stream == recorded.id.stream);
+        end.map_or(vec![], |end| streams[..=end].to_vec())
+    }
+
+    /// Whether the conversation that a message stands in is not gone on with.
+    pub fn is_muted(&self, recorded: &Recorded) -> bool {
+        let (Some(actor), Some(room)) = (&recorded.actor, &recorded.room) else { return false };
+        let until = self.muted.get(&between(room, actor));
+        until.is_some_and(|until| *until > recorded.wall)
+    }
+}
+
+fn between(room: &Pseudonym, actor: &Pseudonym) -> String {
+    format!("{} {}", room.as_str(), actor.as_str())
+}
