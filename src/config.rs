@@ -13,6 +13,7 @@ use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
+use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::pace::COMMANDS_PER_MINUTE;
 
@@ -48,6 +49,12 @@ pub struct Config {
     pub catchup_run_within_ms: i64,
     /// So long after a question a bare answer is meant for it.
     pub stale_after_ms: i64,
+    /// How long what was mentioned may be taken for what a command leaves out.
+    pub context_for_ms: i64,
+    /// For how many recorded turns.
+    pub context_turns: usize,
+    /// What commands may leave out in rooms, by their ids and names.
+    pub context_rooms: BTreeMap<String, BTreeMap<String, String>>,
     /// Rooms where actions may run.
     pub rooms_exec: Vec<String>,
     /// What the bot says in a room that it is invited into; empty: nothing.
@@ -108,6 +115,11 @@ impl Config {
                 Kind::Text | Kind::Duration | Kind::DurationOrNever | Kind::Budget(_) => {
                     Value::String(text.clone())
                 }
+                // What is no inline table is refused below.
+                Kind::Tables => toml::from_str(&format!("it = {text}"))
+                    .ok()
+                    .and_then(|mut it: toml::Table| it.remove("it"))
+                    .unwrap_or_else(|| Value::String(text.clone())),
                 Kind::List => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
@@ -167,6 +179,9 @@ impl Config {
             invites_allow: list("invites", "allow"),
             catchup_run_within_ms: duration("catchup", "run_within").unwrap_or(RUN_WITHIN_MS),
             stale_after_ms: duration("conversation", "stale_after").unwrap_or(STALE_AFTER_MS),
+            context_for_ms: duration("conversation", "context_for").unwrap_or(CONTEXT_FOR_MS),
+            context_turns: CONTEXT_TURNS,
+            context_rooms: tables(values.get(&("context", "rooms"))),
             rooms_exec: list("rooms", "exec"),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
@@ -305,6 +320,7 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         (Kind::Count(least, most), Value::Integer(number)) => {
             (i64::from(least)..=i64::from(most)).contains(number)
         }
+        (Kind::Tables, Value::Table(tables)) => tables.values().all(is_texts),
         (Kind::Budget(name), value) => in_units(budget_named(name), value).is_some(),
         _ => false,
     };
@@ -312,6 +328,7 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         Kind::Text => "a text: \"…\"".to_owned(),
         Kind::Bool => "true or false".to_owned(),
         Kind::List => "a list of texts: [\"…\", \"…\"]".to_owned(),
+        Kind::Tables => "tables of texts: { \"#ops\" = { host = \"web1\" } }".to_owned(),
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"".to_owned(),
         Kind::DurationOrNever => {
             "a time span of at least a second: \"1h\", \"30m\", or \"never\"".to_owned()
@@ -321,6 +338,22 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     };
     let what = format!("`{}` is {wanted}", key.name);
     fits.then_some(()).ok_or(ConfigError { place, what, hint: key.help.into() })
+}
+
+fn is_texts(value: &Value) -> bool {
+    value.as_table().is_some_and(|texts| texts.values().all(Value::is_str))
+}
+
+/// Texts by name, for each name.
+fn tables(value: Option<&Value>) -> BTreeMap<String, BTreeMap<String, String>> {
+    let texts = |value: &Value| {
+        let texts = value.as_table().into_iter().flatten();
+        let texts =
+            texts.filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())));
+        texts.collect()
+    };
+    let tables = value.and_then(Value::as_table).into_iter().flatten();
+    tables.map(|(name, inside)| (name.clone(), texts(inside))).collect()
 }
 
 /// What a budget takes, in words.

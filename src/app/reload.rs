@@ -7,7 +7,7 @@ use crate::adapter::matrix::{Matrix, MatrixSettings};
 use crate::config::{Config, ConfigError};
 use crate::domain::id::RoomId;
 use crate::processor::progress::PROGRESS_EVERY;
-use crate::processor::{ExecRooms, Kernel, Limits, Settings};
+use crate::processor::{Context, ExecRooms, Kernel, Limits, Settings};
 use crate::script::hot::HOT_FOR;
 use crate::script::problem::Problem;
 
@@ -102,6 +102,11 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         run_within_ms: config.catchup_run_within_ms,
         stale_after_ms: config.stale_after_ms,
         intro: config.intro.clone(),
+        context: Context {
+            within_ms: config.context_for_ms,
+            turns_max: config.context_turns,
+            rooms: config.context_rooms.clone(),
+        },
         hot_for: HOT_FOR,
         head_every: config.head_every,
         keep: config.keep,

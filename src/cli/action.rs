@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::ask::ask;
-use super::style::{out, plain};
+use super::style::{counted, out, plain};
 use super::{Context, Failure};
 use crate::domain::alias_index::damerau;
 use crate::domain::event::EffectClass;
@@ -64,8 +64,11 @@ pub fn main(context: &Context, command: &ActionCommand) -> Result<u8, Failure> {
             set.actions.values().for_each(|def| row(context, &set, def));
             match problems.is_empty() {
                 true => Ok(0),
-                false => Err(Failure::new(3, format!("{} scripts have problems", problems.len()))
-                    .hint("`beadle script check` shows them")),
+                false => Err(Failure::new(
+                    3,
+                    format!("the scripts have {}", counted(problems.len() as u64, "problem")),
+                )
+                .hint("`beadle script check` shows them")),
             }
         }
         ActionCommand::Show { name } => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::style::out;
+use super::style::{counted, out};
 use super::{Context, Failure};
 use crate::domain::alias::{Format, Match};
 use crate::domain::alias_index::Found;
@@ -83,8 +83,11 @@ fn list(context: &Context, words: &str) -> Result<u8, Failure> {
     }
     match problems.is_empty() {
         true => Ok(0),
-        false => Err(Failure::new(3, format!("{} scripts have problems", problems.len()))
-            .hint("`beadle script check` shows them")),
+        false => Err(Failure::new(
+            3,
+            format!("the scripts have {}", counted(problems.len() as u64, "problem")),
+        )
+        .hint("`beadle script check` shows them")),
     }
 }
 

@@ -132,7 +132,7 @@ pub fn bring_back(context: &Context, args: &RestoreArgs) -> Result<u8, Failure> 
     bar.end();
     let restored = restored?;
     record(context, &wanted.to, &restored)?;
-    let Restored { next, files, bytes, erased, moved_to } = restored;
+    let Restored { next, files, bytes, erased, ledger_torn, moved_to } = restored;
     let (to, moved_to) =
         (wanted.to.display().to_string(), moved_to.map(|it| it.display().to_string()));
     if context.json() {
@@ -140,12 +140,17 @@ pub fn bring_back(context: &Context, args: &RestoreArgs) -> Result<u8, Failure> 
             "{}",
             json!({
                 "to": to, "next": next, "files": files, "bytes": bytes, "erased": erased,
-                "moved_to": moved_to,
+                "ledger_torn": ledger_torn, "moved_to": moved_to,
             })
         );
         return Ok(0);
     }
     out!("{next} events are back in {to}; {erased} keys were erased again. All of it was checked.");
+    if ledger_torn {
+        eprintln!(
+            "warning: the ledger of erasures ends in a record that is not whole: what it names was not erased again"
+        );
+    }
     if let Some(moved_to) = moved_to {
         out!("the log that was there is in {moved_to}: it can be deleted");
     }

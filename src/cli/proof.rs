@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::ask::{ask, rows};
 use super::progress::Bar;
-use super::style::{out, time};
+use super::style::{counted, out, time};
 use super::{Context, Failure};
 use crate::adapter::matrix::own_posts_of;
 use crate::app::surroundings;
@@ -321,10 +321,12 @@ fn told(row: &Value, findings: &[Value]) {
     }
     let erased = row["erased"].as_u64().filter(|erased| *erased > 0);
     let erased = erased.map_or(String::new(), |erased| format!(", {erased} of them erased"));
-    let (events, segments) = (&row["events"], &row["segments"]);
+    let number = |name: &str, thing: &str| counted(row[name].as_u64().unwrap_or(0), thing);
+    let (events, segments) = (number("events", "event"), number("segments", "segment"));
     let from = row["first"].as_u64().map(|first| format!(", from event {first} on"));
     let from = from.unwrap_or_default();
-    out!("{events} events in {segments} segments{from}{erased}, {} findings", findings.len());
+    let findings = counted(findings.len() as u64, "finding");
+    out!("{events} in {segments}{from}{erased}, {findings}");
     if let Some(more) = row["unlisted"].as_u64().filter(|more| *more > 0) {
         out!("{more} more findings are not listed");
     }

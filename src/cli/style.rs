@@ -41,6 +41,11 @@ pub fn printed() -> Result<(), Failure> {
     }
 }
 
+/// A number of things in words: `1 error`, `2 errors`.
+pub fn counted(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 /// Whether standard error may have colours.
 pub fn coloured() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

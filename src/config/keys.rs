@@ -17,6 +17,8 @@ pub enum Kind {
     Bool,
     /// A whole number within these bounds.
     Count(u32, u32),
+    /// Texts by name, for each of several names.
+    Tables,
     /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
     Budget(&'static str),
 }
@@ -107,6 +109,20 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Duration,
         default: "\"15m\"",
         help: "So long after a question a bare `yes` answers it. Later the bot asks back what was meant; a reply, or the question's two words, always answers.",
+    },
+    Key {
+        table: "conversation",
+        name: "context_for",
+        kind: Kind::Duration,
+        default: "\"30m\"",
+        help: "How long what was mentioned may be taken for what a later command leaves out, where its alias has `context`.",
+    },
+    Key {
+        table: "context",
+        name: "rooms",
+        kind: Kind::Tables,
+        default: "{}",
+        help: "What commands may leave out in a room, by its id or name: `[context.rooms.\"#ops:example.org\"]` with `host = \"web1\"` below it.",
     },
     Key {
         table: "rooms",

@@ -34,6 +34,7 @@ pub fn reference() -> String {
             Kind::Bool => "true or false".to_owned(),
             Kind::Text => "text".to_owned(),
             Kind::List => "list of texts".to_owned(),
+            Kind::Tables => "tables of texts".to_owned(),
             Kind::Duration => "time span".to_owned(),
             Kind::DurationOrNever => "time span or `never`".to_owned(),
             Kind::Count(least, most) => format!("number from {least} to {most}"),

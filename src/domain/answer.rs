@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::clarify::gives_up;
 use super::conversation::OpenQuestion;
 use super::event::{Resolution, Wants};
 
@@ -15,6 +16,10 @@ pub fn answer(question: &OpenQuestion, text: &str) -> Option<Value> {
         Wants::YesNo => yes_no(&plain).map(Value::Bool),
         Wants::Doubt => resolution(text).and_then(|it| serde_json::to_value(it).ok()),
         Wants::Text if text.is_empty() => None,
+        // Who has to say what a command lacks may as well not want it any more.
+        Wants::Text if question.parameter.is_some() && gives_up(text) => {
+            Some(Value::String(text.to_owned()))
+        }
         Wants::Text if question.choices.is_empty() => Some(Value::String(text.to_owned())),
         Wants::Text => choice(text, &question.choices).map(Value::String),
     }

@@ -30,12 +30,26 @@ pub struct Alias {
     pub role: Option<String>,
     /// Where it may be run; empty: everywhere.
     pub rooms: Vec<String>,
+    /// Which parameters may be taken from the conversation.
+    pub context: FromContext,
     /// The script's file.
     pub file: String,
     /// Where in it it is declared.
     pub line: u32,
     /// The script's version.
     pub script: ScriptHash,
+}
+
+/// Which parameters of a command may be taken from the conversation, if it leaves them out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum FromContext {
+    /// None.
+    #[default]
+    Nothing,
+    /// All that may be left out.
+    All,
+    /// These.
+    Only(Vec<String>),
 }
 
 impl Catalog {

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::alias::{Format, Partial};
+use super::alias::{Format, Kind, Partial};
 use super::alias_index::Hit;
 use super::catalog::{Alias, Catalog};
+use super::context::Filled;
 use super::event::EffectResult;
 use super::execution::Execution;
+use super::route::Wanting;
 
 /// How long an answer is waited for.
 pub const ANSWER_MS_MAX: i64 = 10 * 60 * 1000;
@@ -65,6 +67,27 @@ pub fn lacking(alias: &Alias, format: &Format, partial: &Partial) -> Value {
     })
 }
 
+/// What an execution is started with that asks for what a command leaves out and nobody may assume.
+pub fn lacking_in_context(alias: &Alias, wanting: &Wanting, filled: &Filled) -> Value {
+    json!({
+        "alias": alias.name, "format": wanting.format, "params": filled.params,
+        "extra": wanting.extra, "missing": filled.missing, "hints": filled.hints,
+    })
+}
+
+/// What an execution is started with that asks which of several whole commands was meant.
+pub fn which_command(alias: &str, ways: &[(String, Value)]) -> Value {
+    let way = |(command, args): &(String, Value)| json!({ "alias": alias, "usage": command, "help": "", "args": args, "command": command });
+    json!({ "ways": ways.iter().map(way).collect::<Vec<_>>() })
+}
+
+/// The parameter whose value a question asks for, if any text answers it: what it takes.
+pub fn asks_for(execution: &Execution, path: &str) -> Option<Kind> {
+    let format = Format::parse(execution.started.args["format"].as_str()?).ok()?;
+    let (name, _) = path.rsplit_once('-')?;
+    format.parameter(name).map(|parameter| parameter.kind.clone())
+}
+
 /// What an execution does next that asks back.
 pub fn next(execution: &Execution, prefix: &str) -> Next {
     match &execution.started.args["ways"] {
@@ -93,7 +116,9 @@ fn next_of_ways(execution: &Execution, ways: &[Value], prefix: &str) -> Next {
             Some(way) => Next::Run {
                 alias: way["alias"].as_str().unwrap_or_default().to_owned(),
                 args: way["args"].clone(),
-                command: execution.started.command.clone(),
+                command: way["command"]
+                    .as_str()
+                    .map_or_else(|| execution.started.command.clone(), str::to_owned),
             },
             None => left(execution),
         },
@@ -176,7 +201,8 @@ fn answer(execution: &Execution, path: &str) -> Answer {
     }
 }
 
-fn gives_up(answer: &str) -> bool {
+/// Whether an answer says that nothing is to be done.
+pub fn gives_up(answer: &str) -> bool {
     let answer = answer.trim().to_lowercase();
     ["never mind", "nevermind", "cancel", "forget it"].contains(&answer.as_str())
 }

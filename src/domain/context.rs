@@ -150,34 +150,26 @@ fn assume(parameter: &Parameter, known: &Known, reach: Reach) -> Option<Assumed>
         value.map(|value| Assumed { name: name.clone(), value, source })
     };
     if let Some(value) = known.alert.get(name) {
-        return assumed(fitting(parameter, value), Source::Alert);
+        return assumed(parameter.kind.taking(value), Source::Alert);
     }
     let near = |it: &&Mention| it.ago_ms <= reach.within_ms && it.turns <= reach.turns_max;
     if let Some(last) = known.mentions.iter().filter(near).find(|it| means(parameter, it)) {
         // An older one instead of it would be a surprise: what does not fit is asked for.
         let source = Source::Mentioned { ago_ms: last.ago_ms };
-        return assumed(fitting(parameter, &last.value), source);
+        return assumed(parameter.kind.taking(&last.value), source);
     }
     let default = known.defaults.get(name).map(|text| Value::String(text.clone()));
-    assumed(default.and_then(|value| fitting(parameter, &value)), Source::Room)
+    assumed(default.and_then(|value| parameter.kind.taking(&value)), Source::Room)
 }
 
 /// Whether a value was mentioned for the same thing: by the same name, or of a kind that is the same thing everywhere.
 fn means(parameter: &Parameter, mention: &Mention) -> bool {
     let same_kind = || {
-        let telling = matches!(parameter.kind, Kind::User | Kind::Room) || !parameter.kind.choices().is_empty();
+        let telling = matches!(parameter.kind, Kind::User | Kind::Room)
+            || !parameter.kind.choices().is_empty();
         telling && mention.kind.as_ref() == Some(&parameter.kind)
     };
     mention.name == parameter.name || same_kind()
-}
-
-/// A value as a parameter takes it; none: it does not.
-fn fitting(parameter: &Parameter, value: &Value) -> Option<Value> {
-    match value {
-        Value::String(text) => parameter.kind.value(text),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-        Value::Bool(_) | Value::Number(_) => parameter.kind.value(&value.to_string()),
-    }
 }
 
 #[cfg(test)]
@@ -224,11 +216,19 @@ mod tests {
                 ["room", text] => known.defaults.extend([pair(text)]),
                 [text, ago, turns] => {
                     let (name, value) = pair(text);
-                    let kind = Format::parse(&format!("x {{{name}}}")).unwrap().parameters()[0].kind.clone();
+                    let kind = Format::parse(&format!("x {{{name}}}")).unwrap().parameters()[0]
+                        .kind
+                        .clone();
                     let name = name.split(':').next().unwrap().to_owned();
                     let ago_ms = ago.trim_end_matches('m').parse::<i64>().unwrap() * 60_000;
                     let (value, kind) = (Value::String(value), Some(kind));
-                    known.mentions.push(Mention { name, kind, value, ago_ms, turns: turns.parse().unwrap() });
+                    known.mentions.push(Mention {
+                        name,
+                        kind,
+                        value,
+                        ago_ms,
+                        turns: turns.parse().unwrap(),
+                    });
                 }
                 _ => panic!("{part}"),
             }
@@ -238,14 +238,20 @@ mod tests {
 
     fn shown(format: &str, context: &str, more: &str, given: &str) -> String {
         let (alias, format) = (alias(context, more), Format::parse(format).unwrap());
-        let params = format.parameters().iter().map(|it| (it.name.clone(), it.default.clone().unwrap_or_default()));
+        let params = format
+            .parameters()
+            .iter()
+            .map(|it| (it.name.clone(), it.default.clone().unwrap_or_default()));
         let filled = fill(&alias, &format, &params.collect(), &known(given), REACH);
         let source = |source: Source| match source {
             Source::Alert => "alert".to_owned(),
             Source::Mentioned { ago_ms } => format!("{}m ago", ago_ms / 60_000),
             Source::Room => "room".into(),
         };
-        let assumed = filled.assumed.iter().map(|it| format!("{}={} ({})", it.name, it.value, source(it.source)));
+        let assumed = filled
+            .assumed
+            .iter()
+            .map(|it| format!("{}={} ({})", it.name, it.value, source(it.source)));
         let missing = filled.missing.iter().map(|name| match filled.hints.get(name) {
             Some(hint) => format!("{name}? not {hint}"),
             None => format!("{name}?"),
@@ -291,11 +297,21 @@ mod tests {
             // What must be said, or has a value of its own, is not looked for.
             ("restart {host}", "all", "", "host=web1 5m 2", ""),
             ("restart {host=web9}", "all", "", "host=web1 5m 2", ""),
-            ("move {host?} to {rack?}", "all", "", "host=web1 5m 2", r#"host="web1" (5m ago) rack?"#),
+            (
+                "move {host?} to {rack?}",
+                "all",
+                "",
+                "host=web1 5m 2",
+                r#"host="web1" (5m ago) rack?"#,
+            ),
         ] {
             let got = shown(format, context, more, given);
             assert_eq!(got, want, "{format} with context {context} {more} and {given:?}");
         }
-        assert_eq!((CONTEXT_FOR_MS / 60_000, CONTEXT_TURNS), (30, 10), "the rows stand at the bounds");
+        assert_eq!(
+            (CONTEXT_FOR_MS / 60_000, CONTEXT_TURNS),
+            (30, 10),
+            "the rows stand at the bounds"
+        );
     }
 }

@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
+use super::alias::Kind;
 pub use super::answer::{answer, how_to_answer};
 use super::event::{QuestionAsked, Wants};
 use super::id::{ExecutionId, PostId, Timestamp, UserId};
 use super::person::People;
 use super::phrase;
+use super::plain_answer;
 use super::trigger::{Place, Speaker};
 
 /// So long after a question a bare `yes` is meant for it, unless the configuration says otherwise; later the bot asks back.
@@ -33,6 +35,8 @@ pub struct OpenQuestion {
     pub roles: Vec<String>,
     /// The possible answers; none: any text.
     pub choices: Vec<String>,
+    /// What the parameter takes that it asks for, if a command lacks one.
+    pub parameter: Option<Kind>,
     /// Where it was asked.
     pub place: Place,
     /// The post that asks, once it is in the room.
@@ -67,6 +71,7 @@ impl OpenQuestion {
             from: asked.from.clone(),
             roles: asked.roles.clone(),
             choices: asked.choices.clone(),
+            parameter: None,
             place,
             post: None,
             origin: origin.clone(),
@@ -231,7 +236,8 @@ fn plainly<'a>(said: &Said, here: &[&'a OpenQuestion]) -> Reading<'a> {
     }
     let fits = |q: &&OpenQuestion| {
         let there = asked_before(q, said) && said.place.thread == q.place.thread;
-        there && plain_word(q) && answer(q, said.text).is_some()
+        let plain = plain_word(q) || plain_answer::is_meant(said, q);
+        there && plain && answer(q, said.text).is_some()
     };
     let fitting: Vec<&OpenQuestion> = here.iter().copied().filter(fits).collect();
     let mine = mine(said, &fitting);

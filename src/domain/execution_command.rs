@@ -1,5 +1,6 @@
 //! `!executions`, `!cancel` and `!again`: what is running, what is wanted no more, and what is wanted once more.
 
+use super::again::{self, Change};
 use super::catch_up::ago;
 use super::event::{QuestionAsked, Wants};
 use super::execution::{Execution, Status};
@@ -25,7 +26,10 @@ pub const COMMANDS: &[(&str, &str)] = &[
         "cancel {id} [{reason:text}]",
         "Stop what you asked for: its script can undo what it did; in the management room, what anybody asked for",
     ),
-    ("again [{id}]", "Do once more what you last asked for here, or what the execution was to do"),
+    (
+        "again [{id}] [on {what}]",
+        "Do once more what you last asked for here, or what the execution was to do; `on` puts something else into it",
+    ),
 ];
 
 /// A command about executions.
@@ -47,6 +51,8 @@ pub enum ExecutionCommand {
     Again {
         /// The beginning of its id; none: the last one here.
         execution: Option<String>,
+        /// What is to be different.
+        change: Option<Change>,
     },
 }
 
@@ -74,8 +80,20 @@ pub fn parse(text: &str) -> Option<ExecutionCommand> {
             let (execution, reason) = (Some(id(execution)?), reason.trim().to_owned());
             Some(ExecutionCommand::Cancel { execution, reason })
         }
-        "again" if rest.is_empty() => Some(ExecutionCommand::Again { execution: None }),
-        "again" => Some(ExecutionCommand::Again { execution: Some(id(rest)?) }),
+        "again" if rest.is_empty() => {
+            Some(ExecutionCommand::Again { execution: None, change: None })
+        }
+        "again" => {
+            if let Some(change) = again::parse(rest) {
+                return Some(ExecutionCommand::Again { execution: None, change: Some(change) });
+            }
+            let (execution, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let change = match rest.trim() {
+                "" => None,
+                rest => Some(again::parse(rest)?),
+            };
+            Some(ExecutionCommand::Again { execution: Some(id(execution)?), change })
+        }
         _ => None,
     }
 }

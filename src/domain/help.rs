@@ -244,6 +244,7 @@ mod tests {
             example: None,
             role: None,
             rooms: vec![],
+            context: Default::default(),
             file: "t.rhai".into(),
             line: 1,
             script: ScriptHash("0".into()),

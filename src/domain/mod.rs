@@ -2,6 +2,7 @@
 
 pub mod ack;
 pub mod action_event;
+pub mod again;
 pub mod alias;
 pub mod alias_index;
 pub mod answer;
@@ -12,6 +13,7 @@ pub mod builtin;
 pub mod catalog;
 pub mod catch_up;
 pub mod clarify;
+pub mod context;
 pub mod conversation;
 pub mod deletion;
 pub mod edit;
@@ -46,6 +48,7 @@ pub mod people_command;
 pub mod person;
 pub mod person_event;
 pub mod phrase;
+pub mod plain_answer;
 pub mod plot;
 pub mod policy;
 pub mod question_event;

@@ -8,6 +8,7 @@ pub use super::id::PersonId;
 
 use super::event::{Event, Recorded};
 use super::id::UserId;
+use super::trigger::Speaker;
 
 /// Most accounts of one person.
 pub const ACCOUNTS_MAX: usize = 10;
@@ -98,6 +99,58 @@ impl People {
     }
 }
 
+/// Whether one name may be taken for another: the same letters, or letters that look like them.
+pub fn looks_like(one: &str, other: &str) -> bool {
+    skeleton(one) == skeleton(other)
+}
+
+/// A name in the letters that it looks like; what is not seen is left out.
+fn skeleton(name: &str) -> String {
+    const ALIKE: &[(&str, char)] = &[
+        ("аα", 'a'),
+        ("вβ", 'b'),
+        ("сϲ", 'c'),
+        ("ԁ", 'd'),
+        ("еєε", 'e'),
+        ("ɡ", 'g'),
+        ("һн", 'h'),
+        ("іıι|l1", 'i'),
+        ("јʝ", 'j'),
+        ("кκ", 'k'),
+        ("м", 'm'),
+        ("пη", 'n'),
+        ("оοσ0", 'o'),
+        ("рρ", 'p'),
+        ("ԛ", 'q'),
+        ("ѕ", 's'),
+        ("тτ", 't'),
+        ("υ", 'u'),
+        ("νѵ", 'v'),
+        ("ԝω", 'w'),
+        ("хχ", 'x'),
+        ("уγ", 'y'),
+    ];
+    let seen = |c: &char| !matches!(c, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}' | '\u{300}'..='\u{36F}');
+    let plain = |c: char| {
+        let found = ALIKE.iter().find(|(letters, _)| letters.contains(c));
+        found.map_or(c, |(_, plain)| *plain)
+    };
+    name.trim().to_lowercase().chars().filter(seen).map(plain).collect()
+}
+
+/// The first part of an account's id: what people call it.
+pub fn local(account: &UserId) -> &str {
+    account.as_str().trim_start_matches('@').split(':').next().unwrap_or_default()
+}
+
+/// Whether somebody may be taken for one of these, by what they call themselves or by their id.
+pub fn may_be_taken_for(who: &Speaker, accounts: &[UserId]) -> bool {
+    let alike = |account: &UserId| {
+        looks_like(&who.name, local(account)) || looks_like(local(&who.id), local(account))
+    };
+    accounts.iter().any(|account| *account != who.id && alike(account))
+}
+
 /// Whether an event says who is one person: that holds however old it is, until one of them is erased.
 pub fn joins(recorded: &Recorded) -> bool {
     matches!(recorded.event(), Some(Event::AccountsLinked(_) | Event::AccountsUnlinked(_)))
@@ -110,7 +163,7 @@ fn alone(account: &UserId) -> PersonId {
 #[cfg(test)]
 mod tests {
     use super::super::event::{AccountsLinked, AccountsUnlinked};
-    use super::super::trigger::{Speaker, Trust};
+    use super::super::trigger::Trust;
     use super::*;
 
     fn user(name: &str) -> UserId {
@@ -188,5 +241,23 @@ mod tests {
         }
         assert!(people.are_among(&user("work"), &[user("ben"), user("ann")]));
         assert!(!people.are_among(&user("аnn"), &[user("ben"), user("ann")]));
+    }
+
+    #[test]
+    fn some_may_be_taken_for_others() {
+        for (name, id, want) in [
+            ("ann", "@eve:evil", true),
+            ("Ann ", "@eve:evil", true),
+            ("eve", "@ann:evil", true),
+            ("аnn", "@eve:evil", true),
+            ("a\u{200B}nn", "@eve:evil", true),
+            ("eve", "@аnn:hs", true),
+            ("eve", "@eve:evil", false),
+            ("anna", "@anna:hs", false),
+            ("ann", "@ann:hs", false),
+        ] {
+            let who = Speaker { id: UserId(id.into()), name: name.into(), ..speaker("x") };
+            assert_eq!(may_be_taken_for(&who, &[user("ann")]), want, "{name:?} {id:?}");
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! The decision on a trigger: run a handler, hand over an answer, speak, refuse, or ignore, each with its reason.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
+use super::again::Again;
 use super::alias_index::{Begun, Found, Hit, damerau};
 use super::builtin::Builtin;
 use super::catalog::{Alias, Catalog};
 use super::clarify;
+use super::context::{self, Filled};
 use super::conversation::{self, OpenQuestion, Reading, Said, how_to_answer};
 use super::execution_command::ExecutionCommand;
 use super::help::{help, help_word};
@@ -15,7 +19,7 @@ use super::more_command;
 use super::own_command::{self, OwnCommand, Where};
 use super::pending_command::PendingCommand;
 use super::people_command::PeopleCommand;
-use super::person::People;
+use super::person::{People, may_be_taken_for};
 use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
 use super::tell_command::TellCommand;
@@ -89,6 +93,8 @@ pub enum Act {
         /// The handler's `args`.
         args: Value,
     },
+    /// Run the alias with this number, once it is known what the conversation is about.
+    Assume(Wanting),
     /// Hand an answer to the question with this number.
     Answer {
         /// Its place among the open questions.
@@ -121,6 +127,28 @@ pub enum Act {
     Ignore,
 }
 
+/// A command that leaves out what the conversation may say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanting {
+    /// The alias: its place in the catalog.
+    pub alias: usize,
+    /// The format that the command fits.
+    pub format: String,
+    /// What it says.
+    pub params: BTreeMap<String, Value>,
+    /// The trailing `key=value` pairs.
+    pub extra: BTreeMap<String, Value>,
+}
+
+impl Wanting {
+    /// The handler's `args`, with these parameters.
+    fn args(&self, params: &BTreeMap<String, Value>) -> Value {
+        let mut args: Map<String, Value> = params.clone().into_iter().collect();
+        args.insert("extra".into(), Value::Object(self.extra.clone().into_iter().collect()));
+        Value::Object(args)
+    }
+}
+
 fn decision(considered: impl Into<String>, act: Act, reason: impl Into<String>) -> Decision {
     Decision { considered: considered.into(), act, reason: reason.into(), permission: None }
 }
@@ -149,6 +177,11 @@ pub fn message(message: &Message, view: &View) -> Decision {
     }
     let too_late = || too_late(&reading, view, &said);
     let Some(command) = &message.command else {
+        // What is a command elsewhere is no value: who says it there did not mean the question.
+        let lacks = matches!(&reading, Reading::Answers(q, _) if q.parameter.is_some());
+        if lacks && (own_command::parse(text).is_some() || matches_alias(view, text)) {
+            return answered(&Reading::Nothing, view, &said);
+        }
         return too_late().unwrap_or_else(|| answered(&reading, view, &said));
     };
     if command.text.len() > COMMAND_BYTES_MAX {
@@ -252,9 +285,13 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
             decision(name(question), Act::Refuse(Doc::text(&sorry)), UNCLEAR)
         }
         Reading::NotAsked(question) => {
-            let (who, asked) =
-                (&said.speaker.name, questions::people(&question.from, &question.roles, "or"));
-            let sorry = questions::asked_others(who, &question.text, &asked);
+            let sorry = match may_be_taken_for(said.speaker, &question.from) {
+                true => questions::taken_for(said.speaker, &question.text, &question.from),
+                false => {
+                    let asked = questions::people(&question.from, &question.roles, "or");
+                    questions::asked_others(&said.speaker.name, &question.text, &asked)
+                }
+            };
             decision(name(question), Act::Refuse(Doc::text(&sorry)), "somebody else was asked")
         }
         Reading::Which(list) => {
@@ -272,10 +309,15 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
     }
 }
 
-/// Decides on a command that an execution calls.
+/// Decides on a command that an execution calls. What it leaves out stays left out: a script has no conversation.
 pub fn call(message: &Message, view: &View) -> Decision {
     match view.catalog.index.lookup(&message.text) {
-        Found::One(_) | Found::Tie(_) => commanded(&message.text, Address::Direct, message, view),
+        Found::One(_) | Found::Tie(_) => {
+            let decision = commanded(&message.text, Address::Direct, message, view);
+            let Act::Assume(wanting) = &decision.act else { return decision };
+            let args = wanting.args(&wanting.params);
+            allowed(wanting.alias, args, &message.speaker, &message.place, view)
+        }
         Found::None { .. } => {
             let why = Doc::text(&words::no_command(&message.text));
             decision("call", Act::Refuse(why), NO_ALIAS)
@@ -329,11 +371,43 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
     }
 }
 
-/// Runs the command that a message fits.
+/// Runs the command that a message fits; what it leaves out may be known from the conversation.
 fn fitting(hit: &Hit, message: &Message, view: &View) -> Decision {
-    let mut args: Map<String, Value> = hit.matched.params.clone().into_iter().collect();
-    args.insert("extra".into(), Value::Object(hit.matched.extra.clone().into_iter().collect()));
-    allowed(hit.alias.0, Value::Object(args), &message.speaker, &message.place, view)
+    let (alias, matched) = (&view.catalog.aliases[hit.alias.0], &hit.matched);
+    let wanting = Wanting {
+        alias: hit.alias.0,
+        format: hit.format.usage(),
+        params: matched.params.clone(),
+        extra: matched.extra.clone(),
+    };
+    let open = refusal(alias, &message.speaker, &message.place, view).is_none();
+    if open && context::wanting(alias, hit.format, &matched.params).next().is_some() {
+        let name = format!("alias {}", alias.name);
+        return decision(name, Act::Assume(wanting), "what it leaves out may be known");
+    }
+    let args = wanting.args(&wanting.params);
+    allowed(hit.alias.0, args, &message.speaker, &message.place, view)
+}
+
+/// Decides on a command whose gaps were filled in from the conversation: it runs, or the rest is asked for.
+pub fn filled(
+    wanting: &Wanting,
+    filled: &Filled,
+    who: &Speaker,
+    place: &Place,
+    view: &View,
+) -> Decision {
+    let alias = &view.catalog.aliases[wanting.alias];
+    if filled.missing.is_empty() {
+        return allowed(wanting.alias, wanting.args(&filled.params), who, place, view);
+    }
+    let args = clarify::lacking_in_context(alias, wanting, filled);
+    let reason = format!("{} is not said, and not to be assumed", filled.missing.join(", "));
+    decision(
+        format!("alias {}", alias.name),
+        Act::BuiltIn { builtin: Builtin::Clarify, args },
+        reason,
+    )
 }
 
 /// Asks for what a command lacks, if it may run here at all.
@@ -359,6 +433,15 @@ pub fn chosen(name: &str, args: Value, who: &Speaker, place: &Place, view: &View
             decision(name, Act::Refuse(sorry), "no script offers it any more")
         }
     }
+}
+
+/// Asks which of several whole commands was meant; whoever chooses one must be allowed to run it then.
+pub fn which_again(name: &str, all: &[Again]) -> Decision {
+    let ways: Vec<(String, Value)> =
+        all.iter().map(|again| (again.command.clone(), again.args.clone())).collect();
+    let args = clarify::which_command(name, &ways);
+    let act = Act::BuiltIn { builtin: Builtin::Clarify, args };
+    decision(format!("alias {name}"), act, "it fits in several places")
 }
 
 /// Runs a command if it may run here, for this person.

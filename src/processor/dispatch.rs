@@ -190,7 +190,9 @@ impl Kernel {
             return Ok(Routed { considered: decision.considered, ..routed });
         }
         let old = self.came_late(trigger);
-        if late == Late::Ask && old && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. })
+        if late == Late::Ask
+            && old
+            && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. } | Act::Assume(_))
         {
             let routed = self.hold(recorded, trigger.at, origin)?;
             return Ok(Routed { considered: decision.considered, ..routed });
@@ -253,6 +255,7 @@ impl Kernel {
             Act::Answer { question, value } => {
                 self.answered(recorded, origin, &scene.questions[question], value)
             }
+            Act::Assume(wanting) => self.assume(recorded, origin, scene, &wanting).await,
             Act::BuiltIn { builtin, args } => {
                 let writes = self.start(recorded, origin, builtin.handler(), args).await?;
                 let id = self.execution_id(stream, &builtin.handler());

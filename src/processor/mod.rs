@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::adapter::Chat;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
+use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
@@ -32,6 +33,7 @@ mod builtin;
 pub mod can;
 pub mod cancel;
 mod compose;
+mod context;
 pub mod dispatch;
 mod edit;
 pub mod effect;
@@ -114,6 +116,8 @@ pub struct Settings {
     pub progress_every: Duration,
     /// What the bot says when it comes into a room; empty: nothing. `{prefix}` stands for the command prefix.
     pub intro: String,
+    /// What conversations are about.
+    pub context: Context,
     /// How long a script that waits stays on its thread; zero: not at all.
     pub hot_for: Duration,
     /// What is too much from one account.
@@ -127,6 +131,23 @@ pub struct Limits {
     pub commands_per_minute: Option<u32>,
     /// Whether a conversation is not gone on with that goes round in a ring.
     pub stop_rings: bool,
+}
+
+/// What conversations are about.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Context {
+    /// How long what was mentioned counts, in milliseconds.
+    pub within_ms: i64,
+    /// For how many recorded turns.
+    pub turns_max: usize,
+    /// The defaults of rooms, by id or name: a value for each parameter.
+    pub rooms: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self { within_ms: CONTEXT_FOR_MS, turns_max: CONTEXT_TURNS, rooms: BTreeMap::new() }
+    }
 }
 
 /// Rooms where actions may run.
@@ -154,6 +175,7 @@ impl Settings {
             audit_room: None,
             progress_every: progress::PROGRESS_EVERY,
             intro: String::new(),
+            context: Context::default(),
             hot_for: HOT_FOR,
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),

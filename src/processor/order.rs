@@ -193,7 +193,7 @@ impl Kernel {
         scene.questions.clear();
         let now = self.clock.now();
         let decision = self.decide(&scene, now, |view| route::message(&message, view));
-        let runs = matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. });
+        let runs = matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. } | Act::Assume(_));
         let reason = match runs {
             true => decision.reason.clone(),
             false => format!("“{}” runs nothing now: {}", origin.text, decision.reason),

@@ -3,14 +3,16 @@
 use super::cancel::{Cancel, Cancelling};
 use super::dispatch::{Late, Origin, Routed};
 use super::{Error, Kernel};
+use crate::domain::again::{self, Change, Changed};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{Event, Recorded, Verdict};
 use crate::domain::execution::Execution;
 use crate::domain::execution_command::{ExecutionCommand, LISTED_MAX, listing, may};
 use crate::domain::id::{ExecutionId, Position};
 use crate::domain::message::Doc;
+use crate::domain::route;
 use crate::domain::trigger::Trigger;
-use crate::domain::words::{executions as words, to};
+use crate::domain::words::{context, executions as words, to};
 use crate::query::executions;
 use crate::store::{By, Direction, READ_EVENTS_MAX, Subject};
 
@@ -38,23 +40,55 @@ impl Kernel {
                 let prefix = execution.as_deref().unwrap_or_default();
                 self.cancel_command(recorded, origin, prefix, reason)
             }
-            ExecutionCommand::Again { execution } => {
+            ExecutionCommand::Again { execution, change } => {
                 let earlier = self.earlier(recorded, origin, execution.as_deref())?;
                 let before = match earlier {
                     Ok(before) => before,
                     Err(why) => return Ok(self.refused(recorded, origin, &why)),
                 };
-                let origin = Origin {
-                    place: origin.place,
-                    speaker: origin.speaker,
-                    post: origin.post,
-                    target: origin.target,
-                    text: &before.started.command,
-                };
-                if late == Late::Ask && self.came_late(trigger) {
-                    return self.hold(recorded, trigger.at, &origin);
+                let text = &before.started.command;
+                let again = Origin { post: origin.post, target: origin.target, text, ..*origin };
+                match change {
+                    _ if late == Late::Ask && self.came_late(trigger) => {
+                        self.hold(recorded, trigger.at, &again)
+                    }
+                    Some(change) => self.repeat_with(recorded, origin, &before, change).await,
+                    None => self.repeat(recorded, &again).await,
                 }
-                self.repeat(recorded, &origin).await
+            }
+        }
+    }
+
+    /// Does an earlier command with something else in it, if that is clear and who asks may do it now.
+    async fn repeat_with(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin<'_>,
+        before: &Execution,
+        change: &Change,
+    ) -> Result<Routed, Error> {
+        let scene = self.scene(&origin.place.room, None)?;
+        let name = &before.started.handler.alias;
+        let builtin = Builtin::of(&before.started.handler).is_some();
+        let mut aliases = scene.offered.catalog.aliases.iter();
+        let alias = aliases.find(|alias| alias.name == *name).filter(|_| !builtin);
+        let Some(alias) = alias else {
+            return Ok(self.refused(recorded, origin, context::NOT_WRITTEN_SO));
+        };
+        let (command, args) = (&before.started.command, &before.started.args);
+        let (who, place, now) = (origin.speaker, origin.place, self.clock.now());
+        match again::change(&alias.usages, command, args, change) {
+            Changed::No(why) => Ok(self.refused(recorded, origin, &why)),
+            Changed::One(again) => {
+                let decision = self.decide(&scene, now, |view| {
+                    route::chosen(name, again.args.clone(), who, place, view)
+                });
+                let origin = Origin { text: &again.command, ..*origin };
+                Box::pin(self.act(recorded, &origin, &scene, decision)).await
+            }
+            Changed::Which(all) => {
+                let decision = route::which_again(name, &all);
+                Box::pin(self.act(recorded, origin, &scene, decision)).await
             }
         }
     }

@@ -6,6 +6,9 @@ use super::dispatch::{Origin, Routed};
 use super::scene::Scene;
 use super::sheet::queued as queued_write;
 use super::{Error, Kernel, meta_of, write};
+use crate::domain::alias::Kind;
+use crate::domain::builtin::Builtin;
+use crate::domain::clarify;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{MessageQueued, NewEvent, QuestionReminded, Verdict, post_key};
 use crate::domain::execution::{Execution, Step};
@@ -186,7 +189,14 @@ impl Kernel {
             post: self.post_of(&asked.message)?,
             asked_at: found.first().map_or(execution.touched, |recorded| recorded.wall),
             reminded_at: step.and_then(|step| step.reminded_at),
+            parameter: lacks(execution, path),
             ..OpenQuestion::of(&execution.id, &execution.started.post, asked, place)
         }))
     }
+}
+
+/// What the parameter takes that a question asks for, where a command lacks one.
+fn lacks(execution: &Execution, path: &str) -> Option<Kind> {
+    let asks_back = Builtin::of(&execution.started.handler) == Some(Builtin::Clarify);
+    asks_back.then(|| clarify::asks_for(execution, path)).flatten()
 }

@@ -244,6 +244,7 @@ pub fn catalog(set: &ScriptSet) -> Catalog {
         example: def.example.clone(),
         role: def.role.clone(),
         rooms: def.rooms.clone(),
+        context: def.context.clone(),
         file: script.file.clone(),
         line: def.line,
         script: script.hash.clone(),

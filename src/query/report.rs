@@ -93,7 +93,11 @@ pub fn report(
         rows.sort_by_key(|(_, counts)| std::cmp::Reverse((counts.runs, counts.refused)));
     }
     for (key, counts) in rows {
-        sink.row(counts.row(per, key))?;
+        let mut row = counts.row(per, key);
+        if per == Per::Day {
+            row["zone"] = json!(here.zone_name());
+        }
+        sink.row(row)?;
     }
     Ok(())
 }

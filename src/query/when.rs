@@ -47,6 +47,11 @@ impl Here {
         )
     }
 
+    /// What the zone of these days is called.
+    pub fn zone_name(&self) -> String {
+        self.zone.iana_name().map_or_else(|| "local time".to_owned(), str::to_owned)
+    }
+
     /// The day of a moment: `2026-11-20`.
     pub fn day(&self, at: Timestamp) -> String {
         self.civil(at).map_or_else(String::new, |civil| civil.date().to_string())

@@ -10,17 +10,20 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::host::Undo;
 use super::host::memory::Scope;
 use super::hot::Parking;
-use super::journal::{Divergence, Done, Entry, JOURNAL_ENTRIES_MAX, Met, Noted, Tape};
+use super::journal::{
+    Divergence, Done, Entry, JOURNAL_ENTRIES_MAX, LIMIT, LIMITS_MAX, Met, Noted, Tape,
+};
 use super::memory::uncounted;
 use super::run::{End, Slice};
 use super::shape::{KEPT_DEPTH_MAX, can_be_kept};
 use super::source::ActionDef;
 use crate::domain::event::EffectResult;
+use crate::domain::execution::{UNDO, UNDONE};
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
 
 /// What every host function gives.
@@ -40,6 +43,15 @@ pub enum Halt {
     Diverged(Divergence),
     /// It reached a bound.
     Limit(String),
+}
+
+/// Steps that were undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndoneFor {
+    /// The message of the error.
+    pub error: String,
+    /// The steps, as people read them.
+    pub steps: Vec<String>,
 }
 
 /// Reads what was remembered; the caller notes what was read.
@@ -91,8 +103,8 @@ pub struct Run {
     pub abandoned: Vec<Undo>,
     /// How many undos the script is in: they are left to their end.
     pub undoing: usize,
-    /// The steps that were undone last, as people read them.
-    pub undone: Vec<String>,
+    /// What was undone, by the error that it was undone for: whoever throws that error on is told it too.
+    pub undone: Vec<UndoneFor>,
     /// Where it waits on its thread, if it may; when nobody has woken it there, nobody wants to know how it ends.
     pub parking: Option<Parking>,
 }
@@ -204,10 +216,6 @@ fn meet(
     line: u32,
     decide: impl FnOnce(&mut Run, &str) -> Noted,
 ) -> Result<Done, Halted> {
-    if !run.undone.is_empty() && run.undoing == 0 {
-        // The script goes on after what was undone, so that is no part of how it ends.
-        run.undone.clear();
-    }
     let mut decide = Some(decide);
     loop {
         match run.look(op, args, line, events)? {
@@ -249,6 +257,7 @@ impl Run {
         if self.halted.is_some() {
             return Err(Halted);
         }
+        self.tape.undoes(self.undoing > 0 || matches!(op, UNDO | UNDONE));
         let halt = match self.tape.meet(op, args, line, events) {
             Met::Known(done) => return Ok(Look::Known(done)),
             Met::Waiting => return Ok(Look::Waiting),
@@ -258,12 +267,22 @@ impl Run {
                 false => Halt::Yielded,
             },
             Met::Diverged(how) => Halt::Diverged(how),
-            Met::TooMany => Halt::Limit(format!(
-                "an execution may have at most {JOURNAL_ENTRIES_MAX} recorded steps"
-            )),
+            Met::TooMany if self.tape.limits() < LIMITS_MAX => {
+                self.note_limit(line);
+                return self.look(op, args, line, events);
+            }
+            Met::TooMany => Halt::Limit(too_many()),
         };
         self.halted = Some(halt);
         Err(Halted)
+    }
+
+    /// Notes that there is no more room, as an error that the script meets there: it can still undo what it did.
+    fn note_limit(&mut self, line: u32) {
+        let error = json!({ "kind": LIMIT, "message": too_many() });
+        let state = Noted::Done(EffectResult::Err(error));
+        let (path, args) = (self.tape.path(), Value::Null);
+        hand_over(self, Entry { path, op: LIMIT.to_owned(), args, line, state });
     }
 
     /// Whether it has halted because it waits.
@@ -304,6 +323,10 @@ impl Run {
         self.deadline = Instant::now() + self.slice_time;
         true
     }
+}
+
+fn too_many() -> String {
+    format!("an execution may have at most {JOURNAL_ENTRIES_MAX} recorded steps")
 }
 
 /// The line of a call, 0 where the engine does not know it.

@@ -15,6 +15,12 @@ pub const SLICE_EVENTS_MAX: usize = 48;
 pub const SLICE_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Most journal entries of one execution.
 pub const JOURNAL_ENTRIES_MAX: usize = 10_000;
+/// How many more there may be to undo what was done, when that bound is reached.
+pub const UNDO_ENTRIES_MAX: usize = 1_000;
+/// How often a script may meet that bound as an error that it can catch; then it ends where it stands.
+pub const LIMITS_MAX: usize = 8;
+/// What stands in the journal where a script met that bound, whatever it called there.
+pub const LIMIT: &str = "limit";
 
 /// An effect that the log already has.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +137,7 @@ pub struct Tape {
     new: Vec<Entry>,
     events: usize,
     bytes: usize,
+    undoes: bool,
 }
 
 impl Tape {
@@ -148,7 +155,18 @@ impl Tape {
             new: vec![],
             events: 0,
             bytes: 0,
+            undoes: false,
         }
+    }
+
+    /// Whether what comes next undoes something: there is more room for that.
+    pub fn undoes(&mut self, undoes: bool) {
+        self.undoes = undoes;
+    }
+
+    /// How often the script has met the bound of its journal.
+    pub fn limits(&self) -> usize {
+        self.past.values().filter(|past| past.op == LIMIT).count()
     }
 
     /// The script calls a host function; `events` is how many events it would become.
@@ -159,7 +177,7 @@ impl Tape {
         let path = self.path();
         let frozen = self.frame().frozen;
         if let Some(past) = self.past.get(&path) {
-            if past.op != op || past.args != *args {
+            if past.op != LIMIT && (past.op != op || past.args != *args) {
                 return Met::Diverged(differs(past, op, args, line, path));
             }
             self.ahead.remove(&path);
@@ -178,7 +196,8 @@ impl Tape {
             return Met::Waiting;
         }
         let bytes = args.to_string().len();
-        if self.past.len() >= JOURNAL_ENTRIES_MAX {
+        let most = JOURNAL_ENTRIES_MAX + if self.undoes { UNDO_ENTRIES_MAX } else { 0 };
+        if self.past.len() >= most {
             return Met::TooMany;
         }
         let too_many = self.events + events > SLICE_EVENTS_MAX;

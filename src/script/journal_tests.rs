@@ -128,4 +128,26 @@ fn an_execution_has_a_bounded_journal() {
     note(&mut tape, path, "now", json!(null));
     tape.meet("now", &json!(null), 1, 1);
     assert_eq!(tape.meet("now", &json!(null), 1, 1), Met::TooMany, "in branches too");
+    tape.undoes(true);
+    assert!(matches!(tape.meet("now", &json!(null), 1, 1), Met::New(_)), "undoing has more room");
+    for nth in 0..UNDO_ENTRIES_MAX {
+        let Met::New(path) = tape.meet("now", &json!(null), 1, 1) else { panic!("{nth}") };
+        tape.take_new();
+        note(&mut tape, path, "now", json!(null));
+        tape.meet("now", &json!(null), 1, 1);
+    }
+    assert_eq!(tape.meet("now", &json!(null), 1, 1), Met::TooMany);
+}
+
+/// Whatever a script called where it met the bound, it meets it there again.
+#[test]
+fn a_bound_that_was_met_is_met_again() {
+    let error = EffectResult::Err(json!({ "kind": LIMIT }));
+    let mut log = past(&[(LIMIT, json!(null), None)]);
+    log.get_mut("0").expect("it is there").done = Some(Done { at: 1, result: error.clone() });
+    let mut tape = Tape::new(log);
+    assert_eq!(tape.limits(), 1);
+    let met = tape.meet("exec", &json!({ "action": "a.b" }), 7, 2);
+    assert_eq!(met, Met::Known(Done { at: 1, result: error }));
+    assert!(matches!(tape.meet("say", &json!("x"), 8, 1), Met::New(_)));
 }

@@ -264,7 +264,8 @@ fn ending(script: &Script, run: &context::Run, result: &Caught) -> End {
         | EvalAltResult::ErrorDataTooLarge(..) => "limit",
         _ => "error",
     });
-    let message = match run.undone.as_slice() {
+    let undone = run.undone.iter().filter(|it| it.error == message).flat_map(|it| &it.steps);
+    let message = match undone.map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => message,
         undone => format!("{message}; undone: {}", undone.join(", ")),
     };

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 pub use super::action::{ActionDef, OutputFormat};
 pub use super::param::ParamDef;
+use crate::domain::catalog::FromContext;
 use crate::domain::id::ScriptHash;
 
 /// Largest script in bytes.
@@ -78,6 +79,8 @@ pub struct AliasDef {
     pub role: Option<String>,
     /// Where it may be run; empty: everywhere.
     pub rooms: Vec<String>,
+    /// Which parameters may be taken from the conversation.
+    pub context: FromContext,
     /// Labels for policies.
     pub tags: Vec<String>,
     /// What is said when it does not answer at once.
@@ -100,6 +103,7 @@ impl AliasDef {
             example: None,
             role: None,
             rooms: vec![],
+            context: FromContext::Nothing,
             tags: vec![],
             ack: Ack::Silent,
             run: Run::Action(action.to_owned()),

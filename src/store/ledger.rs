@@ -135,6 +135,15 @@ fn whole(file: &mut File) -> io::Result<u64> {
     Ok(end)
 }
 
+/// Whether a ledger ends in a record that is not whole, as a process leaves it that ends in the middle of a write.
+///
+/// # Errors
+/// What the system says.
+pub fn is_torn(ledger: &Path) -> io::Result<bool> {
+    let mut file = File::open(ledger)?;
+    Ok(whole(&mut file)? != file.metadata()?.len())
+}
+
 /// How far the erasures are, and the subjects of the one that was under way; read from the end on.
 fn end(file: &mut File, whole: u64) -> io::Result<(u64, HashSet<u64>)> {
     let (mut unfinished, mut end) = (HashSet::new(), whole);
@@ -244,6 +253,7 @@ mod tests {
             let mut file = disk::open_append(&path).expect("opens");
             file.write_all(torn).expect("writes");
             assert_eq!(slots_of(&path).expect("reads"), [slot, subject], "{torn:?}");
+            assert_eq!(is_torn(&path).expect("reads"), !torn.is_empty(), "{torn:?}");
             let ledger = open(dir.path());
             assert_eq!(*ledger.through.lock().expect("free"), 3, "{torn:?}");
             assert_eq!(ledger.unfinished, HashSet::from([1 << 40]), "{torn:?}");

@@ -321,6 +321,8 @@ fn reports_and_figures_add_up() {
             ["2026-03-02 2 2 0 0 1 1 0", "2026-03-03 2 1 1 0 0 0 0", "2026-03-04 1 0 0 1 0 0 -"],
             "{state}"
         );
+        let days = place.rows(&["log", "report", "--by", "day"]);
+        assert!(days.iter().all(|row| row["zone"].is_string()), "{state}: {days:?}");
         let by_room = shown(&["--by", "room"], "room");
         assert_eq!(by_room, ["#ops 3 2 1 0 1 1 0", "#dev 2 1 0 1 0 0 0"], "{state}");
         let aliases = shown(&["--by", "alias", "--who", "ben"], "alias");

@@ -103,7 +103,8 @@ fn the_examples_of_the_documentation_are_scripts() {
     let docs = std::fs::read_dir(root.join("docs")).expect("there are docs");
     pages.extend(docs.map(|entry| entry.expect("it can be listed").path()));
     pages.retain(|path| path.extension().is_some_and(|end| end == "md"));
-    pages.retain(|path| !path.ends_with("script-functions.md"));
+    // The functions' examples are run elsewhere; the cookbook shows parts of the shipped scripts, which are checked.
+    pages.retain(|path| !path.ends_with("script-functions.md") && !path.ends_with("cookbook.md"));
     let mut seen = 0;
     for path in pages {
         let page = std::fs::read_to_string(&path).expect("it can be read");

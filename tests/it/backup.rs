@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use beadle::domain::erasure::{ErasedBlob, EventsErased, Scope};
+use beadle::domain::erasure::{ErasedBlob, EventsErased, Scope, Stretch};
 use beadle::domain::event::{BlobRef, EffectCompleted, EffectResult, NewEvent, Payload, Recorded};
 use beadle::domain::id::{Position, StreamName, UserId};
 use beadle::store::backup::{Error, Made, Restore, Restored, Target, restore};
@@ -251,6 +251,50 @@ async fn what_the_replaced_log_had_erased_is_erased_again() {
     scene.fill(0, 40).await;
     let late = everything(scene.store());
     assert!(late[41..].iter().all(|it| it.payload != Payload::Erased));
+}
+
+/// The process had ended between the event and the keys.
+#[tokio::test]
+async fn what_the_replaced_log_was_about_to_erase_is_erased_too() {
+    let mut scene = Scene::new();
+    scene.fill(0, 20).await;
+    scene.backup().expect("is made");
+    let event = EventsErased {
+        scope: Scope::Event,
+        by: UserId("cli:operator".into()),
+        reason: "a test".into(),
+        stretches: vec![Stretch(Position(5), Position(6))],
+        count: 2,
+        blobs: vec![],
+        subjects: vec![],
+    };
+    let (stream, events) = (StreamName::erasures(), vec![NewEvent::bare(event)]);
+    let write = Write { stream, expected: Expected::Any, key: None, events };
+    scene.store().append(vec![write]).await.expect("appends");
+    assert_ne!(everything(scene.store())[5].payload, Payload::Erased, "it is only recorded");
+    drop(scene.store.take());
+    assert_eq!(scene.restore("data", true).expect("comes back").erased, 2);
+    let events = everything(&scene.open("data"));
+    assert!(events[5..=6].iter().all(|it| it.payload == Payload::Erased));
+    assert_ne!(events[7].payload, Payload::Erased);
+}
+
+#[tokio::test]
+async fn a_ledger_that_ends_in_half_a_record_is_told() {
+    let scene = Scene::new();
+    scene.fill(0, 20).await;
+    scene.backup().expect("is made");
+    scene.store().erase(&[Position(5)]).expect("erases");
+    for (to, bytes, torn) in [("whole", 0, false), ("half", 7, true)] {
+        let ledger = scene.path("ledger.bin");
+        let mut content = fs::read(scene.path("data/erasures.bin")).expect("reads");
+        content.extend(vec![1; bytes]);
+        fs::write(&ledger, content).expect("writes");
+        let (dir, keys, to) = (scene.path("backup"), scene.path("keys"), scene.path(to));
+        let wanted = Restore { dir, keys, to, replace: false, erasures: Some(ledger) };
+        let restored = restore(&wanted, &scene.surroundings, &mut silent).expect("comes back");
+        assert_eq!((restored.erased, restored.ledger_torn), (1, torn));
+    }
 }
 
 #[tokio::test]

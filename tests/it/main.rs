@@ -51,6 +51,7 @@ mod store_verify;
 mod store_world;
 mod tidy;
 mod told_bounds;
+mod together_bounds;
 mod transcripts;
 mod tree_heads;
 mod trim;

@@ -184,7 +184,10 @@ fn tests_have_the_budgets_of_scripts() {
     for (body, want) in [
         ("loop { }", "`[scripts] operations_max`"),
         ("try { loop { } } catch { } chat.says(\"@ann\", \"x\");", "`[scripts] operations_max`"),
-        ("let t = \"0123456789\"; for n in 0..14 { t += t; }", "`[scripts] memory_bytes_max`"),
+        (
+            "let t = \"0123456789\"; for n in 0..14 { t += t; } let enough = 1;",
+            "`[scripts] memory_bytes_max`",
+        ),
         (
             "chat.on_exec(\"shop.price\", || { let all = []; loop { all.push(#{}) } }); chat.says(\"@ann\", \"sell x\"); chat.expect(\"sold\");",
             "expected `sold`",

@@ -21,6 +21,14 @@ pub struct Scrub(Vec<Needle>);
 struct Needle {
     bytes: Vec<u8>,
     instead: Vec<u8>,
+    /// Whether the characters of base64 before and behind it tell some bits of it.
+    shared: (bool, bool),
+}
+
+/// A secret in one of its forms.
+struct Disguise {
+    bytes: Vec<u8>,
+    shared: (bool, bool),
 }
 
 impl std::fmt::Debug for Needle {
@@ -46,9 +54,9 @@ impl Scrub {
         let mut needles = vec![];
         for secret in secrets {
             let instead = format!("[secret {}]", secret.name).into_bytes();
-            for bytes in disguises(secret.expose()) {
+            for Disguise { bytes, shared } in disguises(secret.expose()) {
                 if bytes.len() >= PIECE_BYTES_MIN {
-                    needles.push(Needle { bytes, instead: instead.clone() });
+                    needles.push(Needle { bytes, instead: instead.clone(), shared });
                 }
             }
         }
@@ -108,8 +116,15 @@ impl Needle {
         let (mut clean, mut at) = (Vec::with_capacity(bytes.len()), 0);
         while at < bytes.len() {
             if bytes[at..].starts_with(&self.bytes) {
+                if self.shared.0 {
+                    clean.pop_if(|before| is_base64(*before));
+                }
                 clean.extend_from_slice(&self.instead);
                 at += self.bytes.len();
+                if self.shared.1 {
+                    at += usize::from(bytes.get(at).is_some_and(|behind| is_base64(*behind)));
+                    at += bytes[at..].iter().take(2).take_while(|it| **it == b'=').count();
+                }
             } else {
                 clean.push(bytes[at]);
                 at += 1;
@@ -141,7 +156,7 @@ impl Needle {
 }
 
 /// A secret as it may be printed.
-fn disguises(secret: &str) -> Vec<Vec<u8>> {
+fn disguises(secret: &str) -> Vec<Disguise> {
     let mut found: Vec<Vec<u8>> =
         secret.lines().map(|line| line.trim().as_bytes().to_vec()).collect();
     found.push(secret.as_bytes().to_vec());
@@ -151,15 +166,23 @@ fn disguises(secret: &str) -> Vec<Vec<u8>> {
     found.push(url_encoded(secret, "+").into_bytes());
     found.push(data_encoding::HEXLOWER.encode(secret.as_bytes()).into_bytes());
     found.push(data_encoding::HEXUPPER.encode(secret.as_bytes()).into_bytes());
+    let plain = found.into_iter().map(|bytes| Disguise { bytes, shared: (false, false) });
+    let mut found: Vec<Disguise> = plain.collect();
     for shift in 0..3_usize {
         let shifted = [&vec![b'.'; shift][..], secret.as_bytes()].concat();
         for encoded in [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
-            // The characters at the ends depend on what stands beside the secret.
+            // The characters at the ends depend on what stands beside the secret, and go with it.
             let (from, to) = ((shift * 8).div_ceil(6), shifted.len() * 8 / 6);
-            found.push(encoded.as_bytes()[from..to].to_vec());
+            let shared = (!(shift * 8).is_multiple_of(6), !(shifted.len() * 8).is_multiple_of(6));
+            let bytes = encoded.as_bytes()[from..to].to_vec();
+            found.push(Disguise { bytes, shared });
         }
     }
     found
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
 
 fn url_encoded(text: &str, space: &str) -> String {
@@ -178,6 +201,7 @@ fn url_encoded(text: &str, space: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
     use serde_json::json;
 
     use super::*;
@@ -215,6 +239,28 @@ mod tests {
         }
         assert_eq!(scrub().text("nothing of it, s3s/m", Cut::No), "nothing of it, s3s/m");
         assert_eq!(scrub().text("s3s/me", Cut::No), "[secret other]");
+    }
+
+    /// A character of base64 holds bits of two bytes: what it shares with a neighbour tells of the secret, too.
+    #[test]
+    fn nothing_of_a_secret_is_left_in_base64() {
+        for length in 6..12 {
+            let value = "sesame-sesame"[..length].to_owned();
+            let scrub = Scrub::new(&[Secret::new("pin", value.clone())]);
+            for padded in [STANDARD.encode(&value), STANDARD_NO_PAD.encode(&value)] {
+                let printed = format!("key: {padded}.");
+                assert_eq!(scrub.text(&printed, Cut::No), "key: [secret pin].", "{printed}");
+            }
+            for before in ["", "x", "xy"] {
+                let printed = STANDARD.encode(format!("{before}{value}"));
+                let clean = scrub.text(&printed, Cut::No);
+                let rest = clean.replace("[secret pin]", "");
+                assert_ne!(clean, rest, "{printed}: {clean}");
+                // At most what stands for the bytes before it alone.
+                let own = STANDARD_NO_PAD.encode(before).len();
+                assert!(rest.len() < own.max(1), "{before}{value}: {printed}: {clean}");
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::super::style::out;
+use super::super::style::{counted, out};
 use super::super::{Context, Failure};
 use super::tell;
 use crate::script::load::load_folder_within;
@@ -32,9 +32,13 @@ pub(super) fn main(context: &Context, folder: Option<&Path>) -> Result<u8, Failu
             })
         );
     } else if problems.is_empty() {
-        out!("{} scripts, {aliases} aliases, {actions} actions: no problems", set.scripts.len());
+        let scripts = counted(set.scripts.len() as u64, "script");
+        let actions = counted(actions as u64, "action");
+        let aliases = if aliases == 1 { "1 alias".into() } else { format!("{aliases} aliases") };
+        out!("{scripts}, {aliases}, {actions}: no problems");
     } else {
-        eprintln!("{errors} errors, {warnings} warnings");
+        let errors = counted(errors as u64, "error");
+        eprintln!("{errors}, {}", counted(warnings as u64, "warning"));
     }
     Ok(if errors == 0 { 0 } else { 3 })
 }

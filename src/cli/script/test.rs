@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::super::style::out;
+use super::super::style::{counted, out};
 use super::super::{Context, Failure};
 use super::{folder_and_file, tell};
 use crate::play::rehearse::{Ending, Failed, Report, Tested, Which, run};
@@ -31,7 +31,8 @@ pub(super) fn main(context: &Context, args: &TestArgs) -> Result<u8, Failure> {
     let concerns = file.as_ref().is_none_or(|name| broken(name) || !set.scripts.contains_key(name));
     if !problems.is_empty() && concerns {
         tell(context, &problems);
-        let what = format!("{} problems: nothing is tested", problems.len());
+        let problems = counted(problems.len() as u64, "problem");
+        let what = format!("{problems}: nothing is tested");
         return Err(Failure::new(3, what).hint("`beadle script check` shows them again"));
     }
     let (name, budgets) = (args.name.clone(), context.config.budgets);
@@ -64,8 +65,8 @@ fn summary(context: &Context, report: &Report) {
     let (tests, failed) = (report.tests.len(), report.failed());
     match (tests, failed) {
         (0, _) => out!("there are no tests; `test(\"name\", |chat| ..)` in a script is one"),
-        (_, 0) => out!("{tests} tests passed"),
-        _ => out!("{failed} of {tests} tests failed"),
+        (_, 0) => out!("{} passed", counted(tests as u64, "test")),
+        _ => out!("{failed} of {} failed", counted(tests as u64, "test")),
     }
 }
 

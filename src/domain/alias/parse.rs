@@ -15,6 +15,24 @@ pub(super) enum Node {
     Either(Vec<String>),
 }
 
+/// The parameter that stands right behind a word, there or in an optional part.
+pub(super) fn behind(nodes: &[Node], word: &str) -> Option<usize> {
+    let there = nodes.windows(3).find_map(|three| match three {
+        [Node::Literal(literal), Node::Space, Node::Parameter(index)]
+            if literal.eq_ignore_ascii_case(word) =>
+        {
+            Some(*index)
+        }
+        _ => None,
+    });
+    there.or_else(|| {
+        nodes.iter().find_map(|node| match node {
+            Node::Optional(inner) => behind(inner, word),
+            _ => None,
+        })
+    })
+}
+
 /// A declared parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {

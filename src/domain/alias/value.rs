@@ -163,6 +163,27 @@ impl Kind {
         }
     }
 
+    /// A value that was given to another parameter, as this one takes it; nothing if it is not of this kind.
+    pub fn taking(&self, value: &Value) -> Option<Value> {
+        match value {
+            Value::String(text) if matches!(self, Self::Word | Self::User | Self::Room) => {
+                (!text.is_empty()).then(|| value.clone())
+            }
+            Value::String(text) => self.value(text),
+            Value::Bool(_) | Value::Number(_) => self.value(&value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    /// Whether a text says nothing but such a value, so that it can be told from talk.
+    pub fn is_all_of(&self, text: &str) -> bool {
+        let text = text.trim();
+        let quoted = text.len() > 1 && text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']);
+        let one_word = quoted || !text.contains(char::is_whitespace);
+        let wordy = matches!(self, Self::Word | Self::User | Self::Room);
+        !text.is_empty() && (one_word || !wordy) && self.value(text).is_some()
+    }
+
     /// The value behind what was written; nothing if it is not of this kind.
     pub(super) fn value(&self, written: &str) -> Option<Value> {
         if *self == Kind::Text {

@@ -6,6 +6,7 @@
 use super::id::UserId;
 
 pub mod can;
+pub mod context;
 pub mod edits;
 pub mod executions;
 pub mod grants;

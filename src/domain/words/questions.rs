@@ -1,11 +1,14 @@
 //! What is said about questions: how they are asked, and what is said to answers that are none.
 
+use super::people as accounts;
 use crate::domain::answer::{answer, listed};
 use crate::domain::catch_up::ago;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{Wants, Whom};
 use crate::domain::id::{Timestamp, UserId};
 use crate::domain::pending_command::Pending;
+use crate::domain::person::local;
+use crate::domain::trigger::Speaker;
 
 /// To an answer that nobody waits for any more.
 pub fn no_longer_asked(name: &str, question: &str) -> String {
@@ -20,6 +23,14 @@ pub fn unclear_answer(question: &str, how: &str) -> String {
 /// To an answer from somebody who was not asked.
 pub fn asked_others(name: &str, question: &str, asked: &str) -> String {
     format!("Thanks {name}, but “{question}” is for {asked}.")
+}
+
+/// To an answer from somebody who may be taken for one of those who were asked: with the accounts, which nobody can borrow.
+pub fn taken_for(who: &Speaker, question: &str, asked: &[UserId]) -> String {
+    let shown = |id: &UserId| format!("{} ({})", local(id), accounts::account(id));
+    let asked = asked.iter().map(shown).collect::<Vec<_>>().join(" or ");
+    let id = accounts::account(&who.id);
+    format!("Thanks {}, but “{question}” is for {asked}, and you are {id}.", who.name)
 }
 
 /// To an answer that may be meant for any of these questions: how to say which, in words that mean only that.

@@ -3,7 +3,7 @@
 //! A function sees its parameters, what it declares itself, and the constants of its file. A closure sees the variables around
 //! it; whether those of the top level are there is seen when the script is loaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, ASTFlags, ASTNode, Expr, Position, ScriptFuncDef, Stmt};
 
@@ -58,7 +58,7 @@ fn of_top_level(ast: &AST, constant: bool) -> BTreeSet<String> {
 /// Every name that a function gives to something, wherever in it.
 fn declared(ast: &AST, function: &ScriptFuncDef) -> BTreeSet<String> {
     let mut known: BTreeSet<String> = function.params.iter().map(ToString::to_string).collect();
-    let mut closures = BTreeSet::new();
+    let mut closures: BTreeMap<String, usize> = BTreeMap::new();
     inside(ast, function, |node| match node {
         ASTNode::Stmt(Stmt::Var(var, ..)) => drop(known.insert(var.0.name.to_string())),
         ASTNode::Stmt(Stmt::For(it, _)) => {
@@ -70,12 +70,19 @@ fn declared(ast: &AST, function: &ScriptFuncDef) -> BTreeSet<String> {
                 known.insert(variable.1.to_string());
             }
         }
-        ASTNode::Expr(expr) => closures.extend(closure(expr).map(|(name, _)| name)),
+        ASTNode::Expr(expr) => {
+            if let Some((name, captured)) = closure(expr) {
+                let most = closures.entry(name).or_default();
+                *most = captured.max(*most);
+            }
+        }
         _ => {}
     });
-    let made = ast.iter_functions().filter(|it| closures.contains(it.name));
-    known.extend(made.flat_map(|it| it.params.into_iter().map(str::to_owned).collect::<Vec<_>>()));
-    // What a closure captures is a parameter of it, so it hides what is wrong around it.
+    for made in ast.iter_functions() {
+        // What a closure captures is a parameter of it, too: that must be there around it.
+        let Some(captured) = closures.get(made.name) else { continue };
+        known.extend(made.params.iter().skip(*captured).map(|param| (*param).to_owned()));
+    }
     known
 }
 

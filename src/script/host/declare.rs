@@ -10,8 +10,10 @@ use super::super::resolver;
 use super::super::source::{Ack, ActionDef, AliasDef, Run, TestDef};
 use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, form, opt, p};
-use super::texts;
+use super::{nearest, texts};
 use crate::domain::alias::Format;
+use crate::domain::catalog::FromContext;
+use crate::domain::context::ALERT;
 
 /// Most aliases, actions and tests of one script.
 pub const DECLARATIONS_MAX: usize = 1_000;
@@ -75,6 +77,11 @@ pub const ROWS: &[HostFn] = &[HostFn {
         opt("role", Kind::Text, "who may run it"),
         opt("rooms", Kind::Texts, "where it may be run; everywhere without it"),
         opt("tags", Kind::Texts, "labels"),
+        opt(
+            "context",
+            Kind::Any,
+            "which `{name?}` may come from the conversation if they are left out: true, or their names",
+        ),
         opt(
             "ack",
             Kind::Any,
@@ -176,6 +183,7 @@ fn alias(
         example: options.text("example")?,
         role: options.text("role")?,
         rooms: options.texts("rooms")?,
+        context: context(call, &options, &parsed)?,
         tags: options.texts("tags")?,
         ack: ack(call, options.get("ack"))?,
         run: handler(call, run)?,
@@ -197,6 +205,40 @@ fn handler(call: &NativeCallContext, run: Dynamic) -> HostResult<Run> {
         )
     })?;
     Ok(Run::Handler(handler, 0))
+}
+
+/// Which parameters may be taken from the conversation. Only what may be left out can be, and `alert` stands for all of it.
+fn context(
+    call: &NativeCallContext,
+    options: &Options,
+    formats: &[Format],
+) -> HostResult<FromContext> {
+    let Some(value) = options.get("context") else { return Ok(FromContext::Nothing) };
+    match value.as_bool() {
+        Ok(true) => return Ok(FromContext::All),
+        Ok(false) => return Ok(FromContext::Nothing),
+        Err(_) => {}
+    }
+    let names = options.texts("context")?;
+    let all = formats.iter().flat_map(Format::parameters);
+    for name in names.iter().filter(|name| *name != ALERT) {
+        let named: Vec<_> = all.clone().filter(|parameter| parameter.name == *name).collect();
+        if named.iter().any(|parameter| parameter.optional) {
+            continue;
+        }
+        let near = nearest(name, all.clone().map(|parameter| parameter.name.as_str()));
+        let why = match (named.is_empty(), near) {
+            (false, _) => {
+                format!("`context` names `{name}`, which cannot be left out: write `{{{name}?}}`")
+            }
+            (true, None) => format!("`context` names `{name}`, which no format has"),
+            (true, Some(near)) => {
+                format!("`context` names `{name}`, which no format has; did you mean `{near}`?")
+            }
+        };
+        return Err(error(call, why));
+    }
+    Ok(FromContext::Only(names))
 }
 
 fn ack(call: &NativeCallContext, value: Option<&Dynamic>) -> HostResult<Ack> {

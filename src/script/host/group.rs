@@ -8,7 +8,7 @@
 use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext};
 use serde_json::{Value, json};
 
-use super::super::context::{self, Halt, HostResult, Look, Run, error, stop, top_level};
+use super::super::context::{self, Halt, HostResult, Look, Run, UndoneFor, error, stop, top_level};
 use super::super::isolate::isolated;
 use super::super::journal::{Done, Entry, Noted};
 use super::super::load::innermost;
@@ -80,8 +80,16 @@ const GROUP_EVENTS: usize = 2;
 const ERROR_CHARS_MAX: usize = 300;
 
 /// Errors that another attempt does not mend, or must not be made for.
-const FINAL_KINDS: &[&str] =
-    &["in_doubt", "cancelled", "denied", "refused", "unknown", "bad_parameters", "undo_failed"];
+const FINAL_KINDS: &[&str] = &[
+    "in_doubt",
+    "cancelled",
+    "denied",
+    "refused",
+    "unknown",
+    "bad_parameters",
+    "undo_failed",
+    "limit",
+];
 
 pub(super) fn register(engine: &mut Engine) {
     engine
@@ -248,6 +256,7 @@ fn pass(
         return Ok(None);
     }
     let sagas = run(|run| run.sagas.iter().map(Vec::len).collect::<Vec<usize>>());
+    let undone = run(|run| run.undone.len());
     let mut ends = vec![];
     let mut decision = None;
     for (nth, branch) in branches.iter().enumerate() {
@@ -263,7 +272,10 @@ fn pass(
         decision = Some(kind.ended(&ends));
     }
     // The branches are run again behind the decision, and then their steps are to be undone once.
-    run(|run| run.sagas.iter_mut().zip(sagas).for_each(|(saga, was)| saga.truncate(was)));
+    run(|run| {
+        run.sagas.iter_mut().zip(sagas).for_each(|(saga, was)| saga.truncate(was));
+        run.undone.truncate(undone);
+    });
     Ok(decision)
 }
 
@@ -289,12 +301,35 @@ fn decided(
     path: &str,
     done: &Done,
 ) -> HostResult {
+    if let EffectResult::Err(error) = &done.result
+        && error["branch"].is_null()
+    {
+        // It was not even begun: there was no more room in the journal.
+        let error = rhai::serde::to_dynamic(error)?;
+        return Err(EvalAltResult::ErrorRuntime(error, call.call_position()).into());
+    }
     let before = run(|run| run.abandoned.len());
     let mut ends = vec![];
     for (nth, branch) in branches.iter().enumerate() {
         ends.push(go(call, path, nth, branch, Some(done.at))?);
     }
-    undo_abandoned(call, before)?;
+    let undone = undo_abandoned(call, before)?;
+    let given = given(call, kind, path, done, ends);
+    if let (Err(why), false) = (&given, undone.is_empty()) {
+        let error = innermost(why).message;
+        run(|run| run.undone.push(UndoneFor { error, steps: undone }));
+    }
+    given
+}
+
+/// What a group comes to, by its decision and how its branches ended.
+fn given(
+    call: &NativeCallContext,
+    kind: Kind,
+    path: &str,
+    done: &Done,
+    ends: Vec<Came>,
+) -> HostResult {
     let (EffectResult::Ok(value) | EffectResult::Err(value)) = &done.result;
     let nth = value["branch"].as_u64().and_then(|nth| usize::try_from(nth).ok());
     let given = match (nth, kind) {

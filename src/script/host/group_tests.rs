@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::super::engine::engine;
-use super::super::super::journal::{Done, Journal, Noted, keep};
+use super::super::super::journal::{
+    Done, JOURNAL_ENTRIES_MAX, Journal, LIMITS_MAX, Noted, Past, SLICE_EVENTS_MAX, keep,
+};
 use super::super::super::load::{load_one, on_script_thread};
 use super::super::super::run::{End, Input, Slice, run};
 use super::super::super::source::Script;
@@ -248,6 +250,19 @@ fn what_was_done_is_undone() {
             r#"try { saga(|| { step("in", || 3, || { ask("sure?"); say("not in") }); throw "deep" }) } catch { } 4"#,
             &["4, undo in, say not in"],
         ),
+        // What was undone belongs to the error: whoever throws it on is told it, also after saying something.
+        (
+            r#"try { saga(|| { step("in", || 3, || say("not in")); throw "deep" }) } catch (e) { say("sorry"); throw e }"#,
+            &[
+                "error: deep; undone: in, two, one, undo in, say not in, say sorry, undo two, say not two, undo one, say not one",
+            ],
+        ),
+        (
+            r#"try { saga(|| { step("in", || 3, || say("not in")); throw "deep" }) } catch (e) { throw "other" }"#,
+            &[
+                "error: other; undone: two, one, undo in, say not in, undo two, say not two, undo one, say not one",
+            ],
+        ),
     ] {
         assert_eq!(ends(&steps.replace("BODY", body)), want, "{body}");
     }
@@ -408,6 +423,48 @@ fn groups_are_bounded() {
     };
     assert_eq!(steps(STEPS_MAX), ["5"]);
     assert!(steps(STEPS_MAX + 1)[0].contains("sagas may have 100 steps"));
+}
+
+/// A saga that has filled its journal: with its steps, and then with reads of the clock.
+fn full(body: &str) -> (Bench, Story) {
+    let bench = Bench::new(&format!(
+        r#"try {{ saga(|| {{ step("a", || 1, || say("not a")); for n in 0..20000 {{ now(); }} }}) }}
+           catch (e) {{ {body} }}"#
+    ));
+    let mut story = Story::default();
+    let slice = bench.slice(&story.journal, None);
+    story.take(&slice);
+    let like = story.journal["1"].clone();
+    assert_eq!(like.op, "now");
+    for nth in story.journal.len()..JOURNAL_ENTRIES_MAX {
+        story.at += 1;
+        let done = like.done.clone().map(|done| Done { at: story.at, ..done });
+        story.journal.insert(nth.to_string(), Past { done, ..like.clone() });
+    }
+    (bench, story)
+}
+
+/// Whoever has no more room for what they do has room to undo it.
+#[test]
+fn a_full_journal_is_an_error_that_undoes_what_was_done() {
+    let limit = "limit: an execution may have at most 10000 recorded steps";
+    for (body, want) in [
+        ("throw e", format!("{limit}; undone: a, undo a, say not a")),
+        ("e.kind", "\"limit\", undo a, say not a".to_owned()),
+        // Nothing else has room any more, and who goes on all the same is ended.
+        ("try { say(\"x\") } catch (f) { f.kind }", "\"limit\", undo a, say not a".to_owned()),
+        ("try { all([|| now()]) } catch (f) { f.kind }", "\"limit\", undo a, say not a".to_owned()),
+        ("loop { try { now(); } catch (f) { } }", format!("{limit}, undo a, say not a")),
+    ] {
+        on_script_thread(move || {
+            let (bench, story) = full(body);
+            let mut ends = BTreeSet::new();
+            story.tell(&bench, &mut ends);
+            assert_eq!(ends.into_iter().collect::<Vec<_>>(), [want], "{body}");
+        });
+    }
+    // A slice with all of them still is one append, which takes 64 events.
+    const { assert!(LIMITS_MAX + SLICE_EVENTS_MAX < 64) };
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, Map, NativeCallContext};
 use serde_json::{Value, json};
 
-use super::super::context::{self, HostResult, effect, error, stop, top_level};
+use super::super::context::{self, HostResult, UndoneFor, effect, error, stop, top_level};
 use super::super::journal::Noted;
 use super::super::load::innermost;
 use super::super::run::shortened;
@@ -140,18 +140,20 @@ fn abandoned() -> bool {
 ///
 /// What was given up `before` belongs to a group around. In a branch that is given up itself nothing new is undone; what
 /// the log has is met again, and the rest is left to the group around.
-pub(super) fn undo_abandoned(call: &NativeCallContext, before: usize) -> HostResult<()> {
+///
+/// Gives what was undone, as people read it.
+pub(super) fn undo_abandoned(call: &NativeCallContext, before: usize) -> HostResult<Vec<String>> {
     let left = context::current(|run| match run.tape.frozen() {
         true if run.tape.upcoming() != Some(UNDO) => vec![],
         _ => run.abandoned.split_off(before.min(run.abandoned.len())),
     });
     let left = left.unwrap_or_default();
     if left.is_empty() {
-        return Ok(());
+        return Ok(vec![]);
     }
-    let (_, failed) = undo_each(call, left, before)?;
+    let (done, failed) = undo_each(call, left, before)?;
     match failed.is_empty() {
-        true => Ok(()),
+        true => Ok(done),
         false => Err(undo_failed(call, &error(call, "a branch was given up"), &failed)?),
     }
 }
@@ -173,13 +175,21 @@ fn undo_all(
     undos: Vec<Undo>,
     start: usize,
 ) -> HostResult<Box<EvalAltResult>> {
-    let inner = context::current(|run| std::mem::take(&mut run.undone)).unwrap_or_default();
+    let before = innermost(&why).message;
     let (done, failed) = undo_each(call, undos, start)?;
     let ended = match failed.is_empty() {
         true => why,
         false => undo_failed(call, &why, &failed)?,
     };
-    context::current(|run| run.undone = [inner, done].concat());
+    context::current(|run| {
+        // What sagas inside have undone for this error belongs to the one that goes on.
+        let error = innermost(&ended).message;
+        run.undone
+            .iter_mut()
+            .filter(|it| it.error == before)
+            .for_each(|it| it.error.clone_from(&error));
+        run.undone.push(UndoneFor { error, steps: done });
+    });
     Ok(ended)
 }
 

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::bot::{LOG_BYTES_MAX, TIME_FORMAT_BYTES_MAX};
 use super::table::Place;
+use super::talk::REACTION_BYTES_MAX;
+use super::trial::body;
 use super::*;
+use crate::domain::named::FIELDS_BYTES_MAX;
+use crate::script::run::End;
 
 /// What the engine knows of our functions: name and number of arguments.
 fn registered() -> BTreeSet<(String, usize)> {
@@ -100,5 +105,27 @@ fn durations_are_texts_or_seconds() {
         (Dynamic::from(true), None),
     ] {
         assert_eq!(milliseconds(&value).ok(), want, "{value}");
+    }
+}
+
+/// What a function takes in bytes, it takes to the last one and no more.
+#[test]
+fn texts_of_functions_are_bounded() {
+    let fields = FIELDS_BYTES_MAX - r#"{"x":""}"#.len();
+    for (call, most, want) in [
+        ("emit(\"a.b\", #{ x: TEXT })", fields, "a trigger may have 32768 bytes of fields"),
+        ("react(TEXT)", REACTION_BYTES_MAX, "an emoji has 1 to 64 bytes"),
+        ("log(\"info\", TEXT)", LOG_BYTES_MAX, "`log` takes 4096 bytes of text"),
+        ("format_time(now(), TEXT)", TIME_FORMAT_BYTES_MAX, "200 bytes"),
+    ] {
+        for (bytes, fits) in [(most, true), (most + 1, false)] {
+            let text = format!("\"{}\"", "x".repeat(bytes));
+            let told = match body(&call.replace("TEXT", &text)).end {
+                End::Failed(failure) => failure.message,
+                _ => String::new(),
+            };
+            assert_eq!(told.contains(want), !fits, "{call} with {bytes} bytes: {told}");
+            assert_eq!(told.is_empty(), fits, "{call} with {bytes} bytes: {told}");
+        }
     }
 }

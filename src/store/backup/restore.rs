@@ -10,10 +10,11 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use super::super::blobs::Blobs;
 use super::super::disk::{self, Disk, RealDisk};
 use super::super::keys::{KEYS_FILE, KeyFile};
-use super::super::ledger::{Erased, LEDGER_FILE, apply, slots_of};
+use super::super::ledger::{Erased, LEDGER_FILE, apply, is_torn, slots_of};
 use super::super::open::{Lock, lock};
+use super::super::sled::SledStore;
 use super::super::subjects::{SUBJECTS_FILE, erase_again, erased_in};
-use super::super::{OpenError, Surroundings, Tell};
+use super::super::{OpenError, Options, Surroundings, Tell};
 use super::files::{Broken, Meter, copy, hash, wipe};
 use super::make::sound;
 use super::manifest::{KEY_FILES, Manifest, Part};
@@ -54,6 +55,8 @@ pub struct Restored {
     pub bytes: u64,
     /// How many keys were erased again because a ledger of erasures names them.
     pub erased: u64,
+    /// Whether the ledger that was handed over ends in a record that is not whole: what that names is not known.
+    pub ledger_torn: bool,
     /// Where the log that was there is now.
     pub moved_to: Option<PathBuf>,
 }
@@ -69,6 +72,7 @@ pub fn restore(
     tell: Tell,
 ) -> Result<Restored, Error> {
     let work = Work::begin(restore, surroundings)?;
+    work.carry_out_erasures();
     let _lock = work.refuse_log()?;
     work.check(&mut *tell)?;
     match work.stage(&mut *tell) {
@@ -108,6 +112,21 @@ impl<'a> Work<'a> {
 
     fn has_log(&self) -> bool {
         fs::read_dir(self.restore.to.join("log")).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// What the log that is replaced says to be erased, and has not erased before its process ended, is erased in it now:
+    /// from then on its ledger names it. A log that cannot be opened is replaced all the same.
+    fn carry_out_erasures(&self) {
+        if !self.restore.replace || !self.has_log() {
+            return;
+        }
+        let surroundings = self.surroundings.clone();
+        match SledStore::open(&self.restore.to, surroundings, Options::default()) {
+            Ok((store, _)) => store.close(),
+            Err(error) => {
+                tracing::warn!(%error, "the log that is replaced cannot be opened: what it had recorded as erased and not erased yet is not known");
+            }
+        }
     }
 
     /// Holds the data directory, if it is there; a log in it must be one that is to be replaced.
@@ -304,7 +323,9 @@ impl<'a> Work<'a> {
         disk::sync_dir(&*self.disk, parent).map_err(io(parent))?;
         let files = (self.log.files.len() + self.keys.files.len()) as u64;
         let bytes = self.log.bytes() + self.keys.bytes();
-        Ok(Restored { next: self.log.head.next, files, bytes, erased, moved_to })
+        let given = self.restore.erasures.as_deref();
+        let ledger_torn = given.map_or(Ok(false), |path| is_torn(path).map_err(io(path)))?;
+        Ok(Restored { next: self.log.head.next, files, bytes, erased, ledger_torn, moved_to })
     }
 
     /// The directories change places. What stands in the stage's place without a mark is never removed by a later try:

@@ -13,6 +13,7 @@ mod segments;
 mod shim;
 mod space;
 mod syncs;
+mod timers;
 mod upgrade;
 
 use std::fs;
