@@ -23,6 +23,13 @@ pub struct GrantMade {
     pub reason: String,
 }
 
+impl GrantMade {
+    /// As a decision records it: which, given by whom, until when.
+    pub fn fact(&self) -> String {
+        format!("grant {} by {} until {} ms", self.grant, self.by, self.until.0)
+    }
+}
+
 /// A grant was taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantRevoked {

@@ -1,9 +1,9 @@
 //! `can` and `who can`: the same decision that would be made if somebody said it here, with the policies that make it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::dispatch::Origin;
-use super::scene::Scene;
+use super::scripts::Offered;
 use super::sheet::full_id;
 use super::{Error, Kernel};
 use crate::domain::alias_index::Found;
@@ -11,7 +11,7 @@ use crate::domain::catalog::{Alias, Catalog};
 use crate::domain::id::{PersonId, UserId};
 use crate::domain::message::Doc;
 use crate::domain::policy::{Permission, PolicyAction, Resource};
-use crate::domain::trigger::{Speaker, Trust};
+use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::domain::words::{can as say, listing};
 use crate::query::command::Rows;
 use crate::query::subjects::Subjects;
@@ -25,44 +25,40 @@ pub const NAMED_MAX: usize = 40;
 /// Who was not heard of for so long is not looked at.
 pub const SEEN_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
+/// Who asks, where, and what was offered then.
+pub(super) struct Asker {
+    pub speaker: Speaker,
+    pub place: Place,
+    pub offered: Arc<Offered>,
+}
+
 impl Kernel {
     /// Whether somebody may do what a text commands, here.
-    pub(super) fn can(
-        &self,
-        origin: &Origin<'_>,
-        scene: &Scene,
-        who: Option<&str>,
-        text: &str,
-    ) -> Result<Doc, Error> {
+    pub(super) fn can(&self, asker: &Asker, who: Option<&str>, text: &str) -> Result<Doc, Error> {
         let speaker = match who {
-            None => Some(origin.speaker.clone()),
-            Some(who) => self.speaker_called(who, origin.speaker)?,
+            None => Some(asker.speaker.clone()),
+            Some(who) => self.speaker_called(who, &asker.speaker)?,
         };
         let Some(speaker) = speaker else {
             return Ok(Doc::text(&say::nobody(who.unwrap_or_default())));
         };
-        let Some(alias) = meant(&scene.offered.catalog, text) else {
+        let Some(alias) = meant(&asker.offered.catalog, text) else {
             return Ok(Doc::text(&say::no_command(text)));
         };
         let resource = Resource::alias(alias);
-        let permission = self.may(PolicyAction::Run, resource, &speaker, origin.place);
+        let permission = self.may(PolicyAction::Run, resource, &speaker, &asker.place);
         Ok(Doc::text(&told(&speaker.name, &alias.name, &permission)))
     }
 
     /// Who may do what a text commands, here.
-    pub(super) fn who_can(
-        &self,
-        origin: &Origin<'_>,
-        scene: &Scene,
-        text: &str,
-    ) -> Result<Doc, Error> {
-        let Some(alias) = meant(&scene.offered.catalog, text) else {
+    pub(super) fn who_can(&self, asker: &Asker, text: &str) -> Result<Doc, Error> {
+        let Some(alias) = meant(&asker.offered.catalog, text) else {
             return Ok(Doc::text(&say::no_command(text)));
         };
-        let (people, bounded) = self.known_people(origin.speaker)?;
+        let (people, bounded) = self.known_people(&asker.speaker)?;
         let resource = Resource::alias(alias);
         let may = |speaker: &&Speaker| {
-            self.may(PolicyAction::Run, resource.clone(), speaker, origin.place).allowed()
+            self.may(PolicyAction::Run, resource.clone(), speaker, &asker.place).allowed()
         };
         let mut lines: Vec<String> =
             people.iter().filter(may).map(|speaker| format!("• {}", full_name(speaker))).collect();

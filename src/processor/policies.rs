@@ -3,7 +3,7 @@
 use std::sync::{Arc, RwLock};
 
 use super::Kernel;
-use crate::domain::event::ExecutionStarted;
+use crate::domain::event::{ExecutionStarted, GrantMade};
 use crate::domain::id::{PersonId, UserId};
 use crate::domain::policy::{
     Inputs, Permission, PolicyAction, PolicySet, Resource, ResourceKind, RoleHeld,
@@ -90,7 +90,7 @@ impl Kernel {
             let (grants, people) = (self.grants()?.0, self.people()?);
             let accounts = people.accounts_of(&people.person_of(&who.id));
             let grant = grants.covering(&accounts, &resource.name, self.clock.now());
-            Ok(grant.map(|grant| grant.grant.clone()))
+            Ok(grant.map(GrantMade::fact))
         };
         covering().unwrap_or_else(|error| {
             tracing::error!(%error, "the grants cannot be read: none holds");

@@ -1,5 +1,6 @@
 //! What is told at once of scripts and policies: read, and answered with the trigger's decision.
 
+use super::can::Asker;
 use super::dispatch::{Origin, Routed};
 use super::scene::Scene;
 use super::{Error, Kernel};
@@ -22,14 +23,39 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let doc = match command {
             TellCommand::Catalog => self.offered_here(origin, scene).await?,
-            TellCommand::Can { who, text } => self.can(origin, scene, who.as_deref(), text)?,
-            TellCommand::WhoCan { text } => self.who_can(origin, scene, text)?,
+            TellCommand::Can { who, text } => {
+                let (who, text) = (who.clone(), text.clone());
+                let told = move |me: &Self, asker: &Asker| me.can(asker, who.as_deref(), &text);
+                self.beside(origin, scene, told).await?
+            }
+            TellCommand::WhoCan { text } => {
+                let text = text.clone();
+                let told = move |me: &Self, asker: &Asker| me.who_can(asker, &text);
+                self.beside(origin, scene, told).await?
+            }
             TellCommand::Grants => match self.grants_told()?.as_slice() {
                 [] => Doc::text(grants::NONE),
                 lines => Doc::text(&lines.join("\n")),
             },
         };
         Ok(self.told(recorded, origin, doc, "it is a command of the bot itself"))
+    }
+
+    /// Looks something up beside the other work: a long log takes a while.
+    async fn beside(
+        &self,
+        origin: &Origin<'_>,
+        scene: &Scene,
+        told: impl FnOnce(&Self, &Asker) -> Result<Doc, Error> + Send + 'static,
+    ) -> Result<Doc, Error> {
+        let me = self.itself();
+        let asker = Asker {
+            speaker: origin.speaker.clone(),
+            place: origin.place.clone(),
+            offered: scene.offered.clone(),
+        };
+        let told = tokio::task::spawn_blocking(move || told(&me, &asker)).await;
+        told.map_err(|why| ReadError::Store(why.to_string()))?
     }
 
     /// What somebody may use where they are.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{Event, Handler};
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{Position, PostId};
+use crate::domain::id::{Position, PostId, UserId};
 use crate::domain::message::Doc;
 use crate::domain::trigger::{Place, Speaker};
 use crate::domain::why_command;
@@ -25,6 +25,8 @@ pub(super) struct Asked {
     pub args: Value,
     pub place: Place,
     pub requester: Speaker,
+    /// Every account of theirs.
+    pub accounts: Vec<UserId>,
     /// Whether they may read what was said and done anywhere.
     pub reads_audit: bool,
     /// Where they asked: what stands from there on is not looked at.
@@ -48,6 +50,7 @@ impl Asked {
             args: step.args.clone(),
             place: started.place.clone(),
             requester: started.requester.clone(),
+            accounts: vec![started.requester.id.clone()],
             reads_audit: false,
             before,
             here,
@@ -92,11 +95,13 @@ impl Asked {
 
     fn what_did(&self, store: &dyn EventStore) -> Result<Value, Refusal> {
         let who = self.args["who"].as_str();
-        let own = store.pseudonym(&Subject::Person(self.requester.id.0.clone()));
         let mut filter = Filter { who: Some(self.requester.id.0.clone()), ..Filter::default() };
         if let Some(who) = who {
             let person = Subjects::current(store, &mut Rows::default())?.person(store, who);
-            if !self.reads_audit && person.as_ref().ok() != own.as_ref() {
+            let own = |account: &UserId| store.pseudonym(&Subject::Person(account.0.clone()));
+            let mut accounts = self.accounts.iter().filter_map(own);
+            let theirs = person.as_ref().is_ok_and(|person| accounts.any(|own| own == *person));
+            if !self.reads_audit && !theirs {
                 return Ok(sorry(&what_did::not_yours(&self.requester.name)));
             }
             person?;
