@@ -21,7 +21,7 @@ use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
-use crate::processor::{ExecRooms, Limits, Settings};
+use crate::processor::{Context, ExecRooms, Limits, Settings};
 use crate::store::{Clock, EventStore};
 
 /// The parent asks.
@@ -34,6 +34,7 @@ enum Request {
         exec_rooms: Option<Vec<String>>,
         management_room: Option<RoomId>,
         limits: Limits,
+        context: Context,
         now: Timestamp,
     },
     Deliver {
@@ -131,7 +132,9 @@ impl ChildBot {
         let now = self.world.clock.now();
         let management_room = setup.settings.management_room.clone();
         let limits = setup.settings.limits;
-        let open = Request::Open { scripts, prefix, exec_rooms, management_room, limits, now };
+        let context = setup.settings.context.clone();
+        let open =
+            Request::Open { scripts, prefix, exec_rooms, management_room, limits, context, now };
         self.ask(&open).map(|_| ())
     }
 
@@ -293,7 +296,15 @@ pub async fn serve(
             }
         };
         let done: Result<Response, BotError> = match request {
-            Request::Open { scripts, prefix, exec_rooms, management_room, limits, now } => {
+            Request::Open {
+                scripts,
+                prefix,
+                exec_rooms,
+                management_room,
+                limits,
+                context,
+                now,
+            } => {
                 clock.set(now);
                 let open = open.take().ok_or_else(|| broken("it is open already"))?;
                 let exec_rooms = exec_rooms.map_or(ExecRooms::All, ExecRooms::Listed);
@@ -301,6 +312,7 @@ pub async fn serve(
                     exec_rooms,
                     management_room,
                     limits,
+                    context,
                     ..Settings::simulated(&prefix)
                 };
                 let opened = open(clock.clone()).and_then(|store| {

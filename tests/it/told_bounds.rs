@@ -4,8 +4,6 @@ use beadle::domain::event::{EffectRecorded, EffectResult, Event, GrantMade, NewE
 use beadle::domain::grant::{GRANT_MS_MAX, GRANT_MS_MIN, GRANTS_MAX};
 use beadle::domain::id::{ExecutionId, Position, Timestamp, UserId};
 use beadle::domain::trigger::What;
-use beadle::play::parse::Does;
-use beadle::play::world::{Person, Room};
 use beadle::processor::can::LOOKED_AT_MAX;
 use beadle::query::command::Rows;
 use beadle::query::subjects::Subjects;
@@ -78,12 +76,8 @@ async fn uses_are_looked_for_up_to_a_bound() {
 #[tokio::test]
 async fn people_are_looked_at_up_to_a_bound() {
     let desk = Desk::new(SCRIPT);
-    let room = Room { name: "#far".into(), network: None };
-    let mut all = vec![];
-    for n in 0..LOOKED_AT_MAX + 1 {
-        let person = Person { name: format!("p{n}"), network: None, account: None, ago_ms: 0 };
-        all.push(desk.world.act(&person, &room, &Does::Says("!ping".into())).expect("said"));
-    }
+    let all: Vec<_> =
+        (0..=LOOKED_AT_MAX).map(|n| desk.says(&format!("p{n}"), "#far", "!ping")).collect();
     for part in all.chunks(64) {
         desk.hand_over(part.to_vec(), None).await;
     }
