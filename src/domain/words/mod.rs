@@ -15,6 +15,7 @@ pub mod listing;
 pub mod manners;
 pub mod notices;
 pub mod people;
+pub mod policy;
 pub mod questions;
 pub mod records;
 pub mod routing;

@@ -63,7 +63,8 @@ impl Kernel {
         let mut asked = Asked::of(execution, step, before, self.here_at(execution));
         let people = self.people()?;
         asked.accounts = people.accounts_of(&people.person_of(&execution.started.requester.id));
-        asked.reads_audit = self.reads_audit(&execution.started.place)?;
+        let started = &execution.started;
+        asked.reads_audit = self.reads_audit(&started.requester, &started.place);
         let store = self.store.clone();
         // A search over a long log takes a while, and others want to be answered meanwhile.
         let search = tokio::task::spawn_blocking(move || asked.find(builtin, store.as_ref()));

@@ -8,6 +8,7 @@ use crate::domain::event::{Event, Handler};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{Position, PostId, UserId};
 use crate::domain::message::Doc;
+use crate::domain::policy::{PolicyAction, Resource};
 use crate::domain::trigger::{Place, Speaker};
 use crate::domain::why_command;
 use crate::domain::words::{what_did, why as say};
@@ -172,13 +173,8 @@ impl Kernel {
     }
 
     /// Whether somebody may read, in a place, what was said and done anywhere.
-    pub(super) fn reads_audit(&self, place: &Place) -> Result<bool, ReadError> {
-        let asking = self.settings().asking_room.clone();
-        let room = match asking {
-            Some(room) => Some(room),
-            None => self.management_room()?,
-        };
-        Ok(room.as_ref() == Some(&place.room))
+    pub(super) fn reads_audit(&self, who: &Speaker, place: &Place) -> bool {
+        self.may(PolicyAction::ReadAudit, Resource::log(), who, place).allowed()
     }
 
     /// Where somebody asked.

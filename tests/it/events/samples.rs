@@ -36,6 +36,7 @@ pub fn all() -> Vec<Event> {
         grants::all(),
         triggers(),
         routes(),
+        policies::changes(),
         executions(),
         effects(),
         people(),
