@@ -34,28 +34,25 @@ pub(super) struct Asker {
 
 impl Kernel {
     /// Whether somebody may do what a text commands, here.
-    pub(super) fn can(&self, asker: &Asker, who: Option<&str>, text: &str) -> Result<Doc, Error> {
-        let speaker = match who {
-            None => Some(asker.speaker.clone()),
-            Some(who) => self.speaker_called(who, &asker.speaker)?,
-        };
-        let Some(speaker) = speaker else {
-            return Ok(Doc::text(&say::nobody(who.unwrap_or_default())));
-        };
+    pub(super) fn can(&self, asker: &Asker, speaker: &Speaker, text: &str) -> Result<Doc, Error> {
         let Some(alias) = meant(&asker.offered.catalog, text) else {
             return Ok(Doc::text(&say::no_command(text)));
         };
         let resource = Resource::alias(alias);
-        let permission = self.may(PolicyAction::Run, resource, &speaker, &asker.place);
+        let permission = self.may(PolicyAction::Run, resource, speaker, &asker.place);
         Ok(Doc::text(&told(&speaker.name, &alias.name, &permission)))
     }
 
     /// Who may do what a text commands, here.
-    pub(super) fn who_can(&self, asker: &Asker, text: &str) -> Result<Doc, Error> {
+    pub(super) fn who_can(
+        &self,
+        asker: &Asker,
+        (people, bounded): (&[Speaker], bool),
+        text: &str,
+    ) -> Result<Doc, Error> {
         let Some(alias) = meant(&asker.offered.catalog, text) else {
             return Ok(Doc::text(&say::no_command(text)));
         };
-        let (people, bounded) = self.known_people(&asker.speaker)?;
         let resource = Resource::alias(alias);
         let may = |speaker: &&Speaker| {
             self.may(PolicyAction::Run, resource.clone(), speaker, &asker.place).allowed()
@@ -81,7 +78,7 @@ impl Kernel {
     }
 
     /// Each person who was heard of lately or is named in the configuration, once; and whether there are more.
-    fn known_people(&self, asker: &Speaker) -> Result<(Vec<Speaker>, bool), Error> {
+    pub(super) fn known_people(&self, asker: &Speaker) -> Result<(Vec<Speaker>, bool), Error> {
         let store = self.store.as_ref();
         let since = self.clock.now().plus_ms(-SEEN_MS);
         let subjects = Subjects::current(store, &mut Rows::default());
@@ -105,7 +102,11 @@ impl Kernel {
     }
 
     /// Somebody by an account or a name, as they were heard of last; whose whole id is given need not be known.
-    fn speaker_called(&self, who: &str, asker: &Speaker) -> Result<Option<Speaker>, Error> {
+    pub(super) fn speaker_called(
+        &self,
+        who: &str,
+        asker: &Speaker,
+    ) -> Result<Option<Speaker>, Error> {
         let store = self.store.as_ref();
         let account = full_id(who, &asker.id);
         let Ok(subjects) = Subjects::current(store, &mut Rows::default()) else {
@@ -125,7 +126,7 @@ impl Kernel {
 
     /// The accounts that the configuration names.
     fn named_accounts(&self) -> Vec<UserId> {
-        vec![]
+        self.settings().roles.accounts().map(|id| UserId(id.clone())).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::listing::{self, Kind, Listed};
 use crate::domain::message::Doc;
 use crate::domain::policy::{PolicyAction, Resource};
 use crate::domain::tell_command::TellCommand;
-use crate::domain::words::{grants, listing as say};
+use crate::domain::words::{can, grants, listing as say};
 use crate::store::ReadError;
 
 impl Kernel {
@@ -24,15 +24,9 @@ impl Kernel {
         let doc = match command {
             TellCommand::Catalog => self.offered_here(origin, scene).await?,
             TellCommand::Can { who, text } => {
-                let (who, text) = (who.clone(), text.clone());
-                let told = move |me: &Self, asker: &Asker| me.can(asker, who.as_deref(), &text);
-                self.beside(origin, scene, told).await?
+                self.told_can(origin, scene, who.as_deref(), text).await?
             }
-            TellCommand::WhoCan { text } => {
-                let text = text.clone();
-                let told = move |me: &Self, asker: &Asker| me.who_can(asker, &text);
-                self.beside(origin, scene, told).await?
-            }
+            TellCommand::WhoCan { text } => self.told_who_can(origin, scene, text).await?,
             TellCommand::Grants => match self.grants_told()?.as_slice() {
                 [] => Doc::text(grants::NONE),
                 lines => Doc::text(&lines.join("\n")),
@@ -41,29 +35,57 @@ impl Kernel {
         Ok(self.told(recorded, origin, doc, "it is a command of the bot itself"))
     }
 
-    /// Looks something up beside the other work: a long log takes a while.
-    async fn beside(
+    /// Whether somebody may do something here.
+    async fn told_can(
         &self,
         origin: &Origin<'_>,
         scene: &Scene,
-        told: impl FnOnce(&Self, &Asker) -> Result<Doc, Error> + Send + 'static,
+        who: Option<&str>,
+        text: &str,
     ) -> Result<Doc, Error> {
-        let me = self.itself();
-        let asker = Asker {
-            speaker: origin.speaker.clone(),
-            place: origin.place.clone(),
-            offered: scene.offered.clone(),
+        let speaker = match who.map(str::to_owned) {
+            None => Some(origin.speaker.clone()),
+            Some(who) => {
+                let asker = origin.speaker.clone();
+                self.beside(move |me| me.speaker_called(&who, &asker)).await?
+            }
         };
-        let told = tokio::task::spawn_blocking(move || told(&me, &asker)).await;
-        told.map_err(|why| ReadError::Store(why.to_string()))?
+        let Some(speaker) = speaker else {
+            return Ok(Doc::text(&can::nobody(who.unwrap_or_default())));
+        };
+        self.learn(&speaker, origin.place).await?;
+        self.can(&asker(origin, scene), &speaker, text)
+    }
+
+    /// Who may do something here.
+    async fn told_who_can(
+        &self,
+        origin: &Origin<'_>,
+        scene: &Scene,
+        text: &str,
+    ) -> Result<Doc, Error> {
+        let speaker = origin.speaker.clone();
+        let (people, bounded) = self.beside(move |me| me.known_people(&speaker)).await?;
+        for person in &people {
+            self.learn(person, origin.place).await?;
+        }
+        let (asker, text) = (asker(origin, scene), text.to_owned());
+        self.beside(move |me| me.who_can(&asker, (&people, bounded), &text)).await
+    }
+
+    /// Looks something up beside the other work: a long log takes a while.
+    async fn beside<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let me = self.itself();
+        let looked = tokio::task::spawn_blocking(move || look(&me)).await;
+        looked.map_err(|why| ReadError::Store(why.to_string()))?
     }
 
     /// What somebody may use where they are.
     async fn offered_here(&self, origin: &Origin<'_>, scene: &Scene) -> Result<Doc, Error> {
-        let me = self.itself();
-        let listing = tokio::task::spawn_blocking(move || me.listing());
-        let listing = listing.await.map_err(|why| ReadError::Store(why.to_string()))?;
-        let listing = listing?;
+        let listing = self.beside(|me| Ok(me.listing()?)).await?;
         let mut listing: Vec<Listed> =
             listing.into_iter().filter_map(|it| self.usable(it, origin, scene)).collect();
         listing.retain(|it| it.kind != Kind::Script);
@@ -87,5 +109,13 @@ impl Kernel {
                 format!("{}, {}", listed.who, say::needs(needs.count, needs.from.as_deref()));
         }
         Some(listed)
+    }
+}
+
+fn asker(origin: &Origin<'_>, scene: &Scene) -> Asker {
+    Asker {
+        speaker: origin.speaker.clone(),
+        place: origin.place.clone(),
+        offered: scene.offered.clone(),
     }
 }
