@@ -4,17 +4,18 @@ use std::sync::{Arc, Mutex};
 
 use super::{Error, Kernel};
 use crate::adapter::{RoomAct, RoomAnswer};
-use crate::domain::event::ExecutionStarted;
+use crate::domain::event::{ExecutionStarted, GrantMade};
 use crate::domain::id::{PersonId, RoomId, UserId};
 use crate::domain::order::NETWORK;
 use crate::domain::policy::{
-    Inputs, LOCAL, OWNER, Permission, PolicyAction, PolicySet, Resource, RoleHeld,
+    Inputs, LOCAL, OWNER, Permission, PolicyAction, PolicySet, Resource, ResourceKind, RoleHeld,
 };
 use crate::domain::role::{Held, Standing};
 use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::domain::words::policy as words;
 use crate::script::context::{May, Permit};
 use crate::script::source::ActionDef;
+use crate::store::ReadError;
 
 mod force;
 
@@ -182,7 +183,8 @@ impl Judge<'_> {
         place: &Place,
     ) -> Permission {
         let here = resource.rooms.is_empty() || self.kernel.listed(&resource.rooms, &place.room);
-        let inputs = Inputs { action, resource, here, ..self.inputs(who, place) };
+        let granted = self.kernel.grant_for(action, &resource, who);
+        let inputs = Inputs { action, resource, here, granted, ..self.inputs(who, place) };
         self.set.decide(&inputs)
     }
 
@@ -230,6 +232,28 @@ impl Kernel {
             let Some(kernel) = kernel.upgrade() else { return Some(words::stopping()) };
             let permission = kernel.may_operate(def, &started.requester, &started.place);
             permission.refusal().map(str::to_owned)
+        })
+    }
+
+    /// The grant that covers what somebody wants to run; it is asked about nothing but running.
+    fn grant_for(
+        &self,
+        action: PolicyAction,
+        resource: &Resource,
+        who: &Speaker,
+    ) -> Option<String> {
+        if action != PolicyAction::Run || resource.kind != ResourceKind::Alias {
+            return None;
+        }
+        let covering = || -> Result<Option<String>, ReadError> {
+            let (grants, people) = (self.grants()?.0, self.people()?);
+            let accounts = people.accounts_of(&people.person_of(&who.id));
+            let grant = grants.covering(&accounts, &resource.name, self.clock.now());
+            Ok(grant.map(GrantMade::fact))
+        };
+        covering().unwrap_or_else(|error| {
+            tracing::error!(%error, "the grants cannot be read: none holds");
+            None
         })
     }
 

@@ -202,6 +202,8 @@ impl Agenda {
             | Event::LinkDeclined(_)
             | Event::AccountsLinked(_)
             | Event::AccountsUnlinked(_)
+            | Event::GrantMade(_)
+            | Event::GrantRevoked(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }
