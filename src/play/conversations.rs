@@ -83,6 +83,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Most conversations are short, and some are long.
+fn conversation() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![
+        5 => prop::collection::vec(step(), 1..=10),
+        1 => prop::collection::vec(step(), 11..=STEPS_MAX),
+    ]
+}
+
 /// A bot in memory with people around it.
 struct Play {
     world: Arc<World>,
@@ -263,7 +271,7 @@ fn played(rules: Rules, conversations: u32) -> (Result<(), String>, usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (runtime, engine, sets) = (runtime.expect("a runtime"), Arc::new(engine()), sets());
     let ran = std::cell::Cell::new(0);
-    let result = runner.run(&prop::collection::vec(step(), 1..=STEPS_MAX), |steps| {
+    let result = runner.run(&conversation(), |steps| {
         let checked = runtime.block_on(async {
             let mut play = Play::begin(&engine, &sets, rules);
             for step in &steps {
