@@ -219,7 +219,8 @@ pub fn report(context: &Context, args: &ReportArgs) -> Result<u8, Failure> {
         }
         if std::mem::take(&mut first) {
             // Days are those of whoever answers: the machine that the bot runs on.
-            let zone = row["zone"].as_str().map_or(String::new(), |zone| format!("          {zone}"));
+            let zone =
+                row["zone"].as_str().map_or(String::new(), |zone| format!("          {zone}"));
             out!("  runs    ok  fail  open doubt asked  answ  refu    mean     slowest{zone}");
         }
         out!("{}", report_line(&row, names));

@@ -7,11 +7,12 @@ use crate::domain::again::{self, Change, Changed};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{Event, Recorded, Verdict};
 use crate::domain::execution::Execution;
-use crate::domain::execution_command::{ExecutionCommand, LISTED_MAX, listing, may};
+use crate::domain::execution_command::{ExecutionCommand, LISTED_MAX, listing};
 use crate::domain::id::{ExecutionId, Position};
 use crate::domain::message::Doc;
+use crate::domain::policy::{PolicyAction, Resource};
 use crate::domain::route;
-use crate::domain::trigger::Trigger;
+use crate::domain::trigger::{Place, Speaker, Trigger};
 use crate::domain::words::{context, executions as words, to};
 use crate::query::executions;
 use crate::store::{By, Direction, READ_EVENTS_MAX, Subject};
@@ -160,7 +161,6 @@ impl Kernel {
 
     /// The execution that somebody means, if it is theirs or they are in the management room; else why not.
     fn meant(&self, origin: &Origin, prefix: &str) -> Result<Result<Execution, String>, Error> {
-        let managed = self.management_room()?.as_ref() == Some(&origin.place.room);
         let found = match executions::resolve(self.store.as_ref(), prefix)? {
             Ok(id) => executions::seen(self.store.as_ref(), &id)?,
             Err(0) => None,
@@ -170,13 +170,22 @@ impl Kernel {
         };
         let here = |it: &Execution| it.started.place.room == origin.place.room;
         Ok(match found {
-            Some(execution) if may(origin.speaker, managed, &execution) => Ok(execution),
+            Some(execution) if self.manages(origin.speaker, origin.place, &execution)? => {
+                Ok(execution)
+            }
             Some(execution) if here(&execution) => {
                 let name = &execution.started.requester.name;
                 Err(words::of_somebody_else(name, execution.id.short()))
             }
             Some(_) | None => Err(words::none_of_yours(prefix)),
         })
+    }
+
+    /// Whether somebody may cancel or repeat an execution: their own, or one that policies let them manage here.
+    fn manages(&self, who: &Speaker, place: &Place, execution: &Execution) -> Result<bool, Error> {
+        let own = self.people()?.same(&who.id, &execution.started.requester.id);
+        let resource = Resource::execution(&execution.id);
+        Ok(own || self.may(PolicyAction::Manage, resource, who, place).allowed())
     }
 
     /// What somebody wants once more: what they name, or what they last asked for here; else why not.

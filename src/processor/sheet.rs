@@ -1,6 +1,7 @@
 //! Turns what a slice did into the events and writes of one batch.
 
 mod ack;
+mod approve;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::domain::named::{Call, NamedEvent};
 use crate::domain::order::NETWORK;
 use crate::domain::path::{follows, inside};
 use crate::domain::trigger::{Place, Trigger, What};
+use crate::domain::words::approvals;
 use crate::domain::words::edits::{self, COMMAND_DELETED};
 use crate::domain::words::executions as words;
 use crate::script::host::memory::Scope;
@@ -144,6 +146,10 @@ impl<'a> Sheet<'a> {
             }
             Noted::Decided { result, cancelled } => {
                 let (result, cancelled) = (result.clone(), cancelled.clone());
+                let how = approvals::NOT_NEEDED;
+                let (kernel, execution) = (self.kernel, self.execution);
+                let edits = kernel.closed_prompts(execution, cancelled.iter(), how, &self.meta);
+                self.others.extend(edits);
                 self.event(GroupDecided { path, result, cancelled });
             }
         }
@@ -154,6 +160,7 @@ impl<'a> Sheet<'a> {
             "ask" | "confirm" if matches!(entry.state, Noted::Waits { .. }) => {
                 self.question(entry);
             }
+            "approve" if matches!(entry.state, Noted::Waits { .. }) => self.approve(entry)?,
             "remember" => self.remember(entry, reads),
             "action" => self.keep_action(entry)?,
             "emit" => self.emit(entry),
