@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub use super::action_event::{AttemptFailed, EffectDelayed, EffectProgressed, LockRequested};
+pub use super::approval_event::{ApprovalRequested, ApprovalVoided, ApprovalVoted};
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
     EffectCancelled, Ending, ExecutionCancelled, ExecutionFinished, ExecutionSuspended,
@@ -23,6 +24,7 @@ pub use super::person_event::{
     AccountsLinked, AccountsUnlinked, LinkClaimed, LinkDeclined, LinkMissed, LinkOffered,
 };
 pub use super::policy::PolicyDecision;
+pub use super::policy_event::{PolicyChanged, PolicyFile};
 pub use super::question_event::{
     QuestionAnswered, QuestionAsked, QuestionReminded, Remind, Wants, Whom,
 };
@@ -123,6 +125,7 @@ events! {
     ClockStepped "clock_stepped" 1 Open,
     SyncAdvanced "sync_advanced" 1 Open,
     ScriptKept "script_kept" 2 Open,
+    PolicyChanged "policy_changed" 1 Open,
     IntakePaused "intake_paused" 1 Open,
     IntakeResumed "intake_resumed" 1 Open,
     EventsErased "events_erased" 1 Sealed,
@@ -163,6 +166,9 @@ events! {
     QuestionAsked "question_asked" 2 Sealed,
     QuestionReminded "question_reminded" 1 Sealed,
     QuestionAnswered "question_answered" 1 Sealed,
+    ApprovalRequested "approval_requested" 1 Sealed,
+    ApprovalVoted "approval_voted" 1 Sealed,
+    ApprovalVoided "approval_voided" 1 Sealed,
     TimerFired "timer_fired" 1 Sealed,
     ExecutionYielded "execution_yielded" 1 Sealed,
     ExecutionSuspended "execution_suspended" 1 Sealed,

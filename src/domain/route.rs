@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::again::Again;
 use super::alias_index::{Begun, Found, Hit, damerau};
+use super::ballot;
 use super::builtin::Builtin;
 use super::catalog::{Alias, Catalog};
 use super::clarify;
@@ -24,7 +25,7 @@ use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 use super::why_command;
-use super::words::{questions, routing as words, to};
+use super::words::{approvals, questions, routing as words, to};
 
 /// Longest command in bytes.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
@@ -350,6 +351,10 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
             if let Some(begun) = begun {
                 return ask_for(&begun, message, view);
             }
+            if let Some(id) = ballot::named(text) {
+                let doc = Doc::text(&approvals::not_open(id));
+                return decision("approval", Act::Say(doc), "no such approval is open here");
+            }
             let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
             let near = own_command::WORDS.iter().filter(|word| damerau(&first, word) == 1);
             suggestions.splice(0..0, near.map(|word| (*word).to_owned()));
@@ -474,16 +479,17 @@ fn too_many(alias: &Alias, view: &View) -> Option<String> {
 /// A command of the bot itself: refused here, or begun.
 fn own(command: &OwnCommand, message: &Message, view: &View) -> Decision {
     let name = format!("command {}", command.name());
-    match command.refusal(&message.place.room, view.places) {
-        Some(why) => {
-            let told = Doc::text(&to(&message.speaker.name, &why));
-            decision(name, Act::Refuse(told), why)
-        }
+    let (who, place) = (&message.speaker, &message.place);
+    let permission = command.asks().map(|(action, what)| (view.may)(action, what, who, place));
+    let disallowed = permission.as_ref().and_then(|it| command.disallowed(it, view.places));
+    let decided = match disallowed.or_else(|| command.refusal(&place.room, view.places)) {
+        Some(why) => decision(name, Act::Refuse(Doc::text(&to(&who.name, &why))), why),
         None => {
             let act = command.act(message.reply_to.as_ref());
             decision(name, act, "it is a command of the bot itself")
         }
-    }
+    };
+    Decision { permission, ..decided }
 }
 
 #[cfg(test)]

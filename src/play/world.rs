@@ -15,6 +15,7 @@ use crate::adapter::{
 };
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
+use crate::domain::role::Standing;
 use crate::domain::trigger::{
     Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
 };
@@ -104,6 +105,7 @@ struct State {
     wrong: Vec<String>,
     unread: Vec<Reread>,
     management: Option<RoomId>,
+    power: BTreeMap<(RoomId, UserId), i64>,
     /// How many are in a room, where a transcript says so.
     members: BTreeMap<RoomId, u64>,
     /// Every room that anybody has spoken in, and whether the bot is in it.
@@ -124,6 +126,8 @@ pub struct Room {
     pub name: String,
     /// What is behind it.
     pub network: Option<String>,
+    /// Whether it is end-to-end encrypted.
+    pub encrypted: bool,
 }
 
 /// A person as the transcript names them.
@@ -135,8 +139,27 @@ pub struct Person {
     pub network: Option<String>,
     /// Their account there.
     pub account: Option<String>,
+    /// What they call themselves; none: their name.
+    pub shown: Option<String>,
+    /// How strongly the network proves that it is them; none: it knows the account.
+    pub trust: Option<Trust>,
     /// How long ago they did it.
     pub ago_ms: i64,
+}
+
+impl Room {
+    /// An ordinary room.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), network: None, encrypted: false }
+    }
+}
+
+impl Person {
+    /// An ordinary person.
+    pub fn named(name: impl Into<String>) -> Self {
+        let (network, account, shown, trust) = (None, None, None, None);
+        Self { name: name.into(), network, account, shown, trust, ago_ms: 0 }
+    }
 }
 
 impl World {
@@ -148,6 +171,12 @@ impl World {
     /// Names this run, so that its posts are other posts than those of an earlier run on the same log.
     pub fn name_run(&self, run: u64) {
         self.state().run = run;
+    }
+
+    /// Gives somebody power in a room; they are in it then.
+    pub fn empower(&self, name: &str, room: &Room, power: i64) {
+        let who = (RoomId(room.name.clone()), UserId(full_id(name)));
+        self.state().power.insert(who, power);
     }
 
     /// Says which room is the management room; who speaks there is in it.
@@ -171,6 +200,15 @@ impl World {
                 let joined = state.rooms.iter().filter(|(_, there)| **there);
                 let rooms: Vec<RoomInfo> = joined.map(|(room, _)| state.info(room)).collect();
                 return Ok(RoomAnswer::Rooms { total: rooms.len(), rooms });
+            }
+            RoomAct::Standing { user, room } => {
+                let there = state.people(room).contains(user.as_str());
+                let power = state.power.get(&(room.clone(), user.clone())).copied();
+                return Ok(RoomAnswer::Standing(match (power, there) {
+                    (Some(power), _) => Standing::Member(power),
+                    (None, true) => Standing::Member(0),
+                    (None, false) => Standing::Stranger,
+                }));
             }
             RoomAct::Manages(user) => {
                 let members = state.management.as_ref().map(|room| state.people(room));
@@ -472,7 +510,7 @@ pub fn place(room: &Room, thread: Option<PostId>) -> Place {
         name: room.name.clone(),
         thread,
         direct: room.name.starts_with('@'),
-        encrypted: false,
+        encrypted: room.encrypted,
     }
 }
 
@@ -487,10 +525,10 @@ pub fn speaker(person: &Person, room: &Room) -> Speaker {
     let bare = person.name.trim_start_matches('@').split(':').next().unwrap_or(&person.name);
     Speaker {
         id: UserId(id),
-        name: bare.to_owned(),
+        name: person.shown.clone().unwrap_or_else(|| bare.to_owned()),
         network: person.network.clone().or(room.network.clone()).unwrap_or_else(|| "matrix".into()),
         account: person.account.clone(),
-        trust: Trust::Account,
+        trust: person.trust.unwrap_or(Trust::Account),
     }
 }
 

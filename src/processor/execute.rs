@@ -13,6 +13,7 @@ use crate::domain::event::{EffectClass, EffectResult, Event, ExecutionStarted, F
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, ScriptHash, StreamName, Timestamp, Version};
 use crate::domain::order::ordered_action;
+use crate::domain::path::GATE;
 use crate::script::action::ActionDef;
 use crate::script::context::Recall;
 use crate::script::host::pinned;
@@ -75,10 +76,16 @@ impl Kernel {
         execution: &Execution,
         first: bool,
     ) -> Result<Prepared, Error> {
+        if let Some(prepared) = self.closed_gate(execution) {
+            return Ok(prepared);
+        }
+        // Behind a gate, the first slice comes when that is open.
+        let first = first || execution.steps.keys().all(|path| path == GATE);
         let handler = &execution.started.handler;
         if let Some(builtin) = Builtin::of(handler) {
             return self.built_in(builtin, execution).await;
         }
+        self.learn(&execution.started.requester, &execution.started.place).await?;
         let mut sheet = Sheet::new(self, execution);
         let Some(script) = self.scripts.version(&handler.script, self.store.as_ref())? else {
             let message =
@@ -219,7 +226,7 @@ impl Kernel {
         reads: &Reads,
     ) -> Result<Input, ReadError> {
         let started = &execution.started;
-        let Wake { now, actions, exec_refused, recall, .. } =
+        let Wake { now, actions, permit, recall, .. } =
             self.wake(execution, script, vec![], reads)?;
         Ok(Input {
             execution: execution.id.clone(),
@@ -230,7 +237,7 @@ impl Kernel {
             msg: started.msg.clone(),
             journal: journal(execution),
             actions,
-            exec_refused,
+            permit,
             recall,
             may: self.answers(started),
             cancel: undelivered(execution),
@@ -253,7 +260,7 @@ impl Kernel {
             now,
             results,
             actions: Arc::new(actions),
-            exec_refused: self.exec_refusal(&started.place.room),
+            permit: self.permit(started),
             recall: recall(self.store.clone(), started.clone(), now, reads.clone()),
         })
     }
@@ -293,7 +300,8 @@ fn journal(execution: &Execution) -> Journal {
         let outside = step.class != EffectClass::Log;
         (path.clone(), Past { op, args, line, outside, done })
     };
-    execution.steps.iter().map(past).collect()
+    let own = |(path, _): &(&String, &Step)| *path != GATE;
+    execution.steps.iter().filter(own).map(past).collect()
 }
 
 /// The error that the next wait ends in, if the execution was cancelled and its script does not know yet.

@@ -2,6 +2,7 @@
 
 mod action_run;
 mod actions;
+mod attacks;
 mod audit;
 mod audit_bounds;
 mod authoring;
@@ -32,6 +33,7 @@ mod newer;
 mod orders;
 mod outbox;
 mod pictures;
+mod policies;
 mod proof;
 mod proof_files;
 mod proof_world;

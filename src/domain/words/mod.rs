@@ -5,12 +5,14 @@
 
 use super::id::UserId;
 
+pub mod approvals;
 pub mod context;
 pub mod edits;
 pub mod executions;
 pub mod manners;
 pub mod notices;
 pub mod people;
+pub mod policy;
 pub mod questions;
 pub mod records;
 pub mod routing;

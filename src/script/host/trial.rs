@@ -82,6 +82,7 @@ pub fn usual_answer(entry: &Entry) -> EffectResult {
     EffectResult::Ok(match entry.op.as_str() {
         "ask" => entry.args["choices"].get(0).cloned().unwrap_or_else(|| json!("blue")),
         "confirm" => json!(true),
+        "approve" => json!({ "by": ["@ben:local"], "names": "ben" }),
         "exec" => json!({ "id": "i-1", "address": "192.0.2.1" }),
         _ => Value::Null,
     })
@@ -146,7 +147,7 @@ fn input(
         }),
         journal: journal.clone(),
         actions: actions.clone(),
-        exec_refused: None,
+        permit: std::sync::Arc::new(|_| None),
         recall: Box::new(move |of, key| {
             let name = format!("{of:?} {key}");
             Ok(memory.lock().expect("one thread").get(&name).cloned().unwrap_or(Value::Null))
