@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+pub use self::clock::{SystemClock, clock, keep_time_by};
 use self::desk::Desk;
 use self::orders::Hands;
 use self::reload::Reload;
@@ -20,7 +21,7 @@ use crate::adapter::{Chat, Outgoing, RoomAct, RoomAnswer, SendError};
 use crate::config::Config;
 use crate::control;
 use crate::domain::budget::Budgets;
-use crate::domain::id::{PostId, RoomId, Timestamp};
+use crate::domain::id::{PostId, RoomId};
 use crate::domain::policy::SHIPPED as SHIPPED_POLICIES;
 use crate::domain::words::notices::left_out;
 use crate::processor::action::Processes;
@@ -32,9 +33,10 @@ use crate::processor::{self, Kernel, Settings, schedule, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
-use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
+use crate::store::{Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Opening, Options};
 
+mod clock;
 pub mod desk;
 pub mod orders;
 pub mod policies;
@@ -69,16 +71,6 @@ const STOP_WITHIN: Duration = Duration::from_secs(7);
 /// How often it is said how far a long opening is.
 const OPENING_TOLD_EVERY: Duration = Duration::from_secs(5);
 
-/// The system's clock.
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
 /// The system's randomness.
 pub struct SystemEntropy;
 
@@ -88,9 +80,9 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// Real time and real randomness.
+/// The time of this process and real randomness.
 pub fn surroundings() -> Surroundings {
-    Surroundings { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+    Surroundings { clock: clock(), entropy: Arc::new(SystemEntropy) }
 }
 
 /// Where everything is.
@@ -201,9 +193,8 @@ pub fn kernel(
     secrets: Secrets,
 ) -> Result<(Arc<Kernel>, Vec<Problem>), ReadError> {
     let (scripts, problems) = Scripts::folder_within(scripts.0, scripts.1);
-    let clock = Arc::new(SystemClock);
     let actions = Arc::new(Processes { secrets });
-    let kernel = Kernel::new(store, scripts, chat, actions, clock, settings)?;
+    let kernel = Kernel::new(store, scripts, chat, actions, clock(), settings)?;
     Ok((kernel, problems))
 }
 

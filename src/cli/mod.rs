@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand; errors become text, a hint and an exit status here.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -322,7 +323,12 @@ fn trace(global: &Global) {
 
 /// Parses, runs, and says what went wrong.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    main_with(std::env::args_os())
+}
+
+/// The same for a command line that a program built on this library gives.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };

@@ -235,9 +235,13 @@ fn bounds_hold() {
 
 #[test]
 fn a_help_listing_is_cut_and_says_so() {
+    // The bot's own commands stand behind those of scripts.
+    let nowhere = Where { management: None, audited: None };
+    let own = own_command::offered(nowhere, &RoomId("!r".into()), &|_, _| false).len();
+    let rest = format!("… and {} more lines: !help more", own + 7);
     for (count, page, bullets, more) in [
         (10, "", 10, None),
-        (HELP_LINES_MAX + 5, "", HELP_LINES_MAX - 2, Some("… and 11 more lines: !help more")),
+        (HELP_LINES_MAX + 5, "", HELP_LINES_MAX - 2, Some(rest.as_str())),
         (HELP_LINES_MAX + 5, "more", 7, None),
     ] {
         let names: Vec<String> = (0..count).map(|n| format!("do{n}")).collect();

@@ -24,7 +24,7 @@ use crate::domain::role::Roles;
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
 use crate::processor::policies::PolicyFolder;
-use crate::processor::{Limits, Settings};
+use crate::processor::{Context, Limits, Settings};
 use crate::store::{Clock, EventStore};
 
 /// The parent asks.
@@ -38,6 +38,8 @@ enum Request {
         policy: Option<PathBuf>,
         management_room: Option<RoomId>,
         limits: Limits,
+        context: Context,
+        stale_after_ms: i64,
         now: Timestamp,
     },
     Deliver {
@@ -138,7 +140,19 @@ impl ChildBot {
         let now = self.world.clock.now();
         let management_room = setup.settings.management_room.clone();
         let limits = setup.settings.limits;
-        let open = Request::Open { scripts, prefix, roles, policy, management_room, limits, now };
+        let context = setup.settings.context.clone();
+        let stale_after_ms = setup.settings.stale_after_ms;
+        let open = Request::Open {
+            scripts,
+            prefix,
+            roles,
+            policy,
+            management_room,
+            limits,
+            context,
+            stale_after_ms,
+            now,
+        };
         self.ask(&open).map(|_| ())
     }
 
@@ -310,13 +324,30 @@ pub async fn serve(
             }
         };
         let done: Result<Response, BotError> = match request {
-            Request::Open { scripts, prefix, roles, policy, management_room, limits, now } => {
+            Request::Open {
+                scripts,
+                prefix,
+                roles,
+                policy,
+                management_room,
+                limits,
+                context,
+                stale_after_ms,
+                now,
+            } => {
                 clock.set(now);
                 let open = open.take().ok_or_else(|| broken("it is open already"))?;
                 let roles = Arc::new(Roles::read(&roles).map_err(broken)?);
                 let policy = policy.map(|path| PolicyFolder { path, shipped: false });
-                let own = Settings::simulated(&prefix);
-                let settings = Settings { roles, policy, management_room, limits, ..own };
+                let settings = Settings {
+                    roles,
+                    policy,
+                    management_room,
+                    limits,
+                    context,
+                    stale_after_ms,
+                    ..Settings::simulated(&prefix)
+                };
                 let opened = open(clock.clone()).and_then(|store| {
                     Bot::open(store, &scripts, wire.clone(), wire.clone(), clock.clone(), settings)
                 });

@@ -8,6 +8,7 @@ use crate::domain::event::{EffectResult, ExecutionStarted};
 use crate::domain::execution::Execution;
 use crate::domain::id::{PersonId, RoomId, UserId};
 use crate::domain::order::{NETWORK, ordered_action};
+use crate::domain::path::GATE;
 use crate::domain::policy::{
     Inputs, LOCAL, Needs, OWNER, Permission, PolicyAction, PolicySet, Resource, RoleHeld,
 };
@@ -16,9 +17,6 @@ use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::domain::words::policy as words;
 use crate::script::context::{May, Permit};
 use crate::script::source::ActionDef;
-
-/// Where an execution that policies want approved has its approval.
-const GATE: &str = "gate";
 
 mod force;
 

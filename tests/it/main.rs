@@ -2,6 +2,7 @@
 
 mod action_run;
 mod actions;
+mod attacks;
 mod audit;
 mod audit_bounds;
 mod authoring;
@@ -36,6 +37,7 @@ mod policies;
 mod proof;
 mod proof_files;
 mod proof_world;
+mod proposals;
 mod rehearsals;
 mod reread;
 mod retention;

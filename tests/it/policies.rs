@@ -302,8 +302,8 @@ async fn a_policy_that_goes_wrong_refuses_and_is_told_to_the_management_room() {
     let kernel = kernel(&store, &world, PolicyFolder { path, shipped: false });
     world.clock.advance(3_600_000);
     let ear = Ear::new(kernel.clone());
-    let person = Person { name: "ann".into(), network: None, account: None, ago_ms: 0 };
-    let room = Room { name: "#dev".into(), network: None };
+    let person = Person::named("ann");
+    let room = Room::named("#dev");
     let trigger = world.act(&person, &room, &Does::Says("!deploy shop".into())).expect("she can");
     let incoming = Incoming { triggers: vec![trigger], ..Incoming::default() };
     ear.record(incoming).await.expect("the log works");
