@@ -111,6 +111,8 @@ pub struct Said<'a> {
     pub at: Timestamp,
     /// Which accounts belong to one person.
     pub people: &'a People,
+    /// The roles that they hold here.
+    pub roles: &'a [String],
     /// So long after a question nobody may count on it that a bare answer is meant for it.
     pub stale_after_ms: i64,
 }
@@ -281,6 +283,7 @@ pub fn plain_word(question: &OpenQuestion) -> bool {
 /// Whether it is somebody who was asked that speaks, with whichever of their accounts.
 pub fn asked(question: &OpenQuestion, said: &Said) -> bool {
     said.people.are_among(&said.speaker.id, &question.from)
+        || question.roles.iter().any(|role| said.roles.contains(role))
 }
 
 #[cfg(test)]
