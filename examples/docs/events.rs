@@ -33,6 +33,7 @@ const STREAMS: &[(&str, &str)] = &[
     ("event_", "trigger-<key>"),
     ("execution_", "execution-<id>"),
     ("effect_", "execution-<id>"),
+    ("approval_", "execution-<id>"),
     ("lock_requested", "execution-<id>"),
     ("attempt_failed", "execution-<id>"),
     ("group_", "execution-<id>"),

@@ -132,8 +132,13 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
 pub(super) async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Config) {
     let offered = kernel.scripts.offered();
     let of_scripts = offered.catalog.aliases.iter().flat_map(|alias| &alias.rooms);
-    let names: BTreeSet<&String> =
-        config.rooms_exec.iter().chain(of_scripts).filter(|name| name.starts_with('#')).collect();
+    let names: BTreeSet<&String> = config
+        .rooms_exec
+        .iter()
+        .chain(config.context_rooms.keys())
+        .chain(of_scripts)
+        .filter(|name| name.starts_with('#'))
+        .collect();
     for name in names {
         let answer = matrix.resolve(name).await;
         learn(&mut kernel.rooms.write().expect("nobody panics with them"), name, answer);

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
+use super::ballot;
 use super::clarify::gives_up;
 use super::conversation::OpenQuestion;
 use super::event::{Resolution, Wants};
+use super::words;
 
 /// What a text means as an answer to a question; none: it means nothing there.
 pub fn answer(question: &OpenQuestion, text: &str) -> Option<Value> {
@@ -15,6 +17,7 @@ pub fn answer(question: &OpenQuestion, text: &str) -> Option<Value> {
     match question.wants {
         Wants::YesNo => yes_no(&plain).map(Value::Bool),
         Wants::Doubt => resolution(text).and_then(|it| serde_json::to_value(it).ok()),
+        Wants::Approval => ballot::read(&plain, &question.execution).map(|it| it.value()),
         Wants::Text if text.is_empty() => None,
         // Who has to say what a command lacks may as well not want it any more.
         Wants::Text if question.parameter.is_some() && gives_up(text) => {
@@ -87,6 +90,7 @@ pub fn how_to_answer(question: &OpenQuestion) -> String {
     match question.wants {
         Wants::YesNo => "say yes or no".into(),
         Wants::Doubt => "say `done`, `not done` or `give up`".into(),
+        Wants::Approval => words::approvals::how_to_vote(""),
         Wants::Text if question.choices.is_empty() => "answer with a text".into(),
         Wants::Text => format!("choose one of {}", listed(&question.choices)),
     }

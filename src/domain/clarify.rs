@@ -13,6 +13,7 @@ use super::context::Filled;
 use super::event::EffectResult;
 use super::execution::Execution;
 use super::route::Wanting;
+use super::words::context as words;
 
 /// How long an answer is waited for.
 pub const ANSWER_MS_MAX: i64 = 10 * 60 * 1000;
@@ -164,6 +165,9 @@ fn asked(execution: &Execution, format: &Format, name: &str) -> Result<Value, Ne
                     }
                     (None, false) => format!("Which `{name}`?"),
                 };
+                // What is not assumed because it could do harm is at least told.
+                let last = execution.started.args["hints"].get(name).filter(|_| nth == 0);
+                let text = format!("{text}{}", last.map(words::hint).unwrap_or_default());
                 return Err(Next::Ask { path, text, choices });
             }
             Answer::Waits => return Err(Next::Wait),

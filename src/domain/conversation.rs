@@ -10,6 +10,7 @@ use super::person::People;
 use super::phrase;
 use super::plain_answer;
 use super::trigger::{Place, Speaker};
+use super::voting;
 
 /// So long after a question a bare `yes` is meant for it, unless the configuration says otherwise; later the bot asks back.
 pub const STALE_AFTER_MS: i64 = 15 * 60 * 1000;
@@ -137,11 +138,18 @@ pub enum Reading<'a> {
 pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
     let here: Vec<&OpenQuestion> =
         questions.iter().filter(|q| q.place.room == said.place.room).collect();
-    match pointed(said, &here) {
+    let (approvals, here): (Vec<&OpenQuestion>, Vec<&OpenQuestion>) =
+        here.into_iter().partition(|q| q.wants == Wants::Approval);
+    voting::among(said, voting::read(said, &approvals), other(said, &here))
+}
+
+/// What a message is to the questions that are no approvals.
+fn other<'a>(said: &Said, here: &[&'a OpenQuestion]) -> Reading<'a> {
+    match pointed(said, here) {
         Some(pointed) => pointed.read(said),
         None if said.reaction => Reading::Nothing,
-        None if said.addressed => addressed(said, &here),
-        None => plainly(said, &here),
+        None if said.addressed => addressed(said, here),
+        None => plainly(said, here),
     }
 }
 
@@ -270,7 +278,7 @@ fn asked_before(question: &OpenQuestion, said: &Said) -> bool {
 }
 
 /// Whether a question was asked, or people were reminded of it, so lately that a bare answer is meant for it.
-fn fresh(question: &OpenQuestion, said: &Said) -> bool {
+pub fn fresh(question: &OpenQuestion, said: &Said) -> bool {
     let last = question.reminded_at.unwrap_or(question.asked_at).max(question.asked_at);
     said.at.0.saturating_sub(last.0) <= said.stale_after_ms
 }
@@ -280,10 +288,13 @@ pub fn plain_word(question: &OpenQuestion) -> bool {
     question.wants != Wants::Text || !question.choices.is_empty()
 }
 
-/// Whether it is somebody who was asked that speaks, with whichever of their accounts.
+/// Whether it is somebody who was asked that speaks, with whichever of their accounts. Anybody may vote: whether that
+/// counts is decided with the vote.
 pub fn asked(question: &OpenQuestion, said: &Said) -> bool {
-    said.people.are_among(&said.speaker.id, &question.from)
-        || question.roles.iter().any(|role| said.roles.contains(role))
+    let (people, roles) = (said.people, said.roles);
+    question.wants == Wants::Approval
+        || people.are_among(&said.speaker.id, &question.from)
+        || question.roles.iter().any(|role| roles.contains(role))
 }
 
 #[cfg(test)]

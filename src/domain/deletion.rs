@@ -130,3 +130,107 @@ pub fn next(execution: &Execution) -> Next {
         (Some(_), _) => Next::Wait,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::{
+        EffectClass, EffectCompleted, EffectRecorded, EffectRequested, Event, TimerFired, decode,
+    };
+    use super::super::id::Timestamp;
+    use super::*;
+
+    fn begun() -> Execution {
+        let fixture = include_str!("../../tests/fixtures/events/execution_started.v1.json");
+        let list: Vec<Value> = serde_json::from_str(fixture).expect("it is JSON");
+        let started = match decode("execution_started", 1, list[0].clone()) {
+            Ok(Event::ExecutionStarted(started)) => started,
+            other => panic!("{other:?}"),
+        };
+        let started = super::super::event::ExecutionStarted { args: json!({}), ..started };
+        Execution::begin(ExecutionId("D".into()), started, Timestamp(0))
+    }
+
+    /// `found A:make B` · `asked` · `said true` · `cancelled` · `ended A` · `late A` · `forced A` · `erase` · `erased`.
+    fn apply(execution: &mut Execution, step: &str) {
+        let (word, rest) = step.split_once(' ').unwrap_or((step, ""));
+        let id = ExecutionId(rest.to_owned());
+        let noted = |path: &str, result: Value| {
+            let (path, op, args) = (path.to_owned(), path.to_owned(), json!({}));
+            EffectRecorded { path, op, args, line: 0, result: EffectResult::Ok(result) }.into()
+        };
+        let requested = |path: &str| {
+            let (path, op, args) = (path.to_owned(), path.to_owned(), json!({}));
+            EffectRequested { path, op, args, line: 0, class: EffectClass::Log, due: None }.into()
+        };
+        let completed = |path: &str, result: Value| {
+            let (path, result) = (path.to_owned(), EffectResult::Ok(result));
+            EffectCompleted { path, attempt: 0, result, output: None, took_ms: 0 }.into()
+        };
+        let event: Event = match word {
+            "found" => {
+                let one = |word: &str| {
+                    let (id, runs) =
+                        word.split_once(':').map_or((word, None), |(a, b)| (a, Some(b)));
+                    Found { execution: ExecutionId(id.into()), runs: runs.map(str::to_owned) }
+                };
+                let found: Vec<Found> = rest.split_whitespace().map(one).collect();
+                for it in &found {
+                    execution.apply(&requested(&ended_path(&it.execution)));
+                }
+                noted(FOUND, json!(found))
+            }
+            "asked" => requested(STOP),
+            "said" => completed(STOP, json!(rest == "true")),
+            "cancelled" => noted(CANCELLED, Value::Null),
+            "ended" => completed(&ended_path(&id), Value::Null),
+            "late" => {
+                let result = EffectResult::Err(json!({ "kind": "timed_out" }));
+                TimerFired { path: ended_path(&id), due: Timestamp(0), result }.into()
+            }
+            "forced" => noted(&forced_path(&id), Value::Null),
+            "erase" => requested(ERASE),
+            "erased" => completed(ERASE, Value::Null),
+            other => panic!("{other}"),
+        };
+        execution.apply(&event);
+    }
+
+    #[test]
+    fn what_waits_is_cancelled_what_runs_is_asked_about_and_all_is_erased() {
+        for (steps, want) in [
+            ("", "look"),
+            ("found", "erase"),
+            ("found A B", "cancel A B"),
+            ("found A / cancelled", "wait"),
+            ("found A / cancelled / ended A", "erase"),
+            ("found A / cancelled / late A", "force A"),
+            ("found A / cancelled / late A / forced A", "erase"),
+            ("found A:make B", "ask A make"),
+            ("found A:make / asked", "wait"),
+            ("found A:make / asked / said false", "wait"),
+            ("found A:make B / asked / said true", "cancel A B"),
+            ("found A:make B / asked / said true / cancelled / ended B", "wait"),
+            // It came to its end before anybody answered.
+            ("found A:make / asked / ended A", "erase"),
+            ("found A:make / asked / ended A / erase", "wait"),
+            ("found A:make / asked / ended A / erase / erased", "finish"),
+        ] {
+            let mut execution = begun();
+            for step in steps.split(" / ").filter(|step| !step.is_empty()) {
+                apply(&mut execution, step);
+            }
+            let ids =
+                |ids: Vec<ExecutionId>| ids.iter().map(|id| format!(" {id}")).collect::<String>();
+            let next = match next(&execution) {
+                Next::Look => "look".into(),
+                Next::Ask(it) => format!("ask {} {}", it.execution, it.runs.unwrap_or_default()),
+                Next::Cancel(open) => format!("cancel{}", ids(open)),
+                Next::Force(late) => format!("force{}", ids(late)),
+                Next::Wait => "wait".into(),
+                Next::Erase => "erase".into(),
+                Next::Finish => "finish".into(),
+            };
+            assert_eq!(next, want, "{steps}");
+        }
+    }
+}

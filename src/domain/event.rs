@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub use super::action_event::{AttemptFailed, EffectDelayed, EffectProgressed, LockRequested};
+pub use super::approval_event::{ApprovalRequested, ApprovalVoided, ApprovalVoted};
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
     EffectCancelled, Ending, ExecutionCancelled, ExecutionFinished, ExecutionSuspended,
@@ -163,6 +164,9 @@ events! {
     QuestionAsked "question_asked" 2 Sealed,
     QuestionReminded "question_reminded" 1 Sealed,
     QuestionAnswered "question_answered" 1 Sealed,
+    ApprovalRequested "approval_requested" 1 Sealed,
+    ApprovalVoted "approval_voted" 1 Sealed,
+    ApprovalVoided "approval_voided" 1 Sealed,
     TimerFired "timer_fired" 1 Sealed,
     ExecutionYielded "execution_yielded" 1 Sealed,
     ExecutionSuspended "execution_suspended" 1 Sealed,

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::approval::{self, Approval};
 use super::event::{
-    EffectClass, EffectResult, Ending, Event, ExecutionCancelled, ExecutionStarted, GroupDecided,
-    QuestionAsked, QuestionReminded, Recorded, Resolution, Wants,
+    ApprovalVoted, EffectClass, EffectResult, Ending, Event, ExecutionCancelled, ExecutionStarted,
+    GroupDecided, QuestionAsked, QuestionReminded, Recorded, Resolution, Wants,
 };
 use super::id::{ExecutionId, Timestamp, UserId, Version};
 use super::path;
+use super::words::approvals as words;
 
 /// The kind of the error that a cancel is to the script.
 pub const CANCELLED: &str = "cancelled";
@@ -70,6 +72,8 @@ pub struct Step {
     pub done_at: Version,
     /// The question that people were asked.
     pub question: Option<QuestionAsked>,
+    /// The approval that it waits for, with the votes that count.
+    pub approval: Option<Approval>,
     /// How often people were reminded of it.
     pub reminded: u32,
     /// When they last were.
@@ -129,6 +133,7 @@ impl Step {
             result: None,
             done_at: Version::START,
             question: None,
+            approval: None,
             reminded: 0,
             reminded_at: None,
             remind_due: None,
@@ -154,7 +159,7 @@ impl Step {
         match self.question.as_ref().map(|question| question.wants) {
             None => false,
             Some(Wants::Doubt) => self.in_doubt,
-            Some(Wants::Text | Wants::YesNo) => self.result.is_none(),
+            Some(Wants::Text | Wants::YesNo | Wants::Approval) => self.result.is_none(),
         }
     }
 
@@ -162,7 +167,8 @@ impl Step {
     pub fn is_withdrawn(&self) -> bool {
         let cancelled =
             matches!(&self.result, Some(EffectResult::Err(e)) if e["kind"] == CANCELLED);
-        cancelled && self.question.is_some()
+        let approval = self.approval.is_some() && self.result.is_some();
+        (cancelled && self.question.is_some()) || approval
     }
 
     /// Whether something outside is still to be done for it.
@@ -292,6 +298,13 @@ impl Execution {
                     self.complete(&e.path, EffectResult::Ok(e.answer.clone()));
                 }
             }
+            Event::ApprovalRequested(e) => self.on(&e.path, |step| {
+                step.approval = Some(Approval { requested: e.clone(), votes: vec![] });
+            }),
+            Event::ApprovalVoted(e) => self.voted(e),
+            Event::ApprovalVoided(e) => {
+                self.complete(&e.path, EffectResult::Err(approval::voided(e)));
+            }
             Event::TimerFired(e) => self.complete(&e.path, e.result.clone()),
             Event::GroupDecided(e) => self.decide(e),
             Event::ExecutionCancelled(e) => self.cancel(e),
@@ -351,6 +364,20 @@ impl Execution {
     fn on(&mut self, path: &str, change: impl FnOnce(&mut Step)) {
         if let Some(step) = self.steps.get_mut(path) {
             change(step);
+        }
+    }
+
+    /// One more vote counts, and may be the one that decides.
+    fn voted(&mut self, vote: &ApprovalVoted) {
+        let mut decided = None;
+        self.on(&vote.path, |step| {
+            if let Some(approval) = &mut step.approval {
+                approval.votes.push(vote.clone());
+                decided = approval::result(approval);
+            }
+        });
+        if let Some(result) = decided {
+            self.complete(&vote.path, result);
         }
     }
 
@@ -544,6 +571,9 @@ pub fn timer_result(step: &Step) -> EffectResult {
             "kind": "timed_out",
             "message": format!("`{}` did not happen in time", step.args["trigger"].as_str().unwrap_or("")),
         })),
+        ("approve", _) => {
+            EffectResult::Err(json!({ "kind": "timed_out", "message": words::TIMED_OUT }))
+        }
         (_, Value::Object(or_else)) => {
             EffectResult::Ok(or_else.get("value").cloned().unwrap_or(Value::Null))
         }

@@ -190,6 +190,7 @@ fn asked(question: &QuestionAsked) -> String {
     let whom = words::questions::people(&question.from, &question.roles, "or");
     match question.wants {
         Wants::Doubt => format!("{whom} what became of it"),
+        Wants::Approval => format!("others to approve “{}”", shown(&question.text)),
         Wants::Text | Wants::YesNo => format!("{whom} “{}”", shown(&question.text)),
     }
 }

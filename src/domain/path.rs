@@ -2,9 +2,13 @@
 
 use std::cmp::Ordering;
 
+/// The place of what is waited for before anything of the script runs.
+pub const GATE: &str = "gate";
+
 /// The numbers of a place: a counter, then a branch and a counter for each group that it is in.
-fn numbers(path: &str) -> impl Iterator<Item = u64> {
-    path.split('.').map(|part| part.parse().unwrap_or(u64::MAX))
+fn numbers(path: &str) -> impl Iterator<Item = i64> {
+    let number = |part: &str| part.parse().unwrap_or(if part == GATE { -1 } else { i64::MAX });
+    path.split('.').map(number)
 }
 
 /// In which order the script reaches two places; branches of a group in the order in which they are written.
@@ -33,9 +37,10 @@ mod tests {
 
     #[test]
     fn places_are_ordered_as_the_script_reaches_them() {
-        let mut paths = ["10", "3.1.0", "3", "2", "3.0.11", "3.0.2", "3.0.2.1.0", "4", "run-1"];
+        let mut paths =
+            ["10", "gate", "3.1.0", "3", "2", "3.0.11", "3.0.2", "3.0.2.1.0", "4", "run-1"];
         paths.sort_by(|a, b| order(a, b));
-        let want = ["2", "3", "3.0.2", "3.0.2.1.0", "3.0.11", "3.1.0", "4", "10", "run-1"];
+        let want = ["gate", "2", "3", "3.0.2", "3.0.2.1.0", "3.0.11", "3.1.0", "4", "10", "run-1"];
         assert_eq!(paths, want);
     }
 
@@ -53,6 +58,8 @@ mod tests {
             ("3", "3.0.5", false),
             ("3.0.5", "3", true),
             ("3.0.5", "30", false),
+            ("0", "gate", true),
+            ("gate", "0", false),
         ] {
             assert_eq!(follows(later, earlier), want, "{later} after {earlier}");
         }

@@ -77,6 +77,8 @@ pub enum Wants {
     YesNo,
     /// What became of an effect in doubt.
     Doubt,
+    /// That others approve it: how many and who stands in the approval that is recorded with the question.
+    Approval,
 }
 
 /// Somebody answered.

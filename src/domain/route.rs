@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::again::Again;
 use super::alias_index::{Begun, Found, Hit, damerau};
+use super::ballot;
 use super::builtin::Builtin;
 use super::catalog::{Alias, Catalog};
 use super::clarify;
@@ -24,7 +25,7 @@ use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 use super::why_command;
-use super::words::{questions, routing as words, to};
+use super::words::{approvals, questions, routing as words, to};
 
 /// Longest command in bytes.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
@@ -353,6 +354,10 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
             }
             if let Some(begun) = begun {
                 return ask_for(&begun, message, view);
+            }
+            if let Some(id) = ballot::named(text) {
+                let doc = Doc::text(&approvals::not_open(id));
+                return decision("approval", Act::Say(doc), "no such approval is open here");
             }
             let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
             let near = own_command::WORDS.iter().filter(|word| damerau(&first, word) == 1);

@@ -25,7 +25,7 @@ pub const COMMANDS: &[(Builtin, &str, &str)] = &[(
 )];
 
 /// Words that belong to the script language: no parameter can be called so.
-const RESERVED: &[&str] = &[
+pub const RESERVED: &[&str] = &[
     "as",
     "async",
     "await",

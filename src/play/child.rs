@@ -21,7 +21,7 @@ use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
-use crate::processor::{ExecRooms, Limits, Settings};
+use crate::processor::{Context, ExecRooms, Limits, Settings};
 use crate::store::{Clock, EventStore};
 
 /// The parent asks.
@@ -35,6 +35,7 @@ enum Request {
         management_room: Option<RoomId>,
         limits: Limits,
         stale_after_ms: i64,
+        context: Context,
         now: Timestamp,
     },
     Deliver {
@@ -133,6 +134,7 @@ impl ChildBot {
         let management_room = setup.settings.management_room.clone();
         let limits = setup.settings.limits;
         let stale_after_ms = setup.settings.stale_after_ms;
+        let context = setup.settings.context.clone();
         let open = Request::Open {
             scripts,
             prefix,
@@ -140,6 +142,7 @@ impl ChildBot {
             management_room,
             limits,
             stale_after_ms,
+            context,
             now,
         };
         self.ask(&open).map(|_| ())
@@ -310,6 +313,7 @@ pub async fn serve(
                 management_room,
                 limits,
                 stale_after_ms,
+                context,
                 now,
             } => {
                 clock.set(now);
@@ -320,6 +324,7 @@ pub async fn serve(
                     management_room,
                     limits,
                     stale_after_ms,
+                    context,
                     ..Settings::simulated(&prefix)
                 };
                 let opened = open(clock.clone()).and_then(|store| {

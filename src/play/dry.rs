@@ -238,8 +238,8 @@ impl<'a> Run<'a> {
             true => by.to_owned(),
             false => by.trim_start_matches('@').to_owned(),
         };
-        let person = Person { name, network: None, account: None, ago_ms: 0 };
-        let room = Room { name: self.wanted.room.clone(), network: None };
+        let person = Person::named(name);
+        let room = Room::named(self.wanted.room.clone());
         let trigger = self.world.act(&person, &room, &Does::Says(text)).map_err(DryError::Said)?;
         let mut trigger: Trigger = trigger;
         if let What::Message(message) = &mut trigger.what {

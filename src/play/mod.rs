@@ -3,6 +3,8 @@
 
 pub mod bot;
 pub mod child;
+#[cfg(test)]
+mod conversations;
 pub mod dry;
 pub mod parse;
 pub mod pattern;

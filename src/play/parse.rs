@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::domain::alias::parse_duration;
 use crate::domain::event::EffectResult;
+use crate::domain::trigger::Trust;
 
 /// Largest transcript in bytes.
 pub const TRANSCRIPT_BYTES_MAX: usize = 1024 * 1024;
@@ -12,6 +13,7 @@ pub const SETTINGS: &[&str] = &[
     "bot.prefix",
     "catchup.run_within",
     "conversation.stale_after",
+    "context.rooms",
     "rooms.exec",
     "matrix.management_room",
     "limits.commands_per_minute",
@@ -35,12 +37,16 @@ pub enum Step {
     /// The scripts folder from here on, relative to the transcript; taken at the start and at a restart.
     Scripts(String),
     /// The room from here on.
-    Room { name: String, network: Option<String> },
+    Room { name: String, network: Option<String>, encrypted: bool },
     /// A person does something.
     Person {
         name: String,
         network: Option<String>,
         account: Option<String>,
+        /// What they call themselves, where that is not their name.
+        shown: Option<String>,
+        /// How strongly the network proves that it is them; none: as it does usually.
+        trust: Option<Trust>,
         /// How long ago they did it: it comes late.
         ago_ms: i64,
         does: Does,
@@ -155,10 +161,16 @@ fn unbroken(text: &str) -> String {
 }
 
 fn person(rest: &str) -> Result<Step, String> {
-    let end = rest.find([' ', ':']).ok_or("write `> name: text`")?;
+    let end = match rest.starts_with('@') {
+        // An account's id has a colon of its own.
+        true => rest.find([' ']).map(|end| rest[..end].trim_end_matches(':').len()),
+        false => rest.find([' ', ':']),
+    };
+    let end = end.ok_or("write `> name: text`")?;
     let (name, mut rest) = rest.split_at(end);
     rest = rest.trim_start();
     let (mut network, mut account, mut ago_ms) = (None, None, 0);
+    let (mut shown, mut trust) = (None, None);
     if let Some(inside) = rest.strip_prefix('[') {
         let (attributes, after) = inside.split_once(']').ok_or("the closing `]` is missing")?;
         for attribute in attributes.split_whitespace() {
@@ -166,7 +178,13 @@ fn person(rest: &str) -> Result<Step, String> {
                 Some(("network", value)) => network = Some(value.to_owned()),
                 Some(("account", value)) => account = Some(value.to_owned()),
                 Some(("ago", value)) => ago_ms = parse_duration(value)?,
-                _ => return Err(format!("`{attribute}` is none of network=… account=… ago=…")),
+                Some(("name", value)) => shown = Some(value.to_owned()),
+                Some(("trust", value)) => trust = Some(trust_of(value)?),
+                _ => {
+                    return Err(format!(
+                        "`{attribute}` is none of network=… account=… name=… trust=… ago=…"
+                    ));
+                }
             }
         }
         rest = after.trim_start();
@@ -187,14 +205,20 @@ fn person(rest: &str) -> Result<Step, String> {
             _ => return Err("write `> ann deletes`, or `> ann deletes of ben`".into()),
         };
         let (name, does) = (name.to_owned(), Does::Deletes(whose.to_owned()));
-        return Ok(Step::Person { name, network, account, ago_ms, does });
+        return Ok(Step::Person { name, network, account, shown, trust, ago_ms, does });
     }
     let found = forms.iter().find_map(|(word, does)| Some((rest.strip_prefix(word)?, does)));
     let (text, does) = found.ok_or(
         "a person says `:`, `(in thread):`, `(reply):`, `(unreadable):`, `reacts`, `edits:`, `deletes`",
     )?;
     let (name, does) = (name.to_owned(), does(unbroken(text.trim())));
-    Ok(Step::Person { name, network, account, ago_ms, does })
+    Ok(Step::Person { name, network, account, shown, trust, ago_ms, does })
+}
+
+fn trust_of(word: &str) -> Result<Trust, String> {
+    let all = [("nothing", Trust::Nothing), ("account", Trust::Account), ("device", Trust::Device)];
+    let found = all.iter().find(|(name, _)| *name == word).map(|(_, trust)| *trust);
+    found.ok_or_else(|| format!("trust is nothing, account or device, not `{word}`"))
 }
 
 fn bot(rest: &str) -> Result<Step, String> {
@@ -219,9 +243,14 @@ fn directive(inside: &str) -> Result<Step, String> {
     match word {
         "scripts" if !rest.is_empty() => Ok(Step::Scripts(rest.into())),
         "room" if !rest.is_empty() => {
+            let (rest, encrypted) = match rest.strip_suffix(" encrypted") {
+                Some(rest) => (rest, true),
+                None => (rest, false),
+            };
             let (name, network) =
                 rest.split_once(" network=").map_or((rest, None), |(a, b)| (a, Some(b)));
-            Ok(Step::Room { name: name.into(), network: network.map(str::to_owned) })
+            let network = network.map(str::to_owned);
+            Ok(Step::Room { name: name.into(), network, encrypted })
         }
         "members" => match rest.parse() {
             Ok(count) => Ok(Step::Members(count)),
@@ -281,6 +310,8 @@ mod tests {
             name: name.into(),
             network: None,
             account: None,
+            shown: None,
+            trust: None,
             ago_ms: 0,
             does,
         };
@@ -299,7 +330,23 @@ mod tests {
             ("(advance 15m)", Step::Advance(900_000)),
             (
                 "(room #irc network=irc)",
-                Step::Room { name: "#irc".into(), network: Some("irc".into()) },
+                Step::Room { name: "#irc".into(), network: Some("irc".into()), encrypted: false },
+            ),
+            (
+                "(room #safe encrypted)",
+                Step::Room { name: "#safe".into(), network: None, encrypted: true },
+            ),
+            (
+                "> @eva:evil.org [name=ben trust=nothing]: +1",
+                Step::Person {
+                    name: "@eva:evil.org".into(),
+                    network: None,
+                    account: None,
+                    shown: Some("ben".into()),
+                    trust: Some(Trust::Nothing),
+                    ago_ms: 0,
+                    does: Does::Says("+1".into()),
+                },
             ),
             (
                 "(exec a.b {\"x\":1} -> true)",
@@ -320,6 +367,8 @@ mod tests {
             "(webhook x {})",
             "(exec a {} -> x)",
             "(config a=b)",
+            "> ann [trust=much]: hi",
+            "> ann [mood=good]: hi",
         ] {
             let error = parse("t", &format!("# a\n{line}")).expect_err(line);
             assert_eq!(error.line, 2, "{line}");

@@ -102,6 +102,12 @@ fn configure(settings: &mut Settings, key: &str, value: &str) {
             let rooms = value.split(',').map(|room| room.trim().to_owned()).collect();
             settings.exec_rooms = ExecRooms::Listed(rooms);
         }
+        "context.rooms" => {
+            let (room, pair) = value.split_once(' ').unwrap_or((value, ""));
+            let (name, default) = pair.split_once('=').unwrap_or((pair, ""));
+            let defaults = settings.context.rooms.entry(room.to_owned()).or_default();
+            defaults.insert(name.trim().to_owned(), default.trim().to_owned());
+        }
         "matrix.management_room" => settings.management_room = Some(RoomId(value.to_owned())),
         "limits.commands_per_minute" => settings.limits.commands_per_minute = value.parse().ok(),
         "limits.stop_rings" => settings.limits.stop_rings = value == "true",
@@ -134,7 +140,7 @@ pub async fn play(
         driver,
         setup,
         folder: folder.to_owned(),
-        room: Room { name: "#room".into(), network: None },
+        room: Room { name: "#room".into(), network: None, encrypted: false },
         words: Words::new(),
         heard: VecDeque::new(),
         log_from: Position::START,
@@ -177,17 +183,19 @@ impl Player<'_> {
         match step {
             Step::Config { .. } => {}
             Step::Scripts(path) => self.setup.scripts = self.folder.join(path),
-            Step::Room { name, network } => {
-                self.room = Room { name: name.clone(), network: network.clone() };
+            Step::Room { name, network, encrypted } => {
+                let (name, network) = (name.clone(), network.clone());
+                self.room = Room { name: name.clone(), network, encrypted: *encrypted };
                 (self.listener)(&format!("(room {name})"));
             }
-            Step::Person { name, network, account, ago_ms, does } => {
+            Step::Person { name, network, account, shown, trust, ago_ms, does } => {
                 self.nothing_left()?;
                 self.world.expect_execs(self.execs_after(at));
                 let does = &filled(does, &self.words);
                 (self.listener)(&spoken(name, does));
                 let (network, account) = (network.clone(), account.clone());
-                let person = Person { name: name.clone(), network, account, ago_ms: *ago_ms };
+                let (name, shown, trust) = (name.clone(), shown.clone(), *trust);
+                let person = Person { name, network, account, shown, trust, ago_ms: *ago_ms };
                 if let Does::Deletes(whose) = does {
                     let redaction = self.world.delete(&person, &self.room, whose)?;
                     self.redact(redaction).await?;

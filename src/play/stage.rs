@@ -241,7 +241,7 @@ impl Scene {
         text: &str,
     ) -> Result<(), String> {
         self.act()?;
-        let room = Room { name: room.unwrap_or(ROOM).to_owned(), network: None };
+        let room = Room::named(room.unwrap_or(ROOM).to_owned());
         let name = match person.contains(':') {
             true => person.to_owned(),
             false => person.trim_start_matches('@').to_owned(),
@@ -258,7 +258,7 @@ impl Scene {
             true => spoken(&name, &does),
             false => format!("({}) {}", room.name, spoken(&name, &does)),
         });
-        let person = Person { name, network: None, account: None, ago_ms: 0 };
+        let person = Person::named(name);
         let mut trigger = self.world.act(&person, &room, &does)?;
         if let What::Message(message) = &mut trigger.what {
             // What is said in a test is said to the bot.

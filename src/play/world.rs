@@ -124,6 +124,8 @@ pub struct Room {
     pub name: String,
     /// What is behind it.
     pub network: Option<String>,
+    /// Whether it is end-to-end encrypted.
+    pub encrypted: bool,
 }
 
 /// A person as the transcript names them.
@@ -135,8 +137,27 @@ pub struct Person {
     pub network: Option<String>,
     /// Their account there.
     pub account: Option<String>,
+    /// What they call themselves; none: their name.
+    pub shown: Option<String>,
+    /// How strongly the network proves that it is them; none: it knows the account.
+    pub trust: Option<Trust>,
     /// How long ago they did it.
     pub ago_ms: i64,
+}
+
+impl Room {
+    /// An ordinary room.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), network: None, encrypted: false }
+    }
+}
+
+impl Person {
+    /// An ordinary person.
+    pub fn named(name: impl Into<String>) -> Self {
+        let (network, account, shown, trust) = (None, None, None, None);
+        Self { name: name.into(), network, account, shown, trust, ago_ms: 0 }
+    }
 }
 
 impl World {
@@ -472,7 +493,7 @@ pub fn place(room: &Room, thread: Option<PostId>) -> Place {
         name: room.name.clone(),
         thread,
         direct: room.name.starts_with('@'),
-        encrypted: false,
+        encrypted: room.encrypted,
     }
 }
 
@@ -487,10 +508,10 @@ pub fn speaker(person: &Person, room: &Room) -> Speaker {
     let bare = person.name.trim_start_matches('@').split(':').next().unwrap_or(&person.name);
     Speaker {
         id: UserId(id),
-        name: bare.to_owned(),
+        name: person.shown.clone().unwrap_or_else(|| bare.to_owned()),
         network: person.network.clone().or(room.network.clone()).unwrap_or_else(|| "matrix".into()),
         account: person.account.clone(),
-        trust: Trust::Account,
+        trust: person.trust.unwrap_or(Trust::Account),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::domain::builtin::Builtin;
 use crate::domain::event::{Ending, ExecutionFinished, MessageQueued, Meta, NewEvent};
 use crate::domain::execution::{Execution, Status};
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, UserId};
-use crate::domain::words::executions as words;
+use crate::domain::words::edits::COMMAND_DELETED;
+use crate::domain::words::{approvals, executions as words};
 use crate::store::{Expected, Write};
 
 /// So long a script may take to undo what it did; cancelled again after that, it is ended where it stands.
@@ -78,9 +79,14 @@ impl Kernel {
 
     fn begin_cancel(&self, execution: &Execution, cancel: &Cancel, meta: &Meta) -> Vec<Write> {
         let event = execution.cancelled_by(cancel.by.clone(), cancel.reason.clone());
+        let home = Some(&execution.started.requester.id);
+        let how = approvals::cancelled(&cancel.by, home);
+        let edits = self.closed_prompts(execution, event.cancelled.iter(), &how, meta);
         let stream = StreamName::execution(&execution.id);
         let expected = Expected::Exact(execution.version);
-        vec![write(stream, expected, vec![NewEvent::with(meta, event)])]
+        let mut writes = vec![write(stream, expected, vec![NewEvent::with(meta, event)])];
+        writes.extend(edits);
+        writes
     }
 
     fn end_cancelled(&self, execution: &Execution, cancel: &Cancel, meta: &Meta) -> Vec<Write> {
@@ -91,7 +97,10 @@ impl Kernel {
         let words = words::ended_where_it_stood(cancel.by.as_str());
         let message = self.store.key().message(execution.id.as_str(), "failure");
         let told = MessageQueued { message, ..cancelled_message(execution, &words) };
-        writes.push(queued(meta, told));
+        // Of a deleted command it is told by who looks after that.
+        if cancel.reason != COMMAND_DELETED {
+            writes.push(queued(meta, told));
+        }
         writes
     }
 

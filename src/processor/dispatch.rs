@@ -19,7 +19,7 @@ use crate::domain::person::People;
 use crate::domain::reminder;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
-use crate::domain::words::{executions, routing, to};
+use crate::domain::words::{approvals, executions, routing, to};
 use crate::script::host::HOST_VERSION;
 use crate::store::{Direction, Expected, Write};
 
@@ -328,7 +328,10 @@ impl Kernel {
             versions: Versions { host: HOST_VERSION, rhai: RHAI_VERSION.into() },
         };
         let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());
-        let prepared = self.prepare(&execution, true).await?;
+        let prepared = match self.needed(&execution) {
+            Some(terms) => self.gate(&execution, terms).await?,
+            None => self.prepare(&execution, true).await?,
+        };
         let mut events = vec![NewEvent::with(&origin.meta(recorded), started)];
         events.extend(prepared.events);
         let mut writes = vec![write(StreamName::execution(&id), Expected::NoStream, events)];
@@ -344,6 +347,9 @@ impl Kernel {
         question: &OpenQuestion,
         answer: Value,
     ) -> Result<Routed, Error> {
+        if question.wants == Wants::Approval {
+            return self.voted(recorded, origin, question, &answer);
+        }
         let open = self.execution(&question.execution)?;
         let open = open.filter(|it| it.steps.get(&question.path).is_some_and(|step| step.asks()));
         let Some(execution) = open else {
@@ -405,7 +411,9 @@ impl Kernel {
         let meta = meta_of(&execution);
         let stream = StreamName::execution(&execution.id);
         let events = vec![NewEvent::with(&meta, fired)];
-        let writes = vec![write(stream, Expected::Exact(execution.version), events)];
+        let mut writes = vec![write(stream, Expected::Exact(execution.version), events)];
+        let path = std::iter::once(&timer.path);
+        writes.extend(self.closed_prompts(&execution, path, approvals::TIMED_OUT, &meta));
         let verdict = Verdict::Continued(execution.id.clone());
         let considered = format!("timer of {}", execution.id);
         Ok(Routed { considered, ..Routed::new(verdict, "the time has come", writes) })

@@ -13,6 +13,7 @@ use crate::domain::event::{EffectClass, EffectResult, Event, ExecutionStarted, F
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, ScriptHash, StreamName, Timestamp, Version};
 use crate::domain::order::ordered_action;
+use crate::domain::path::GATE;
 use crate::script::action::ActionDef;
 use crate::script::context::Recall;
 use crate::script::host::pinned;
@@ -75,6 +76,11 @@ impl Kernel {
         execution: &Execution,
         first: bool,
     ) -> Result<Prepared, Error> {
+        if let Some(prepared) = self.closed_gate(execution) {
+            return Ok(prepared);
+        }
+        // Behind a gate, the first slice comes when that is open.
+        let first = first || execution.steps.keys().all(|path| path == GATE);
         let handler = &execution.started.handler;
         if let Some(builtin) = Builtin::of(handler) {
             return self.built_in(builtin, execution).await;
@@ -293,7 +299,8 @@ fn journal(execution: &Execution) -> Journal {
         let outside = step.class != EffectClass::Log;
         (path.clone(), Past { op, args, line, outside, done })
     };
-    execution.steps.iter().map(past).collect()
+    let own = |(path, _): &(&String, &Step)| *path != GATE;
+    execution.steps.iter().filter(own).map(past).collect()
 }
 
 /// The error that the next wait ends in, if the execution was cancelled and its script does not know yet.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::adapter::Chat;
+use crate::domain::approval::Rules;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 pub use crate::domain::conversation::STALE_AFTER_MS;
@@ -28,6 +29,7 @@ use crate::store::{
 
 pub mod action;
 pub mod alone;
+pub mod approvals;
 mod attach;
 mod builtin;
 pub mod cancel;
@@ -196,6 +198,7 @@ pub struct Kernel {
     /// Time.
     pub clock: Arc<dyn Clock>,
     settings: RwLock<Arc<Settings>>,
+    rules: RwLock<Rules>,
     /// What people call the bot.
     pub names: RwLock<Vec<String>>,
     /// The rooms behind names such as `#ops:example.org`, as the network resolved them.
@@ -241,6 +244,7 @@ impl Kernel {
             actions,
             clock,
             settings: RwLock::new(Arc::new(settings)),
+            rules: RwLock::new(Rules::STRICT),
         });
         kernel.catch_up()?;
         Ok(kernel)

@@ -100,6 +100,14 @@ impl Scripts {
         problems
     }
 
+    /// Offers another set from now on.
+    #[cfg(test)]
+    pub fn offer(&self, set: ScriptSet) {
+        let catalog = catalog(&set);
+        *self.current.write().expect("nobody panics with the scripts") =
+            Arc::new(Offered { set, catalog });
+    }
+
     /// Offers what these sources hold.
     pub fn sources(sources: Vec<(String, String)>) -> (Self, Vec<Problem>) {
         let (set, problems) = load_sources(sources);

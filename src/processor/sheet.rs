@@ -1,6 +1,7 @@
 //! Turns what a slice did into the events and writes of one batch.
 
 mod ack;
+mod approve;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use crate::domain::named::{Call, NamedEvent};
 use crate::domain::order::NETWORK;
 use crate::domain::path::{follows, inside};
 use crate::domain::trigger::{Place, Trigger, What};
-use crate::domain::words::called;
+use crate::domain::words::approvals;
 use crate::domain::words::edits::{self, COMMAND_DELETED};
 use crate::domain::words::executions as words;
 use crate::script::host::memory::Scope;
@@ -145,6 +146,10 @@ impl<'a> Sheet<'a> {
             }
             Noted::Decided { result, cancelled } => {
                 let (result, cancelled) = (result.clone(), cancelled.clone());
+                let how = approvals::NOT_NEEDED;
+                let (kernel, execution) = (self.kernel, self.execution);
+                let edits = kernel.closed_prompts(execution, cancelled.iter(), how, &self.meta);
+                self.others.extend(edits);
                 self.event(GroupDecided { path, result, cancelled });
             }
         }
@@ -155,6 +160,7 @@ impl<'a> Sheet<'a> {
             "ask" | "confirm" if matches!(entry.state, Noted::Waits { .. }) => {
                 self.question(entry);
             }
+            "approve" if matches!(entry.state, Noted::Waits { .. }) => self.approve(entry)?,
             "remember" => self.remember(entry, reads),
             "action" => self.keep_action(entry)?,
             "emit" => self.emit(entry),
@@ -274,9 +280,12 @@ impl<'a> Sheet<'a> {
         match &self.execution.cancelled {
             Some(cancelled) if failure.kind == CANCELLED => {
                 let (by, reason) = (cancelled.by.clone(), cancelled.reason.clone());
-                let message = self.message_id("failure");
-                let told = cancelled_message(self.execution, &failure.message);
-                self.queue(MessageQueued { message, ..told });
+                // Of a deleted command it is told by who looks after that: what is said here is erased with it.
+                if !is_deleted(self.execution) {
+                    let message = self.message_id("failure");
+                    let told = cancelled_message(self.execution, &failure.message);
+                    self.queue(MessageQueued { message, ..told });
+                }
                 self.finished(Ending::Cancelled { by, reason });
             }
             _ => {
@@ -397,13 +406,7 @@ pub(super) fn cancelled_message(execution: &Execution, message: &str) -> Message
     let told = failure_message(execution, message, None);
     let started = &execution.started;
     let (name, id) = (&started.requester.name, execution.id.short());
-    let text = match &execution.cancelled {
-        Some(cancelled) if is_deleted(execution) => edits::is_over(name, called(&cancelled.by), id),
-        _ => {
-            let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
-            words::is_over(name, &command, message, id)
-        }
-    };
-    let reply_to = told.reply_to.filter(|_| !is_deleted(execution));
-    MessageQueued { doc: Doc::text(&text), reply_to, ..told }
+    let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
+    let text = words::is_over(name, &command, message, id);
+    MessageQueued { doc: Doc::text(&text), ..told }
 }

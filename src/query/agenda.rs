@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::compose::Compose;
 use super::locks::Locks;
 use super::unreadable::Unreadable;
+use crate::domain::approval;
 use crate::domain::builtin::Builtin;
 use crate::domain::deletion;
 use crate::domain::event::{
-    EffectClass, Event, Outcome, Payload, Recorded, Resolution, Verdict, Wants,
+    ApprovalVoided, ApprovalVoted, EffectClass, Event, Outcome, Payload, Recorded, Resolution,
+    Verdict, Wants,
 };
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, StreamName, Timestamp};
 use crate::domain::reminder::timer_path;
@@ -295,6 +297,13 @@ impl Agenda {
                 if !doubt {
                     self.ready.insert(id);
                 }
+            }
+            Event::ApprovalVoted(e) if e.outcome == approval::Outcome::Open => {}
+            Event::ApprovalVoted(ApprovalVoted { path, .. })
+            | Event::ApprovalVoided(ApprovalVoided { path, .. }) => {
+                self.stop_asking(&id, path);
+                self.stop_timer(&id, path);
+                self.ready.insert(id);
             }
             Event::TimerFired(e) => {
                 self.stop_asking(&id, &e.path);

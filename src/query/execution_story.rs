@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::executions::details;
+use crate::domain::approval::Outcome;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::execution::Execution;
 use crate::domain::id::{StreamName, Timestamp, Version};
@@ -83,6 +84,23 @@ fn note(courses: &mut BTreeMap<String, Course>, cancelled: &mut Value, recorded:
             course.ended = at;
             course.question["answer"] = e.answer.clone();
             course.question["by"] = json!(e.by);
+        }),
+        Some(Event::ApprovalRequested(e)) => on(&e.path, &|course| {
+            course.question["needs"] = json!(e.terms);
+            course.question["content"] = json!(e.content);
+            course.question["votes"] = json!([]);
+        }),
+        Some(Event::ApprovalVoted(e)) => on(&e.path, &|course| {
+            if e.outcome != Outcome::Open {
+                course.ended = at;
+            }
+            if let Some(votes) = course.question["votes"].as_array_mut() {
+                votes.push(json!(e));
+            }
+        }),
+        Some(Event::ApprovalVoided(e)) => on(&e.path, &|course| {
+            course.ended = at;
+            course.question["void"] = json!(e.changed);
         }),
         Some(Event::ExecutionCancelled(e)) => {
             *cancelled = json!({ "by": e.by, "reason": e.reason, "at_ms": recorded.ts.0 });

@@ -4,6 +4,7 @@ use regex::bytes::{Regex as BytesRegex, RegexBuilder as BytesBuilder};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use crate::domain::approval::Vote;
 use crate::domain::event::{
     EffectResult, Ending, Event, MessageQueued, Outcome, Payload, Recorded, Resolution, Verdict,
 };
@@ -64,6 +65,9 @@ fn of_event(event: &Event) -> String {
         Event::QuestionAsked(e) => format!("asked “{}”", quoted(&e.text)),
         Event::QuestionReminded(e) => format!("reminded of the question of step {}", e.path),
         Event::QuestionAnswered(e) => format!("{} answered {}", e.by, value_words(&e.answer)),
+        Event::ApprovalRequested(_) | Event::ApprovalVoted(_) | Event::ApprovalVoided(_) => {
+            of_approval(event)
+        }
         Event::TimerFired(e) => format!("the time of step {} came", e.path),
         Event::MemoryWritten(e) => {
             format!("remembered {} = {}", quoted(&e.key), value_words(&e.value))
@@ -102,6 +106,29 @@ fn of_outcome(outcome: &Outcome) -> String {
         Verdict::Ignored => "ignored".into(),
     };
     format!("{}: {verdict}, {}", outcome.considered, quoted(&outcome.reason))
+}
+
+fn of_approval(event: &Event) -> String {
+    match event {
+        Event::ApprovalRequested(e) => {
+            let role = e.terms.role.as_ref().map_or(String::new(), |role| format!(" from {role}"));
+            format!("asked for {} approvals{role} to “{}”", e.terms.count, quoted(&e.what))
+        }
+        Event::ApprovalVoted(e) => {
+            let vote = match e.vote {
+                Vote::For => "approved it",
+                Vote::Against => "denied it",
+            };
+            let reason = if e.reason.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", quoted(&e.reason))
+            };
+            format!("{} {vote}{reason}", e.account)
+        }
+        Event::ApprovalVoided(e) => format!("the approval is void: {}", e.changed.join(", ")),
+        other => plain_kind(other.kind()),
+    }
 }
 
 fn of_effect(event: &Event) -> String {

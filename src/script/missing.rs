@@ -23,7 +23,8 @@ pub fn field(
     for step in rest {
         value = value.get(step)?;
     }
-    let fields: Vec<&str> = value.as_object()?.keys().map(String::as_str).collect();
+    let mut fields: Vec<&str> = value.as_object()?.keys().map(String::as_str).collect();
+    fields.sort_unstable();
     let whole = path.join(".");
     let has = match fields.as_slice() {
         [] => "it is empty".to_owned(),

@@ -103,10 +103,10 @@ async fn more_is_counted_up_to_a_bound() {
 #[tokio::test]
 async fn those_of_one_name_are_named_up_to_a_bound() {
     let desk = Desk::new(SCRIPT);
-    let room = Room { name: "#ops".into(), network: None };
+    let room = Room::named("#ops");
     for n in 0..NAMED_MAX + 2 {
         let name = format!("@ann:server{n:02}.org");
-        let person = Person { name, network: None, account: None, ago_ms: 0 };
+        let person = Person::named(name);
         let said = desk.world.act(&person, &room, &Does::Says("!ping".into())).expect("said");
         desk.hand_over(vec![said], None).await;
     }

@@ -320,8 +320,8 @@ async fn day(restarts: bool) {
 }
 
 fn says(world: &World, who: &str, room: &str, text: &str) -> Trigger {
-    let person = Person { name: who.into(), network: None, account: None, ago_ms: 0 };
-    let room = Room { name: room.into(), network: None };
+    let person = Person::named(who);
+    let room = Room::named(room);
     world.act(&person, &room, &Does::Says(text.into())).expect("they can say it")
 }
 

@@ -102,8 +102,8 @@ impl Desk {
 
     /// What a person said in a room, as the network brings it.
     pub fn says(&self, who: &str, room: &str, text: &str) -> Trigger {
-        let person = Person { name: who.into(), network: None, account: None, ago_ms: 0 };
-        let room = Room { name: room.into(), network: None };
+        let person = Person::named(who);
+        let room = Room::named(room);
         self.world.act(&person, &room, &Does::Says(text.into())).expect("they can say it")
     }
 
@@ -147,7 +147,7 @@ impl Desk {
     /// Queues a message, or an edit of an earlier one.
     pub async fn queue(&self, room: &str, text: &str, edits: Option<&MessageId>) -> MessageId {
         let message = self.kernel.store.key().message("test", text);
-        let place = place(&Room { name: room.into(), network: None }, None);
+        let place = place(&Room::named(room), None);
         let meta = Meta { room: Some(place.room.clone()), ..Meta::default() };
         let queued = MessageQueued {
             message: message.clone(),

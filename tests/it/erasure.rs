@@ -401,8 +401,8 @@ async fn a_reaction_that_is_taken_back_erases_nothing() {
     let said = desk.says("ann", "#ops", "!sure it");
     desk.hand_over(vec![said], None).await;
     desk.settle().await.expect("the log works");
-    let person = Person { name: "ann".into(), network: None, account: None, ago_ms: 0 };
-    let room = Room { name: "#ops".into(), network: None };
+    let person = Person::named("ann");
+    let room = Room::named("#ops");
     let yes = desk.world.act(&person, &room, &Does::Reacts("👍".into())).expect("there is a post");
     desk.hand_over(vec![yes.clone()], None).await;
     desk.settle().await.expect("the log works");

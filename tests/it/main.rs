@@ -2,6 +2,7 @@
 
 mod action_run;
 mod actions;
+mod attacks;
 mod audit;
 mod audit_bounds;
 mod authoring;
@@ -35,6 +36,7 @@ mod pictures;
 mod proof;
 mod proof_files;
 mod proof_world;
+mod proposals;
 mod rehearsals;
 mod reread;
 mod retention;

@@ -12,8 +12,8 @@ use crate::store_world::everything;
 
 /// Somebody says something that cannot be read; what it is when it can.
 async fn sealed(desk: &Desk, text: &str) -> Reread {
-    let person = Person { name: "ann".into(), network: None, account: None, ago_ms: 0 };
-    let room = Room { name: "#ops".into(), network: None };
+    let person = Person::named("ann");
+    let room = Room::named("#ops");
     let does = Does::SaysUnreadable(text.into());
     let trigger = desk.world.act(&person, &room, &does).expect("they can say it");
     desk.hand_over(vec![trigger], None).await;

@@ -97,8 +97,8 @@ impl Scene {
     }
 
     async fn says(&self, room: usize, text: &str) -> Result<(), Failure> {
-        let person = Person { name: "ann".into(), network: None, account: None, ago_ms: 0 };
-        let room = Room { name: format!("#room{room}"), network: None };
+        let person = Person::named("ann");
+        let room = Room::named(format!("#room{room}"));
         let trigger = self.world.act(&person, &room, &Does::Says(text.into()));
         let trigger = trigger.map_err(|why| Failure::new(1, why))?;
         self.bot.deliver(trigger).await.map_err(|why| Failure::new(1, why.to_string()))?;

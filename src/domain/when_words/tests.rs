@@ -147,7 +147,7 @@ fn times_are_found_where_people_say_them() {
         ("pay ann on 3 march 8am", Some(("on 3 march 8am", "pay ann"))),
         ("water the plants every day at 9", Some(("every day at 9", "water the plants"))),
         ("water the plants at 9 every day", Some(("at 9 every day", "water the plants"))),
-        ("every second monday call ben", None),
+        ("every second monday call ben", Some(("every second monday", "call ben"))),
         ("stretch every 2 hours", Some(("every 2 hours", "stretch"))),
         ("stand up each weekday at 9:15", Some(("each weekday at 9:15", "stand up"))),
         ("every other friday pay ann", Some(("every other friday", "pay ann"))),

@@ -5,6 +5,7 @@
 
 use super::id::UserId;
 
+pub mod approvals;
 pub mod context;
 pub mod edits;
 pub mod executions;

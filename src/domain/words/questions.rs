@@ -74,7 +74,10 @@ pub fn no_such_phrase(phrase: &str) -> String {
 /// A question that waits, in a list of them.
 pub fn pending(pending: &Pending, id: &str, room: bool, now: Timestamp) -> String {
     let Pending { question, command, requester } = pending;
-    let whom = people(&question.from, &question.roles, "or");
+    let whom = match question.wants == Wants::Approval && question.roles.is_empty() {
+        true => "others to approve it".to_owned(),
+        false => people(&question.from, &question.roles, "or"),
+    };
     let since = ago(now.0.saturating_sub(question.asked_at.0));
     let phrase = match question.phrase.as_str() {
         "" => String::new(),
@@ -107,6 +110,7 @@ pub fn asked(wants: Wants, text: &str, choices: &[String]) -> String {
     let suffix = match wants {
         Wants::YesNo => " (yes or no)".to_owned(),
         Wants::Doubt => " (done, not done, or give up)".to_owned(),
+        Wants::Approval => String::new(),
         Wants::Text if choices.is_empty() => String::new(),
         // The question lists them itself.
         Wants::Text if choices.iter().all(|choice| text.contains(choice)) => String::new(),

@@ -1,5 +1,7 @@
 //! What `why` says: one short sentence for each thing that led to a message.
 
+use crate::domain::approval::Vote;
+
 /// What a person said, or what else began it, cannot be read any more.
 pub const ERASED: &str = "what led to it is erased";
 /// What happened in a room that the one who asks does not see.
@@ -98,6 +100,25 @@ pub fn allowed(reason: &str) -> String {
 /// People were asked.
 pub fn asked(at: &str, whom: &str, text: &str) -> String {
     format!("{at} I asked {whom} “{text}”")
+}
+
+/// Others were asked to approve something.
+pub fn asked_to_approve(at: &str, text: &str) -> String {
+    format!("{at} I asked others to approve “{text}”")
+}
+
+/// Somebody voted on it.
+pub fn voted(at: &str, who: &str, vote: Vote, reason: &str) -> String {
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    match vote {
+        Vote::For => format!("{at} {who} approved it"),
+        Vote::Against => format!("{at} {who} denied it{reason}"),
+    }
+}
+
+/// What was to be approved was changed.
+pub fn voided(at: &str, how: &str) -> String {
+    format!("{at} the approval became {how}")
 }
 
 /// Somebody was asked what became of something.

@@ -267,7 +267,7 @@ fn effect(e: &EffectRecorded) -> Option<Step> {
 fn waits(e: &EffectRequested) -> Option<Step> {
     match e.op.as_str() {
         // These are shown when they are done, asked, or in what their branches do.
-        "exec" | "ask" | "confirm" | "all" | "any" | "within" => None,
+        "exec" | "ask" | "confirm" | "approve" | "all" | "any" | "within" => None,
         "sleep" => Some(Step::Sleeps { ms: e.args["ms"].as_u64().unwrap_or_default() }),
         op => {
             let mut args = e.args.clone();

@@ -10,11 +10,12 @@ use crate::domain::deletion::{
     self, CANCELLED, Deletion, ENDED, ERASE, FOUND, Found, Next, STOP, UNDO_MS_MAX,
 };
 use crate::domain::event::{
-    EffectClass, EffectRequested, EffectResult, Ending, ExecutionSuspended, Recorded, Verdict,
-    Wants,
+    EffectClass, EffectRequested, EffectResult, Ending, ExecutionSuspended, MessageQueued,
+    Recorded, Verdict, Wants,
 };
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, Timestamp};
+use crate::domain::message::Doc;
 use crate::domain::words::edits as words;
 use crate::processor::action::ActionDone;
 use crate::processor::cancel::{Cancel, Cancelling};
@@ -86,6 +87,7 @@ impl Kernel {
                 Next::Erase => {
                     let shown = words::asked_no_more_over();
                     sheet.write(self.withdrawn_prompts(execution, &shown, &meta_of(execution)));
+                    self.tell_over(&mut sheet, execution)?;
                     let class = EffectClass::Idempotent;
                     let asked = EffectRequested {
                         path: ERASE.to_owned(),
@@ -175,6 +177,36 @@ impl Kernel {
                 // Somebody was faster; its end is waited for all the same.
                 Cancelling::Unknown | Cancelling::Over(_) | Cancelling::Already { .. } => {}
             }
+        }
+        Ok(())
+    }
+
+    /// Tells those whose executions were cancelled that they are over, without a word of what was deleted.
+    fn tell_over(&self, sheet: &mut Sheet, execution: &Execution) -> Result<(), Error> {
+        if !execution.steps.contains_key(CANCELLED) {
+            return Ok(());
+        }
+        let by = &execution.started.requester.name;
+        for found in deletion::found(execution) {
+            let Some(over) = self.execution(&found.execution)? else { continue };
+            let requester = &over.started.requester;
+            // What only asked back has said so in the place of its question.
+            if Builtin::of(&over.started.handler).is_some() {
+                continue;
+            }
+            let text = words::is_over(&requester.name, by, found.execution.short());
+            let message = sheet.message_id(&format!("over-{}", found.execution));
+            sheet.queue(MessageQueued {
+                message,
+                place: execution.started.place.clone(),
+                reply_to: None,
+                edits: None,
+                doc: Doc::text(&text),
+                attachment: None,
+                notify: vec![requester.id.clone()],
+                execution: Some(execution.id.clone()),
+                question: None,
+            });
         }
         Ok(())
     }

@@ -132,7 +132,7 @@ impl Sheet<'_> {
         let Asking { path, wants, text, from, roles, choices, remind } = asking;
         let place = match wants {
             Wants::Doubt => format!("{path}-doubt-{}", self.execution.version),
-            Wants::YesNo | Wants::Text => path.clone(),
+            Wants::YesNo | Wants::Text | Wants::Approval => path.clone(),
         };
         let message = self.message_id(&place);
         let queued = MessageQueued {
@@ -167,7 +167,7 @@ impl Sheet<'_> {
     }
 
     /// The two words for a content, other than those of every open question and of what this slice has asked.
-    fn phrase(&mut self, content: &str) -> String {
+    pub(super) fn phrase(&mut self, content: &str) -> String {
         let (kernel, chosen) = (self.kernel, &self.phrases);
         let (key, offered) = (kernel.store.key(), kernel.scripts.offered());
         let chosen = kernel.agenda(|agenda| {
@@ -248,7 +248,7 @@ fn whom(names: &[String], asker: &UserId) -> Whom {
 }
 
 /// A person as a script names them; without a server, one on the asker's.
-fn full_id(name: &str, asker: &UserId) -> UserId {
+pub(super) fn full_id(name: &str, asker: &UserId) -> UserId {
     let bare = name.trim_start_matches('@');
     match (bare.contains(':'), asker.as_str().split_once(':')) {
         (false, Some((_, server))) => UserId(format!("@{bare}:{server}")),

@@ -56,6 +56,9 @@ impl Manners {
             Some(Event::TriggerRouted(e)) => {
                 for outcome in &e.outcomes {
                     let told = matches!(outcome.verdict, Verdict::Refused(_));
+                    if matches!(outcome.verdict, Verdict::Continued(_)) {
+                        self.answered(recorded);
+                    }
                     match outcome.considered.as_str() {
                         pace::CONSIDERED => self.slowed(recorded, told),
                         loops::CONSIDERED => self.mute(recorded),
@@ -106,6 +109,14 @@ impl Manners {
         }
     }
 
+    /// What is an answer is no command.
+    fn answered(&mut self, recorded: &Recorded) {
+        let Some(actor) = &recorded.actor else { return };
+        if let Some(all) = self.given.get_mut(actor) {
+            all.retain(|one| one.stream != recorded.id.stream);
+        }
+    }
+
     fn slowed(&mut self, recorded: &Recorded, told: bool) {
         let Some(actor) = &recorded.actor else { return };
         let all = self.given.get_mut(actor).into_iter().flatten();
@@ -152,3 +163,7 @@ impl Manners {
 fn between(room: &Pseudonym, actor: &Pseudonym) -> String {
     format!("{} {}", room.as_str(), actor.as_str())
 }
+
+#[cfg(test)]
+#[path = "manners_tests.rs"]
+mod tests;

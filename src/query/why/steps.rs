@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use super::Node;
 use super::tree::Teller;
 use crate::domain::event::{
-    EffectRecorded, EffectRequested, EffectResult, Ending, Event, MessageQueued, QuestionAnswered,
-    QuestionAsked, Recorded, Resolution, TimerFired, Wants,
+    ApprovalVoted, EffectRecorded, EffectRequested, EffectResult, Ending, Event, MessageQueued,
+    QuestionAnswered, QuestionAsked, Recorded, Resolution, TimerFired, Wants,
 };
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, MessageId, PostId, StreamName, Timestamp};
+use crate::domain::words::approvals;
 use crate::domain::words::why as say;
 use crate::query::words::{quoted, result, value_words};
 
@@ -104,6 +105,12 @@ impl Steps {
                 let words = say::answered(&teller.at(event.wall), teller.name(&e.by), said);
                 self.under(&e.path, Node::of("answer", words, event).with(json!({ "by": e.by })));
             }
+            Some(Event::ApprovalVoted(e)) => self.voted(teller, event, e),
+            Some(Event::ApprovalVoided(e)) => {
+                let words = say::voided(&teller.at(event.wall), &approvals::void_short(&e.changed));
+                let node = Node::of("void", words, event).with(json!({ "changed": e.changed }));
+                self.under(&e.path, node);
+            }
             Some(Event::TimerFired(e)) => self.fired(teller, event, e),
             Some(Event::ExecutionCancelled(e)) => {
                 let words =
@@ -134,13 +141,14 @@ impl Steps {
         let (at, whom) = (teller.at(event.wall), whom.join(" or "));
         let words = match asked.wants {
             Wants::Doubt => say::asked_of_doubt(&at, &whom),
+            Wants::Approval => say::asked_to_approve(&at, &quoted(&asked.text)),
             Wants::Text | Wants::YesNo => say::asked(&at, &whom, &quoted(&asked.text)),
         };
         let detail = json!({ "text": asked.text, "from": asked.from, "choices": asked.choices });
         let node = Node::of("question", words, event).with(detail);
         match asked.wants {
             Wants::Doubt => self.under(&asked.path, node),
-            Wants::Text | Wants::YesNo => self.put(&asked.path, node),
+            Wants::Text | Wants::YesNo | Wants::Approval => self.put(&asked.path, node),
         }
     }
 
@@ -149,6 +157,12 @@ impl Steps {
         let words = say::answered(&at, who, &value_words(&answered.answer));
         let detail = json!({ "by": answered.by, "answer": answered.answer, "post": answered.post });
         self.under(&answered.path, Node::of("answer", words, event).with(detail));
+    }
+
+    fn voted(&mut self, teller: &Teller, event: &Recorded, vote: &ApprovalVoted) {
+        let (at, who) = (teller.at(event.wall), approvals::name(&vote.account, None));
+        let words = say::voted(&at, &who, vote.vote, &quoted(&vote.reason));
+        self.under(&vote.path, Node::of("vote", words, event).with(json!(vote)));
     }
 
     /// What a script says has a post that stands for its message as its result.

@@ -12,6 +12,7 @@ use crate::domain::alias_index::damerau;
 
 pub mod act;
 pub mod action;
+pub mod approve;
 mod bot;
 pub mod bounded;
 pub mod chat;
@@ -58,6 +59,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Saying", talk::ROWS),
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
+    ("Approving", approve::ROWS),
     ("Doing and waiting", act::ROWS),
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
@@ -81,7 +83,6 @@ pub const LATER: &[(&str, &str)] = &[
     ("silence", "silencing is not available yet"),
     ("silenced", "silencing is not available yet"),
     ("unsilence", "silencing is not available yet"),
-    ("approve", "approvals are not available yet: `confirm` asks named people with `from`"),
     ("http_get", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_post", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_put", "HTTP from scripts is not available yet: `exec` an action"),
@@ -103,6 +104,7 @@ pub fn register(engine: &mut Engine) {
     talk::register(engine);
     doc::register(engine);
     question::register(engine);
+    approve::register(engine);
     act::register(engine);
     memory::register(engine);
     picture::register(engine);

@@ -51,6 +51,14 @@ impl<'a, 'c> Options<'a, 'c> {
         self.get(name).map(read).transpose()
     }
 
+    /// An option that is a whole number.
+    pub fn int(&self, name: &str) -> HostResult<Option<i64>> {
+        let read = |value: &Dynamic| {
+            value.as_int().map_err(|kind| self.wrong(name, "a whole number", kind))
+        };
+        self.get(name).map(read).transpose()
+    }
+
     /// An option that is true or false.
     pub fn bool(&self, name: &str) -> HostResult<Option<bool>> {
         let read = |value: &Dynamic| {

@@ -73,6 +73,7 @@ pub fn usual_answer(entry: &Entry) -> EffectResult {
     EffectResult::Ok(match entry.op.as_str() {
         "ask" => entry.args["choices"].get(0).cloned().unwrap_or_else(|| json!("blue")),
         "confirm" => json!(true),
+        "approve" => json!({ "by": ["@ben:local"], "names": "ben" }),
         "exec" => json!({ "id": "i-1", "address": "192.0.2.1" }),
         _ => Value::Null,
     })

@@ -1,5 +1,7 @@
 //! One event of every type, and of every shape that a type can have: what the fixtures were written from.
 
+#[path = "samples/approvals.rs"]
+mod approvals;
 #[path = "samples/links.rs"]
 mod links;
 
@@ -34,6 +36,7 @@ pub fn all() -> Vec<Event> {
         executions(),
         effects(),
         people(),
+        approvals::all(),
         messages(),
     ];
     lists.into_iter().flatten().collect()
@@ -456,6 +459,7 @@ fn people() -> Vec<Event> {
         .into(),
         asked(Wants::YesNo, "Delete web001 and all its data?", &[]).into(),
         asked(Wants::Doubt, "Was cloud.create_vm done?", &[]).into(),
+        asked(Wants::Approval, "deploy shop 1.2 to production", &[]).into(),
         QuestionReminded {
             path: "2".into(),
             nth: 2,

@@ -14,6 +14,9 @@ use super::homeserver::Lab;
 use super::plain::Plain;
 use super::process::{Lines, Running, finish, told};
 
+/// Those who speak in tests are faster than people, and answer at once.
+const QUICK: &str = "[limits]\ncommands_per_minute = 6000\nstop_rings = false\n";
+
 /// The longest a start, a stop or a subcommand may take; a debug build on a busy machine needs a part of it.
 const WITHIN: Duration = Duration::from_secs(90);
 
@@ -54,7 +57,7 @@ impl<'lab> Bot<'lab> {
     /// The same with another address of the homeserver.
     pub fn configure_at(&self, homeserver: &str, allow: &[&str], exec: &[&str]) {
         let config = format!(
-            "[matrix]\nhomeserver = {homeserver:?}\n\n[invites]\nallow = {allow:?}\n\n[rooms]\nexec = {exec:?}\n"
+            "[matrix]\nhomeserver = {homeserver:?}\n\n[invites]\nallow = {allow:?}\n\n[rooms]\nexec = {exec:?}\n\n{QUICK}"
         );
         self.write("beadle.toml", &config);
     }

@@ -6,6 +6,7 @@ mod bench;
 mod conversation;
 mod doctor;
 mod doubt;
+mod edits;
 mod erasure;
 mod federation;
 mod files;

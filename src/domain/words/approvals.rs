@@ -1,0 +1,178 @@
+//! What the bot says about approvals.
+
+use crate::domain::approval::{Approval, Lacking, Outcome, Refusal, Terms, approvals};
+use crate::domain::id::UserId;
+
+/// What is asked of those who can approve; `id` is the execution's, `phrase` may be empty.
+pub fn asked(who: &str, what: &str, terms: &Terms, id: &str, phrase: &str) -> String {
+    let from = terms.role.as_ref().map_or(String::new(), |role| format!(" from {role}"));
+    let need = match terms.count {
+        1 => format!("It needs one more person{from}"),
+        count => format!("{} approvals needed{from}", counted(count)),
+    };
+    let phrase_words = if phrase.is_empty() { String::new() } else { format!("“{phrase}”") };
+    let how = match (terms.device, phrase.is_empty()) {
+        (true, _) => {
+            format!("say {phrase_words} from a verified device in an encrypted room")
+        }
+        (false, true) => format!("say `+1` or `+1 {id}`"),
+        (false, false) => format!("say `+1`, `+1 {id}` or {phrase_words}"),
+    };
+    format!("{who} asks to {what}. {need}: {how}; `-1 because …` denies it.")
+}
+
+/// What stands where it was asked, as votes come.
+pub fn progress(who: &str, approval: &Approval) -> String {
+    let by: Vec<&UserId> = approvals(approval).map(|vote| &vote.account).collect();
+    let (what, count) = (&approval.requested.what, approval.requested.terms.count as usize);
+    let (home, last) = (home(approval), approval.votes.last());
+    let by_whom = names(&by, home);
+    let state = match (last.map_or(Outcome::Open, |vote| vote.outcome), last) {
+        (Outcome::Open, _) => match count.saturating_sub(by.len()) {
+            1 => format!("approved by {by_whom}, it needs one more person"),
+            left => format!("approved by {by_whom}, it needs {left} more"),
+        },
+        (Outcome::Denied, Some(vote)) => denied(&vote.account, home, &vote.reason),
+        (Outcome::Granted | Outcome::Denied, _) => format!("approved by {by_whom}"),
+    };
+    closed(who, what, &state)
+}
+
+/// The account beside which others are named: those of another server with all of their id.
+pub fn home(approval: &Approval) -> Option<&UserId> {
+    approval.requested.own.first()
+}
+
+/// What stands where it was asked, once it is over.
+pub fn closed(who: &str, what: &str, how: &str) -> String {
+    format!("{who} asks to {what}: {how}.")
+}
+
+/// That somebody said no.
+pub fn denied(by: &UserId, home: Option<&UserId>, reason: &str) -> String {
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("denied by {}{reason}", name(by, home))
+}
+
+/// That what was to be approved is another thing now.
+pub fn void(changed: &[String]) -> String {
+    let changed: Vec<String> = changed.iter().map(|part| part_changed(part)).collect();
+    format!("the approval is void, because {}; ask again", list(&changed, "and"))
+}
+
+/// What is at the place of an approval that nobody waits for any more.
+pub fn void_short(changed: &[String]) -> String {
+    let changed: Vec<String> = changed.iter().map(|part| part_changed(part)).collect();
+    format!("void, because {}", list(&changed, "and"))
+}
+
+/// That not enough votes came in time.
+pub const TIMED_OUT: &str = "not enough approvals came in time";
+
+/// That nobody waits for it any more, because something else came first.
+pub const NOT_NEEDED: &str = "no longer needed";
+
+/// That it is not waited for any more for another reason.
+pub fn cancelled(by: &UserId, home: Option<&UserId>) -> String {
+    format!("cancelled by {}", name(by, home))
+}
+
+/// What a person is told whose vote does not count.
+pub fn refusal(who: &str, refusal: &Refusal, phrase: &str) -> String {
+    match refusal {
+        Refusal::Own => format!("{who}, you asked for this one; someone else must approve."),
+        Refusal::Twice => format!("{who}, you have approved this one; it takes another person."),
+        Refusal::Excluded => format!("{who}, your vote does not count for this one."),
+        Refusal::Role(role) => {
+            format!(
+                "{who}, this one takes somebody with the role `{role}`, which you do not have here."
+            )
+        }
+        Refusal::Unproven => {
+            format!("{who}, I cannot tell who sent that, so it is no vote: nothing proves it.")
+        }
+        Refusal::Reaction => {
+            format!(
+                "{who}, a reaction is not enough here, because it is never encrypted: say `+1`."
+            )
+        }
+        Refusal::Device(lacking) => device(who, *lacking, phrase),
+        Refusal::Policy(why) => format!("{who}, you may not approve this one: {why}"),
+    }
+}
+
+fn device(who: &str, lacking: Lacking, phrase: &str) -> String {
+    let lacks = match lacking {
+        Lacking::Encryption => "this room is not encrypted".to_owned(),
+        Lacking::Verification => "the device that you used is not verified".to_owned(),
+        Lacking::Phrase => "a bare vote is not enough".to_owned(),
+    };
+    format!(
+        "{who}, this one takes “{phrase}”, typed on a verified device in an encrypted room: {lacks}."
+    )
+}
+
+/// What a bare answer means that is no vote.
+pub fn how_to_vote(phrase: &str) -> String {
+    match phrase {
+        "" => "say `+1` to approve it or `-1 because …` to deny it".into(),
+        phrase => format!("say `+1` or “{phrase}” to approve it, `-1 because …` to deny it"),
+    }
+}
+
+/// What the requester is told when what they asked for was not run.
+pub fn not_run(who: &str, command: &str, why: &str, id: &str) -> String {
+    format!("{who}: “{command}” was not run: {why} (execution {id})")
+}
+
+/// To a vote on what is not open, here or any more.
+pub fn not_open(id: &str) -> String {
+    format!("Nothing that begins with `{id}` waits for approval here.")
+}
+
+/// Accounts as people call them: `ben and eva`.
+pub fn names(accounts: &[&UserId], home: Option<&UserId>) -> String {
+    let names: Vec<String> = accounts.iter().map(|account| name(account, home)).collect();
+    list(&names, "and")
+}
+
+/// An account's own name, never the one that its owner chose to show: `ben`. One of another server, or one that could be
+/// taken for another, is written out.
+pub fn name(account: &UserId, home: Option<&UserId>) -> String {
+    let server = |id: &UserId| id.as_str().split_once(':').map(|(_, server)| server.to_owned());
+    let bare = account.as_str().trim_start_matches('@');
+    let local = bare.split_once(':').map_or(bare, |(local, _)| local);
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    let known = home.is_none_or(|home| server(home) == server(account));
+    match known && !local.is_empty() && local.chars().all(plain) {
+        true => local.to_owned(),
+        false => account.as_str().chars().flat_map(visible).collect(),
+    }
+}
+
+/// What is no plain letter is written as its number.
+fn visible(c: char) -> Vec<char> {
+    if c.is_ascii_graphic() { vec![c] } else { c.escape_unicode().collect() }
+}
+
+fn part_changed(part: &str) -> String {
+    match part.split_once(' ') {
+        Some(("script", file)) => format!("{file} was changed"),
+        Some(("action", name)) => format!("the action `{name}` was changed"),
+        _ => format!("the {part} changed"),
+    }
+}
+
+fn counted(count: u32) -> String {
+    const WORDS: [&str; 6] = ["No", "One", "Two", "Three", "Four", "Five"];
+    let word = usize::try_from(count).ok().and_then(|count| WORDS.get(count));
+    word.map_or_else(|| count.to_string(), |word| (*word).to_owned())
+}
+
+fn list(items: &[String], last: &str) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
+    }
+}
