@@ -1,5 +1,6 @@
 //! Every key of the configuration: what it takes, its default, what it is for.
 
+use crate::domain::context::CONTEXT_TURNS_MAX;
 use crate::domain::pace::COMMANDS_PER_MINUTE_MAX;
 
 /// What kind of value a key takes.
@@ -15,6 +16,8 @@ pub enum Kind {
     DurationOrNever,
     /// True or false.
     Bool,
+    /// A list of texts that say who holds a role; the key's name is the role's.
+    Role,
     /// A whole number within these bounds.
     Count(u32, u32),
     /// Texts by name, for each of several names.
@@ -104,6 +107,20 @@ pub const KEYS: &[Key] = &[
         help: "A command that reaches the bot later than this after it was said is not run by itself: its sender is asked whether they still want it.",
     },
     Key {
+        table: "policy",
+        name: "folder",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "The folder of policies, `*.cedar`; without one `policy` beside the scripts folder. Where there is none, the shipped policies are unpacked into the data directory. [policy.md](policy.md)",
+    },
+    Key {
+        table: "roles",
+        name: "NAME",
+        kind: Kind::Role,
+        default: "[]",
+        help: "Who holds the role of this name: accounts `@ann:example.org` or `@*:example.org`, `member of #room:example.org`, `power>=50`, `power>=50 in #room:example.org`. Each role is a key of its own; the environment gives none.",
+    },
+    Key {
         table: "conversation",
         name: "stale_after",
         kind: Kind::Duration,
@@ -118,18 +135,18 @@ pub const KEYS: &[Key] = &[
         help: "How long what was mentioned may be taken for what a later command leaves out, where its alias has `context`.",
     },
     Key {
+        table: "conversation",
+        name: "context_turns",
+        kind: Kind::Count(1, CONTEXT_TURNS_MAX),
+        default: "10",
+        help: "For how many turns: each message of the conversation that the bot takes as its own is one.",
+    },
+    Key {
         table: "context",
         name: "rooms",
         kind: Kind::Tables,
         default: "{}",
-        help: "What commands may leave out in a room, by its id or name: `[context.rooms.\"#ops:example.org\"]` with `host = \"web1\"` below it.",
-    },
-    Key {
-        table: "rooms",
-        name: "exec",
-        kind: Kind::List,
-        default: "[]",
-        help: "Rooms where actions may run, by id or name: `!abc`, `#ops:example.org`. Everywhere else `exec` is refused.",
+        help: "What commands may leave out in a room, by its id or name: a table `[context.rooms.\"#ops:example.org\"]` with a text for each parameter. Only aliases with `context` take them.",
     },
     Key {
         table: "rooms",
@@ -263,6 +280,7 @@ pub const KEYS: &[Key] = &[
 pub const RESTART: &[(&str, &str)] = &[
     ("paths", "data"),
     ("paths", "scripts"),
+    ("policy", "folder"),
     ("matrix", "homeserver"),
     ("matrix", "user"),
     ("secrets", "folder"),

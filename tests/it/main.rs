@@ -33,6 +33,7 @@ mod newer;
 mod orders;
 mod outbox;
 mod pictures;
+mod policies;
 mod proof;
 mod proof_files;
 mod proof_world;
