@@ -48,7 +48,7 @@ pub struct Desk {
 
 impl Desk {
     /// Now, and the zone of this machine.
-    fn here(&self) -> Here {
+    pub(super) fn here(&self) -> Here {
         Here { now: self.clock.now(), zone: jiff::tz::TimeZone::system() }
     }
 
@@ -107,6 +107,8 @@ impl Answers for Desk {
                 let (action, params) = (action.clone(), params.clone());
                 self.order(by, OrderKind::RunAction { action, params }, *queue, sink)
             }
+            Request::Why(text) => self.why(text, sink),
+            Request::Catalog => self.catalog(sink),
             request => command::answer(store, request, sink),
         }
     }
@@ -134,7 +136,7 @@ impl Desk {
         Ok(sink.row(json!({
             "dry_run": dry_run, "events": tally.events(), "types": tally.kinds,
             "executions": tally.kinds.get("execution_started").copied().unwrap_or(0),
-            "persons": tally.persons.len(), "person_records": tally.subjects,
+            "persons": tally.persons.len(), "person_records": tally.subjects, "linked": tally.linked,
             "blobs": tally.blobs, "open": tally.ended.len(), "ended": ended,
         }))?)
     }

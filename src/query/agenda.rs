@@ -203,6 +203,8 @@ impl Agenda {
             | Event::LinkDeclined(_)
             | Event::AccountsLinked(_)
             | Event::AccountsUnlinked(_)
+            | Event::GrantMade(_)
+            | Event::GrantRevoked(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }
