@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use super::approval_event::{
-    ApprovalRequested, ApprovalVoided, ApprovalVoted, Held, How, Outcome, Vote,
+    ApprovalRequested, ApprovalVoided, ApprovalVoted, Held, How, Tally, Vote,
 };
 use super::event::EffectResult;
 use super::id::{IdKey, PersonId, PostId, Timestamp, UserId};
@@ -227,9 +227,9 @@ pub fn vote(
     let voters = counted(approval, person_of, rules);
     let complete = 1 + voters.len() >= requested.terms.count as usize;
     let outcome = match ballot.vote {
-        Vote::Against => Outcome::Denied,
-        Vote::For if complete => Outcome::Granted,
-        Vote::For => Outcome::Open,
+        Vote::Against => Tally::Denied,
+        Vote::For if complete => Tally::Granted,
+        Vote::For => Tally::Open,
     };
     Decided::Voted(ApprovalVoted {
         path: requested.path.clone(),
@@ -350,13 +350,13 @@ fn void(requested: &ApprovalRequested, now: &Content) -> ApprovalVoided {
 pub fn result(approval: &Approval) -> Option<EffectResult> {
     let last = approval.votes.last()?;
     match last.outcome {
-        Outcome::Open => None,
-        Outcome::Granted => {
+        Tally::Open => None,
+        Tally::Granted => {
             let by: Vec<&UserId> = approvals(approval).map(|vote| &vote.account).collect();
             let names = words::names(&by, words::home(approval));
             Some(EffectResult::Ok(json!({ "by": by, "names": names })))
         }
-        Outcome::Denied => Some(EffectResult::Err(json!({
+        Tally::Denied => Some(EffectResult::Err(json!({
             "kind": DENIED, "by": last.account, "reason": last.reason,
             "message": words::denied(&last.account, words::home(approval), &last.reason),
         }))),

@@ -55,7 +55,7 @@ pub struct ApprovalVoted {
     /// What they voted on: the keyed hash of what would have run then.
     pub content: String,
     /// What the approval came to with this vote.
-    pub outcome: Outcome,
+    pub outcome: Tally,
 }
 
 /// What was to be approved is not what would run now: no vote on it counts any more.
@@ -105,7 +105,7 @@ pub struct Held {
 /// What an approval has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum Tally {
     /// More votes are needed.
     Open,
     /// Enough persons approve.

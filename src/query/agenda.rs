@@ -301,7 +301,7 @@ impl Agenda {
                     self.ready.insert(id);
                 }
             }
-            Event::ApprovalVoted(e) if e.outcome == approval::Outcome::Open => {}
+            Event::ApprovalVoted(e) if e.outcome == approval::Tally::Open => {}
             Event::ApprovalVoted(ApprovalVoted { path, .. })
             | Event::ApprovalVoided(ApprovalVoided { path, .. }) => {
                 self.stop_asking(&id, path);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::executions::details;
-use crate::domain::approval::Outcome;
+use crate::domain::approval::Tally;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::execution::Execution;
 use crate::domain::id::{StreamName, Timestamp, Version};
@@ -91,7 +91,7 @@ fn note(courses: &mut BTreeMap<String, Course>, cancelled: &mut Value, recorded:
             course.question["votes"] = json!([]);
         }),
         Some(Event::ApprovalVoted(e)) => on(&e.path, &|course| {
-            if e.outcome != Outcome::Open {
+            if e.outcome != Tally::Open {
                 course.ended = at;
             }
             if let Some(votes) = course.question["votes"].as_array_mut() {

@@ -1,6 +1,6 @@
 //! What the bot says about approvals.
 
-use crate::domain::approval::{Approval, Lacking, Outcome, Refusal, Terms, approvals};
+use crate::domain::approval::{Approval, Lacking, Refusal, Tally, Terms, approvals};
 use crate::domain::id::UserId;
 
 /// What is asked of those who can approve; `id` is the execution's, `phrase` may be empty.
@@ -27,13 +27,13 @@ pub fn progress(who: &str, approval: &Approval) -> String {
     let (what, count) = (&approval.requested.what, approval.requested.terms.count as usize);
     let (home, last) = (home(approval), approval.votes.last());
     let by_whom = names(&by, home);
-    let state = match (last.map_or(Outcome::Open, |vote| vote.outcome), last) {
-        (Outcome::Open, _) => match count.saturating_sub(by.len()) {
+    let state = match (last.map_or(Tally::Open, |vote| vote.outcome), last) {
+        (Tally::Open, _) => match count.saturating_sub(by.len()) {
             1 => format!("approved by {by_whom}, it needs one more person"),
             left => format!("approved by {by_whom}, it needs {left} more"),
         },
-        (Outcome::Denied, Some(vote)) => denied(&vote.account, home, &vote.reason),
-        (Outcome::Granted | Outcome::Denied, _) => format!("approved by {by_whom}"),
+        (Tally::Denied, Some(vote)) => denied(&vote.account, home, &vote.reason),
+        (Tally::Granted | Tally::Denied, _) => format!("approved by {by_whom}"),
     };
     closed(who, what, &state)
 }

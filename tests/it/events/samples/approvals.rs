@@ -31,7 +31,7 @@ pub fn all() -> Vec<Event> {
         parts: parts.map(|(name, hash)| (name.to_owned(), hash.to_owned())).into(),
     };
     let simple = Terms { role: None, not: vec![], ..terms };
-    let voted = |vote: Vote, how: How, trust: Trust, reason: &str, outcome: approval::Outcome| {
+    let voted = |vote: Vote, how: How, trust: Trust, reason: &str, outcome: approval::Tally| {
         ApprovalVoted {
             path: "gate".into(),
             vote,
@@ -49,13 +49,13 @@ pub fn all() -> Vec<Event> {
             outcome,
         }
     };
-    let (phrase, open) = (How::Phrase, approval::Outcome::Open);
+    let (phrase, open) = (How::Phrase, approval::Tally::Open);
     vec![
         requested.clone().into(),
         ApprovalRequested { terms: simple, path: "3".into(), ..requested }.into(),
         voted(Vote::For, phrase, Trust::Device, "", open).into(),
-        voted(Vote::For, How::Typed, Trust::Account, "", approval::Outcome::Granted).into(),
-        voted(Vote::Against, How::Reply, Trust::Account, "too late", approval::Outcome::Denied)
+        voted(Vote::For, How::Typed, Trust::Account, "", approval::Tally::Granted).into(),
+        voted(Vote::Against, How::Reply, Trust::Account, "too late", approval::Tally::Denied)
             .into(),
         ApprovalVoted {
             roles: vec![],
