@@ -25,9 +25,8 @@ pub const NAMED_MAX: usize = 40;
 /// Who was not heard of for so long is not looked at.
 pub const SEEN_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
-/// Who asks, where, and what was offered then.
+/// Where it is asked, and what was offered then.
 pub(super) struct Asker {
-    pub speaker: Speaker,
     pub place: Place,
     pub offered: Arc<Offered>,
 }
