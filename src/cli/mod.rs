@@ -88,7 +88,7 @@ enum Command {
     /// Runs the bot on Matrix.
     #[command(after_help = "Example: beadle --config /etc/beadle.toml run")]
     Run,
-    /// Writes a commented configuration and the shipped scripts into a folder.
+    /// Writes a commented configuration, the shipped scripts and the shipped policies into a folder.
     Init(init::InitArgs),
     /// Looks for what is wrong, and says what to do about it.
     #[command(after_help = "Example: beadle doctor --json")]

@@ -57,6 +57,8 @@ pub struct View<'a> {
     pub withdrawn: Option<&'a OpenQuestion>,
     /// Which accounts belong to one person.
     pub people: &'a People,
+    /// The roles that who speaks holds here.
+    pub roles: &'a [String],
     /// So long after a question a bare answer is meant for it.
     pub stale_after_ms: i64,
 }
@@ -169,6 +171,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
         target: message.reply_to.as_ref(),
         at: view.at,
         people: view.people,
+        roles: view.roles,
         stale_after_ms: view.stale_after_ms,
     };
     let reading = conversation::read(&said, view.questions);
@@ -228,6 +231,7 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         target: Some(&reaction.target),
         at: view.at,
         people: view.people,
+        roles: view.roles,
         stale_after_ms: view.stale_after_ms,
     };
     if let Some(args) = why_command::of_reaction(&reaction.key, &reaction.target) {

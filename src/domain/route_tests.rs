@@ -164,6 +164,7 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
         places,
         withdrawn,
         people,
+        roles: &[],
         stale_after_ms,
     }
 }

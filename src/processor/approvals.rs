@@ -29,7 +29,7 @@ use crate::domain::message::Doc;
 use crate::domain::order::ordered_action;
 use crate::domain::path::GATE;
 use crate::domain::phrase;
-use crate::domain::policy::{PolicyAction, Resource, ResourceKind};
+use crate::domain::policy::{PolicyAction, Resource};
 use crate::domain::trigger::What;
 use crate::domain::words::approvals as words;
 use crate::script::action::ActionDef;
@@ -401,7 +401,8 @@ impl Kernel {
     fn resource(&self, execution: &Execution) -> Option<Resource> {
         let offered = self.scripts.offered();
         if let Some(action) = ordered_action(&execution.started) {
-            return Some(Resource::of(ResourceKind::Operation, action));
+            let def = offered.set.actions.get(action)?;
+            return Some(Resource::operation(&def.name, &def.tags, def.role.as_deref()));
         }
         let name = &execution.started.handler.alias;
         let built_in = Builtin::of(&execution.started.handler).is_some();

@@ -167,7 +167,8 @@ impl Kernel {
         origin: &Origin<'_>,
         decide: impl FnOnce(&View) -> Decision,
     ) -> Result<Routed, Error> {
-        let scene = self.scene(&origin.place.room, origin.target)?;
+        let mut scene = self.scene(&origin.place.room, origin.target)?;
+        scene.roles = self.role_names(origin.speaker, origin.place);
         let decision = self.decide(&scene, trigger.at, decide);
         if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
             return Ok(routed);
