@@ -145,6 +145,7 @@ fn meant<'a>(catalog: &'a Catalog, text: &str) -> Option<&'a Alias> {
 fn told(who: &str, alias: &str, permission: &Permission) -> String {
     let cite = |cited: &crate::domain::policy::Cited| {
         let text = cited.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = text.trim_end_matches(';').to_owned();
         crate::domain::words::why::cited(&cited.id, &quoted(&text))
     };
     let cited: Vec<String> = permission.policies.iter().map(cite).collect();
