@@ -34,7 +34,7 @@ mod attach;
 mod builtin;
 pub mod cancel;
 mod compose;
-mod context;
+pub mod context;
 pub mod dispatch;
 mod edit;
 pub mod effect;
