@@ -21,6 +21,8 @@ use serde_json::to_string;
 
 #[path = "../tests/it/faults/full_read.rs"]
 mod full_read;
+#[path = "../tests/it/events/policies.rs"]
+mod policies;
 #[path = "../tests/it/events/samples.rs"]
 mod samples;
 

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+pub use self::clock::{SystemClock, clock, keep_time_by};
 use self::desk::Desk;
 use self::orders::Hands;
 use self::reload::Reload;
@@ -20,21 +21,25 @@ use crate::adapter::{Chat, Outgoing, RoomAct, RoomAnswer, SendError};
 use crate::config::Config;
 use crate::control;
 use crate::domain::budget::Budgets;
-use crate::domain::id::{PostId, RoomId, Timestamp};
+use crate::domain::id::{PostId, RoomId};
+use crate::domain::policy::SHIPPED as SHIPPED_POLICIES;
 use crate::domain::words::notices::left_out;
 use crate::processor::action::Processes;
 use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
+use crate::processor::policies::PolicyFolder;
 use crate::processor::scripts::Scripts;
 use crate::processor::{self, Kernel, Settings, schedule, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
-use crate::store::{Clock, Entropy, EventStore, ReadError, Surroundings};
+use crate::store::{Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Opening, Options};
 
+mod clock;
 pub mod desk;
 pub mod orders;
+pub mod policies;
 mod proofs;
 mod reload;
 pub mod saved;
@@ -66,16 +71,6 @@ const STOP_WITHIN: Duration = Duration::from_secs(7);
 /// How often it is said how far a long opening is.
 const OPENING_TOLD_EVERY: Duration = Duration::from_secs(5);
 
-/// The system's clock.
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
 /// The system's randomness.
 pub struct SystemEntropy;
 
@@ -85,9 +80,9 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// Real time and real randomness.
+/// The time of this process and real randomness.
 pub fn surroundings() -> Surroundings {
-    Surroundings { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+    Surroundings { clock: clock(), entropy: Arc::new(SystemEntropy) }
 }
 
 /// Where everything is.
@@ -97,6 +92,8 @@ pub struct Paths {
     pub data: PathBuf,
     /// The scripts folder.
     pub scripts: PathBuf,
+    /// The policy folder.
+    pub policy: PolicyFolder,
 }
 
 /// Opens the log of a data directory.
@@ -130,6 +127,21 @@ pub fn unpack_scripts(folder: &Path) -> std::io::Result<()> {
         std::fs::write(&path, text)?;
         if text.starts_with("#!") {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the shipped policies into a folder that is not there yet.
+///
+/// # Errors
+/// What the system refuses.
+pub fn unpack_policies(folder: &Path) -> std::io::Result<()> {
+    for (name, text) in SHIPPED_POLICIES {
+        let path = folder.join(name);
+        if !path.exists() {
+            std::fs::create_dir_all(folder)?;
+            std::fs::write(&path, text)?;
         }
     }
     Ok(())
@@ -181,9 +193,8 @@ pub fn kernel(
     secrets: Secrets,
 ) -> Result<(Arc<Kernel>, Vec<Problem>), ReadError> {
     let (scripts, problems) = Scripts::folder_within(scripts.0, scripts.1);
-    let clock = Arc::new(SystemClock);
     let actions = Arc::new(Processes { secrets });
-    let kernel = Kernel::new(store, scripts, chat, actions, clock, settings)?;
+    let kernel = Kernel::new(store, scripts, chat, actions, clock(), settings)?;
     Ok((kernel, problems))
 }
 
@@ -207,7 +218,8 @@ pub fn kernel_alone(
 ) -> Result<Arc<Kernel>, ReadError> {
     let session = Session::load(&paths.data).ok().flatten();
     let of_login = session.and_then(|session| session.management_room);
-    let (settings, _) = reload::settings(config, of_login.as_ref());
+    let (mut settings, _) = reload::settings(config, of_login.as_ref());
+    settings.policy = Some(paths.policy.clone());
     let scripts = (paths.scripts.as_path(), &config.budgets);
     Ok(kernel(store, scripts, Arc::new(Line::default()), settings, secrets(config))?.0)
 }
@@ -271,7 +283,8 @@ pub async fn run(
     let line = Arc::new(Line::default());
     let session = Session::load(&paths.data).map_err(ConnectError::from)?;
     let of_login = session.and_then(|session| session.management_room);
-    let (settings, of_matrix) = reload::settings(config, of_login.as_ref());
+    let (mut settings, of_matrix) = reload::settings(config, of_login.as_ref());
+    settings.policy = Some(paths.policy.clone());
     let (kernel, problems) = kernel(
         store.clone(),
         (&paths.scripts, &config.budgets),
@@ -293,6 +306,7 @@ pub async fn run(
     // The line is empty until here: nobody else fills it.
     let _ = line.0.set(matrix.clone());
     reload::resolve_rooms(&kernel, &matrix, config).await;
+    kernel.note_policies().await?;
     for problem in &problems {
         kernel.notify(&left_out(&problem.to_string())).await?;
     }
@@ -335,6 +349,7 @@ pub async fn run(
         })
         .await;
     };
+    let after_policies = policies::follow(&kernel);
     let tend = Tend {
         manager: &manager,
         hang_ups,
@@ -358,6 +373,7 @@ pub async fn run(
         done = &mut heads => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
         () = after_saves => Ok(()),
+        failed = after_policies => Err(RunError::from(failed)),
         () = async {
             if first_sync.wait_for(|ready| *ready).await.is_ok() {
                 ready(user.as_str(), &problems);

@@ -16,6 +16,7 @@ use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::pace::COMMANDS_PER_MINUTE;
+use crate::domain::role::Roles;
 
 pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
 pub use self::pages::{reference, template};
@@ -47,6 +48,10 @@ pub struct Config {
     pub invites_allow: Vec<String>,
     /// A command that comes later than this is asked about.
     pub catchup_run_within_ms: i64,
+    /// The folder of policies, if it is configured.
+    pub policy: Option<PathBuf>,
+    /// Who holds which role.
+    pub roles: Roles,
     /// So long after a question a bare answer is meant for it.
     pub stale_after_ms: i64,
     /// How long what was mentioned may be taken for what a command leaves out.
@@ -55,8 +60,6 @@ pub struct Config {
     pub context_turns: u32,
     /// What commands may leave out in rooms, by their ids and names.
     pub context_rooms: BTreeMap<String, BTreeMap<String, String>>,
-    /// Rooms where actions may run.
-    pub rooms_exec: Vec<String>,
     /// What the bot says in a room that it is invited into; empty: nothing.
     pub intro: String,
     /// How long the bot stays in a room where nobody else is; none: for ever.
@@ -104,7 +107,10 @@ impl Config {
             Some(path) => read(path)?,
             None => BTreeMap::new(),
         };
-        for key in KEYS {
+        if environment.contains_key("BEADLE_ROOMS_EXEC") {
+            return Err(no_exec_rooms("$BEADLE_ROOMS_EXEC".into(), &[]));
+        }
+        for key in KEYS.iter().filter(|key| key.kind != Kind::Role) {
             let name = variable(key);
             let Some(text) = environment.get(&name) else { continue };
             let value = match key.kind {
@@ -120,7 +126,7 @@ impl Config {
                     .ok()
                     .and_then(|mut it: toml::Table| it.remove("it"))
                     .unwrap_or_else(|| Value::String(text.clone())),
-                Kind::List => {
+                Kind::List | Kind::Role => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
                 }
@@ -140,6 +146,7 @@ impl Config {
             ("matrix", "user") => self.user != old.user,
             ("secrets", "folder") => self.secrets_folder != old.secrets_folder,
             ("secrets", "prefix") => self.secrets_prefix != old.secrets_prefix,
+            ("policy", "folder") => self.policy != old.policy,
             ("scripts", "reload") => self.scripts_reload != old.scripts_reload,
             _ => false,
         };
@@ -178,11 +185,12 @@ impl Config {
             management_room: text("matrix", "management_room"),
             invites_allow: list("invites", "allow"),
             catchup_run_within_ms: duration("catchup", "run_within").unwrap_or(RUN_WITHIN_MS),
+            policy: text("policy", "folder").map(|path| at_home(&path)),
+            roles: roles(values),
             stale_after_ms: duration("conversation", "stale_after").unwrap_or(STALE_AFTER_MS),
             context_for_ms: duration("conversation", "context_for").unwrap_or(CONTEXT_FOR_MS),
             context_turns: count("conversation", "context_turns").unwrap_or(CONTEXT_TURNS),
             context_rooms: tables(values.get(&("context", "rooms"))),
-            rooms_exec: list("rooms", "exec"),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),
             secrets_folder: text("secrets", "folder").map(|path| at_home(&path)),
@@ -298,6 +306,13 @@ fn parse(
         };
         for (name, value) in inside {
             let place = at(line_of(text, name));
+            if table == "roles" {
+                take_role(&mut values, name, value, place)?;
+                continue;
+            }
+            if (table.as_str(), name.as_str()) == ("rooms", "exec") {
+                return Err(no_exec_rooms(place, value.as_array().map_or(&[], Vec::as_slice)));
+            }
             let known: Vec<&str> =
                 KEYS.iter().filter(|key| key.table == table).map(|key| key.name).collect();
             let Some(key) = KEYS.iter().find(|key| key.table == table && key.name == name) else {
@@ -315,7 +330,7 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         (Kind::Text, Value::String(_)) => true,
         (Kind::DurationOrNever, Value::String(text)) => or_never(text).is_ok(),
         (Kind::Bool, Value::Boolean(_)) => true,
-        (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
+        (Kind::List | Kind::Role, Value::Array(items)) => items.iter().all(Value::is_str),
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
         (Kind::Count(least, most), Value::Integer(number)) => {
             (i64::from(least)..=i64::from(most)).contains(number)
@@ -327,7 +342,7 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     let wanted = match key.kind {
         Kind::Text => "a text: \"…\"".to_owned(),
         Kind::Bool => "true or false".to_owned(),
-        Kind::List => "a list of texts: [\"…\", \"…\"]".to_owned(),
+        Kind::List | Kind::Role => "a list of texts: [\"…\", \"…\"]".to_owned(),
         Kind::Tables => "tables of texts: { \"#ops\" = { host = \"web1\" } }".to_owned(),
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"".to_owned(),
         Kind::DurationOrNever => {
@@ -338,6 +353,58 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     };
     let what = format!("`{}` is {wanted}", key.name);
     fits.then_some(()).ok_or(ConfigError { place, what, hint: key.help.into() })
+}
+
+/// The one entry of all roles: their names are not ours.
+const ROLES: (&str, &str) = ("roles", "NAME");
+
+/// Takes one more role.
+fn take_role(
+    values: &mut BTreeMap<(&'static str, &'static str), Value>,
+    name: &str,
+    value: &Value,
+    place: String,
+) -> Result<(), ConfigError> {
+    let key = KEYS.iter().find(|key| key.kind == Kind::Role).expect("there is a key for roles");
+    check(&Key { name: "a role", ..*key }, value, place.clone())?;
+    let all = values.entry(ROLES).or_insert_with(|| Value::Table(toml::Table::new()));
+    if let Value::Table(all) = all {
+        all.insert(name.to_owned(), value.clone());
+    }
+    let read = read_roles(all);
+    let hint = key.help.to_owned();
+    read.map(drop).map_err(|what| ConfigError { place, what, hint })
+}
+
+/// The roles that are configured; what is wrong was told before.
+fn roles(values: &BTreeMap<(&str, &str), Value>) -> Roles {
+    values.get(&ROLES).map(|all| read_roles(all).unwrap_or_default()).unwrap_or_default()
+}
+
+fn read_roles(all: &Value) -> Result<Roles, String> {
+    let mut roles = Roles::default();
+    for (role, entries) in all.as_table().into_iter().flatten() {
+        let entries = entries.as_array().into_iter().flatten();
+        let entries: Vec<String> =
+            entries.filter_map(|entry| entry.as_str().map(str::to_owned)).collect();
+        roles.add(role, &entries)?;
+    }
+    Ok(roles)
+}
+
+/// Before there were policies, rooms were listed in which actions may run.
+fn no_exec_rooms(place: String, rooms: &[Value]) -> ConfigError {
+    let named = |room: &Value| Some(format!("principal in Room::\"{}\"", room.as_str()?));
+    let mut named: Vec<String> = rooms.iter().filter_map(named).collect();
+    if named.is_empty() {
+        named.push("principal in Room::\"#ops:example.org\"".into());
+    }
+    let what = "`exec` under [rooms] is no more: policies say where actions may run".into();
+    let hint = format!(
+        "take it out; a file in the policy folder says the same: forbid (principal, action == Action::\"run\", resource is Operation) unless {{ {} }};",
+        named.join(" || ")
+    );
+    ConfigError { place, what, hint }
 }
 
 fn is_texts(value: &Value) -> bool {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::event::{Departure, Picture};
 use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId};
+use crate::domain::role::Standing;
 use crate::domain::trigger::Trigger;
 
 pub mod matrix;
@@ -254,6 +255,13 @@ pub enum RoomAct {
     Leave(RoomId),
     /// Whether somebody is in the management room.
     Manages(UserId),
+    /// What somebody is in a room.
+    Standing {
+        /// Who.
+        user: UserId,
+        /// Where, by id.
+        room: RoomId,
+    },
 }
 
 /// What came of it.
@@ -278,6 +286,8 @@ pub enum RoomAnswer {
     },
     /// Whether they are.
     Manages(bool),
+    /// What they are.
+    Standing(Standing),
 }
 
 /// A room as people look at it.

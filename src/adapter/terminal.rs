@@ -19,6 +19,17 @@ const MESSAGE_CHARS_SHOWN: usize = 8;
 /// Prints a line above the prompt.
 pub type Printer = Box<dyn FnMut(String) + Send>;
 
+/// What something is said to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// The room.
+    Room,
+    /// The bot's last message there, as a reply.
+    Last,
+    /// The thread on that message.
+    Thread,
+}
+
 /// The rooms of one terminal.
 pub struct Terminal {
     printer: Mutex<Printer>,
@@ -68,11 +79,27 @@ impl Terminal {
         self.last.lock().expect("nobody panics with it").insert(room, post);
     }
 
-    /// Somebody says something in a room; `number` makes it another message than every earlier one.
-    pub fn says(&self, who: &str, room: &str, text: &str, number: u64, at: Timestamp) -> Trigger {
-        let (place, speaker, post) = (place(room), speaker(who), post(number));
+    /// Somebody says something in a room; `number` makes it another message than every earlier one. None: it is meant for
+    /// the bot's last message there, and the bot has said nothing.
+    pub fn says(
+        &self,
+        who: &str,
+        room: &str,
+        text: &str,
+        to: To,
+        number: u64,
+        at: Timestamp,
+    ) -> Option<Trigger> {
+        let (mut place, speaker, post) = (place(room), speaker(who), post(number));
+        let last = || self.last.lock().expect("nobody panics with it").get(&place.room).cloned();
+        let (reply_to, thread) = match to {
+            To::Room => (None, None),
+            To::Last => (Some(last()?), None),
+            To::Thread => (None, Some(last()?)),
+        };
+        place.thread = thread;
         let key = key(&place, &post);
-        let (text, command, reply_to, edits) = (text.to_owned(), None, None, None);
+        let (text, command, edits) = (text.to_owned(), None, None);
         let (mentioned, hops) = (false, 0);
         let what = What::Message(Message {
             place,
@@ -85,7 +112,7 @@ impl Terminal {
             mentioned,
             hops,
         });
-        Trigger { key, at, late: false, what }
+        Some(Trigger { key, at, late: false, what })
     }
 
     /// Somebody reacts to the bot's last message in a room; none: it has said nothing there.
@@ -172,6 +199,25 @@ mod tests {
 
     use super::*;
     use crate::domain::event::Picture;
+
+    #[test]
+    fn replies_and_threads_are_about_the_last_message() {
+        let terminal = Terminal::new(Box::new(|_| {}));
+        let said = |to| terminal.says("ann", "#ops", "yes", to, 7, Timestamp(0));
+        assert_eq!((said(To::Last), said(To::Thread)), (None, None), "nothing was said yet");
+        terminal.remember(RoomId("#ops".into()), PostId("$bot".into()));
+        for (to, reply, thread) in [
+            (To::Room, None, None),
+            (To::Last, Some("$bot"), None),
+            (To::Thread, None, Some("$bot")),
+        ] {
+            let Some(Trigger { what: What::Message(message), .. }) = said(to) else {
+                panic!("{to:?}");
+            };
+            assert_eq!(message.reply_to.as_ref().map(PostId::as_str), reply, "{to:?}");
+            assert_eq!(message.place.thread.as_ref().map(PostId::as_str), thread, "{to:?}");
+        }
+    }
 
     #[test]
     fn pictures_are_put_where_they_can_be_opened() {

@@ -7,7 +7,7 @@ use crate::adapter::matrix::{Matrix, MatrixSettings};
 use crate::config::{Config, ConfigError};
 use crate::domain::id::RoomId;
 use crate::processor::progress::PROGRESS_EVERY;
-use crate::processor::{Context, ExecRooms, Kernel, Limits, Settings};
+use crate::processor::{Context, Kernel, Limits, Settings};
 use crate::script::hot::HOT_FOR;
 use crate::script::problem::Problem;
 
@@ -48,6 +48,9 @@ impl Reload<'_> {
         let reloading = tokio::task::spawn_blocking(move || kernel.scripts.reload());
         let problems =
             reloading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        if let Err(error) = self.kernel.reload_policies().await {
+            tracing::error!(%error, "the policies are not read again");
+        }
         resolve_rooms(&self.kernel, &self.matrix, &config).await;
         let offered = self.kernel.scripts.offered();
         let (scripts, aliases) = (offered.set.scripts.len(), offered.catalog.aliases.len());
@@ -95,7 +98,8 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
     let management_room = config.management_room.clone().map(RoomId).or(of_login.cloned());
     let settings = Settings {
         prefix: config.prefix.clone(),
-        exec_rooms: ExecRooms::Listed(config.rooms_exec.clone()),
+        roles: Arc::new(config.roles.clone()),
+        policy: None,
         management_room: management_room.clone(),
         asking_room: None,
         zone: jiff::tz::TimeZone::system(),
@@ -132,13 +136,11 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
 pub(super) async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Config) {
     let offered = kernel.scripts.offered();
     let of_scripts = offered.catalog.aliases.iter().flat_map(|alias| &alias.rooms);
-    let names: BTreeSet<&String> = config
-        .rooms_exec
-        .iter()
-        .chain(config.context_rooms.keys())
-        .chain(of_scripts)
-        .filter(|name| name.starts_with('#'))
-        .collect();
+    let set = kernel.policies.in_force();
+    let of_roles: Vec<String> = config.roles.rooms("").into_iter().map(str::to_owned).collect();
+    let all =
+        of_roles.iter().chain(config.context_rooms.keys()).chain(set.rooms()).chain(of_scripts);
+    let names: BTreeSet<&String> = all.filter(|name| name.starts_with('#')).collect();
     for name in names {
         let answer = matrix.resolve(name).await;
         learn(&mut kernel.rooms.write().expect("nobody panics with them"), name, answer);

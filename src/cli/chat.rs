@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::ask::open_log;
 use super::style::out;
 use super::{Context, Failure};
-use crate::adapter::terminal::Terminal;
+use crate::adapter::terminal::{Terminal, To};
 use crate::adapter::{Incoming, Intake};
 use crate::app::desk::Desk;
 use crate::app::orders::Hands;
@@ -168,9 +168,13 @@ fn child(context: &Context) -> Result<u8, Failure> {
     served.map(|()| 0).map_err(|error| Failure::new(1, error))
 }
 
+/// What is said about a command that there is not.
+const COMMANDS: &str =
+    "there are /as NAME, /room #NAME, /reply TEXT, /thread TEXT, /react EMOJI and /quit";
+
 /// What was typed, by whom, in which room.
 enum Typed {
-    Says { who: String, room: String, text: String },
+    Says { who: String, room: String, text: String, how: To },
     Reacts { who: String, room: String, emoji: String },
 }
 
@@ -224,7 +228,7 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let socket = answering(&store, &kernel, &data, stopping.clone());
     out!("beadle, the terminal room. Log: {}. Scripts: {}.", data.display(), scripts.display());
     out!("Try  !help   ·   !create vm web001 on aws   ·   !delete vm web001");
-    out!("/as ben   /room #dev   /react 👍   /quit");
+    out!("/as ben   /room #dev   /reply yes   /thread yes   /react 👍   /quit");
     let (lines, typed) = mpsc::channel(16);
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
@@ -311,11 +315,20 @@ fn read_lines(editor: &mut rustyline::DefaultEditor, lines: &mpsc::Sender<Typed>
             "/react" if !rest.is_empty() => {
                 Typed::Reacts { who: who.clone(), room: room.clone(), emoji: rest.to_owned() }
             }
+            "/reply" | "/thread" if !rest.is_empty() => Typed::Says {
+                who: who.clone(),
+                room: room.clone(),
+                text: rest.to_owned(),
+                how: if word == "/reply" { To::Last } else { To::Thread },
+            },
             command if command.starts_with('/') => {
-                out!("there are /as NAME, /room #NAME, /react EMOJI and /quit");
+                out!("{COMMANDS}");
                 continue;
             }
-            _ => Typed::Says { who: who.clone(), room: room.clone(), text: line.to_owned() },
+            _ => {
+                let (who, room, text) = (who.clone(), room.clone(), line.to_owned());
+                Typed::Says { who, room, text, how: To::Room }
+            }
         };
         if lines.blocking_send(typed).is_err() {
             return;
@@ -333,7 +346,9 @@ async fn talk(
         let now = surroundings().clock.now();
         let number = store.next_position().0;
         let trigger = match &typed {
-            Typed::Says { who, room, text } => Some(terminal.says(who, room, text, number, now)),
+            Typed::Says { who, room, text, how } => {
+                terminal.says(who, room, text, *how, number, now)
+            }
             Typed::Reacts { who, room, emoji } => terminal.reacts(who, room, emoji, number, now),
         };
         let Some(trigger) = trigger else {

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand; errors become text, a hint and an exit status here.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::{Paths, RunError};
 use crate::config::{Config, ConfigError};
+use crate::processor::policies::PolicyFolder;
 use crate::store::OpenError;
 
 mod action;
@@ -24,6 +26,7 @@ mod follow;
 mod init;
 mod log;
 mod login;
+mod policy;
 mod progress;
 mod proof;
 mod query;
@@ -91,6 +94,9 @@ enum Command {
     /// Checks scripts.
     #[command(subcommand, after_help = "Example: beadle script check")]
     Script(script::ScriptCommand),
+    /// Checks and shows the policies that say who may do what.
+    #[command(subcommand, after_help = "Example: beadle policy check")]
+    Policy(policy::PolicyCommand),
     /// Shows which actions there are, what they take, and what a call would run.
     #[command(subcommand, after_help = "Example: beadle action list")]
     Action(action::ActionCommand),
@@ -246,12 +252,37 @@ impl Context {
         Ok(shipped)
     }
 
+    /// The scripts folder that is given, or the one that is looked for first.
+    pub fn scripts_given(&self) -> PathBuf {
+        let given = self.global.scripts.clone().or(self.config.scripts.clone());
+        given.unwrap_or_else(|| PathBuf::from("scripts"))
+    }
+
     /// Where everything is.
     ///
     /// # Errors
     /// [`Failure`] if a place is missing.
     pub fn paths(&self) -> Result<Paths, Failure> {
-        Ok(Paths { data: self.data()?, scripts: self.scripts()? })
+        Ok(Paths { data: self.data()?, scripts: self.scripts()?, policy: self.policy()? })
+    }
+
+    /// The policy folder: the configured one, `policy` beside the scripts folder, or the shipped policies in the data
+    /// directory.
+    ///
+    /// # Errors
+    /// [`Failure`] if the shipped policies cannot be written.
+    pub fn policy(&self) -> Result<PolicyFolder, Failure> {
+        if let Some(path) = self.config.policy.clone() {
+            return Ok(PolicyFolder { path, shipped: false });
+        }
+        let shipped = self.data()?.join("policy");
+        let beside = self.scripts()?.with_file_name("policy");
+        if beside.is_dir() && beside != shipped {
+            return Ok(PolicyFolder { path: beside, shipped: false });
+        }
+        crate::store::disk::make_dir(&self.data()?)?;
+        crate::app::unpack_policies(&shipped)?;
+        Ok(PolicyFolder { path: shipped, shipped: true })
     }
 
     /// An asynchronous runtime.
@@ -292,7 +323,12 @@ fn trace(global: &Global) {
 
 /// Parses, runs, and says what went wrong.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    main_with(std::env::args_os())
+}
+
+/// The same for a command line that a program built on this library gives.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
@@ -331,6 +367,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Init(args)) => init::main(&args),
         Some(Command::Doctor) => doctor::main(&context),
         Some(Command::Script(command)) => script::main(&context, &command),
+        Some(Command::Policy(command)) => policy::main(&context, &command),
         Some(Command::Action(command)) => action::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),

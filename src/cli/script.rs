@@ -84,7 +84,7 @@ fn folder_and_file(
 }
 
 /// Tells problems: to people on standard error, to programs one object a line.
-fn tell(context: &Context, problems: &[Problem]) {
+pub(super) fn tell(context: &Context, problems: &[Problem]) {
     for problem in problems {
         match context.json() {
             true => out!("{}", problem.to_json()),

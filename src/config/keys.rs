@@ -16,6 +16,8 @@ pub enum Kind {
     DurationOrNever,
     /// True or false.
     Bool,
+    /// A list of texts that say who holds a role; the key's name is the role's.
+    Role,
     /// A whole number within these bounds.
     Count(u32, u32),
     /// Texts by name, for each of several names.
@@ -105,6 +107,20 @@ pub const KEYS: &[Key] = &[
         help: "A command that reaches the bot later than this after it was said is not run by itself: its sender is asked whether they still want it.",
     },
     Key {
+        table: "policy",
+        name: "folder",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "The folder of policies, `*.cedar`; without one `policy` beside the scripts folder. Where there is none, the shipped policies are unpacked into the data directory. [policy.md](policy.md)",
+    },
+    Key {
+        table: "roles",
+        name: "NAME",
+        kind: Kind::Role,
+        default: "[]",
+        help: "Who holds the role of this name: accounts `@ann:example.org` or `@*:example.org`, `member of #room:example.org`, `power>=50`, `power>=50 in #room:example.org`. Each role is a key of its own; the environment gives none.",
+    },
+    Key {
         table: "conversation",
         name: "stale_after",
         kind: Kind::Duration,
@@ -131,13 +147,6 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Tables,
         default: "{}",
         help: "What commands may leave out in a room, by its id or name: a table `[context.rooms.\"#ops:example.org\"]` with a text for each parameter. Only aliases with `context` take them.",
-    },
-    Key {
-        table: "rooms",
-        name: "exec",
-        kind: Kind::List,
-        default: "[]",
-        help: "Rooms where actions may run, by id or name: `!abc`, `#ops:example.org`. Everywhere else `exec` is refused.",
     },
     Key {
         table: "rooms",
@@ -271,6 +280,7 @@ pub const KEYS: &[Key] = &[
 pub const RESTART: &[(&str, &str)] = &[
     ("paths", "data"),
     ("paths", "scripts"),
+    ("policy", "folder"),
     ("matrix", "homeserver"),
     ("matrix", "user"),
     ("secrets", "folder"),

@@ -33,7 +33,7 @@ pub fn reference() -> String {
         let kind = match key.kind {
             Kind::Bool => "true or false".to_owned(),
             Kind::Text => "text".to_owned(),
-            Kind::List => "list of texts".to_owned(),
+            Kind::List | Kind::Role => "list of texts".to_owned(),
             Kind::Tables => "tables of texts".to_owned(),
             Kind::Duration => "time span".to_owned(),
             Kind::DurationOrNever => "time span or `never`".to_owned(),
@@ -42,9 +42,12 @@ pub fn reference() -> String {
         };
         let (table, name, default, help) = (key.table, key.name, key.default, key.help);
         let restart = if RESTART.contains(&(table, name)) { " *restart*" } else { "" };
+        let variable = match key.kind {
+            Kind::Role => "–".to_owned(),
+            _ => format!("`{}`", variable(key)),
+        };
         text.push_str(&format!(
-            "| `{table}.{name}` | {kind} | `{default}` | `{}` | {help}{restart} |\n",
-            variable(key)
+            "| `{table}.{name}` | {kind} | `{default}` | {variable} | {help}{restart} |\n"
         ));
     }
     text

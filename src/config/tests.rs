@@ -1,7 +1,7 @@
 //! The configuration: what is right, what is wrong and how that is told.
 
-use crate::domain::context::CONTEXT_TURNS_MAX;
 use super::*;
+use crate::domain::context::CONTEXT_TURNS_MAX;
 
 #[test]
 fn wrong_configurations_are_told_with_their_place() {
@@ -81,12 +81,12 @@ fn every_budget_has_a_key_with_its_default() {
 fn the_environment_overrides_the_file() {
     let environment = [
         ("BEADLE_BOT_PREFIX".to_owned(), "?".to_owned()),
-        ("BEADLE_ROOMS_EXEC".to_owned(), "#a, #b".to_owned()),
+        ("BEADLE_INVITES_ALLOW".to_owned(), "@a:hs, @b:hs".to_owned()),
     ];
     let config = Config::load(None, &environment.into()).expect("it is right");
     assert_eq!(
-        (config.prefix.as_str(), config.rooms_exec),
-        ("?", vec!["#a".to_owned(), "#b".into()])
+        (config.prefix.as_str(), config.invites_allow),
+        ("?", vec!["@a:hs".to_owned(), "@b:hs".into()])
     );
     assert_eq!(config.homeserver, None);
 }
@@ -180,4 +180,37 @@ fn rooms_have_defaults_for_what_is_left_out() {
     }
     let most = format!("[conversation]\ncontext_turns = {CONTEXT_TURNS_MAX}");
     assert!(parse(&most, "c").is_ok());
+}
+
+#[test]
+fn roles_have_names_of_their_own() {
+    let text = "[roles]\nops = [\"@ann:hs\", \"power>=50\"]\nrelease = [\"member of #release:hs\"]";
+    let config = Config::from_values(&parse(text, "c").expect("it is right"));
+    assert_eq!(config.roles.names().collect::<Vec<_>>(), ["ops", "release"]);
+    for (line, want) in [
+        ("ops = \"@ann:hs\"", "`a role` is a list of texts"),
+        ("ops = [1]", "`a role` is a list of texts"),
+        ("ops = [\"ann\"]", "`ann`: an entry is an account"),
+        ("owner = []", "the role `owner` is given by the bot itself"),
+    ] {
+        let error = parse(&format!("[roles]\n{line}"), "c").expect_err("it is wrong");
+        assert!(error.what.starts_with(want), "{line}: {}", error.what);
+        assert_eq!(error.place, "c:2");
+    }
+}
+
+#[test]
+fn listed_rooms_for_actions_have_become_a_policy() {
+    let text = "[rooms]\nexec = [\"#ops:hs\", \"!dev:hs\"]";
+    let error = parse(text, "c").expect_err("it is no more");
+    assert_eq!(error.place, "c:2");
+    assert!(error.what.contains("policies say where actions may run"), "{}", error.what);
+    let (_, policy) = error.hint.split_once("says the same: ").expect("it says what to write");
+    let source = crate::domain::policy::Source::new("50-exec.cedar", policy);
+    let compiled = crate::domain::policy::compile(vec![source]);
+    assert!(compiled.problems.is_empty(), "{policy}: {:?}", compiled.problems);
+    assert_eq!(compiled.set.expect("it is a policy").rooms(), ["!dev:hs", "#ops:hs"]);
+    let environment = [("BEADLE_ROOMS_EXEC".to_owned(), "#a".to_owned())];
+    let error = Config::load(None, &environment.into()).expect_err("it is no more");
+    assert_eq!(error.place, "$BEADLE_ROOMS_EXEC");
 }

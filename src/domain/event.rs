@@ -24,6 +24,7 @@ pub use super::person_event::{
     AccountsLinked, AccountsUnlinked, LinkClaimed, LinkDeclined, LinkMissed, LinkOffered,
 };
 pub use super::policy::PolicyDecision;
+pub use super::policy_event::{PolicyChanged, PolicyFile};
 pub use super::question_event::{
     QuestionAnswered, QuestionAsked, QuestionReminded, Remind, Wants, Whom,
 };
@@ -124,6 +125,7 @@ events! {
     ClockStepped "clock_stepped" 1 Open,
     SyncAdvanced "sync_advanced" 1 Open,
     ScriptKept "script_kept" 2 Open,
+    PolicyChanged "policy_changed" 1 Open,
     IntakePaused "intake_paused" 1 Open,
     IntakeResumed "intake_resumed" 1 Open,
     EventsErased "events_erased" 1 Sealed,

@@ -327,6 +327,7 @@ impl Execution {
             | Event::ClockStepped(_)
             | Event::SyncAdvanced(_)
             | Event::ScriptKept(_)
+            | Event::PolicyChanged(_)
             | Event::IntakePaused(_)
             | Event::IntakeResumed(_)
             | Event::EventsErased(_)

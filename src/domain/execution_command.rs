@@ -4,9 +4,8 @@ use super::again::{self, Change};
 use super::catch_up::ago;
 use super::event::{QuestionAsked, Wants};
 use super::execution::{Execution, Status};
-use super::id::{RoomId, Timestamp};
+use super::id::Timestamp;
 use super::message::Doc;
-use super::trigger::Speaker;
 use super::words;
 
 /// Most executions that an answer lists; of the others it says how many there are.
@@ -113,12 +112,9 @@ impl ExecutionCommand {
         matches!(self, Self::Cancel { execution: Some(_), .. })
     }
 
-    /// Why it is not done here, if so.
-    pub fn refusal(&self, here: &RoomId, management: Option<&RoomId>) -> Option<String> {
+    /// What is wrong with it, if anything is.
+    pub fn refusal(&self) -> Option<String> {
         match self {
-            Self::List { all: true } if management != Some(here) => {
-                Some("`executions all` is for the management room: it tells of other rooms.".into())
-            }
             Self::Cancel { execution: None, .. } => {
                 Some("say which one: `cancel ID`; `executions` lists them.".into())
             }
@@ -128,11 +124,6 @@ impl ExecutionCommand {
             _ => None,
         }
     }
-}
-
-/// Whether somebody may cancel or repeat an execution from a room: their own anywhere, anybody's from the management room.
-pub fn may(speaker: &Speaker, managed: bool, execution: &Execution) -> bool {
-    managed || execution.started.requester.id == speaker.id
 }
 
 /// What runs or waits, the newest first; `more` are not among them.

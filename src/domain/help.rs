@@ -16,6 +16,9 @@ pub const TOLD_MAX: usize = 5;
 /// Most words that are looked for.
 pub const WORDS_MAX: usize = 8;
 
+/// A command of the bot itself that may be said: how, and what it does.
+type Offered = (&'static str, &'static str);
+
 /// What follows `help`, if that is asked for.
 pub fn help_word(text: &str) -> Option<&str> {
     let text = text.trim();
@@ -45,15 +48,21 @@ fn asked(words: &str) -> (String, usize) {
 pub fn help(view: &View, who: &Speaker, place: &Place, words: &str) -> Doc {
     let (words, page) = asked(words);
     let may = |alias: &&Alias| refusal(alias, who, place, view).is_none();
+    let asked = |action, resource| (view.may)(action, resource, who, place).allowed();
+    let own = own_command::offered(view.places, &place.room, &asked);
     let lines = match words.is_empty() {
-        true => everything(view, view.catalog.aliases.iter().filter(may)),
-        false => about(view, &words, &may),
+        true => everything(view, view.catalog.aliases.iter().filter(may), &own),
+        false => about(view, &words, &may, &own),
     };
     Doc::text(&paged(lines, &words, page, view.prefix).join("\n"))
 }
 
 /// Every command, by script.
-fn everything<'a>(view: &View, offered: impl Iterator<Item = &'a Alias>) -> Vec<String> {
+fn everything<'a>(
+    view: &View,
+    offered: impl Iterator<Item = &'a Alias>,
+    own: &[Offered],
+) -> Vec<String> {
     let prefix = view.prefix;
     let mut scripts: BTreeMap<&str, Vec<&Alias>> = BTreeMap::new();
     for alias in offered {
@@ -71,7 +80,7 @@ fn everything<'a>(view: &View, offered: impl Iterator<Item = &'a Alias>) -> Vec<
     };
     lines.insert(0, first);
     lines.push("My own commands:".to_owned());
-    lines.extend(own_command::offered(view.places).map(|own| of_own(own, prefix)));
+    lines.extend(own.iter().map(|own| of_own(*own, prefix)));
     lines
 }
 
@@ -87,15 +96,16 @@ fn group(file: &str, aliases: &[&Alias], prefix: &str) -> Vec<String> {
 }
 
 /// What there is about some words, the best first.
-fn about(view: &View, words: &str, may: &dyn Fn(&&Alias) -> bool) -> Vec<String> {
+fn about(view: &View, words: &str, may: &dyn Fn(&&Alias) -> bool, own: &[Offered]) -> Vec<String> {
     let (prefix, all) = (view.prefix, &view.catalog.aliases);
     let found: Vec<&Alias> = ranked(all, words).into_iter().map(|at| &all[at]).collect();
     let (found, hidden): (Vec<&Alias>, Vec<&Alias>) = found.into_iter().partition(|it| may(it));
-    let own: Vec<String> = own_command::offered(view.places)
+    let own: Vec<String> = own
+        .iter()
         .filter(|(usage, help)| {
             words.split(' ').all(|word| format!("{usage} {help}").to_lowercase().contains(word))
         })
-        .map(|own| of_own(own, prefix))
+        .map(|own| of_own(*own, prefix))
         .collect();
     let mut lines = vec![];
     let detailed = found.len() <= TOLD_MAX;

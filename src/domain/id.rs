@@ -69,6 +69,11 @@ impl StreamName {
         Self(format!("script-{}", hash.0))
     }
 
+    /// The stream of the policies that were in force.
+    pub fn policies() -> Self {
+        Self("policy-set".into())
+    }
+
     /// The stream of one invitation.
     pub fn invite(tag: &Tag) -> Self {
         Self(format!("invite-{tag}"))

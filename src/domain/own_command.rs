@@ -8,10 +8,12 @@ use super::id::{PostId, RoomId};
 use super::more_command::{self, Which};
 use super::pending_command::{self, PendingCommand};
 use super::people_command::{self, PeopleCommand};
+use super::policy::{Permission, PolicyAction, Resource, ResourceKind};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
 use super::why_command::{self, WhyCommand};
+use super::words::policy as words;
 
 /// Their first words, for those who misspelt one.
 pub const WORDS: &[&str] = &[
@@ -81,19 +83,28 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
 pub fn examples() -> Vec<String> {
     let room = RoomId(String::new());
     let everywhere = Where { management: Some(&room), audited: Some(&room) };
-    let formats = offered(everywhere).filter_map(|(usage, _)| Format::parse(usage).ok());
+    let all = offered(everywhere, &room, &|_, _| true);
+    let formats = all.into_iter().filter_map(|(usage, _)| Format::parse(usage).ok());
     formats.flat_map(|format| format.examples()).filter(|text| parse(text).is_some()).collect()
 }
 
-/// The commands with their usage and help that can be said somewhere.
-pub fn offered(places: Where) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let rooms = room_command::COMMANDS.iter().filter(move |_| places.management.is_some());
-    let audit = audit_command::COMMANDS.iter().filter(move |_| places.audited.is_some());
+/// The commands with their usage and help that somebody may say here.
+pub fn offered(
+    places: Where,
+    here: &RoomId,
+    may: &dyn Fn(PolicyAction, Resource) -> bool,
+) -> Vec<(&'static str, &'static str)> {
+    let manages = places.management.is_some() && may(PolicyAction::Manage, Resource::bot());
+    let leaves = places.management.is_some() && may(PolicyAction::Manage, Resource::room(here));
+    let room = |builtin: Builtin| manages || (leaves && builtin == Builtin::Leave);
+    let rooms = room_command::COMMANDS.iter().filter(|(builtin, ..)| room(*builtin));
+    let reads = may(PolicyAction::ReadAudit, Resource::log());
+    let audit = audit_command::COMMANDS.iter().filter(|_| reads);
     let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS);
     let executions = executions.chain(pending_command::COMMANDS).chain(more_command::COMMANDS);
     let executions = executions.copied();
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
-    executions.chain(others.map(|(_, usage, help)| (*usage, *help)))
+    executions.chain(others.map(|(_, usage, help)| (*usage, *help))).collect()
 }
 
 impl OwnCommand {
@@ -139,12 +150,63 @@ impl OwnCommand {
         matches!(self, Self::Executions(command) if command.cancels_one())
     }
 
-    /// Why it is not done here, if so.
+    /// What policies are asked about it; none: it is for everybody, or what it names is looked at later.
+    pub fn asks(&self) -> Option<(PolicyAction, Resource)> {
+        match self {
+            Self::Rooms(command) if command.leaves_here() => None,
+            Self::Rooms(_) => Some((PolicyAction::Manage, Resource::bot())),
+            Self::Audit(_) => Some((PolicyAction::ReadAudit, Resource::log())),
+            Self::Executions(ExecutionCommand::List { all: true }) => {
+                Some((PolicyAction::Manage, Resource::of(ResourceKind::Execution, "all")))
+            }
+            Self::Executions(_)
+            | Self::Save(_)
+            | Self::People(_)
+            | Self::Why(_)
+            | Self::Pending(_)
+            | Self::More(_) => None,
+        }
+    }
+
+    /// As it is said.
+    fn said(&self) -> String {
+        match self {
+            Self::Executions(ExecutionCommand::List { all: true }) => "executions all".into(),
+            other => other.name().into(),
+        }
+    }
+
+    /// Why a policy that does not allow it is right, in words.
+    fn concerns(&self) -> &'static str {
+        match self {
+            Self::Rooms(_) => "it is about other rooms",
+            Self::Audit(_) => "it tells what was said in other rooms",
+            _ => "it tells of other rooms",
+        }
+    }
+
+    /// Why it is not done, as policies decided.
+    pub fn disallowed(&self, permission: &Permission, places: Where) -> Option<String> {
+        if permission.allowed() {
+            return None;
+        }
+        let alone = match self {
+            Self::Rooms(_) => places.management.is_none(),
+            Self::Audit(_) => places.audited.is_none(),
+            _ => false,
+        };
+        Some(match alone {
+            true => words::needs_management(self.name()),
+            false => words::own_command(&self.said(), permission, self.concerns()),
+        })
+    }
+
+    /// What is wrong with it as it was said here, if anything is.
     pub fn refusal(&self, here: &RoomId, places: Where) -> Option<String> {
         match self {
             Self::Rooms(command) => command.refusal(here, places.management),
-            Self::Audit(command) => command.refusal(here, places.audited),
-            Self::Executions(command) => command.refusal(here, places.management),
+            Self::Audit(command) => command.refusal(),
+            Self::Executions(command) => command.refusal(),
             Self::Pending(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
             // Who may say yes to what is decided with the codes.

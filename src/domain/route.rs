@@ -479,16 +479,17 @@ fn too_many(alias: &Alias, view: &View) -> Option<String> {
 /// A command of the bot itself: refused here, or begun.
 fn own(command: &OwnCommand, message: &Message, view: &View) -> Decision {
     let name = format!("command {}", command.name());
-    match command.refusal(&message.place.room, view.places) {
-        Some(why) => {
-            let told = Doc::text(&to(&message.speaker.name, &why));
-            decision(name, Act::Refuse(told), why)
-        }
+    let (who, place) = (&message.speaker, &message.place);
+    let permission = command.asks().map(|(action, what)| (view.may)(action, what, who, place));
+    let disallowed = permission.as_ref().and_then(|it| command.disallowed(it, view.places));
+    let decided = match disallowed.or_else(|| command.refusal(&place.room, view.places)) {
+        Some(why) => decision(name, Act::Refuse(Doc::text(&to(&who.name, &why))), why),
         None => {
             let act = command.act(message.reply_to.as_ref());
             decision(name, act, "it is a command of the bot itself")
         }
-    }
+    };
+    Decision { permission, ..decided }
 }
 
 #[cfg(test)]

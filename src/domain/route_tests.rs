@@ -106,10 +106,25 @@ fn text_of(doc: &Doc) -> String {
     doc.blocks.iter().map(spans).collect::<Vec<_>>().join("\n")
 }
 
+/// A value with its fields in the order of their names, whatever order a map keeps them in.
+fn by_name(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
+            let fields = sorted.iter().map(|(name, value)| format!("{name:?}:{}", by_name(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(by_name).collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
 fn shown(decision: &Decision) -> String {
     let act = match &decision.act {
-        Act::Run { alias, args } => format!("run {alias} {args}"),
-        Act::BuiltIn { builtin, args } => format!("{} {args}", builtin.name()),
+        Act::Run { alias, args } => format!("run {alias} {}", by_name(args)),
+        Act::BuiltIn { builtin, args } => format!("{} {}", builtin.name(), by_name(args)),
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
         Act::People(command) => format!("{command:?}"),
@@ -155,11 +170,11 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
 fn a_command_is_run_refused_or_answered() {
     let catalog = ops();
     for (text, want) in [
-        ("!greet bea", r#"run 0 {"extra":{},"who":"bea"} | it matches and is open to everyone"#),
-        ("!yes", r#"run 5 {"extra":{}} | it matches and is open to everyone"#),
+        ("!greet bea", r#"run 0 {"extra":{},"who":"bea"} | policy `open` allows it"#),
+        ("!yes", r#"run 5 {"extra":{}} | policy `open` allows it"#),
         (
             "!restart web1",
-            "refuse ann: `restart` needs the role `ops`. | `restart` needs the role `ops`.",
+            "refuse ann: `restart` is not allowed here: no policy allows it (it is for the role `ops`) | `restart` is not allowed here: no policy allows it (it is for the role `ops`)",
         ),
         (
             "!deploy app",
@@ -175,7 +190,7 @@ fn a_command_is_run_refused_or_answered() {
         ),
         (
             "!restart",
-            "refuse ann: `restart` needs the role `ops`. | `restart` needs the role `ops`.",
+            "refuse ann: `restart` is not allowed here: no policy allows it (it is for the role `ops`) | `restart` is not allowed here: no policy allows it (it is for the role `ops`)",
         ),
         (
             "!gret bea",
@@ -235,12 +250,14 @@ fn bounds_hold() {
 
 #[test]
 fn a_help_listing_is_cut_and_says_so() {
-    let places = Where { management: None, audited: None };
-    let own = own_command::offered(places).count();
-    let rest = format!("… and {} more lines: !help more", own + 7);
+    let nowhere = Where { management: None, audited: None };
+    let own = own_command::offered(nowhere, &RoomId("!r".into()), &|_, _| false).len();
+    // Before them stand two headings, behind them one more.
+    let left = own + 5 + 3;
+    let more = format!("… and {left} more lines: !help more");
     for (count, page, bullets, more) in [
         (10, "", 10, None),
-        (HELP_LINES_MAX + 5, "", HELP_LINES_MAX - 2, Some(rest.as_str())),
+        (HELP_LINES_MAX + 5, "", HELP_LINES_MAX - 2, Some(more.as_str())),
         (HELP_LINES_MAX + 5, "more", 7, None),
     ] {
         let names: Vec<String> = (0..count).map(|n| format!("do{n}")).collect();
@@ -259,7 +276,7 @@ fn an_answer_wins_over_an_alias_only_as_a_reply_to_the_question() {
     let text = || vec![question("$q", Wants::Text)];
     let sure = || vec![question("$q", Wants::YesNo)];
     let two = || vec![question("$q", Wants::YesNo), question("$p", Wants::YesNo)];
-    let (answers, runs) = ("it answers this question", "it matches and is open to everyone");
+    let (answers, runs) = ("it answers this question", "policy `open` allows it");
     for (questions, said_text, reply_to, thread, want) in [
         (text(), "!greet bea", None, None, runs.to_owned()),
         (text(), "!greet bea", Some("$q"), None, answers.to_owned()),

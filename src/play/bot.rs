@@ -8,6 +8,7 @@ use crate::domain::id::{Position, Timestamp};
 use crate::domain::trigger::Trigger;
 use crate::processor::action::Actions;
 use crate::processor::intake::Ear;
+use crate::processor::policies::PolicyFolder;
 use crate::processor::scripts::Scripts;
 use crate::processor::{Error, Kernel, Settings};
 use crate::query::agenda::Budget;
@@ -115,11 +116,23 @@ impl Bot {
         }
     }
 
+    /// The policies are those of another folder from now on; says whether they came into force.
+    ///
+    /// # Errors
+    /// [`BotError`] if the log fails.
+    pub async fn reload(&self, policy: &Path) -> Result<bool, BotError> {
+        let policies = &self.kernel.policies;
+        policies.follow(PolicyFolder { path: policy.to_owned(), shipped: false });
+        self.kernel.reload_policies().await?;
+        Ok(policies.problems().is_empty())
+    }
+
     /// Does everything that can be done now.
     ///
     /// # Errors
     /// [`BotError`] if the log fails.
     pub async fn settle(&self) -> Result<(), BotError> {
+        self.kernel.note_policies().await?;
         for _ in 0..STEPS_MAX {
             self.kernel.catch_up().map_err(Error::from)?;
             let tasks = self.kernel.tasks(&|_| false, ONE_OF_EACH);

@@ -3,8 +3,9 @@
 //! The parent is the world: it hands over triggers and the time, and answers when the child sends a message or runs an
 //! action. One JSON object a line in both directions; the child asks only while it works on a request.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,9 +20,11 @@ use super::world::{HandClock, World};
 use crate::adapter::{Chat, Outgoing, Redaction, Reread, RoomAct, RoomAnswer, SendError};
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
+use crate::domain::role::Roles;
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
-use crate::processor::{Context, ExecRooms, Limits, Settings};
+use crate::processor::policies::PolicyFolder;
+use crate::processor::{Context, Limits, Settings};
 use crate::store::{Clock, EventStore};
 
 /// The parent asks.
@@ -31,10 +34,12 @@ enum Request {
     Open {
         scripts: PathBuf,
         prefix: String,
-        exec_rooms: Option<Vec<String>>,
+        roles: BTreeMap<String, Vec<String>>,
+        policy: Option<PathBuf>,
         management_room: Option<RoomId>,
         limits: Limits,
         context: Context,
+        stale_after_ms: i64,
         now: Timestamp,
     },
     Deliver {
@@ -43,6 +48,10 @@ enum Request {
     },
     Reread {
         reread: Box<Reread>,
+        now: Timestamp,
+    },
+    Reload {
+        policy: PathBuf,
         now: Timestamp,
     },
     Redact {
@@ -62,6 +71,7 @@ enum Request {
 #[serde(rename_all = "snake_case")]
 enum Response {
     Done,
+    Reloaded { taken: bool },
     Failed { damaged: bool, why: String },
     Log { kinds: Vec<String>, next: Position },
     Send(Box<Outgoing>),
@@ -124,17 +134,25 @@ impl ChildBot {
         let to = process.stdin.take().ok_or_else(|| broken("no standard input"))?;
         let from = process.stdout.take().ok_or_else(|| broken("no standard output"))?;
         self.running = Some(Running { process, to, from: BufReader::new(from) });
-        let exec_rooms = match &setup.settings.exec_rooms {
-            ExecRooms::All => None,
-            ExecRooms::Listed(rooms) => Some(rooms.clone()),
-        };
+        let (roles, policy) = (setup.settings.roles.entries(), setup.settings.policy.clone());
+        let policy = policy.map(|folder| folder.path);
         let (scripts, prefix) = (setup.scripts.clone(), setup.settings.prefix.clone());
         let now = self.world.clock.now();
         let management_room = setup.settings.management_room.clone();
         let limits = setup.settings.limits;
         let context = setup.settings.context.clone();
-        let open =
-            Request::Open { scripts, prefix, exec_rooms, management_room, limits, context, now };
+        let stale_after_ms = setup.settings.stale_after_ms;
+        let open = Request::Open {
+            scripts,
+            prefix,
+            roles,
+            policy,
+            management_room,
+            limits,
+            context,
+            stale_after_ms,
+            now,
+        };
         self.ask(&open).map(|_| ())
     }
 
@@ -203,6 +221,16 @@ impl Driver for ChildBot {
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>> {
         let now = self.world.clock.now();
         Box::pin(async move { self.ask(&Request::Settle { now }).map(|_| ()) })
+    }
+
+    fn reload<'a>(&'a mut self, policy: &'a Path) -> BoxFuture<'a, Result<bool, BotError>> {
+        Box::pin(async move {
+            let (policy, now) = (policy.to_owned(), self.world.clock.now());
+            match self.ask(&Request::Reload { policy, now })? {
+                Response::Reloaded { taken } => Ok(taken),
+                other => Err(broken(format!("{other:?} is no reload"))),
+            }
+        })
     }
 
     fn restart<'a>(&'a mut self, setup: &'a Setup) -> BoxFuture<'a, Result<(), BotError>> {
@@ -299,20 +327,25 @@ pub async fn serve(
             Request::Open {
                 scripts,
                 prefix,
-                exec_rooms,
+                roles,
+                policy,
                 management_room,
                 limits,
                 context,
+                stale_after_ms,
                 now,
             } => {
                 clock.set(now);
                 let open = open.take().ok_or_else(|| broken("it is open already"))?;
-                let exec_rooms = exec_rooms.map_or(ExecRooms::All, ExecRooms::Listed);
+                let roles = Arc::new(Roles::read(&roles).map_err(broken)?);
+                let policy = policy.map(|path| PolicyFolder { path, shipped: false });
                 let settings = Settings {
-                    exec_rooms,
+                    roles,
+                    policy,
                     management_room,
                     limits,
                     context,
+                    stale_after_ms,
                     ..Settings::simulated(&prefix)
                 };
                 let opened = open(clock.clone()).and_then(|store| {
@@ -346,6 +379,10 @@ async fn serve_one(bot: &Bot, clock: &HandClock, request: Request) -> Result<Res
         Request::Reread { reread, now } => {
             clock.set(now);
             bot.reread(*reread).await.map(|()| Response::Done)
+        }
+        Request::Reload { policy, now } => {
+            clock.set(now);
+            bot.reload(&policy).await.map(|taken| Response::Reloaded { taken })
         }
         Request::Redact { redaction, now } => {
             clock.set(now);

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::domain::alias::parse_duration;
 use crate::domain::event::EffectResult;
+use crate::domain::role::Roles;
 use crate::domain::trigger::Trust;
 
 /// Largest transcript in bytes.
@@ -14,7 +15,7 @@ pub const SETTINGS: &[&str] = &[
     "catchup.run_within",
     "conversation.stale_after",
     "context.rooms",
-    "rooms.exec",
+    "roles.NAME",
     "matrix.management_room",
     "limits.commands_per_minute",
     "limits.stop_rings",
@@ -37,6 +38,12 @@ pub struct Transcript {
 pub enum Step {
     /// The scripts folder from here on, relative to the transcript; taken at the start and at a restart.
     Scripts(String),
+    /// The policy folder from here on, relative to the transcript; taken at the start and at a restart.
+    Policy(String),
+    /// The policy folder changes while the bot runs.
+    Reload(String),
+    /// A person has this power in the room from here on.
+    Power(String, i64),
     /// The room from here on.
     Room { name: String, network: Option<String>, encrypted: bool },
     /// A person does something.
@@ -243,6 +250,13 @@ fn directive(inside: &str) -> Result<Step, String> {
     let rest = rest.trim();
     match word {
         "scripts" if !rest.is_empty() => Ok(Step::Scripts(rest.into())),
+        "reload" if !rest.is_empty() => Ok(Step::Reload(rest.into())),
+        "policy" if !rest.is_empty() => Ok(Step::Policy(rest.into())),
+        "power" => {
+            let (name, power) = rest.split_once(' ').ok_or("write `(power ann 50)`")?;
+            let power = power.trim().parse().map_err(|_| "power is a number")?;
+            Ok(Step::Power(name.into(), power))
+        }
         "room" if !rest.is_empty() => {
             let (rest, encrypted) = match rest.strip_suffix(" encrypted") {
                 Some(rest) => (rest, true),
@@ -264,8 +278,11 @@ fn directive(inside: &str) -> Result<Step, String> {
         "exec" => exec(rest),
         "config" => {
             let (key, value) = rest.split_once('=').ok_or("write `(config key=value)`")?;
-            if !SETTINGS.contains(&key.trim()) {
+            if !SETTINGS.contains(&key.trim()) && !key.trim().starts_with("roles.") {
                 return Err(format!("there are the settings {}", SETTINGS.join(", ")));
+            }
+            if let Some(role) = key.trim().strip_prefix("roles.") {
+                Roles::default().add(role, &role_entries(value))?;
             }
             match key.trim() {
                 "catchup.run_within" | "conversation.stale_after" => drop(parse_duration(value)?),
@@ -279,6 +296,15 @@ fn directive(inside: &str) -> Result<Step, String> {
         "log" => Ok(Step::Log(rest.split_whitespace().map(str::to_owned).collect())),
         other => Err(format!("there is no `({other} …)` here")),
     }
+}
+
+/// The entries of a role: `@ann` is ann of the simulated homeserver.
+pub(super) fn role_entries(value: &str) -> Vec<String> {
+    let entry = |entry: &str| match entry.trim() {
+        id if id.starts_with('@') && !id.contains(':') => format!("{id}:local"),
+        entry => entry.to_owned(),
+    };
+    value.split(',').map(entry).collect()
 }
 
 fn exec(rest: &str) -> Result<Step, String> {
@@ -327,6 +353,13 @@ mod tests {
             ("< bot*: x", Step::Bot { form: Form::Any, text: "x".into() }),
             ("> ann (unreadable): x", says("ann", Does::SaysUnreadable("x".into()))),
             ("(keys arrive)", Step::KeysArrive),
+            ("(reload p)", Step::Reload("p".into())),
+            ("(policy p)", Step::Policy("p".into())),
+            ("(power ann 50)", Step::Power("ann".into(), 50)),
+            (
+                "(config roles.ops=@ann)",
+                Step::Config { key: "roles.ops".into(), value: "@ann".into() },
+            ),
             ("(members 2)", Step::Members(2)),
             ("(advance 15m)", Step::Advance(900_000)),
             (
@@ -370,6 +403,9 @@ mod tests {
             "(config a=b)",
             "> ann [trust=much]: hi",
             "> ann [mood=good]: hi",
+            "(config roles.owner=@ann)",
+            "(config roles.ops=ann)",
+            "(power ann high)",
         ] {
             let error = parse("t", &format!("# a\n{line}")).expect_err(line);
             assert_eq!(error.line, 2, "{line}");

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::bot::BotError;
-use super::parse::{Does, Form, LINE_BREAK, Step, Transcript};
+use super::parse::{Does, Form, LINE_BREAK, Step, Transcript, role_entries};
 use super::pattern::{Words, fill, matches};
 use super::world::{FakeExec, Heard, Person, Room, World};
 use crate::adapter::{Redaction, Relation, Reread};
 use crate::domain::alias::parse_duration;
 use crate::domain::id::{Position, RoomId};
 use crate::domain::trigger::Trigger;
-use crate::processor::{ExecRooms, RUN_WITHIN_MS, STALE_AFTER_MS, Settings};
+use crate::processor::policies::PolicyFolder;
+use crate::processor::{RUN_WITHIN_MS, STALE_AFTER_MS, Settings};
 
 /// A bot that can be killed and started again on the same log.
 pub trait Driver: Send {
@@ -26,6 +27,8 @@ pub trait Driver: Send {
     fn redact(&mut self, redaction: Redaction) -> BoxFuture<'_, Result<(), BotError>>;
     /// Does everything that can be done now.
     fn settle(&mut self) -> BoxFuture<'_, Result<(), BotError>>;
+    /// The policies are those of another folder from now on; says whether they came into force.
+    fn reload<'a>(&'a mut self, policy: &'a Path) -> BoxFuture<'a, Result<bool, BotError>>;
     /// Ends the bot without warning and starts it on what is on disk.
     fn restart<'a>(&'a mut self, setup: &'a Setup) -> BoxFuture<'a, Result<(), BotError>>;
     /// The types of the events from a position on.
@@ -88,7 +91,8 @@ pub fn setup(transcript: &Transcript, folder: &Path, scripts: &Path) -> Setup {
         match step {
             Step::Scripts(path) => setup.scripts = folder.join(path),
             Step::Config { key, value } => configure(&mut setup.settings, key, value),
-            Step::Room { .. } => {}
+            Step::Policy(path) => setup.settings.policy = policies(folder, path),
+            Step::Room { .. } | Step::Power(..) => {}
             _ => break,
         }
     }
@@ -98,10 +102,6 @@ pub fn setup(transcript: &Transcript, folder: &Path, scripts: &Path) -> Setup {
 fn configure(settings: &mut Settings, key: &str, value: &str) {
     match key {
         "bot.prefix" => settings.prefix = value.to_owned(),
-        "rooms.exec" => {
-            let rooms = value.split(',').map(|room| room.trim().to_owned()).collect();
-            settings.exec_rooms = ExecRooms::Listed(rooms);
-        }
         "context.rooms" => {
             let (room, pair) = value.split_once(' ').unwrap_or((value, ""));
             let (name, default) = pair.split_once('=').unwrap_or((pair, ""));
@@ -117,8 +117,18 @@ fn configure(settings: &mut Settings, key: &str, value: &str) {
         "conversation.stale_after" => {
             settings.stale_after_ms = parse_duration(value).unwrap_or(STALE_AFTER_MS);
         }
-        _ => {}
+        key => {
+            if let Some(role) = key.strip_prefix("roles.") {
+                let roles = Arc::make_mut(&mut settings.roles);
+                roles.add(role, &role_entries(value)).expect("the line was read");
+            }
+        }
     }
+}
+
+/// The policies of a folder beside a transcript.
+fn policies(folder: &Path, path: &str) -> Option<PolicyFolder> {
+    Some(PolicyFolder { path: folder.join(path), shipped: false })
 }
 
 /// Plays a transcript to its end or to the first difference.
@@ -183,6 +193,8 @@ impl Player<'_> {
         match step {
             Step::Config { .. } => {}
             Step::Scripts(path) => self.setup.scripts = self.folder.join(path),
+            Step::Policy(path) => self.setup.settings.policy = policies(&self.folder, path),
+            Step::Power(name, power) => self.world.empower(name, &self.room, *power),
             Step::Room { name, network, encrypted } => {
                 let (name, network) = (name.clone(), network.clone());
                 self.room = Room { name: name.clone(), network, encrypted: *encrypted };
@@ -227,6 +239,13 @@ impl Player<'_> {
                 self.restart().await?;
                 return self.rest().await;
             }
+            Step::Reload(path) => {
+                self.nothing_left()?;
+                self.world.expect_execs(self.execs_after(at));
+                (self.listener)(&format!("(reload {path})"));
+                self.reload(path).await?;
+                return self.rest().await;
+            }
             Step::Members(count) => {
                 self.world.has_members(RoomId(self.room.name.clone()), *count);
             }
@@ -245,6 +264,22 @@ impl Player<'_> {
         loop {
             match self.driver.deliver(trigger.clone()).await {
                 Ok(()) => return Ok(()),
+                Err(_) if self.driver.stopped() => self.restart().await?,
+                Err(why) => return Err(why.to_string()),
+            }
+        }
+    }
+
+    /// A bot that dies then finds the last policies that could be used: somebody has put them back.
+    async fn reload(&mut self, path: &str) -> Result<(), String> {
+        let folder = self.folder.join(path);
+        loop {
+            match self.driver.reload(&folder).await {
+                Ok(true) => {
+                    self.setup.settings.policy = policies(&self.folder, path);
+                    return Ok(());
+                }
+                Ok(false) => return Ok(()),
                 Err(_) if self.driver.stopped() => self.restart().await?,
                 Err(why) => return Err(why.to_string()),
             }
@@ -314,7 +349,11 @@ impl Player<'_> {
         let stops = |step: &Step| {
             matches!(
                 step,
-                Step::Person { .. } | Step::Advance(_) | Step::Restart | Step::KeysArrive
+                Step::Person { .. }
+                    | Step::Advance(_)
+                    | Step::Restart
+                    | Step::Reload(_)
+                    | Step::KeysArrive
             )
         };
         let after = self.transcript.steps[at + 1..].iter().take_while(|(_, step)| !stops(step));

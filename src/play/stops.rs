@@ -149,6 +149,10 @@ impl Driver for InMemory {
         Box::pin(async move { self.bot()?.settle().await })
     }
 
+    fn reload<'a>(&'a mut self, policy: &'a Path) -> BoxFuture<'a, Result<bool, BotError>> {
+        Box::pin(async move { self.bot()?.reload(policy).await })
+    }
+
     fn restart<'a>(&'a mut self, setup: &'a Setup) -> BoxFuture<'a, Result<(), BotError>> {
         Box::pin(async move {
             // No destructor runs: what a dying process would not do is not done here.

@@ -15,6 +15,7 @@ use crate::adapter::{
 };
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
+use crate::domain::role::Standing;
 use crate::domain::trigger::{
     Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
 };
@@ -104,6 +105,7 @@ struct State {
     wrong: Vec<String>,
     unread: Vec<Reread>,
     management: Option<RoomId>,
+    power: BTreeMap<(RoomId, UserId), i64>,
     /// How many are in a room, where a transcript says so.
     members: BTreeMap<RoomId, u64>,
     /// Every room that anybody has spoken in, and whether the bot is in it.
@@ -171,6 +173,12 @@ impl World {
         self.state().run = run;
     }
 
+    /// Gives somebody power in a room; they are in it then.
+    pub fn empower(&self, name: &str, room: &Room, power: i64) {
+        let who = (RoomId(room.name.clone()), UserId(full_id(name)));
+        self.state().power.insert(who, power);
+    }
+
     /// Says which room is the management room; who speaks there is in it.
     pub fn manage(&self, room: Option<RoomId>) {
         self.state().management = room;
@@ -192,6 +200,15 @@ impl World {
                 let joined = state.rooms.iter().filter(|(_, there)| **there);
                 let rooms: Vec<RoomInfo> = joined.map(|(room, _)| state.info(room)).collect();
                 return Ok(RoomAnswer::Rooms { total: rooms.len(), rooms });
+            }
+            RoomAct::Standing { user, room } => {
+                let there = state.people(room).contains(user.as_str());
+                let power = state.power.get(&(room.clone(), user.clone())).copied();
+                return Ok(RoomAnswer::Standing(match (power, there) {
+                    (Some(power), _) => Standing::Member(power),
+                    (None, true) => Standing::Member(0),
+                    (None, false) => Standing::Stranger,
+                }));
             }
             RoomAct::Manages(user) => {
                 let members = state.management.as_ref().map(|room| state.people(room));

@@ -94,6 +94,7 @@ impl Kernel {
             mentioned: false,
             hops: 0,
         };
+        self.learn(&started.requester, &started.place).await?;
         let scene = self.scene(&started.place.room, None)?;
         let decision = self.decide(&scene, recorded.ts, |view| route::call(&message, view));
         let refused = |why: String| {

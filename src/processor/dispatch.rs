@@ -19,7 +19,7 @@ use crate::domain::person::People;
 use crate::domain::reminder;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Place, Speaker, Timer, Trigger, What};
-use crate::domain::words::{approvals, executions, routing, to};
+use crate::domain::words::{approvals, executions, policy as policy_words, routing, to};
 use crate::script::host::HOST_VERSION;
 use crate::store::{Direction, Expected, Write};
 
@@ -123,6 +123,9 @@ impl Kernel {
         trigger: &Trigger,
         late: Late,
     ) -> Result<Routed, Error> {
+        if let (Some(who), Some(place)) = (trigger.speaker(), trigger.place()) {
+            self.learn(who, place).await?;
+        }
         match &trigger.what {
             What::Timer(timer) => self.timer_due(timer),
             What::Undecryptable(event) => self.keep_sealed(recorded, trigger, event),
@@ -211,6 +214,12 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let Decision { considered, act, reason, permission } = decision;
         let mut routed = self.acted(recorded, origin, scene, (act, reason)).await?;
+        let fault = permission.as_ref().and_then(|permission| permission.fault.as_ref());
+        if let Some(fault) = fault {
+            let message = self.store.key().message(recorded.id.stream.as_str(), "fault");
+            let told = policy_words::faulty(fault);
+            routed.writes.extend(self.notice(message, &origin.meta(recorded), &told)?);
+        }
         if let Verdict::Refused(_) = routed.verdict {
             routed.writes.extend(self.refusal_shown(recorded, origin, scene, &considered));
         }

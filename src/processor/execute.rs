@@ -85,6 +85,7 @@ impl Kernel {
         if let Some(builtin) = Builtin::of(handler) {
             return self.built_in(builtin, execution).await;
         }
+        self.learn(&execution.started.requester, &execution.started.place).await?;
         let mut sheet = Sheet::new(self, execution);
         let Some(script) = self.scripts.version(&handler.script, self.store.as_ref())? else {
             let message =
@@ -225,7 +226,7 @@ impl Kernel {
         reads: &Reads,
     ) -> Result<Input, ReadError> {
         let started = &execution.started;
-        let Wake { now, actions, exec_refused, recall, .. } =
+        let Wake { now, actions, permit, recall, .. } =
             self.wake(execution, script, vec![], reads)?;
         Ok(Input {
             execution: execution.id.clone(),
@@ -236,7 +237,7 @@ impl Kernel {
             msg: started.msg.clone(),
             journal: journal(execution),
             actions,
-            exec_refused,
+            permit,
             recall,
             may: self.answers(started),
             cancel: undelivered(execution),
@@ -259,7 +260,7 @@ impl Kernel {
             now,
             results,
             actions: Arc::new(actions),
-            exec_refused: self.exec_refusal(&started.place.room),
+            permit: self.permit(started),
             recall: recall(self.store.clone(), started.clone(), now, reads.clone()),
         })
     }

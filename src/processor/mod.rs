@@ -19,7 +19,7 @@ use crate::domain::id::{
     EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
 };
 use crate::domain::message::Doc;
-use crate::domain::order::NETWORK;
+use crate::domain::role::Roles;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
@@ -92,8 +92,10 @@ pub enum Error {
 pub struct Settings {
     /// The command prefix.
     pub prefix: String,
-    /// Rooms where actions may run.
-    pub exec_rooms: ExecRooms,
+    /// Who holds which role.
+    pub roles: Arc<Roles>,
+    /// Where the policies are; none: the shipped ones decide.
+    pub policy: Option<policies::PolicyFolder>,
     /// Where the bot tells its owner what they must know.
     pub management_room: Option<RoomId>,
     /// Where the log may be asked about, if that is not the management room.
@@ -148,21 +150,13 @@ impl Default for Context {
     }
 }
 
-/// Rooms where actions may run.
-#[derive(Debug, Clone)]
-pub enum ExecRooms {
-    /// Everywhere: the simulated rooms of one person's terminal.
-    All,
-    /// These, by id or resolved name.
-    Listed(Vec<String>),
-}
-
 impl Settings {
     /// Settings for simulated rooms, where names are ids.
     pub fn simulated(prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
-            exec_rooms: ExecRooms::All,
+            roles: Arc::default(),
+            policy: None,
             management_room: None,
             asking_room: None,
             zone: TimeZone::UTC,
@@ -226,6 +220,7 @@ impl Kernel {
         settings: Settings,
     ) -> Result<Arc<Self>, ReadError> {
         let agenda = Agenda::kept(store.as_ref())?;
+        let policies = policies::Policies::open(settings.policy.clone(), store.as_ref())?;
         let kernel = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             kept: Mutex::new(agenda.checkpoint.0),
@@ -236,7 +231,7 @@ impl Kernel {
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
             folds: folds::Folds::default(),
-            policies: policies::Policies::default(),
+            policies,
             known: people::Known::default(),
             store,
             scripts,
@@ -364,19 +359,6 @@ impl Kernel {
     /// An execution as it stands.
     fn execution(&self, id: &ExecutionId) -> Result<Option<Arc<Execution>>, ReadError> {
         self.folds.now(self.store.as_ref(), id)
-    }
-
-    /// Why actions may not run in a room, if so.
-    fn exec_refusal(&self, room: &RoomId) -> Option<String> {
-        match &self.settings().exec_rooms {
-            ExecRooms::All => None,
-            // Who can order at the command line owns the bot; no room has this name.
-            ExecRooms::Listed(_) if room.as_str() == NETWORK => None,
-            ExecRooms::Listed(list) if self.listed(list, room) => None,
-            ExecRooms::Listed(_) => Some(format!(
-                "actions may not run in this room; an operator can add \"{room}\" to `exec` under [rooms] in the configuration"
-            )),
-        }
     }
 
     /// A place in which the bot speaks by itself.

@@ -14,6 +14,7 @@ use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
 use crate::domain::order::{NETWORK, Order, OrderKind, done_before, handler_of, retry_refusal};
+use crate::domain::policy::{Permission, PolicyAction, Resource};
 use crate::domain::route::{self, Act};
 use crate::domain::trigger::{Address, Command, Message, Trigger};
 use crate::domain::words::executions as words;
@@ -84,6 +85,11 @@ impl Kernel {
         order: &Order,
     ) -> Result<Routed, Error> {
         let considered = format!("order {}", order.words());
+        let permission = self.may_order(order);
+        if let Some(why) = permission.as_ref().and_then(Permission::refusal) {
+            let routed = Routed::ignored(&considered, why);
+            return Ok(Routed { decision: permission, ..routed });
+        }
         let routed = match &order.what {
             OrderKind::Cancel { execution, reason, force } => {
                 let (by, reason) = (order.speaker.id.clone(), reason.clone());
@@ -100,7 +106,25 @@ impl Kernel {
                 self.run_ordered(recorded, order, action, params).await?
             }
         };
-        Ok(Routed { considered, ..routed })
+        // What is tried again is decided on once more, for whoever asked for it first.
+        let decision = routed.decision.or(permission);
+        Ok(Routed { considered, decision, ..routed })
+    }
+
+    /// Whether somebody at the command line may order this; none: there is nothing that they may or may not do.
+    fn may_order(&self, order: &Order) -> Option<Permission> {
+        let (who, place) = (&order.speaker, &order.place);
+        match &order.what {
+            OrderKind::Cancel { execution, .. } | OrderKind::Retry { execution, .. } => {
+                let resource = Resource::execution(execution);
+                Some(self.may(PolicyAction::Manage, resource, who, place))
+            }
+            OrderKind::RunAction { action, .. } => {
+                let offered = self.scripts.offered();
+                let def = offered.set.actions.get(action)?;
+                Some(self.may_operate(def, who, place))
+            }
+        }
     }
 
     /// Starts an execution that is one call of an action.
@@ -188,6 +212,7 @@ impl Kernel {
             mentioned: false,
             hops: 0,
         };
+        self.learn(origin.speaker, origin.place).await?;
         let mut scene = self.scene(&origin.place.room, None)?;
         // A command that is given once more answers no question.
         scene.questions.clear();

@@ -1,29 +1,29 @@
-//! Who may do what where, asked of the policies that are in force.
+//! Who may do what where, asked of the policies that are in force: what is asked is gathered here, with its sources.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex};
 
-use super::Kernel;
+use super::{Error, Kernel};
+use crate::adapter::{RoomAct, RoomAnswer};
 use crate::domain::event::ExecutionStarted;
-use crate::domain::id::{PersonId, UserId};
-use crate::domain::policy::{Inputs, Permission, PolicyAction, PolicySet, Resource, RoleHeld};
+use crate::domain::id::{PersonId, RoomId, UserId};
+use crate::domain::order::NETWORK;
+use crate::domain::policy::{
+    Inputs, LOCAL, OWNER, Permission, PolicyAction, PolicySet, Resource, RoleHeld,
+};
+use crate::domain::role::{Held, Standing};
 use crate::domain::trigger::{Place, Speaker, Trust};
-use crate::script::context::May;
+use crate::domain::words::policy as words;
+use crate::script::context::{May, Permit};
+use crate::script::source::ActionDef;
 
-/// The policies that are in force.
-#[derive(Default)]
-pub struct Policies {
-    current: RwLock<Arc<PolicySet>>,
-}
+mod force;
 
-impl Policies {
-    /// Those that decide now.
-    pub fn in_force(&self) -> Arc<PolicySet> {
-        self.current.read().expect("nobody panics with them").clone()
-    }
-}
+pub use force::{Policies, PolicyFolder, read_folder};
 
 impl Kernel {
     /// Whether somebody may do something with something in a place.
+    ///
+    /// What they are in rooms is what was last learnt of it.
     pub fn may(
         &self,
         action: PolicyAction,
@@ -31,15 +31,175 @@ impl Kernel {
         who: &Speaker,
         place: &Place,
     ) -> Permission {
-        let inputs = self.inputs(action, resource, who, place);
-        self.policies.in_force().decide(&inputs)
+        self.judge().may(action, resource, who, place)
+    }
+
+    /// The policies as they are now, for several questions of one moment.
+    pub(super) fn judge(&self) -> Judge<'_> {
+        Judge { kernel: self, set: self.policies.in_force(), asked: Mutex::default() }
     }
 
     /// The roles that somebody holds in a place, and what gives them.
-    pub fn roles(&self, _who: &Speaker, _place: &Place) -> Vec<RoleHeld> {
-        vec![]
+    pub fn roles(&self, who: &Speaker, place: &Place) -> Vec<RoleHeld> {
+        self.held(who, place).roles
     }
 
+    /// Looks what somebody is in the rooms that roles ask about, before it is decided on what they say.
+    pub(super) async fn learn(&self, who: &Speaker, place: &Place) -> Result<(), Error> {
+        if who.trust == Trust::Nothing || !who.id.as_str().starts_with('@') {
+            return Ok(());
+        }
+        let settings = self.settings();
+        let mut rooms: Vec<RoomId> = vec![];
+        for name in settings.roles.rooms(place.room.as_str()) {
+            rooms.push(self.room_named(name)?);
+        }
+        // Whoever speaks in the management room is in it.
+        rooms.extend(self.management_room()?.filter(|room| *room != place.room));
+        rooms.sort();
+        rooms.dedup();
+        for room in rooms {
+            let act = RoomAct::Standing { user: who.id.clone(), room: room.clone() };
+            let standing = match self.chat.rooms(&act).await {
+                Ok(RoomAnswer::Standing(standing)) => standing,
+                Ok(_) => Standing::Unseen("nobody can say".into()),
+                Err(error) => Standing::Unseen(error.reason().to_owned()),
+            };
+            self.policies.learnt(&who.id, &room, standing);
+        }
+        Ok(())
+    }
+
+    /// The room that a name of the configuration or of a policy stands for today.
+    fn room_named(&self, name: &str) -> Result<RoomId, Error> {
+        let known = self.rooms.read().expect("nobody panics with them").get(name).cloned();
+        Ok(self.current_room(&known.unwrap_or_else(|| RoomId(name.to_owned())))?)
+    }
+
+    /// What somebody is in a room, as far as that was learnt.
+    fn seen_in(&self, who: &UserId, name: &str) -> Standing {
+        match self.room_named(name) {
+            Ok(room) => self.policies.standing(who, &room),
+            Err(error) => Standing::Unseen(error.to_string()),
+        }
+    }
+
+    /// The roles that somebody holds in a place, and those of which it cannot be said.
+    fn held(&self, who: &Speaker, place: &Place) -> Held {
+        // What anybody could have said is said by nobody in particular.
+        if who.trust == Trust::Nothing {
+            return Held::default();
+        }
+        let settings = self.settings();
+        let mut accounts = vec![who.id.clone()];
+        let person = self.person(&who.id);
+        let others = self.people().map(|people| people.accounts_of(&person)).unwrap_or_default();
+        accounts.extend(others.into_iter().filter(|other| *other != who.id));
+        let standing = |name: &str| self.seen_in(&who.id, name);
+        let mut held = settings.roles.held(&accounts, &place.room, &standing);
+        let role = |role: &str, source: &str| RoleHeld { role: role.into(), source: source.into() };
+        if let Some(source) = self.owns(who, place) {
+            held.roles.push(role(OWNER, source));
+        }
+        if place.network == NETWORK && who.id.as_str().starts_with("cli:") {
+            held.roles.push(role(LOCAL, "the owner of the data directory"));
+        }
+        held
+    }
+
+    /// What makes somebody one of those who look after the bot, if anything does.
+    fn owns(&self, who: &Speaker, place: &Place) -> Option<&'static str> {
+        if self.settings().asking_room.as_ref() == Some(&place.room) {
+            return Some("it is said in the terminal room");
+        }
+        let management = self.management_room().ok().flatten()?;
+        if management == place.room {
+            return Some("it is said in the management room");
+        }
+        let there = matches!(self.policies.standing(&who.id, &management), Standing::Member(_));
+        there.then_some("a member of the management room")
+    }
+
+    /// The person that an account belongs to; where the log cannot be read, it stands alone.
+    fn person(&self, account: &UserId) -> PersonId {
+        match self.people() {
+            Ok(people) => people.person_of(account),
+            Err(error) => {
+                tracing::error!(%error, "the accounts of persons cannot be read");
+                PersonId(account.0.clone())
+            }
+        }
+    }
+
+    /// Everything that a decision on somebody in a place is made from, but what they want.
+    fn inputs(&self, names: &[String], who: &Speaker, place: &Place) -> Inputs {
+        let settings = self.settings();
+        let now = jiff::Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
+        let now = now.to_zoned(settings.zone.clone());
+        let Held { roles, unseen } = self.held(who, place);
+        let of_room = |name: &&String| {
+            name.as_str() != place.room.as_str() && self.listed(&[(*name).clone()], &place.room)
+        };
+        let management = self.management_room().ok().flatten();
+        let asking = settings.asking_room.as_ref() == Some(&place.room);
+        Inputs {
+            person: self.person(&who.id),
+            account: who.id.clone(),
+            roles,
+            unseen,
+            trust: who.trust,
+            network: who.network.clone(),
+            room: place.room.clone(),
+            rooms: names.iter().filter(of_room).cloned().collect(),
+            here: true,
+            encrypted: place.encrypted,
+            direct: place.direct,
+            management: asking || management.as_ref() == Some(&place.room),
+            hour: u8::try_from(now.hour()).unwrap_or_default(),
+            weekday: now.strftime("%A").to_string().to_lowercase(),
+            action: PolicyAction::Run,
+            resource: Resource::bot(),
+            granted: None,
+            set: String::new(),
+        }
+    }
+}
+
+/// The policies at one moment: who asks and where is looked at once, however much they ask.
+pub(super) struct Judge<'a> {
+    kernel: &'a Kernel,
+    set: Arc<PolicySet>,
+    asked: Mutex<Option<(Speaker, Place, Inputs)>>,
+}
+
+impl Judge<'_> {
+    /// Whether somebody may do something with something in a place.
+    pub(super) fn may(
+        &self,
+        action: PolicyAction,
+        resource: Resource,
+        who: &Speaker,
+        place: &Place,
+    ) -> Permission {
+        let here = resource.rooms.is_empty() || self.kernel.listed(&resource.rooms, &place.room);
+        let inputs = Inputs { action, resource, here, ..self.inputs(who, place) };
+        self.set.decide(&inputs)
+    }
+
+    fn inputs(&self, who: &Speaker, place: &Place) -> Inputs {
+        let mut asked = self.asked.lock().expect("nobody panics with it");
+        match asked.as_ref() {
+            Some((known, there, inputs)) if known == who && there == place => inputs.clone(),
+            _ => {
+                let inputs = self.kernel.inputs(self.set.rooms(), who, place);
+                *asked = Some((who.clone(), place.clone(), inputs.clone()));
+                inputs
+            }
+        }
+    }
+}
+
+impl Kernel {
     /// Answers a script that asks who may run what here.
     pub(super) fn answers(&self, started: &ExecutionStarted) -> May {
         let (kernel, started) = (self.me.clone(), started.clone());
@@ -59,51 +219,24 @@ impl Kernel {
         if let Some(alias) = offered.catalog.aliases.iter().find(|alias| alias.name == what) {
             return self.may(PolicyAction::Run, Resource::alias(alias), &who, place).allowed();
         }
-        offered.set.actions.contains_key(what) && self.exec_refusal(&place.room).is_none()
+        let def = offered.set.actions.get(what);
+        def.is_some_and(|def| self.may_operate(def, &who, place).allowed())
     }
 
-    /// The person that an account belongs to; where the log cannot be read, it stands alone.
-    fn person(&self, account: &UserId) -> PersonId {
-        match self.people() {
-            Ok(people) => people.person_of(account),
-            Err(error) => {
-                tracing::error!(%error, "the accounts of persons cannot be read");
-                PersonId(account.0.clone())
-            }
-        }
+    /// Says why an action may not run for an execution, if so: it goes by who asked for that, and where.
+    pub(super) fn permit(&self, started: &ExecutionStarted) -> Permit {
+        let (kernel, started) = (self.me.clone(), started.clone());
+        Arc::new(move |def| {
+            let Some(kernel) = kernel.upgrade() else { return Some(words::stopping()) };
+            let permission = kernel.may_operate(def, &started.requester, &started.place);
+            permission.refusal().map(str::to_owned)
+        })
     }
 
-    fn inputs(
-        &self,
-        action: PolicyAction,
-        resource: Resource,
-        who: &Speaker,
-        place: &Place,
-    ) -> Inputs {
-        let settings = self.settings();
-        let now = jiff::Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
-        let now = now.to_zoned(settings.zone.clone());
-        let management = self.management_room().ok().flatten();
-        let here = resource.rooms.is_empty() || self.listed(&resource.rooms, &place.room);
-        Inputs {
-            person: self.person(&who.id),
-            account: who.id.clone(),
-            roles: self.roles(who, place),
-            trust: who.trust,
-            network: who.network.clone(),
-            room: place.room.clone(),
-            rooms: vec![],
-            here,
-            encrypted: place.encrypted,
-            direct: place.direct,
-            management: management.as_ref() == Some(&place.room),
-            hour: u8::try_from(now.hour()).unwrap_or_default(),
-            weekday: now.strftime("%A").to_string().to_lowercase(),
-            action,
-            resource,
-            granted: None,
-            set: String::new(),
-        }
+    /// Whether somebody may have an action run in a place.
+    pub(super) fn may_operate(&self, def: &ActionDef, who: &Speaker, place: &Place) -> Permission {
+        let resource = Resource::operation(&def.name, &def.tags, def.role.as_deref());
+        self.may(PolicyAction::Run, resource, who, place)
     }
 }
 

@@ -41,13 +41,14 @@ impl Kernel {
         decide: impl FnOnce(&View) -> Decision,
     ) -> Decision {
         let management = scene.management.as_ref();
+        let judge = self.judge();
         decide(&View {
             catalog: &scene.offered.catalog,
             questions: &scene.questions,
             prefix: &scene.settings.prefix,
             open_executions: self.agenda(|agenda| agenda.open_executions()),
             at,
-            may: &|action, resource, who, place| self.may(action, resource, who, place),
+            may: &|action, resource, who, place| judge.may(action, resource, who, place),
             places: Where {
                 management,
                 audited: scene.settings.asking_room.as_ref().or(management),

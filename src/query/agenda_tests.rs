@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::event::{
     EffectCompleted, EffectRequested, EffectResult, EffectStarted, Ending, ExecutionFinished,
     ExecutionSuspended, MessageQueued, MessageSent, QuestionAnswered, QuestionAsked,
+    QuestionReminded, Remind, Whom,
 };
 use crate::domain::id::{EventId, PostId, RoomId, UserId, Version};
 use crate::domain::message::Doc;
@@ -155,4 +156,43 @@ fn edits_are_spaced_and_only_the_last_one_is_sent() {
     );
     let newer = works(&after(&story), 4_000);
     assert_eq!(newer, "Supersede(MessageId(\"C\"), MessageId(\"E\"))");
+}
+
+#[test]
+fn reminders_come_and_go_with_their_question() {
+    let (e, reminder) = ("execution-E", crate::domain::reminder::timer_path("0"));
+    let remind = Remind { after_ms: 60_000, due: Timestamp(60_000), then: Whom::default() };
+    let asked = QuestionAsked::plain("0", Wants::YesNo, "?", MessageId("M".into()));
+    let asked = QuestionAsked { remind: Some(remind), tag: "t".into(), ..asked };
+    let reminded = QuestionReminded {
+        path: "0".into(),
+        nth: 1,
+        also: Whom::default(),
+        message: MessageId("N".into()),
+        next: Some(Timestamp(180_000)),
+    };
+    let answered = QuestionAnswered {
+        path: "0".into(),
+        answer: Value::Bool(true),
+        by: UserId("@a:b".into()),
+        post: PostId("$1".into()),
+    };
+    let story: Vec<(&str, Event)> = vec![
+        begun(),
+        (e, requested(EffectClass::Log, None)),
+        (e, asked.into()),
+        (e, ExecutionSuspended {}.into()),
+        (e, reminded.into()),
+        (e, answered.into()),
+    ];
+    let timer = |due| format!("Timer(ExecutionId(\"E\"), {reminder:?}, Timestamp({due}))");
+    let open = after(&story[..4]);
+    assert_eq!((works(&open, 59_999), works(&open, 60_000)), (String::new(), timer(60_000)));
+    assert!(open.has_phrase("t") && !open.has_phrase("other"));
+    let later = after(&story[..5]);
+    assert_eq!((works(&later, 60_000), works(&later, 180_000)), (String::new(), timer(180_000)));
+    let closed = after(&story);
+    assert_eq!((closed.next_due(Timestamp(0)), closed.has_phrase("t")), (None, false));
+    assert_eq!(open.all_questions(1), (vec![(ExecutionId("E".into()), "0".into())], 0));
+    assert_eq!(open.all_questions(0), (vec![], 1));
 }

@@ -11,6 +11,7 @@ use crate::domain::event::{
 use crate::domain::id::UserId;
 use crate::domain::message::Doc;
 use crate::domain::trigger::{Trigger, What};
+use crate::domain::words::policy as words;
 
 /// Longest piece of somebody's text in one line, in characters.
 pub const QUOTED_CHARS_MAX: usize = 200;
@@ -86,6 +87,7 @@ fn of_event(event: &Event) -> String {
         | Event::AccountsUnlinked(_) => of_people(event),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
+        Event::PolicyChanged(e) => words::recorded(e),
         other => plain_kind(other.kind()),
     }
 }

@@ -54,6 +54,10 @@ pub struct ActionDef {
     pub lock: Option<String>,
     /// When it is tried again.
     pub retry: Option<Retry>,
+    /// Who may have it run.
+    pub role: Option<String>,
+    /// Labels.
+    pub tags: Vec<String>,
     /// What it is for.
     pub help: String,
     /// The folder of the script that declares it, from the scripts folder.
@@ -293,6 +297,8 @@ pub mod tests {
             dir: None,
             lock: None,
             retry: None,
+            role: None,
+            tags: vec![],
             help: String::new(),
             folder: String::new(),
             script: ScriptHash(String::new()),

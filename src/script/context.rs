@@ -58,6 +58,8 @@ pub struct UndoneFor {
 pub type Recall = Box<dyn FnMut(Scope, &str) -> Result<Value, String> + Send>;
 /// Whether a person may run an alias or an action here: their id, and its name.
 pub type May = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
+/// Says why an action may not run where the script runs, if so.
+pub type Permit = Arc<dyn Fn(&ActionDef) -> Option<String> + Send + Sync>;
 
 /// One run of a handler.
 pub struct Run {
@@ -81,8 +83,8 @@ pub struct Run {
     pub consts: Arc<BTreeMap<String, Dynamic>>,
     /// The actions that `exec` can name.
     pub actions: Arc<BTreeMap<String, ActionDef>>,
-    /// Why actions may not run here, if so.
-    pub exec_refused: Option<String>,
+    /// Says why an action may not run here, if so.
+    pub permit: Permit,
     /// Reads what was remembered before this slice.
     pub recall: Recall,
     /// What this slice remembers.
@@ -316,7 +318,7 @@ impl Run {
         };
         self.now = wake.now;
         self.actions = wake.actions;
-        self.exec_refused = wake.exec_refused;
+        self.permit = wake.permit;
         self.recall = wake.recall;
         self.memory.clear();
         self.tape.come(wake.results);

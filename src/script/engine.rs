@@ -159,7 +159,7 @@ mod tests {
             slice_time: Duration::from_secs(2),
             consts: Default::default(),
             actions: Default::default(),
-            exec_refused: None,
+            permit: std::sync::Arc::new(|_| None),
             recall: Box::new(|_, _| Ok(serde_json::Value::Null)),
             may: std::sync::Arc::new(|_, _| true),
             memory: Default::default(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use super::context::Recall;
+use super::context::{Permit, Recall};
 use super::journal::Done;
 use super::run::Slice;
 use super::source::ActionDef;
@@ -27,8 +27,8 @@ pub struct Wake {
     pub results: Vec<(String, Done)>,
     /// The actions that `exec` can name now.
     pub actions: Arc<BTreeMap<String, ActionDef>>,
-    /// Why actions may not run here now, if so.
-    pub exec_refused: Option<String>,
+    /// Says why an action may not run here, if so.
+    pub permit: Permit,
     /// Reads what is remembered now.
     pub recall: Recall,
 }

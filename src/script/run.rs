@@ -10,7 +10,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Position};
 use serde_json::{Value, json};
 
 use super::closure::Closure;
-use super::context::{self, Halt, HostResult, May, Recall};
+use super::context::{self, Halt, HostResult, May, Permit, Recall};
 use super::engine::budgets;
 use super::gauge::gauged;
 use super::host;
@@ -50,8 +50,8 @@ pub struct Input {
     pub journal: Journal,
     /// The actions that `exec` can name.
     pub actions: Arc<BTreeMap<String, ActionDef>>,
-    /// Why actions may not run here, if so.
-    pub exec_refused: Option<String>,
+    /// Says why an action may not run here, if so.
+    pub permit: Permit,
     /// Reads what was remembered.
     pub recall: Recall,
     /// The error that the next wait ends in, if the execution was cancelled and the script has not met that yet.
@@ -136,7 +136,7 @@ fn run_here(
         slice_time,
         consts: script.consts.clone(),
         actions: input.actions,
-        exec_refused: input.exec_refused,
+        permit: input.permit,
         recall: input.recall,
         memory: BTreeMap::new(),
         may: input.may,

@@ -29,7 +29,7 @@ const TALK: &str = "\
 < bot: first
 < bot (reply): second
 > ann: !size
-< bot: Which size? (small, large)
+< bot: Which size? (1. small, 2. large)
 > ann: large
 < bot: size large
 > ben: !secret thing

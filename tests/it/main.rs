@@ -34,6 +34,7 @@ mod newer;
 mod orders;
 mod outbox;
 mod pictures;
+mod policies;
 mod proof;
 mod proof_files;
 mod proof_world;

@@ -35,7 +35,7 @@ pub fn input(script: &Script, journal: Journal) -> Input {
         msg: json!({ "user": { "id": "@ann:hs", "name": "ann" } }),
         journal,
         actions: Arc::new(script.actions.clone()),
-        exec_refused: None,
+        permit: std::sync::Arc::new(|_| None),
         recall: Box::new(|_, _| Ok(Value::Null)),
         may: Arc::new(|_, _| true),
         cancel: None,

@@ -1,5 +1,7 @@
 //! Rooms as people ask for them: listing them, coming into one, leaving one.
 
+use matrix_sdk::ruma::events::room::member::MembershipState;
+use matrix_sdk::ruma::events::room::power_levels::UserPowerLevel;
 use matrix_sdk::ruma::{
     OwnedServerName, RoomId as MatrixRoomId, RoomOrAliasId, UserId as MatrixUserId,
 };
@@ -10,7 +12,8 @@ use super::inbound::NETWORK;
 use super::invites::{in_time, name};
 use super::trouble::Trouble;
 use crate::adapter::{RoomAct, RoomAnswer, RoomInfo, SendError};
-use crate::domain::id::RoomId;
+use crate::domain::id::{RoomId, UserId};
+use crate::domain::role::Standing;
 use crate::domain::room_command::ROOMS_LISTED_MAX;
 
 impl Matrix {
@@ -20,6 +23,9 @@ impl Matrix {
             RoomAct::List => Ok(self.list().await),
             RoomAct::Join(room) => self.come_into(room).await.map(RoomAnswer::Room),
             RoomAct::Leave(room) => self.go_out_of(room).await,
+            RoomAct::Standing { user, room } => {
+                self.standing_of(user, room).await.map(RoomAnswer::Standing)
+            }
             RoomAct::Manages(user) => match <&MatrixUserId>::try_from(user.as_str()) {
                 Ok(user) => {
                     self.manages(user).await.map(RoomAnswer::Manages).map_err(|why| failed(&why))
@@ -42,6 +48,25 @@ impl Matrix {
             listed.push(info(room).await);
         }
         RoomAnswer::Rooms { total, rooms: listed }
+    }
+
+    /// What somebody is in a room that the bot is in, as the homeserver tells it.
+    async fn standing_of(&self, user: &UserId, room: &RoomId) -> Result<Standing, SendError> {
+        let Ok(user) = <&MatrixUserId>::try_from(user.as_str()) else {
+            return Ok(Standing::Stranger);
+        };
+        let id = <&MatrixRoomId>::try_from(room.as_str()).ok();
+        let room = id.and_then(|id| self.client.get_room(id));
+        let joined = room.filter(|room| room.state() == RoomState::Joined);
+        let Some(room) = joined else { return Err(never("I am not in that room")) };
+        let member = in_time(room.get_member(user)).await.map_err(|why| failed(&why))?;
+        let member = member.filter(|member| *member.membership() == MembershipState::Join);
+        Ok(match member.map(|member| member.power_level()) {
+            None => Standing::Stranger,
+            Some(UserPowerLevel::Int(power)) => Standing::Member(power.into()),
+            // Whoever made the room stands above all levels.
+            Some(_) => Standing::Member(i64::MAX),
+        })
     }
 
     async fn come_into(&self, wanted: &RoomId) -> Result<RoomInfo, SendError> {

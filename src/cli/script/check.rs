@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::super::style::{counted, out};
-use super::super::{Context, Failure};
+use super::super::{Context, Failure, policy};
 use super::tell;
 use crate::script::load::load_folder_within;
 
@@ -17,6 +17,7 @@ pub(super) fn main(context: &Context, folder: Option<&Path>) -> Result<u8, Failu
     };
     let (set, mut problems) = load_folder_within(&folder, &context.config.budgets);
     problems.extend(set.told.iter().cloned());
+    problems.extend(policy::problems(context, &set).1);
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     tell(context, &problems);
     let errors = problems.iter().filter(|problem| problem.is_error()).count();

@@ -1,16 +1,28 @@
 //! Who may do what where: what is asked, what is decided and why, and what of it is recorded (pure).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Alias;
 use super::id::{ExecutionId, PersonId, RoomId, UserId};
 use super::trigger::Trust;
 
+mod annotation;
+mod compile;
+mod entities;
+mod problem;
 mod set;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
-pub use set::PolicySet;
+pub use annotation::APPROVALS_MAX;
+pub use compile::{Compiled, FILES_MAX, Names, SCHEMA, SET_BYTES_MAX, Source, compile, unknown};
+pub use entities::trust;
+pub use problem::PolicyProblem;
+pub use set::{PolicySet, SHIPPED};
 
 /// The role of those who are in the management room.
 pub const OWNER: &str = "owner";
@@ -18,6 +30,9 @@ pub const OWNER: &str = "owner";
 pub const LOCAL: &str = "local";
 /// The tag of what is closed until a policy opens it.
 pub const GUARDED: &str = "guarded";
+
+/// The roles that somebody can hold.
+pub type RoleNames = BTreeSet<String>;
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,6 +130,12 @@ impl Resource {
         }
     }
 
+    /// An action of a script.
+    pub fn operation(name: &str, tags: &[String], role: Option<&str>) -> Self {
+        let (tags, role) = (tags.to_vec(), role.map(str::to_owned));
+        Self { tags, role, ..Self::of(ResourceKind::Operation, name) }
+    }
+
     /// A room.
     pub fn room(room: &RoomId) -> Self {
         Self::of(ResourceKind::Room, room.as_str())
@@ -154,6 +175,8 @@ pub struct Inputs {
     pub account: UserId,
     /// The roles that they hold here.
     pub roles: Vec<RoleHeld>,
+    /// The roles of which it cannot be said, and why: they count as not held.
+    pub unseen: Vec<RoleHeld>,
     /// How strongly their network proves that it is this account.
     pub trust: Trust,
     /// The network that the account is native to.

@@ -12,6 +12,7 @@ pub fn inputs(action: PolicyAction, resource: Resource, who: &Speaker, place: &P
         person: PersonId(who.id.0.clone()),
         account: who.id.clone(),
         roles: vec![],
+        unseen: vec![],
         trust: who.trust,
         network: who.network.clone(),
         room: place.room.clone(),

@@ -12,6 +12,7 @@ pub mod executions;
 pub mod manners;
 pub mod notices;
 pub mod people;
+pub mod policy;
 pub mod questions;
 pub mod records;
 pub mod routing;

@@ -34,11 +34,11 @@ impl Kernel {
             Next::Wait => sheet.event(ExecutionSuspended {}),
             Next::Run { alias, args, command } => {
                 let routed = self.run_clear(execution, &alias, args, &command).await?;
-                sheet.write(routed.writes);
                 let became = match &routed.verdict {
-                    Verdict::Started(id) => json!({ "started": id }),
-                    _ => json!({ "refused": routed.reason }),
+                    Verdict::Started(id) => json!({ "started": id, "decision": routed.decision }),
+                    _ => json!({ "refused": routed.reason, "decision": routed.decision }),
                 };
+                sheet.write(routed.writes);
                 sheet.finished(Ending::Succeeded(became));
             }
             Next::Leave(text) => {
@@ -68,6 +68,7 @@ impl Kernel {
             target: None,
             text: command,
         };
+        self.learn(&started.requester, &started.place).await?;
         let scene = self.scene(&started.place.room, None)?;
         let decision = self.decide(&scene, self.clock.now(), |view| {
             route::chosen(alias, args, &started.requester, &started.place, view)

@@ -85,6 +85,7 @@ impl Kernel {
         let (by, meta) = (execution.started.requester.id.clone(), meta_of(execution));
         Ok(match (act, answer) {
             (_, RoomAnswer::Manages(manages)) => Ok(json!(manages)),
+            (_, RoomAnswer::Standing(standing)) => Ok(json!(standing)),
             (_, RoomAnswer::Rooms { total, rooms }) => {
                 let mut listed = vec![];
                 for room in rooms {

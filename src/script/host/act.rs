@@ -46,7 +46,7 @@ pub const ROWS: &[HostFn] = &[
             thrown("in_doubt", "the bot died while it ran, and it must not be repeated"),
             thrown("bad_parameters", "a parameter is missing, unknown or of the wrong type"),
             thrown("unknown", "there is no such action"),
-            thrown("refused", "actions may not run in this room"),
+            thrown("refused", "policy does not allow it to whoever asked for it, where they did"),
         ],
         help: "Runs an action and gives what it gave; throws `#{ kind, action, message, code, output }`.",
         example: "let vm = exec(\"cloud.create_vm\", #{ name: \"web001\" }, #{ timeout: \"2m\" });\nreply(`${vm.id} is up`);",
@@ -169,8 +169,8 @@ pub(super) fn refusal(run: &Run, action: &str, params: &Value) -> Result<ActionD
         let hint = near.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
         return Err(refused("unknown", format!("there is no action `{action}`{hint}")));
     };
-    if let Some(why) = &run.exec_refused {
-        return Err(refused("refused", why.clone()));
+    if let Some(why) = (run.permit)(def) {
+        return Err(refused("refused", why));
     }
     match def.command_line(params) {
         Err(why) => Err(refused("bad_parameters", why)),

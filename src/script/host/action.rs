@@ -62,6 +62,8 @@ pub const ROWS: &[HostFn] = &[HostFn {
             Kind::Map,
             "when it is tried again: `#{ times: 3, wait: \"15s\", on: [\"failed\", \"timed_out\"] }`",
         ),
+        opt("role", Kind::Text, "who may have it run"),
+        opt("tags", Kind::Texts, "labels"),
         opt("help", Kind::Text, "what it is for"),
     ],
     place: Place::TopLevel,
@@ -88,8 +90,9 @@ fn scripted(
 ) -> HostResult<ActionDef> {
     let read = Options::of(call, "action", options)?;
     if let Some(name) = OF_PROGRAMS.iter().find(|name| read.get(name).is_some()) {
-        let what =
-            format!("`{name}` is for programs; an action with a closure has `params` and `help`");
+        let what = format!(
+            "`{name}` is for programs; an action with a closure has `params`, `role`, `tags` and `help`"
+        );
         return Err(error(call, what));
     }
     Ok(ActionDef { body: Some(Body::new(body)), ..named(call, name, &read)? })
@@ -129,6 +132,8 @@ fn named(call: &NativeCallContext, name: &str, options: &Options) -> HostResult<
         dir: None,
         lock: None,
         retry: None,
+        role: options.text("role")?,
+        tags: options.texts("tags")?,
         help: options.text("help")?.unwrap_or_default(),
         folder: String::new(),
         script: ScriptHash(String::new()),

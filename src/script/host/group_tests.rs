@@ -50,7 +50,7 @@ impl Bench {
             msg: json!({}),
             journal: journal.clone(),
             actions: Arc::new(self.script.actions.clone()),
-            exec_refused: None,
+            permit: std::sync::Arc::new(|_| None),
             recall: Box::new(|_, _| Ok(Value::Null)),
             may: Arc::new(|_, _| true),
             cancel,

@@ -75,7 +75,7 @@ fn a_call_that_fits_nothing_is_told_what_does() {
         ("now (i64, map)", "no form of `now` takes (int, map); it takes: now()"),
         (
             "ask (array)",
-            "no form of `ask` takes (list); it takes: ask(question) · ask(question, #{ from, choices, timeout, or_else })",
+            "no form of `ask` takes (list); it takes: ask(question) · ask(question, #{ from, choices, timeout, or_else, remind, then })",
         ),
         (
             "alert (&str | ImmutableString | String)",

@@ -138,7 +138,7 @@ fn input(
         }),
         journal: journal.clone(),
         actions: actions.clone(),
-        exec_refused: None,
+        permit: std::sync::Arc::new(|_| None),
         recall: Box::new(move |of, key| {
             let name = format!("{of:?} {key}");
             Ok(memory.lock().expect("one thread").get(&name).cloned().unwrap_or(Value::Null))

@@ -33,6 +33,7 @@ pub fn all() -> Vec<Event> {
         links::all(),
         triggers(),
         routes(),
+        policies::changes(),
         executions(),
         effects(),
         people(),

@@ -20,6 +20,9 @@ const QUICK: &str = "[limits]\ncommands_per_minute = 6000\nstop_rings = false\n"
 /// The longest a start, a stop or a subcommand may take; a debug build on a busy machine needs a part of it.
 const WITHIN: Duration = Duration::from_secs(90);
 
+/// Names the file that sets the clock of a bot in a test.
+pub const CLOCK_FILE: &str = "CLOCK_FILE_OF_A_TEST";
+
 /// A bot with an account, a directory and perhaps a process.
 pub struct Bot<'lab> {
     pub account: Plain,
@@ -28,6 +31,8 @@ pub struct Bot<'lab> {
     pub scripts: PathBuf,
     /// What its process finds in its environment besides that of the test.
     pub environment: Vec<(String, String)>,
+    /// A file with how many milliseconds its clock is ahead of the system's, where it keeps time by one.
+    pub clock: Option<PathBuf>,
     lab: &'lab Lab,
     running: Option<Running>,
 }
@@ -39,7 +44,7 @@ impl<'lab> Bot<'lab> {
         let scripts = dir.join("scripts");
         fs::create_dir_all(&scripts).expect("the lab directory is ours");
         let environment = vec![];
-        let bot = Bot { account, dir, scripts, environment, lab, running: None };
+        let bot = Bot { account, dir, scripts, environment, clock: None, lab, running: None };
         bot.write("password", &bot.account.password);
         bot
     }
@@ -152,7 +157,10 @@ impl<'lab> Bot<'lab> {
             .append(true)
             .open(self.log_path())
             .expect("the lab directory is ours");
-        let mut command = self.command();
+        let mut command = match &self.clock {
+            None => self.command(),
+            Some(file) => self.clocked(file),
+        };
         command.arg("run").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
         let mut child = command.spawn().expect("the bot's binary is built");
         self.lab.reaper.watch(child.id());
@@ -239,7 +247,19 @@ impl<'lab> Bot<'lab> {
 
     /// `beadle` with its files, in its directory, without the settings of the machine that could change what it does.
     fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        self.at_home(Command::new(binary()))
+    }
+
+    /// The same program, built from the library into this test binary, with a clock that a file sets; the rest of its
+    /// arguments stand behind `--`, where the test harness leaves them alone.
+    fn clocked(&self, file: &Path) -> Command {
+        let mut command = Command::new(std::env::current_exe().expect("it is known"));
+        command.args(["matrix::questions::child_is_a_bot_with_a_clock", "--exact", "--nocapture"]);
+        command.arg("--").env(CLOCK_FILE, file);
+        self.at_home(command)
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
         command
             .args(["--config", "beadle.toml", "--data", "data", "--scripts"])
             .arg(&self.scripts)

@@ -14,7 +14,7 @@ mod proxy;
 mod reaper;
 mod relay;
 
-pub use bot::Bot;
+pub use bot::{Bot, CLOCK_FILE};
 pub use event::{Chat, Event, edit, in_thread, notice, reaction, reply, text};
 pub use homeserver::Lab;
 pub use pair::Pair;

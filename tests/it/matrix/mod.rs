@@ -17,6 +17,7 @@ mod limits;
 mod misuse;
 mod people;
 mod pictures;
+mod questions;
 mod resend;
 mod rewind;
 mod rooms;

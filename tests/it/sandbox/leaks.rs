@@ -27,7 +27,7 @@ fn runs(source: &str, most: usize, budgets: Budgets) -> (usize, Option<String>) 
                 msg: json!({ "user": { "id": "@ann:hs", "name": "ann" } }),
                 journal: Journal::new(),
                 actions: Arc::new(script.actions.clone()),
-                exec_refused: None,
+                permit: std::sync::Arc::new(|_| None),
                 recall: Box::new(|_, _| Ok(Value::String("y".repeat(20_000)))),
                 may: Arc::new(|_, _| true),
                 cancel: None,

@@ -169,7 +169,7 @@ fn attacked(source: String, budgets: Budgets) -> (String, Option<Arc<Script>>, O
                 msg: json!({ "user": { "id": "@ann:hs", "name": "ann" } }),
                 journal: Journal::new(),
                 actions: Arc::new(script.actions.clone()),
-                exec_refused: None,
+                permit: std::sync::Arc::new(|_| None),
                 recall: Box::new(|_, _| Ok(Value::Null)),
                 may: Arc::new(|_, _| true),
                 cancel: None,

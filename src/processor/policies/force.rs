@@ -1,0 +1,242 @@
+//! Which policies are in force: read from their folder, kept in the log, changed only by what can be used.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+
+use crate::domain::event::{Event, Meta, NewEvent, PolicyChanged, PolicyFile};
+use crate::domain::id::{RoomId, StreamName, UserId, Version};
+use crate::domain::policy::{Compiled, PolicyProblem, PolicySet, SET_BYTES_MAX, Source, compile};
+use crate::domain::role::Standing;
+use crate::domain::words::policy as words;
+use crate::processor::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
+use crate::store::{Direction, EventStore, Expected, ReadError};
+
+/// Most standings of people in rooms that are remembered; beyond that all are learnt anew.
+pub const STANDINGS_MAX: usize = 10_000;
+
+/// Where policies are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// It holds the shipped policies, because nobody wrote others.
+    pub shipped: bool,
+}
+
+/// The policies that are in force, and what was learnt of people for them.
+pub struct Policies {
+    folder: RwLock<Option<PolicyFolder>>,
+    state: RwLock<State>,
+    /// The trouble that was last told.
+    told: Mutex<String>,
+    standings: Mutex<BTreeMap<(UserId, RoomId), Standing>>,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    set: Arc<PolicySet>,
+    /// What is wrong with what is in the folder, which is not in force for that.
+    problems: Vec<PolicyProblem>,
+}
+
+/// Reads the policies of a folder: all its files that end in `.cedar`.
+///
+/// # Errors
+/// The problem, if the folder or a file cannot be read.
+pub fn read_folder(folder: &Path) -> Result<Vec<Source>, PolicyProblem> {
+    let unreadable = |path: &Path, why: &std::io::Error| {
+        PolicyProblem::file(&path.display().to_string(), words::unreadable(&why.to_string()))
+    };
+    let entries = std::fs::read_dir(folder).map_err(|why| unreadable(folder, &why))?;
+    let (mut sources, mut bytes) = (vec![], 0);
+    for entry in entries {
+        let path = entry.map_err(|why| unreadable(folder, &why))?.path();
+        if path.extension().is_none_or(|end| end != "cedar") {
+            continue;
+        }
+        let about = std::fs::metadata(&path).map_err(|why| unreadable(&path, &why))?;
+        bytes += about.len();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if bytes > SET_BYTES_MAX as u64 {
+            return Err(PolicyProblem::file(&name, words::too_long(SET_BYTES_MAX)));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|why| unreadable(&path, &why))?;
+        sources.push(Source::new(name, text));
+    }
+    Ok(sources)
+}
+
+/// What a folder holds now.
+fn look(folder: &Path) -> Compiled {
+    match read_folder(folder) {
+        Ok(sources) => compile(sources),
+        Err(problem) => Compiled { set: None, problems: vec![problem] },
+    }
+}
+
+fn errors(problems: Vec<PolicyProblem>) -> Vec<PolicyProblem> {
+    problems.into_iter().filter(|problem| problem.error).collect()
+}
+
+impl Policies {
+    /// The policies of a folder, or the shipped ones; what cannot be used leaves the bot in safe mode.
+    pub fn open(folder: Option<PolicyFolder>, store: &dyn EventStore) -> Result<Self, ReadError> {
+        let state = match &folder {
+            None => State { set: PolicySet::shipped(), problems: vec![] },
+            Some(folder) => begin(folder, last(store)?.map(|(last, _)| last)),
+        };
+        let (folder, state) = (RwLock::new(folder), RwLock::new(state));
+        Ok(Self { folder, state, told: Mutex::default(), standings: Mutex::default() })
+    }
+
+    /// Those that decide now.
+    pub fn in_force(&self) -> Arc<PolicySet> {
+        self.state.read().expect("nobody panics with them").set.clone()
+    }
+
+    /// What is wrong with what is in the folder now.
+    pub fn problems(&self) -> Vec<PolicyProblem> {
+        self.state.read().expect("nobody panics with them").problems.clone()
+    }
+
+    /// Where they are.
+    pub fn folder(&self) -> Option<PolicyFolder> {
+        self.folder.read().expect("nobody panics with it").clone()
+    }
+
+    /// Takes policies from another folder from the next reload on.
+    pub fn follow(&self, folder: PolicyFolder) {
+        *self.folder.write().expect("nobody panics with it") = Some(folder);
+    }
+
+    /// Takes what the folder holds now; what cannot be used changes nothing.
+    pub fn reload(&self) {
+        let Some(folder) = self.folder() else { return };
+        let Compiled { set, problems } = look(&folder.path);
+        let mut state = self.state.write().expect("nobody panics with them");
+        match set {
+            Some(set) => *state = State { set: Arc::new(set), problems: vec![] },
+            None => state.problems = errors(problems),
+        }
+    }
+
+    pub(super) fn learnt(&self, who: &UserId, room: &RoomId, standing: Standing) {
+        let mut known = self.standings.lock().expect("nobody panics with them");
+        if known.len() >= STANDINGS_MAX {
+            known.clear();
+        }
+        known.insert((who.clone(), room.clone()), standing);
+    }
+
+    pub(super) fn standing(&self, who: &UserId, room: &RoomId) -> Standing {
+        let known = self.standings.lock().expect("nobody panics with them");
+        let standing = known.get(&(who.clone(), room.clone()));
+        standing.cloned().unwrap_or_else(|| Standing::Unseen(words::not_learnt()))
+    }
+}
+
+/// What is in force at a start: last-good is for a bot that runs, and what was in force before it may be what somebody took away.
+fn begin(folder: &PolicyFolder, last: Option<PolicyChanged>) -> State {
+    let Compiled { set, problems } = look(&folder.path);
+    let gone = folder.shipped && last.is_some_and(|last| !last.shipped);
+    match set {
+        _ if gone => {
+            let problem = PolicyProblem::file("", words::gone());
+            State { set: Arc::new(PolicySet::safe(words::gone())), problems: vec![problem] }
+        }
+        Some(set) => State { set: Arc::new(set), problems: vec![] },
+        None => {
+            let problems = errors(problems);
+            let why = problems.first().map(words::problem).unwrap_or_default();
+            State { set: Arc::new(PolicySet::safe(words::broken(&why))), problems }
+        }
+    }
+}
+
+/// What the log says was last in force, and where.
+fn last(store: &dyn EventStore) -> Result<Option<(PolicyChanged, Version)>, ReadError> {
+    let found = store.read(&StreamName::policies(), Version::END, Direction::Backward, 1)?;
+    Ok(found.first().and_then(|recorded| match recorded.event() {
+        Some(Event::PolicyChanged(changed)) => Some((changed.clone(), recorded.id.version)),
+        _ => None,
+    }))
+}
+
+impl Kernel {
+    /// Takes the policies that the folder holds now, records what has changed, and tells the management room.
+    ///
+    /// # Errors
+    /// [`Error`] if the log fails.
+    pub async fn reload_policies(&self) -> Result<(), Error> {
+        let Some(me) = self.me.upgrade() else { return Ok(()) };
+        let reading = tokio::task::spawn_blocking(move || me.policies.reload());
+        reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        self.note_policies().await
+    }
+
+    /// Records which policies are in force, if the log does not say so already.
+    ///
+    /// # Errors
+    /// [`Error`] if the log fails.
+    pub async fn note_policies(&self) -> Result<(), Error> {
+        let Some(folder) = self.policies.folder() else { return Ok(()) };
+        self.record_policies(&folder).await?;
+        let state = self.policies.state.read().expect("nobody panics with them").clone();
+        let trouble = words::trouble(&changed(&state, folder.shipped)).unwrap_or_default();
+        let before = std::mem::replace(
+            &mut *self.policies.told.lock().expect("nobody panics with it"),
+            trouble.clone(),
+        );
+        match trouble.is_empty() || trouble == before {
+            true => Ok(()),
+            false => self.notify(&trouble).await,
+        }
+    }
+
+    async fn record_policies(&self, folder: &PolicyFolder) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let last = last(self.store.as_ref())?;
+            let state = self.policies.state.read().expect("nobody panics with them").clone();
+            let now = changed(&state, folder.shipped);
+            if last.as_ref().is_some_and(|(last, _)| *last == now) {
+                return Ok(());
+            }
+            let (expected, version) = match &last {
+                Some((_, version)) => (Expected::Exact(*version), version.next()),
+                None => (Expected::NoStream, Version::START),
+            };
+            let told = words::told(last.as_ref().map(|(last, _)| last), &now);
+            let meta = Meta::default();
+            let stream = StreamName::policies();
+            let cause = format!("{stream}/{}", version.0);
+            let mut batch = vec![write(stream, expected, vec![NewEvent::with(&meta, now.clone())])];
+            if let Some(told) = told {
+                tracing::warn!(set = now.set, "the policies have changed");
+                let message = self.store.key().message(&cause, "told");
+                batch.extend(self.notice(message, &meta, &told)?);
+            }
+            match self.append(batch).await? {
+                Tried::Done => return Ok(()),
+                Tried::Moved => {}
+                Tried::TooMuch(why) => {
+                    tracing::error!(why, "the policies cannot be recorded");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn changed(state: &State, shipped: bool) -> PolicyChanged {
+    let file =
+        |source: &Source| PolicyFile { file: source.file.clone(), text: source.text.clone() };
+    PolicyChanged {
+        set: state.set.hash.clone(),
+        safe: state.set.unusable().map(str::to_owned),
+        shipped,
+        files: state.set.sources.iter().map(file).collect(),
+        problems: state.problems.iter().map(words::problem).collect(),
+    }
+}
