@@ -1,4 +1,4 @@
-//! `beadle init`: a commented configuration and the shipped scripts.
+//! `beadle init`: a commented configuration, the shipped scripts and policies.
 
 use std::path::PathBuf;
 
@@ -28,6 +28,9 @@ pub fn main(args: &InitArgs) -> Result<u8, Failure> {
     let scripts = args.folder.join("scripts");
     crate::app::unpack_scripts(&scripts)?;
     out!("scripts are in {}", scripts.display());
+    let policy = args.folder.join("policy");
+    crate::app::unpack_policies(&policy)?;
+    out!("policies are in {}", policy.display());
     out!("next: set `homeserver` in {}, then `beadle login --user NAME`", file.display());
     Ok(0)
 }

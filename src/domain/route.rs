@@ -23,6 +23,7 @@ use super::people_command::PeopleCommand;
 use super::person::{People, may_be_taken_for};
 use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
+use super::tell_command::TellCommand;
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 use super::why_command;
 use super::words::{approvals, questions, routing as words, to};
@@ -104,6 +105,8 @@ pub enum Act {
         /// What it means.
         value: Value,
     },
+    /// Tell of what is offered and of who may use it.
+    Tell(TellCommand),
     /// Look at executions, or change one.
     Executions(ExecutionCommand),
     /// Join accounts, part them, or tell who somebody is.

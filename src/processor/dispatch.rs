@@ -180,6 +180,10 @@ impl Kernel {
             let routed = self.execution_command(recorded, trigger, late, origin, command).await?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
+        if let Act::Tell(command) = &decision.act {
+            let routed = self.tell_command(recorded, origin, &scene, command).await?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
         if let Act::People(command) = &decision.act {
             let routed = self.people_command(recorded, origin, command)?;
             return Ok(Routed { considered: decision.considered, ..routed });
@@ -239,9 +243,12 @@ impl Kernel {
         let routed = |verdict, writes| Routed::new(verdict, reason, writes);
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) | Act::People(_) | Act::Pending(_) | Act::More(_) => {
-                Ok(routed(Verdict::Ignored, vec![]))
-            }
+            Act::Ignore
+            | Act::Executions(_)
+            | Act::People(_)
+            | Act::Pending(_)
+            | Act::More(_)
+            | Act::Tell(_) => Ok(routed(Verdict::Ignored, vec![])),
             Act::Say(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
                 Ok(routed(Verdict::Said(message), writes))

@@ -260,7 +260,7 @@ impl Kernel {
             now,
             results,
             actions: Arc::new(actions),
-            permit: self.permit(started),
+            permit: self.permit(execution),
             recall: recall(self.store.clone(), started.clone(), now, reads.clone()),
         })
     }

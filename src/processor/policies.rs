@@ -4,17 +4,21 @@ use std::sync::{Arc, Mutex};
 
 use super::{Error, Kernel};
 use crate::adapter::{RoomAct, RoomAnswer};
-use crate::domain::event::ExecutionStarted;
+use crate::domain::event::{EffectResult, ExecutionStarted, GrantMade};
+use crate::domain::execution::Execution;
 use crate::domain::id::{PersonId, RoomId, UserId};
-use crate::domain::order::NETWORK;
+use crate::domain::order::{NETWORK, ordered_action};
+use crate::domain::path::GATE;
 use crate::domain::policy::{
-    Inputs, LOCAL, OWNER, Permission, PolicyAction, PolicySet, Resource, RoleHeld,
+    Inputs, LOCAL, Needs, OWNER, Permission, PolicyAction, PolicySet, Resource, ResourceKind,
+    RoleHeld,
 };
 use crate::domain::role::{Held, Standing};
 use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::domain::words::policy as words;
 use crate::script::context::{May, Permit};
 use crate::script::source::ActionDef;
+use crate::store::ReadError;
 
 mod force;
 
@@ -182,7 +186,8 @@ impl Judge<'_> {
         place: &Place,
     ) -> Permission {
         let here = resource.rooms.is_empty() || self.kernel.listed(&resource.rooms, &place.room);
-        let inputs = Inputs { action, resource, here, ..self.inputs(who, place) };
+        let granted = self.kernel.grant_for(action, &resource, who);
+        let inputs = Inputs { action, resource, here, granted, ..self.inputs(who, place) };
         self.set.decide(&inputs)
     }
 
@@ -224,13 +229,58 @@ impl Kernel {
     }
 
     /// Says why an action may not run for an execution, if so: it goes by who asked for that, and where.
-    pub(super) fn permit(&self, started: &ExecutionStarted) -> Permit {
-        let (kernel, started) = (self.me.clone(), started.clone());
+    ///
+    /// What an action needs is met when the execution was approved for as much before it began.
+    pub(super) fn permit(&self, execution: &Execution) -> Permit {
+        let (kernel, started) = (self.me.clone(), execution.started.clone());
+        let gate = execution.steps.get(GATE).and_then(|step| step.result.as_ref());
+        let approved = matches!(gate, Some(EffectResult::Ok(_)));
         Arc::new(move |def| {
             let Some(kernel) = kernel.upgrade() else { return Some(words::stopping()) };
             let permission = kernel.may_operate(def, &started.requester, &started.place);
-            permission.refusal().map(str::to_owned)
+            if let Some(why) = permission.refusal() {
+                return Some(why.to_owned());
+            }
+            let needs = permission.needs?;
+            let met = kernel.needs_of(&started).filter(|_| approved);
+            let met = met.is_some_and(|met| met.cover(&needs));
+            (!met).then(|| words::operation_needs(&def.name, &needs))
         })
+    }
+
+    /// The grant that covers what somebody wants to run; it is asked about nothing but running.
+    fn grant_for(
+        &self,
+        action: PolicyAction,
+        resource: &Resource,
+        who: &Speaker,
+    ) -> Option<String> {
+        if action != PolicyAction::Run || resource.kind != ResourceKind::Alias {
+            return None;
+        }
+        let covering = || -> Result<Option<String>, ReadError> {
+            let (grants, people) = (self.grants()?.0, self.people()?);
+            let accounts = people.accounts_of(&people.person_of(&who.id));
+            let grant = grants.covering(&accounts, &resource.name, self.clock.now());
+            Ok(grant.map(GrantMade::fact))
+        };
+        covering().unwrap_or_else(|error| {
+            tracing::error!(%error, "the grants cannot be read: none holds");
+            None
+        })
+    }
+
+    /// What an execution was approved for before it began, by what policies say now.
+    fn needs_of(&self, started: &ExecutionStarted) -> Option<Needs> {
+        let offered = self.scripts.offered();
+        let (who, place) = (&started.requester, &started.place);
+        if let Some(action) = ordered_action(started) {
+            let def = offered.set.actions.get(action)?;
+            return self.may_operate(def, who, place).needs;
+        }
+        let mut aliases = offered.catalog.aliases.iter();
+        let alias = aliases.find(|alias| alias.name == started.handler.alias)?;
+        self.may(PolicyAction::Run, Resource::alias(alias), who, place).needs
     }
 
     /// Whether somebody may have an action run in a place.

@@ -1,12 +1,26 @@
 //! Policies beside a bot that runs: the manual's examples, folders that change, attacks, the command line.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use beadle::domain::id::{PersonId, RoomId, UserId};
+use beadle::adapter::{Incoming, Intake};
+use beadle::domain::event::{Event, PolicyChanged};
+use beadle::domain::id::{PersonId, Position, RoomId, StreamName, UserId, Version};
 use beadle::domain::policy::{
     Inputs, PolicyAction, PolicySet, Resource, ResourceKind, RoleHeld, SHIPPED, Source, compile,
 };
 use beadle::domain::trigger::Trust;
+use beadle::play::parse::Does;
+use beadle::play::world::{Person, Room, World};
+use beadle::processor::intake::Ear;
+use beadle::processor::policies::PolicyFolder;
+use beadle::processor::scripts::Scripts;
+use beadle::processor::{Kernel, Settings};
+use beadle::query::agenda::Budget;
+use beadle::store::memory::MemoryStore;
+use beadle::store::{Direction, EventStore, Surroundings};
+
+use crate::store_world::surroundings;
 
 /// The policies in the manual, in their order.
 fn examples() -> Vec<String> {
@@ -195,4 +209,119 @@ fn the_command_line_says_what_would_be_decided() {
     assert!(out.contains("action run appliesTo"), "{out}");
     let (status, _, told) = beadle(folder.path(), &["policy", "test", "@a:hs", "rum", "deploy"]);
     assert_eq!(status, 2, "{told}");
+}
+
+/// A bot on a log of its own, with the policies of a folder.
+fn kernel(store: &Arc<dyn EventStore>, world: &Arc<World>, policy: PolicyFolder) -> Arc<Kernel> {
+    let script = "alias(\"deploy {app}\", #{ name: \"deploy\" }, |args| reply(args.app));";
+    let (scripts, problems) = Scripts::sources(vec![("t.rhai".to_owned(), script.to_owned())]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let settings = Settings {
+        management_room: Some(RoomId("#boss".into())),
+        policy: Some(policy),
+        ..Settings::simulated("!")
+    };
+    let clock = world.clock.clone();
+    Kernel::new(store.clone(), scripts, world.clone(), world.clone(), clock, settings)
+        .expect("the log can be read")
+}
+
+fn changes(store: &Arc<dyn EventStore>) -> Vec<PolicyChanged> {
+    let stream = StreamName::policies();
+    let all = store.read(&stream, Version::START, Direction::Forward, 100).expect("it reads");
+    let changed = |event: &Event| match event {
+        Event::PolicyChanged(changed) => Some(changed.clone()),
+        _ => None,
+    };
+    all.iter().filter_map(|recorded| changed(recorded.event()?)).collect()
+}
+
+fn memory(world: &Arc<World>) -> Arc<dyn EventStore> {
+    let entropy = surroundings(1).0.entropy;
+    MemoryStore::new(Surroundings { clock: world.clock.clone(), entropy })
+}
+
+#[tokio::test]
+async fn a_forbidding_policy_that_is_removed_does_not_open_things_in_silence() {
+    let open = ("00-open.cedar", SHIPPED[0].1);
+    let never = ("50-never.cedar", "forbid (principal, action == Action::\"run\", resource);");
+    let folder = written(&[open, never]);
+    let path = folder.path().join("policy");
+    let world = World::new();
+    let store = memory(&world);
+    let own = |shipped| PolicyFolder { path: path.clone(), shipped };
+    let running = kernel(&store, &world, own(false));
+    running.note_policies().await.expect("the log works");
+    let first = changes(&store);
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].files[1].text, never.1, "the sources stay in the log");
+    // The whole folder goes: what was in force stays so.
+    let aside = folder.path().join("aside");
+    std::fs::rename(&path, &aside).expect("ours");
+    running.reload_policies().await.expect("the log works");
+    let now = changes(&store);
+    assert_eq!((now.len(), &now[1].set), (2, &first[0].set));
+    assert!(now[1].problems[0].contains("cannot be read"), "{:?}", now[1].problems);
+    // Every file goes: the same.
+    std::fs::create_dir(&path).expect("ours");
+    running.reload_policies().await.expect("the log works");
+    assert_eq!(running.policies.in_force().hash, first[0].set);
+    assert_eq!(changes(&store)[2].problems, ["there is no file of policies, `*.cedar`"]);
+    // A bot that starts then is in safe mode, and so is one that finds the shipped policies only.
+    for shipped in [false, true] {
+        let started = kernel(&store, &world, own(shipped));
+        assert!(started.policies.in_force().unusable().is_some(), "{shipped}");
+        std::fs::write(path.join(open.0), open.1).expect("ours");
+    }
+    // One file that goes is a change, which is recorded and told.
+    running.reload_policies().await.expect("the log works");
+    let last = changes(&store).pop().expect("there are changes");
+    assert_eq!((last.files.len(), last.problems.len()), (1, 0));
+    let told = store.read_all(Position::START, Direction::Forward, 1_000).expect("it reads");
+    let told = told.iter().filter_map(|recorded| match recorded.event() {
+        Some(Event::MessageQueued(message)) => Some(message.doc.words()),
+        _ => None,
+    });
+    let told: Vec<String> = told.collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].contains("those that were in force before stay in force"), "{}", told[0]);
+    assert!(
+        told[2].contains("Other policies are in force: 50-never.cedar is gone."),
+        "{}",
+        told[2]
+    );
+}
+
+#[tokio::test]
+async fn a_policy_that_goes_wrong_refuses_and_is_told_to_the_management_room() {
+    let overflow = "@id(\"sum\")\npermit (principal, action, resource) when { context.hour + 9223372036854775807 > 0 };";
+    let folder = written(&[("10-sum.cedar", overflow)]);
+    let world = World::new();
+    let store = memory(&world);
+    let path = folder.path().join("policy");
+    let kernel = kernel(&store, &world, PolicyFolder { path, shipped: false });
+    world.clock.advance(3_600_000);
+    let ear = Ear::new(kernel.clone());
+    let person = Person::named("ann");
+    let room = Room::named("#dev");
+    let trigger = world.act(&person, &room, &Does::Says("!deploy shop".into())).expect("she can");
+    let incoming = Incoming { triggers: vec![trigger], ..Incoming::default() };
+    ear.record(incoming).await.expect("the log works");
+    for _ in 0..100 {
+        kernel.catch_up().expect("the log works");
+        let tasks = kernel.tasks(&|_| false, Budget { steps: 1, effects: 1, sends: 1 });
+        let Some(task) = tasks.first() else { break };
+        kernel.perform(task).await.expect("the log works");
+    }
+    let mut heard = vec![];
+    while let Some(it) = world.next_heard() {
+        heard.push(it.text);
+    }
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    let refused =
+        |text: &String| text.starts_with("ann: `deploy` is not allowed here: policy `sum`");
+    assert!(heard.iter().any(refused), "{heard:?}");
+    let warned =
+        |text: &String| text.starts_with("Somebody was refused something because policy `sum`");
+    assert!(heard.iter().any(warned), "{heard:?}");
 }

@@ -246,6 +246,16 @@ pub struct Needs {
     pub reactions: bool,
 }
 
+impl Needs {
+    /// Whether who has met these has met others.
+    pub fn cover(&self, others: &Self) -> bool {
+        self.count >= others.count
+            && (others.from.is_none() || self.from == others.from)
+            && (self.device || !others.device)
+            && (others.reactions || !self.reactions)
+    }
+}
+
 /// Whether somebody may do something, with the policies that decided it and everything they decided from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permission {

@@ -337,3 +337,25 @@ fn bounds_hold() {
     let decided = set(&one.repeat(super::set::CITED_MAX + 1)).decide(&asked);
     assert_eq!(decided.policies.len(), super::set::CITED_MAX);
 }
+
+#[test]
+fn what_was_approved_for_more_covers_less() {
+    let needs = |count, from: Option<&str>, device, reactions| Needs {
+        count,
+        from: from.map(str::to_owned),
+        device,
+        reactions,
+    };
+    let two = needs(2, Some("release"), true, false);
+    for (others, covered) in [
+        (needs(2, Some("release"), true, false), true),
+        (needs(1, None, false, true), true),
+        (needs(3, None, false, true), false),
+        (needs(1, Some("ops"), false, true), false),
+    ] {
+        assert_eq!(two.cover(&others), covered, "{others:?}");
+    }
+    assert!(!needs(2, None, false, false).cover(&needs(2, Some("release"), false, false)));
+    assert!(!needs(2, None, false, false).cover(&needs(2, None, true, false)));
+    assert!(!needs(2, None, false, true).cover(&needs(2, None, false, false)));
+}

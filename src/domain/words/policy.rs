@@ -1,7 +1,7 @@
 //! What people are told of who may do what.
 
 use crate::domain::event::{PolicyChanged, PolicyFile};
-use crate::domain::policy::{Cited, GUARDED, Permission, PolicyProblem, Resource, RoleHeld};
+use crate::domain::policy::{Cited, GUARDED, Needs, Permission, PolicyProblem, Resource, RoleHeld};
 
 /// Most of a policy that is quoted, in characters.
 const POLICY_CHARS_SHOWN: usize = 300;
@@ -86,6 +86,15 @@ pub fn safe_mode(name: &str, why: &str) -> String {
 /// Why the management room may do something in safe mode.
 pub fn managed_in_safe_mode() -> String {
     "I am in safe mode, and the management room manages me".into()
+}
+
+/// To an action that must be approved, in an execution that nobody approved for as much.
+pub fn operation_needs(name: &str, needs: &Needs) -> String {
+    let from = needs.from.as_ref().map_or(String::new(), |role| format!(" from the role `{role}`"));
+    format!(
+        "`{name}` needs {} approvals{from}, and the command that runs it was not approved for that: let the policy ask for them for the command, too",
+        needs.count
+    )
 }
 
 /// Why an action does not run while the bot ends.

@@ -240,3 +240,24 @@ fn changed(state: &State, shipped: bool) -> PolicyChanged {
         problems: state.problems.iter().map(words::problem).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use crate::store::testing::surroundings;
+
+    #[test]
+    fn what_was_learnt_of_people_has_a_bound() {
+        let store = MemoryStore::new(surroundings());
+        let policies = Policies::open(None, store.as_ref()).expect("the log can be read");
+        let (who, room) = (UserId("@ann:hs".into()), |nth: usize| RoomId(format!("!{nth}")));
+        for nth in 0..STANDINGS_MAX {
+            policies.learnt(&who, &room(nth), Standing::Member(0));
+        }
+        assert_eq!(policies.standing(&who, &room(0)), Standing::Member(0));
+        policies.learnt(&who, &room(STANDINGS_MAX), Standing::Stranger);
+        assert!(matches!(policies.standing(&who, &room(0)), Standing::Unseen(_)));
+        assert_eq!(policies.standing(&who, &room(STANDINGS_MAX)), Standing::Stranger);
+    }
+}

@@ -248,7 +248,7 @@ fn whom(names: &[String], asker: &UserId) -> Whom {
 }
 
 /// A person as a script names them; without a server, one on the asker's.
-pub(super) fn full_id(name: &str, asker: &UserId) -> UserId {
+pub(in crate::processor) fn full_id(name: &str, asker: &UserId) -> UserId {
     let bare = name.trim_start_matches('@');
     match (bare.contains(':'), asker.as_str().split_once(':')) {
         (false, Some((_, server))) => UserId(format!("@{bare}:{server}")),
