@@ -57,7 +57,7 @@ pub struct Config {
     /// How long what was mentioned may be taken for what a command leaves out.
     pub context_for_ms: i64,
     /// For how many recorded turns.
-    pub context_turns: usize,
+    pub context_turns: u32,
     /// What commands may leave out in rooms, by their ids and names.
     pub context_rooms: BTreeMap<String, BTreeMap<String, String>>,
     /// What the bot says in a room that it is invited into; empty: nothing.
@@ -189,7 +189,7 @@ impl Config {
             roles: roles(values),
             stale_after_ms: duration("conversation", "stale_after").unwrap_or(STALE_AFTER_MS),
             context_for_ms: duration("conversation", "context_for").unwrap_or(CONTEXT_FOR_MS),
-            context_turns: CONTEXT_TURNS,
+            context_turns: count("conversation", "context_turns").unwrap_or(CONTEXT_TURNS),
             context_rooms: tables(values.get(&("context", "rooms"))),
             intro: given("matrix", "intro"),
             leave_alone_after: or_never(&given("rooms", "leave_alone_after")).ok().flatten(),

@@ -134,7 +134,7 @@ impl Desk {
         Ok(sink.row(json!({
             "dry_run": dry_run, "events": tally.events(), "types": tally.kinds,
             "executions": tally.kinds.get("execution_started").copied().unwrap_or(0),
-            "persons": tally.persons.len(), "person_records": tally.subjects,
+            "persons": tally.persons.len(), "person_records": tally.subjects, "linked": tally.linked,
             "blobs": tally.blobs, "open": tally.ended.len(), "ended": ended,
         }))?)
     }

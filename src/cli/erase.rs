@@ -36,7 +36,8 @@ struct What {
     /// One execution with all that led to it, by the beginning of its id.
     #[arg(long, value_name = "ID")]
     execution: Option<String>,
-    /// All that a person caused, and every other event that has their account or a name under which they spoke.
+    /// All that an account caused, and every other event that has it or a name under which it spoke; other accounts of
+    /// the same person are named.
     #[arg(long, value_name = "ACCOUNT")]
     person: Option<String>,
     /// What ended before: an age such as `90d`, `8w`, `6mo`, `2y`, or a date such as `2026-01-31`.
@@ -111,6 +112,11 @@ fn show(row: &Value) {
         row["persons"],
         row["blobs"]
     );
+    for account in row["linked"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        out!(
+            "{account} is an account of the same person: what it did stays until `--person {account}` erases it"
+        );
+    }
     for (kind, count) in row["types"].as_object().into_iter().flatten() {
         out!("{:>8} {kind}", count.to_string());
     }

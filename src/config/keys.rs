@@ -1,5 +1,6 @@
 //! Every key of the configuration: what it takes, its default, what it is for.
 
+use crate::domain::context::CONTEXT_TURNS_MAX;
 use crate::domain::pace::COMMANDS_PER_MINUTE_MAX;
 
 /// What kind of value a key takes.
@@ -134,11 +135,18 @@ pub const KEYS: &[Key] = &[
         help: "How long what was mentioned may be taken for what a later command leaves out, where its alias has `context`.",
     },
     Key {
+        table: "conversation",
+        name: "context_turns",
+        kind: Kind::Count(1, CONTEXT_TURNS_MAX),
+        default: "10",
+        help: "For how many turns: each message of the conversation that the bot takes as its own is one.",
+    },
+    Key {
         table: "context",
         name: "rooms",
         kind: Kind::Tables,
         default: "{}",
-        help: "What commands may leave out in a room, by its id or name: `[context.rooms.\"#ops:example.org\"]` with `host = \"web1\"` below it.",
+        help: "What commands may leave out in a room, by its id or name: a table `[context.rooms.\"#ops:example.org\"]` with a text for each parameter. Only aliases with `context` take them.",
     },
     Key {
         table: "rooms",

@@ -234,6 +234,22 @@ mod tests {
         Execution::begin(ExecutionId("E".into()), started, Timestamp(0))
     }
 
+    /// A value with its fields in the order of their names, whatever order a map keeps them in.
+    fn by_name(value: &Value) -> String {
+        match value {
+            Value::Object(map) => {
+                let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
+                let fields =
+                    sorted.iter().map(|(name, value)| format!("{name:?}:{}", by_name(value)));
+                format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+            }
+            Value::Array(list) => {
+                format!("[{}]", list.iter().map(by_name).collect::<Vec<_>>().join(","))
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// Asks what is to be asked, and answers it; `late` lets the time come. Gives what is done then.
     fn talk(mut execution: Execution, answers: &str) -> String {
         for said in answers.split(" / ").filter(|said| !said.is_empty()) {
@@ -258,7 +274,9 @@ mod tests {
         match next(&execution, "!") {
             Next::Ask { text, choices, .. } => format!("ask {text} {choices:?}"),
             Next::Wait => "wait".into(),
-            Next::Run { alias, args, command } => format!("run {alias} {args} {command}"),
+            Next::Run { alias, args, command } => {
+                format!("run {alias} {} {command}", by_name(&args))
+            }
             Next::Leave(why) => format!("leave {why}"),
         }
     }

@@ -14,9 +14,9 @@ use super::policy::GUARDED;
 /// How long what was mentioned is what a conversation is about, if nothing else is configured, in milliseconds.
 pub const CONTEXT_FOR_MS: i64 = 30 * 60 * 1000;
 /// For how many recorded turns, if nothing else is configured.
-pub const CONTEXT_TURNS: usize = 10;
+pub const CONTEXT_TURNS: u32 = 10;
 /// Most recorded turns that can be configured: each may be read for one command.
-pub const CONTEXT_TURNS_MAX: usize = 100;
+pub const CONTEXT_TURNS_MAX: u32 = 100;
 /// What an alias names to take values from the alert that a thread is about.
 pub const ALERT: &str = "alert";
 
@@ -32,7 +32,7 @@ pub struct Mention {
     /// How long ago.
     pub ago_ms: i64,
     /// How many recorded turns ago; 1: with the last one.
-    pub turns: usize,
+    pub turns: u32,
 }
 
 /// What the conversation is about.
@@ -52,7 +52,7 @@ pub struct Reach {
     /// How long.
     pub within_ms: i64,
     /// How many recorded turns.
-    pub turns_max: usize,
+    pub turns_max: u32,
 }
 
 /// Where a value was taken from.

@@ -106,10 +106,25 @@ fn text_of(doc: &Doc) -> String {
     doc.blocks.iter().map(spans).collect::<Vec<_>>().join("\n")
 }
 
+/// A value with its fields in the order of their names, whatever order a map keeps them in.
+fn by_name(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
+            let fields = sorted.iter().map(|(name, value)| format!("{name:?}:{}", by_name(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(by_name).collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
 fn shown(decision: &Decision) -> String {
     let act = match &decision.act {
-        Act::Run { alias, args } => format!("run {alias} {args}"),
-        Act::BuiltIn { builtin, args } => format!("{} {args}", builtin.name()),
+        Act::Run { alias, args } => format!("run {alias} {}", by_name(args)),
+        Act::BuiltIn { builtin, args } => format!("{} {}", builtin.name(), by_name(args)),
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
         Act::People(command) => format!("{command:?}"),
@@ -235,13 +250,14 @@ fn bounds_hold() {
 
 #[test]
 fn a_help_listing_is_cut_and_says_so() {
-    // The bot's own commands stand behind those of scripts.
     let nowhere = Where { management: None, audited: None };
     let own = own_command::offered(nowhere, &RoomId("!r".into()), &|_, _| false).len();
-    let rest = format!("… and {} more lines: !help more", own + 7);
+    // Before them stand two headings, behind them one more.
+    let left = own + 5 + 3;
+    let more = format!("… and {left} more lines: !help more");
     for (count, page, bullets, more) in [
         (10, "", 10, None),
-        (HELP_LINES_MAX + 5, "", HELP_LINES_MAX - 2, Some(rest.as_str())),
+        (HELP_LINES_MAX + 5, "", HELP_LINES_MAX - 2, Some(more.as_str())),
         (HELP_LINES_MAX + 5, "more", 7, None),
     ] {
         let names: Vec<String> = (0..count).map(|n| format!("do{n}")).collect();

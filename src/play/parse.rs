@@ -19,6 +19,7 @@ pub const SETTINGS: &[&str] = &[
     "matrix.management_room",
     "limits.commands_per_minute",
     "limits.stop_rings",
+    "context.rooms",
 ];
 /// What joins the lines of one message.
 pub const LINE_BREAK: &str = " ⏎ ";

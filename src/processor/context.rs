@@ -175,7 +175,7 @@ fn mentioned(
     started: &ExecutionStarted,
     catalog: &Catalog,
     ago_ms: i64,
-    turns: usize,
+    turns: u32,
 ) -> Vec<Mention> {
     if Builtin::of(&started.handler).is_some() {
         return vec![];

@@ -20,7 +20,7 @@ use crate::domain::message::Doc;
 use crate::domain::trigger::{Place, Speaker, Trigger, Trust, What};
 use crate::domain::words::executions as words;
 use crate::query::erasure::{PlanError, Planner, Round, Target, execution_of};
-use crate::query::{edits, executions};
+use crate::query::{edits, executions, people};
 use crate::store::{
     AppendError, By, Direction, EventStore, Expected, READ_EVENTS_MAX, ReadError, Write,
 };
@@ -54,6 +54,8 @@ pub struct Tally {
     pub ended: BTreeSet<StreamName>,
     /// How many records of persons.
     pub subjects: u64,
+    /// The other accounts of the person: nothing of theirs goes.
+    pub linked: Vec<UserId>,
 }
 
 /// Why an erasure was not carried out, or not to its end.
@@ -105,7 +107,9 @@ pub fn look(
     target: Target,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Tally, EraseError> {
+    let linked = linked(store, &target)?;
     let (mut planner, mut tally) = (Planner::new(store, target)?, Tally::default());
+    tally.linked = linked;
     loop {
         let round = planner.round(store)?;
         tally.add(&round);
@@ -127,7 +131,8 @@ pub async fn erase(
 ) -> Result<Tally, EraseError> {
     store.settle_erasures()?;
     let mut planner = Planner::new(store, order.target.clone())?;
-    let mut tally = Tally::default();
+    // Afterwards nobody knows it any more.
+    let mut tally = Tally { linked: linked(store, &order.target)?, ..Tally::default() };
     loop {
         let round = recorded(store, order, &planner).await?;
         store.settle_erasures()?;
@@ -136,6 +141,14 @@ pub async fn erase(
             return Ok(tally);
         }
         step(&planner, &mut progress)?;
+    }
+}
+
+/// The other accounts of the person who is to be erased.
+fn linked(store: &dyn EventStore, target: &Target) -> Result<Vec<UserId>, ReadError> {
+    match target {
+        Target::Person(id) => people::linked_with(store, &UserId(id.clone())),
+        _ => Ok(vec![]),
     }
 }
 

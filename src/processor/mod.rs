@@ -139,7 +139,7 @@ pub struct Context {
     /// How long what was mentioned counts, in milliseconds.
     pub within_ms: i64,
     /// For how many recorded turns.
-    pub turns_max: usize,
+    pub turns_max: u32,
     /// The defaults of rooms, by id or name: a value for each parameter.
     pub rooms: BTreeMap<String, BTreeMap<String, String>>,
 }

@@ -147,15 +147,13 @@ impl Kernel {
         let (writes, reason) = match cancelling {
             Cancelling::Begun(writes) => (writes, "its script hears that it is cancelled"),
             Cancelling::Ended(writes) => (writes, "it ends where it stands"),
-            Cancelling::Unknown => return Err(format!("there is no execution {short} any more")),
+            Cancelling::Unknown => return Err(words::gone(short)),
             Cancelling::Over(status) => {
-                return Err(format!("{short} has ended: it {}", over(status.word())));
+                return Err(words::has_ended(short, status.word()));
             }
             Cancelling::Already { by, until } => {
                 let wait = until.0.saturating_sub(self.clock.now().0) / 60_000 + 1;
-                return Err(format!(
-                    "{by} has cancelled {short} already, and it may still undo what it did; cancelled again in {wait} min, it ends where it stands"
-                ));
+                return Err(words::cancelled_already(by.as_str(), short, wait));
             }
         };
         Ok(Routed::new(Verdict::Continued(id.clone()), reason, writes))
@@ -167,9 +165,7 @@ impl Kernel {
             Ok(id) => executions::seen(self.store.as_ref(), &id)?,
             Err(0) => None,
             Err(_) => {
-                let why =
-                    format!("several executions' ids begin with `{prefix}`: write more of it.");
-                return Ok(Err(why));
+                return Ok(Err(words::several_begin(prefix)));
             }
         };
         let here = |it: &Execution| it.started.place.room == origin.place.room;
@@ -177,12 +173,11 @@ impl Kernel {
             Some(execution) if self.manages(origin.speaker, origin.place, &execution)? => {
                 Ok(execution)
             }
-            Some(execution) if here(&execution) => Err(format!(
-                "{} asked for {}: only they can say that, or somebody in the management room.",
-                execution.started.requester.name,
-                execution.id.short()
-            )),
-            Some(_) | None => Err(format!("I know of no execution `{prefix}` of yours.")),
+            Some(execution) if here(&execution) => {
+                let name = &execution.started.requester.name;
+                Err(words::of_somebody_else(name, execution.id.short()))
+            }
+            Some(_) | None => Err(words::none_of_yours(prefix)),
         })
     }
 
@@ -202,15 +197,10 @@ impl Kernel {
     ) -> Result<Result<Execution, String>, Error> {
         let found = match prefix {
             Some(prefix) => self.meant(origin, prefix)?,
-            None => {
-                let nothing = "you have not asked for anything here that I could do again.";
-                self.last_of(recorded, origin)?.ok_or_else(|| nothing.to_owned())
-            }
+            None => self.last_of(recorded, origin)?.ok_or_else(words::nothing_to_repeat),
         };
         Ok(found.and_then(|execution| match Builtin::of(&execution.started.handler) {
-            Some(builtin) if builtin.gathers() => {
-                Err(format!("{} began by itself, nobody asked for it.", execution.id.short()))
-            }
+            Some(builtin) if builtin.gathers() => Err(words::began_by_itself(execution.id.short())),
             _ => Ok(execution),
         }))
     }
@@ -260,13 +250,5 @@ impl Kernel {
         let doc = Doc::text(&to(&origin.speaker.name, why));
         let (message, writes) = self.answer(recorded, origin, doc);
         Routed::new(Verdict::Refused(message), why, writes)
-    }
-}
-
-/// How it ended, in a sentence.
-fn over(status: &str) -> String {
-    match status {
-        "cancelled" => "was cancelled".into(),
-        status => status.to_owned(),
     }
 }

@@ -115,7 +115,9 @@ impl Kernel {
         let (people, speaker) = (self.people()?, origin.speaker);
         let mut others = people.accounts_of(&people.person_of(&speaker.id));
         others.retain(|account| *account != speaker.id);
-        Ok(words::you_are(speaker, origin.place, &others, &[]))
+        let roles = self.roles(speaker, origin.place).into_iter();
+        let roles: Vec<String> = roles.map(|held| words::role(&held.role, &held.source)).collect();
+        Ok(words::you_are(speaker, origin.place, &others, &roles))
     }
 }
 

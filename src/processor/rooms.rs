@@ -9,6 +9,7 @@ use crate::domain::event::{
 };
 use crate::domain::id::{DedupeKey, EventId, RoomId, StreamName, Version};
 use crate::domain::message::Doc;
+use crate::domain::words::notices;
 use crate::store::{Direction, Expected, ReadError, Write};
 
 /// Most upgrades of one room that are followed in a row; a ring of them ends there too.
@@ -181,23 +182,15 @@ impl Kernel {
 
 /// What is said in the new room.
 fn followed_here(upgrade: &Upgrade, name: &str, of_management: bool) -> String {
-    let old = &upgrade.room;
-    let what = if of_management { "It is my management room now" } else { "I came with it" };
-    format!(
-        "This room replaces {name} ({old}). {what}: what my configuration says of the old room holds here."
-    )
+    notices::replaces(name, upgrade.room.as_str(), of_management)
 }
 
 /// What the owner is told.
 fn told_owner(upgrade: &Upgrade, name: &str) -> String {
     let Upgrade { room, to, followed, reason } = upgrade;
     match followed {
-        true => format!(
-            "The room {name} ({room}) was replaced by {to}. I am there now, and what my configuration says of the old room holds there."
-        ),
-        false => format!(
-            "The room {name} ({room}) was replaced by {to}, and I am not there: {reason}. An invitation into it is enough."
-        ),
+        true => notices::replaced(name, room.as_str(), to.as_str()),
+        false => notices::replaced_without_me(name, room.as_str(), to.as_str(), reason),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::domain::event::{
 use crate::domain::id::{DedupeKey, EventId, RoomId, StreamName, UserId, Version};
 use crate::domain::message::Doc;
 use crate::domain::trigger::Place;
+use crate::domain::words::notices;
 use crate::store::{Direction, Expected, ReadError, Write};
 
 /// The type of the event that ends a stay.
@@ -228,13 +229,7 @@ impl Kernel {
 fn flood_text(flood: &Flood, over_ms: i64) -> String {
     let minutes = (over_ms / 60_000).max(1);
     let names: Vec<&str> = flood.inviters.iter().map(|inviter| inviter.as_str()).collect();
-    let times = if flood.count == 1 { "invitation" } else { "invitations" };
-    let over = if minutes == 1 { "minute".to_owned() } else { format!("{minutes} minutes") };
-    format!(
-        "A flood of invitations from people who may not invite me: {} {times} in the last {over}, beside those that are recorded one by one. From: {}. I decline them, a few a minute. I tell of this once an hour at most.",
-        flood.count,
-        names.join(", ")
-    )
+    notices::flood(flood.count, minutes, &names)
 }
 
 /// What the owner is told when the bot is in a room no longer.
@@ -243,13 +238,11 @@ fn left_text(left: &Left) -> String {
     let words = left.words.as_ref().map(|words| format!(": “{words}”")).unwrap_or_default();
     let room = called(&left.name, &left.room);
     match left.how {
-        Departure::Kicked => format!("I was removed from {room} by {by}{words}."),
-        Departure::Banned => format!("I was banned from {room} by {by}{words}."),
-        Departure::Alone => format!("I left {room}: nobody else was there."),
-        Departure::Asked => format!("I left {room}, as {by} asked."),
-        Departure::ByHand => {
-            format!("I am no longer in {room}: my account left it, and I do not know why.")
-        }
+        Departure::Kicked => notices::removed(&room, by, &words),
+        Departure::Banned => notices::banned(&room, by, &words),
+        Departure::Alone => notices::left_alone(&room),
+        Departure::Asked => notices::left_asked(&room, by),
+        Departure::ByHand => notices::left_by_hand(&room),
     }
 }
 

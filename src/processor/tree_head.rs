@@ -13,6 +13,7 @@ use super::{ATTEMPTS_MAX, Error, Kernel, Tried, sheet, write};
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded, TreeHead};
 use crate::domain::id::{EventId, Position, RoomId, StreamName, Timestamp, Version};
 use crate::domain::message::Doc;
+use crate::domain::words::notices;
 use crate::domain::words::records::log_has;
 use crate::query::agenda::{self, Budget};
 use crate::store::{AppendError, Direction, EventStore, Expected, ReadError, Subject, Write};
@@ -269,8 +270,7 @@ async fn refused(
     stop: &mut watch::Receiver<bool>,
 ) -> Result<(), Error> {
     tracing::error!(%error, "no head can be signed");
-    let told = format!("I cannot sign my log any more: {error}. `beadle log verify` says more.");
-    kernel.notify(&told).await?;
+    kernel.notify(&notices::unsigned(&error.to_string())).await?;
     // Nobody is left to ask to stop: that is an end too.
     let _ = stop.wait_for(|stop| *stop).await;
     Ok(())
@@ -338,9 +338,7 @@ impl Kernel {
         let day = (self.clock.now().0 / super::DAY_MS).to_string();
         let message = self.store.key().message("notice of heads", &day);
         let meta = Meta { correlation: Some(StreamName::heads()), ..Meta::default() };
-        let text = format!(
-            "I cannot publish the signed heads of my log in the audit room: {reason}. They are kept in the log only."
-        );
+        let text = notices::unpublished(reason);
         let Some(notice) = self.notice(message, &meta, &text)? else { return Ok(()) };
         match self.append(vec![notice]).await? {
             Tried::Done | Tried::Moved => Ok(()),

@@ -15,6 +15,7 @@ pub mod follow;
 pub mod fuzz;
 pub mod locks;
 pub mod lookup;
+pub mod people;
 pub mod proof;
 pub mod question;
 pub mod quotes;

@@ -255,6 +255,31 @@ async fn a_person_is_erased_from_what_others_did() {
     assert!(desk.kernel.store.pseudonym(&person).is_some(), "who speaks again is known anew");
 }
 
+/// An erased account is nobody's any more, and the other accounts of the person are named, for nothing of theirs goes.
+#[tokio::test]
+async fn an_erased_account_is_parted_and_the_others_are_named() {
+    let desk = Desk::new(SCRIPT);
+    let says = async |who: &str, text: &str| {
+        let said = desk.says(who, "#ops", text);
+        desk.hand_over(vec![said], None).await;
+        desk.settle().await.expect("the log works");
+    };
+    says("ann", "!link").await;
+    let given = desk.said().into_iter().find(|text| text.contains("your code is"));
+    let given = given.expect("a code is given");
+    let code = given.split("your code is ").nth(1).and_then(|rest| rest.split(',').next());
+    let code = code.expect("it is in it").to_owned();
+    says("work", &format!("!link {code} @ann:local")).await;
+    says("ann", &format!("!link {code} yes")).await;
+    let (ann, work) = (UserId("@ann:local".into()), UserId("@work:local".into()));
+    assert!(desk.kernel.people().expect("the log can be read").same(&ann, &work));
+    let did = erased(&desk, Target::Person("@ann:local".into())).await;
+    assert_eq!(did.linked, [work.clone()]);
+    assert!(!desk.kernel.people().expect("the log can be read").same(&ann, &work));
+    assert!(!readable(&desk).contains("@ann:local"));
+    is_at_rest(&desk, "a person with two accounts");
+}
+
 #[tokio::test]
 async fn an_erasure_of_an_erasure_says_what_the_first_one_said() {
     let desk = Desk::new(SCRIPT);

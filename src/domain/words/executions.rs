@@ -75,3 +75,46 @@ pub fn tried_again(
 pub fn percent_done(percent: i64) -> String {
     format!(" ({percent} %)")
 }
+
+/// To who cancels what is not there.
+pub fn gone(id: &str) -> String {
+    format!("there is no execution {id} any more")
+}
+
+/// To who cancels what is over; `status` is the word for how it ended.
+pub fn has_ended(id: &str, status: &str) -> String {
+    let was = if status == "cancelled" { "was " } else { "" };
+    format!("{id} has ended: it {was}{status}")
+}
+
+/// To who cancels what was cancelled before.
+pub fn cancelled_already(by: &str, id: &str, minutes: i64) -> String {
+    format!(
+        "{by} has cancelled {id} already, and it may still undo what it did; cancelled again in {minutes} min, it ends where it stands"
+    )
+}
+
+/// To who names several executions.
+pub fn several_begin(prefix: &str) -> String {
+    format!("several executions' ids begin with `{prefix}`: write more of it.")
+}
+
+/// To who wants to change what somebody else asked for.
+pub fn of_somebody_else(name: &str, id: &str) -> String {
+    format!("{name} asked for {id}: only they can say that, or somebody in the management room.")
+}
+
+/// To who names an execution that is not there, or not for them.
+pub fn none_of_yours(prefix: &str) -> String {
+    format!("I know of no execution `{prefix}` of yours.")
+}
+
+/// To who wants something once more and asked for nothing.
+pub fn nothing_to_repeat() -> String {
+    "you have not asked for anything here that I could do again.".into()
+}
+
+/// To who wants once more what nobody asked for.
+pub fn began_by_itself(id: &str) -> String {
+    format!("{id} began by itself, nobody asked for it.")
+}

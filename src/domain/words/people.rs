@@ -128,6 +128,11 @@ pub fn not_your_account(id: &UserId) -> String {
     format!("{} is no account of yours.", account(id))
 }
 
+/// A role with what gives it.
+pub fn role(role: &str, source: &str) -> String {
+    format!("{role} ({source})")
+}
+
 /// Who somebody is for the bot; `others` are their other accounts, `roles` what they hold, with its source.
 pub fn you_are(who: &Speaker, place: &Place, others: &[UserId], roles: &[String]) -> Doc {
     let native = who.account.as_ref().filter(|account| account.as_str() != who.id.as_str());

@@ -11,3 +11,14 @@ pub const PROPOSAL: &str =
 pub fn log_has(events: u64, at: &str, key: &str) -> String {
     format!("My log has {events} events at {at} UTC; this signs all of them. Key: {key}")
 }
+
+/// To who wants to keep commands under a name that there is already.
+pub fn taken(name: &str) -> String {
+    format!("There is a command `{name}` already; choose another name.")
+}
+
+/// To who wants to keep what was commanded in a thread where nothing was.
+pub const NOTHING_IN_THREAD: &str = "Nothing was commanded in this thread that I could do.";
+
+/// To who wants to keep what they commanded, and commanded nothing.
+pub const NOTHING_HERE: &str = "You have commanded nothing here in the last hour that I could do. In a thread I take what everybody commanded there.";

@@ -52,10 +52,45 @@ pub fn unknown(
         (Some((problem, usage)), _) => format!("{problem}. It is used as: {prefix}{usage}"),
         (None, []) => format!("I do not know “{shown}”. Try {prefix}help."),
         (None, [one]) => format!("I do not know “{shown}”. Did you mean {prefix}{one}?"),
-        (None, several) => {
-            let bullets = several.iter().map(|usage| format!("\n• {prefix}{usage}"));
-            let bullets = bullets.collect::<String>();
-            format!("I do not know “{shown}”. Did you mean one of these?{bullets}")
+        (None, [first @ .., last]) => {
+            let first: Vec<String> = first.iter().map(|usage| format!("{prefix}{usage}")).collect();
+            let first = first.join(", ");
+            format!("I do not know “{shown}”. Did you mean {first} or {prefix}{last}?")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_nothing_gets_one_line() {
+        let long = "x".repeat(SHOWN_CHARS + 1);
+        let cut = format!("I do not know “{}…”. Try !help.", "x".repeat(SHOWN_CHARS));
+        for (text, near, by, want) in [
+            ("sing", "", Address::Prefix, "I do not know “sing”. Try !help."),
+            ("sing", "", Address::Name, "I do not know “sing”. Try help."),
+            ("pnig", "ping", Address::Prefix, "I do not know “pnig”. Did you mean !ping?"),
+            (
+                "pig",
+                "ping pin",
+                Address::Prefix,
+                "I do not know “pig”. Did you mean !ping or !pin?",
+            ),
+            (
+                "pig",
+                "ping pin pi",
+                Address::Name,
+                "I do not know “pig”. Did you mean ping, pin or pi?",
+            ),
+            (&long, "", Address::Prefix, &cut),
+        ] {
+            let near: Vec<String> = near.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(unknown(text, &near, None, by, "!"), want);
+        }
+        let problem = Some(("`n` must be a number".to_owned(), "count to {n}".to_owned()));
+        let told = unknown("count to x", &[], problem, Address::Prefix, "!");
+        assert_eq!(told, "`n` must be a number. It is used as: !count to {n}");
     }
 }

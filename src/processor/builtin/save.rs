@@ -28,7 +28,7 @@ impl Kernel {
         let mut sheet = Sheet::new(self, execution);
         let name = execution.started.args["name"].as_str().unwrap_or_default();
         let (told, said) = match self.taken(name) {
-            true => (Err(format!("There is a command `{name}` already; choose another name.")), 0),
+            true => (Err(words::taken(name)), 0),
             false => {
                 let said = self.commanded(execution)?;
                 let count = said.len();
@@ -58,10 +58,8 @@ impl Kernel {
         let started = &execution.started;
         if said.is_empty() {
             let why = match started.place.thread {
-                Some(_) => "Nothing was commanded in this thread that I could do.",
-                None => {
-                    "You have commanded nothing here in the last hour that I could do. In a thread I take what everybody commanded there."
-                }
+                Some(_) => words::NOTHING_IN_THREAD,
+                None => words::NOTHING_HERE,
             };
             return Err(why.to_owned());
         }
