@@ -168,6 +168,7 @@ impl Kernel {
         decide: impl FnOnce(&View) -> Decision,
     ) -> Result<Routed, Error> {
         let scene = self.scene(&origin.place.room, origin.target)?;
+        self.learn_askers(&scene.questions).await?;
         let decision = self.decide(&scene, trigger.at, decide);
         if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
             return Ok(routed);
