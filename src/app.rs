@@ -44,6 +44,7 @@ mod proofs;
 mod reload;
 pub mod saved;
 mod tend;
+mod told;
 pub mod trim;
 
 pub use reload::Load;
@@ -324,7 +325,7 @@ pub async fn run(
             Box::new(move || kernel.settings().audit_room.clone())
         },
         followers: Default::default(),
-        hands: Hands::Bot,
+        hands: Hands::Bot(kernel.clone()),
     };
     let socket = control::serve(Arc::new(desk), &paths.data, stopping.clone())
         .map_err(|source| RunError::Socket { path: control::path(&paths.data), source })?;

@@ -48,7 +48,7 @@ pub struct Desk {
 
 impl Desk {
     /// Now, and the zone of this machine.
-    fn here(&self) -> Here {
+    pub(super) fn here(&self) -> Here {
         Here { now: self.clock.now(), zone: jiff::tz::TimeZone::system() }
     }
 
@@ -107,6 +107,8 @@ impl Answers for Desk {
                 let (action, params) = (action.clone(), params.clone());
                 self.order(by, OrderKind::RunAction { action, params }, *queue, sink)
             }
+            Request::Why(text) => self.why(text, sink),
+            Request::Catalog => self.catalog(sink),
             request => command::answer(store, request, sink),
         }
     }

@@ -34,7 +34,7 @@ pub type MakeKernel = Box<dyn Fn(Arc<SledStore>) -> Result<Arc<Kernel>, Refusal>
 /// Who works off what is ordered.
 pub enum Hands {
     /// The running bot.
-    Bot,
+    Bot(Arc<Kernel>),
     /// Nobody until its next start; what needs no network is done by a kernel that is made for it.
     Later(MakeKernel),
 }
@@ -130,7 +130,7 @@ impl Desk {
         let mut kernel = None;
         let decided = match (&self.hands, alone(&order.what)) {
             (_, _) if queue => None,
-            (Hands::Bot, _) => self.decided_by_bot(&stream)?,
+            (Hands::Bot(_), _) => self.decided_by_bot(&stream)?,
             (Hands::Later(_), Alone::Waits) => None,
             (Hands::Later(make), Alone::Decided | Alone::Done) => {
                 let made = kernel.insert(make(store.clone())?);

@@ -293,7 +293,7 @@ fn answering(
         runtime: tokio::runtime::Handle::current(),
         audit_room: Box::new(|| None),
         followers: Default::default(),
-        hands: Hands::Bot,
+        hands: Hands::Bot(kernel.clone()),
     };
     let served = control::serve(Arc::new(desk), data, stopping);
     served.inspect_err(|why| eprintln!("the command line cannot reach these rooms: {why}")).ok()

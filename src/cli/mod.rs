@@ -17,6 +17,7 @@ mod alias;
 mod ask;
 mod backup;
 mod bench;
+mod catalog;
 mod chat;
 mod checkpoint;
 mod doctor;
@@ -35,6 +36,7 @@ mod script;
 mod story;
 mod style;
 mod trim;
+mod why;
 
 use style::out;
 
@@ -106,6 +108,11 @@ enum Command {
     /// Shows executions, cancels open ones and tries failed ones again.
     #[command(subcommand, after_help = "Example: beadle execution list")]
     Execution(execution::ExecutionCommand),
+    /// Tells what led to a message, an execution or an event: who said what, which policy decided, who answered, what ran.
+    Why(why::WhyArgs),
+    /// Lists everything that the bot offers: where it is written, who may use it, when it was used last, on or off.
+    #[command(after_help = "Example: beadle catalog --json")]
+    Catalog,
     /// Reads and verifies the event log.
     #[command(subcommand, after_help = "Example: beadle log verify")]
     Log(Box<log::LogCommand>),
@@ -371,6 +378,8 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Action(command)) => action::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),
+        Some(Command::Why(args)) => why::main(&context, &args),
+        Some(Command::Catalog) => catalog::main(&context),
         Some(Command::Log(command)) => log::main(&context, &command),
         Some(Command::Bench(command)) => bench::main(&context, &command),
     }

@@ -194,7 +194,7 @@ fn asked(
     }
     let now = jiff::Zoned::now();
     let resource = resource(context, what)?;
-    let here = resource.rooms.is_empty() || resource.rooms.iter().any(|it| *it == room.0);
+    let here = resource.rooms.is_empty() || resource.rooms.contains(&room.0);
     Ok(Inputs {
         person: PersonId(who.to_owned()),
         account,

@@ -35,6 +35,10 @@ pub enum Builtin {
     Why,
     /// Tells what somebody asked for.
     WhatDid,
+    /// Lets somebody run a command for a while.
+    Grant,
+    /// Ends that before its time.
+    Revoke,
 }
 
 /// Every built-in handler with its stored name.
@@ -51,6 +55,8 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::Deletion, "deletion"),
     (Builtin::Why, "why"),
     (Builtin::WhatDid, "what did"),
+    (Builtin::Grant, "grant"),
+    (Builtin::Revoke, "revoke"),
 ];
 
 impl Builtin {
@@ -90,7 +96,7 @@ impl Builtin {
             Self::CatchUp | Self::Unreadable => true,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
-            Self::Why | Self::WhatDid => false,
+            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
         }
     }
 
@@ -101,7 +107,7 @@ impl Builtin {
             Self::Unreadable => false,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
-            Self::Why | Self::WhatDid => false,
+            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
         }
     }
 }

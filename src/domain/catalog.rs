@@ -34,6 +34,8 @@ pub struct Alias {
     pub context: FromContext,
     /// The script's file.
     pub file: String,
+    /// Where in it it is declared.
+    pub line: u32,
     /// The script's version.
     pub script: ScriptHash,
 }

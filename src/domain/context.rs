@@ -195,6 +195,7 @@ mod tests {
                 names => FromContext::Only(names.split(' ').map(str::to_owned).collect()),
             },
             file: "t.rhai".into(),
+            line: 1,
             script: ScriptHash("0".into()),
         }
     }

@@ -112,6 +112,8 @@ pub struct Said<'a> {
     pub at: Timestamp,
     /// Which accounts belong to one person.
     pub people: &'a People,
+    /// The roles that they hold here.
+    pub roles: &'a [String],
     /// So long after a question nobody may count on it that a bare answer is meant for it.
     pub stale_after_ms: i64,
 }
@@ -289,7 +291,10 @@ pub fn plain_word(question: &OpenQuestion) -> bool {
 /// Whether it is somebody who was asked that speaks, with whichever of their accounts. Anybody may vote: whether that
 /// counts is decided with the vote.
 pub fn asked(question: &OpenQuestion, said: &Said) -> bool {
-    question.wants == Wants::Approval || said.people.are_among(&said.speaker.id, &question.from)
+    let (people, roles) = (said.people, said.roles);
+    question.wants == Wants::Approval
+        || people.are_among(&said.speaker.id, &question.from)
+        || question.roles.iter().any(|role| roles.contains(role))
 }
 
 #[cfg(test)]

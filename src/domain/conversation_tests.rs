@@ -61,6 +61,7 @@ fn shown(reading: &Reading) -> String {
 /// `how`: `plain`, `bot`, and behind that `to $post`, `in $thread`, `on $post` for a reaction.
 fn heard(who: &str, text: &str, how: &str, at: i64, questions: &[OpenQuestion]) -> String {
     let words: Vec<&str> = how.split(' ').collect();
+    let roles: Vec<String> = if who == "lea" { vec!["lead".into()] } else { vec![] };
     let post = |word: &str| {
         let at = words.iter().position(|it| *it == word)?;
         Some(PostId(words[at + 1].into()))
@@ -76,6 +77,7 @@ fn heard(who: &str, text: &str, how: &str, at: i64, questions: &[OpenQuestion]) 
         target: target.as_ref(),
         at: Timestamp(at),
         people: &People::default(),
+        roles: &roles,
         stale_after_ms: STALE_AFTER_MS,
     };
     shown(&read(&said, questions))
@@ -252,6 +254,15 @@ fn after_a_while_a_bare_answer_is_asked_back_even_when_it_can_mean_one_thing_onl
     let again = [OpenQuestion { again: vec![PostId("$r".into())], ..reminded }];
     assert_eq!(heard("ann", "yes", "plain", late + MINUTE, &again), "1/0 true", "reminded of");
     assert_eq!(heard("ann", "yes", "plain to $r", 9 * late, &again), "1/0 true", "a reminder");
+}
+
+#[test]
+fn who_holds_a_role_that_is_asked_may_answer() {
+    let asked = OpenQuestion { from: vec![], roles: vec!["lead".into()], ..open("y")[0].clone() };
+    assert_eq!(heard("lea", "yes", "plain", 0, &[asked.clone()]), "1/0 true");
+    assert_eq!(heard("ann", "yes", "bot", 0, &[asked.clone()]), "not asked 1/0");
+    let other = OpenQuestion { roles: vec!["release".into()], ..asked };
+    assert_eq!(heard("lea", "yes", "bot", 0, &[other]), "not asked 1/0");
 }
 
 #[test]

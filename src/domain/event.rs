@@ -12,6 +12,7 @@ pub use super::execution_event::{
     EffectCancelled, Ending, ExecutionCancelled, ExecutionFinished, ExecutionSuspended,
     ExecutionYielded, Failure, GroupDecided,
 };
+pub use super::grant_event::{GrantMade, GrantRevoked};
 use super::id::{EventId, ExecutionId, MessageId, PostId, ScriptHash, Timestamp, UserId};
 pub use super::log_event::{
     BackupMade, ClockStepped, IntakePaused, IntakeResumed, LogCreated, LogRestored, LogTrimmed,
@@ -147,6 +148,8 @@ events! {
     LinkDeclined "link_declined" 1 Sealed,
     AccountsLinked "accounts_linked" 1 Sealed,
     AccountsUnlinked "accounts_unlinked" 1 Sealed,
+    GrantMade "grant_made" 1 Sealed,
+    GrantRevoked "grant_revoked" 1 Sealed,
     TriggerRecorded "trigger_recorded" 4 Sealed,
     TriggerRouted "trigger_routed" 2 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,

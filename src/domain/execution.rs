@@ -349,6 +349,8 @@ impl Execution {
             | Event::LinkDeclined(_)
             | Event::AccountsLinked(_)
             | Event::AccountsUnlinked(_)
+            | Event::GrantMade(_)
+            | Event::GrantRevoked(_)
             | Event::TriggerRecorded(_)
             | Event::TriggerRouted(_)
             | Event::EventDecrypted(_)

@@ -256,6 +256,7 @@ mod tests {
             rooms: vec![],
             context: Default::default(),
             file: "t.rhai".into(),
+            line: 1,
             script: ScriptHash("0".into()),
         }
     }

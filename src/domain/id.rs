@@ -114,6 +114,11 @@ impl StreamName {
         Self("log-erasures".into())
     }
 
+    /// The stream that says what is granted to whom for a while.
+    pub fn grants() -> Self {
+        Self("grants-main".into())
+    }
+
     /// The stream that says which accounts belong to one person.
     pub fn people() -> Self {
         Self("people-main".into())

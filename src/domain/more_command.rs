@@ -28,8 +28,9 @@ impl Which {
     pub fn parse(text: &str) -> Option<Self> {
         let (at, part) = text.split_once('-').unwrap_or((text, "2"));
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-        let number = (digits(at) && digits(part)).then_some(())?;
-        let () = number;
+        if !digits(at) || !digits(part) {
+            return None;
+        }
         let (at, part) = (Position(at.parse().ok()?), part.parse().ok()?);
         (part >= 2).then_some(Self { at, part })
     }

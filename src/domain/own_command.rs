@@ -4,6 +4,7 @@ use super::alias::Format;
 use super::audit_command::{self, AuditCommand};
 use super::builtin::Builtin;
 use super::execution_command::{self, ExecutionCommand};
+use super::grant_command::{self, GrantCommand};
 use super::id::{PostId, RoomId};
 use super::more_command::{self, Which};
 use super::pending_command::{self, PendingCommand};
@@ -12,6 +13,7 @@ use super::policy::{Permission, PolicyAction, Resource, ResourceKind};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
+use super::tell_command::{self, TellCommand};
 use super::why_command::{self, WhyCommand};
 use super::words::policy as words;
 
@@ -33,6 +35,9 @@ pub const WORDS: &[&str] = &[
     "pending",
     "more",
     "why",
+    "grant",
+    "grants",
+    "revoke",
 ];
 
 /// A command of the bot itself.
@@ -48,6 +53,10 @@ pub enum OwnCommand {
     Pending(PendingCommand),
     /// To keep what was commanded under this name.
     Save(String),
+    /// About what is offered, and who may use it.
+    Tell(TellCommand),
+    /// To let somebody run something for a while.
+    Grant(GrantCommand),
     /// About people and their accounts.
     People(PeopleCommand),
     /// To go on with a long answer.
@@ -71,12 +80,15 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let audit = || audit_command::parse(text).map(OwnCommand::Audit);
     let executions = || execution_command::parse(text).map(OwnCommand::Executions);
     let save = || save_command::parse(text).map(OwnCommand::Save);
+    let grant = || grant_command::parse(text).map(OwnCommand::Grant);
+    let tell = || tell_command::parse(text).map(OwnCommand::Tell);
     let people = || people_command::parse(text).map(OwnCommand::People);
     let pending = || pending_command::parse(text).map(OwnCommand::Pending);
     let more = || more_command::parse(text).map(OwnCommand::More);
     let why = || why_command::parse(text).map(OwnCommand::Why);
     let first = rooms.or_else(audit).or_else(executions).or_else(save);
-    first.or_else(people).or_else(pending).or_else(why).or_else(more)
+    let first = first.or_else(people).or_else(pending).or_else(why).or_else(more);
+    first.or_else(tell).or_else(grant)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -102,9 +114,12 @@ pub fn offered(
     let audit = audit_command::COMMANDS.iter().filter(|_| reads);
     let executions = execution_command::COMMANDS.iter().chain(people_command::COMMANDS);
     let executions = executions.chain(pending_command::COMMANDS).chain(more_command::COMMANDS);
-    let executions = executions.copied();
+    let executions = executions.chain(tell_command::COMMANDS).copied();
+    let grants = may(PolicyAction::Manage, grant_command::resource());
+    let grants = grant_command::COMMANDS.iter().filter(|_| grants);
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
-    executions.chain(others.map(|(_, usage, help)| (*usage, *help))).collect()
+    let others = others.chain(grants).map(|(_, usage, help)| (*usage, *help));
+    executions.chain(others).collect()
 }
 
 impl OwnCommand {
@@ -119,6 +134,8 @@ impl OwnCommand {
             Self::People(command) => command.name(),
             Self::More(_) => "more",
             Self::Why(command) => command.name(),
+            Self::Tell(command) => command.name(),
+            Self::Grant(command) => command.name(),
         }
     }
 
@@ -128,11 +145,15 @@ impl OwnCommand {
             Self::Rooms(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Audit(command) => Act::BuiltIn { builtin: command.builtin, args: command.args() },
             Self::Executions(command) => Act::Executions(command.clone()),
+            Self::Tell(command) => Act::Tell(command.clone()),
             Self::People(command) => Act::People(command.clone()),
             Self::Pending(command) => Act::Pending(*command),
             Self::More(which) => Act::More(*which),
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
+            }
+            Self::Grant(command) => {
+                Act::BuiltIn { builtin: command.builtin(), args: command.args() }
             }
             Self::Why(command) => {
                 Act::BuiltIn { builtin: command.builtin(), args: command.args(reply_to) }
@@ -159,7 +180,9 @@ impl OwnCommand {
             Self::Executions(ExecutionCommand::List { all: true }) => {
                 Some((PolicyAction::Manage, Resource::of(ResourceKind::Execution, "all")))
             }
+            Self::Grant(_) => Some((PolicyAction::Manage, grant_command::resource())),
             Self::Executions(_)
+            | Self::Tell(_)
             | Self::Save(_)
             | Self::People(_)
             | Self::Why(_)
@@ -181,6 +204,7 @@ impl OwnCommand {
         match self {
             Self::Rooms(_) => "it is about other rooms",
             Self::Audit(_) => "it tells what was said in other rooms",
+            Self::Grant(_) => "it changes who may do what",
             _ => "it tells of other rooms",
         }
     }
@@ -209,10 +233,11 @@ impl OwnCommand {
             Self::Executions(command) => command.refusal(),
             Self::Pending(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
+            Self::Grant(command) => command.refusal(),
             // Who may say yes to what is decided with the codes.
             Self::People(_) => None,
             Self::More(_) => None,
-            Self::Why(_) => None,
+            Self::Why(_) | Self::Tell(_) => None,
         }
     }
 }

@@ -78,6 +78,7 @@ mod tests {
                 target: replies.then_some(&post),
                 at: Timestamp(0),
                 people: &People::default(),
+                roles: &[],
                 stale_after_ms: 0,
             };
             assert_eq!(is_meant(&said, &question), want, "{kind} {text:?} replies={replies}");

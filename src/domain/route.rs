@@ -23,6 +23,7 @@ use super::people_command::PeopleCommand;
 use super::person::{People, may_be_taken_for};
 use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
+use super::tell_command::TellCommand;
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 use super::why_command;
 use super::words::{approvals, questions, routing as words, to};
@@ -56,6 +57,8 @@ pub struct View<'a> {
     pub withdrawn: Option<&'a OpenQuestion>,
     /// Which accounts belong to one person.
     pub people: &'a People,
+    /// The roles that who speaks holds here.
+    pub roles: &'a [String],
     /// So long after a question a bare answer is meant for it.
     pub stale_after_ms: i64,
 }
@@ -102,6 +105,8 @@ pub enum Act {
         /// What it means.
         value: Value,
     },
+    /// Tell of what is offered and of who may use it.
+    Tell(TellCommand),
     /// Look at executions, or change one.
     Executions(ExecutionCommand),
     /// Join accounts, part them, or tell who somebody is.
@@ -166,6 +171,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
         target: message.reply_to.as_ref(),
         at: view.at,
         people: view.people,
+        roles: view.roles,
         stale_after_ms: view.stale_after_ms,
     };
     let reading = conversation::read(&said, view.questions);
@@ -225,6 +231,7 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         target: Some(&reaction.target),
         at: view.at,
         people: view.people,
+        roles: view.roles,
         stale_after_ms: view.stale_after_ms,
     };
     if let Some(args) = why_command::of_reaction(&reaction.key, &reaction.target) {

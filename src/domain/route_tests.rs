@@ -23,6 +23,7 @@ fn alias(name: &str, usages: &[&str]) -> Alias {
         rooms: vec![],
         context: Default::default(),
         file: "t.rhai".into(),
+        line: 1,
         script: ScriptHash("0".into()),
     }
 }
@@ -127,6 +128,7 @@ fn shown(decision: &Decision) -> String {
         Act::BuiltIn { builtin, args } => format!("{} {}", builtin.name(), by_name(args)),
         Act::Answer { question, value } => format!("answer {question} {value}"),
         Act::Executions(command) => format!("{command:?}"),
+        Act::Tell(command) => format!("{command:?}"),
         Act::People(command) => format!("{command:?}"),
         Act::Pending(command) => format!("{command:?}"),
         Act::AskBack { doc, question } => format!("ask back {question:?} {}", text_of(doc)),
@@ -162,6 +164,7 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
         places,
         withdrawn,
         people,
+        roles: &[],
         stale_after_ms,
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use rhai::Engine;
 use serde_json::json;
 
 use super::parse::Does;
@@ -82,12 +83,21 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Most conversations are short, and some are long.
+fn conversation() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![
+        5 => prop::collection::vec(step(), 1..=10),
+        1 => prop::collection::vec(step(), 11..=STEPS_MAX),
+    ]
+}
+
 /// A bot in memory with people around it.
 struct Play {
     world: Arc<World>,
     disk: Arc<MemoryStore>,
     kernel: Arc<Kernel>,
     ear: Ear,
+    engine: Arc<Engine>,
     sets: [ScriptSet; 2],
     rules: Rules,
     /// Which version of the script is offered from which position on.
@@ -100,10 +110,10 @@ struct Play {
 fn start(
     disk: &Arc<MemoryStore>,
     world: &Arc<World>,
-    set: &ScriptSet,
+    (engine, set): (&Arc<Engine>, &ScriptSet),
     rules: Rules,
 ) -> Arc<Kernel> {
-    let scripts = Scripts::with(Arc::new(engine()), set.clone());
+    let scripts = Scripts::with(engine.clone(), set.clone());
     let mut settings = Settings::simulated("!");
     settings.hot_for = std::time::Duration::ZERO;
     let (chat, actions, clock) = (world.clone(), world.clone(), world.clock.clone());
@@ -114,15 +124,16 @@ fn start(
 }
 
 impl Play {
-    fn begin(sets: &[ScriptSet; 2], rules: Rules) -> Self {
+    fn begin(engine: &Arc<Engine>, sets: &[ScriptSet; 2], rules: Rules) -> Self {
         let world = World::new();
         world.fake("do.it", Arc::new(|_| EffectResult::Ok(json!({}))));
         let entropy = surroundings().entropy;
         let disk = MemoryStore::new(Surroundings { clock: world.clock.clone(), entropy });
-        let kernel = start(&disk, &world, &sets[0], rules);
-        let (ear, sets) = (Ear::new(kernel.clone()), sets.clone());
+        let kernel = start(&disk, &world, (engine, &sets[0]), rules);
+        let (ear, sets, engine) = (Ear::new(kernel.clone()), sets.clone(), engine.clone());
         let offered = vec![(Position::START, 0)];
-        Self { world, disk, kernel, ear, sets, rules, offered, asked: vec![], triggers: vec![] }
+        let (asked, triggers) = (vec![], vec![]);
+        Self { world, disk, kernel, ear, engine, sets, rules, offered, asked, triggers }
     }
 
     async fn step(&mut self, step: &Step) {
@@ -150,7 +161,8 @@ impl Play {
             Step::Restarts => {
                 self.disk = self.disk.reopen();
                 let set = &self.sets[self.offered.last().map_or(0, |(_, set)| *set)];
-                self.kernel = start(&self.disk, &self.world, set, self.rules);
+                let scripts = (&self.engine, set);
+                self.kernel = start(&self.disk, &self.world, scripts, self.rules);
                 self.ear = Ear::new(self.kernel.clone());
             }
             Step::Waits(seconds) => self.world.clock.advance(i64::from(*seconds) * 1_000),
@@ -257,11 +269,11 @@ fn played(rules: Rules, conversations: u32) -> (Result<(), String>, usize) {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (runtime, sets) = (runtime.expect("a runtime"), sets());
+    let (runtime, engine, sets) = (runtime.expect("a runtime"), Arc::new(engine()), sets());
     let ran = std::cell::Cell::new(0);
-    let result = runner.run(&prop::collection::vec(step(), 1..=STEPS_MAX), |steps| {
+    let result = runner.run(&conversation(), |steps| {
         let checked = runtime.block_on(async {
-            let mut play = Play::begin(&sets, rules);
+            let mut play = Play::begin(&engine, &sets, rules);
             for step in &steps {
                 play.step(step).await;
             }

@@ -23,6 +23,7 @@ use crate::domain::event::{
     NewEvent, Recorded, Verdict,
 };
 use crate::domain::execution::Execution;
+use crate::domain::grant_command;
 use crate::domain::id::{PostId, ScriptHash, StreamName, Timestamp, UserId};
 use crate::domain::message::Doc;
 use crate::domain::order::ordered_action;
@@ -375,17 +376,25 @@ impl Kernel {
     /// What policies demand before an execution runs, for who asked for it; none: nothing.
     pub(super) fn needed(&self, execution: &Execution) -> Option<Terms> {
         let started = &execution.started;
-        let resource = self.resource(execution)?;
+        let (action, resource) = self.demanded(execution)?;
         let (who, place) = (&started.requester, &started.place);
-        self.may(PolicyAction::Run, resource, who, place).needs.map(Terms::from)
+        self.may(action, resource, who, place).needs.map(Terms::from)
     }
 
     /// Why policies do not let it run any more for who asked for it, if so.
     fn forbidden(&self, execution: &Execution) -> Option<String> {
         let started = &execution.started;
-        let resource = self.resource(execution)?;
-        let may = self.may(PolicyAction::Run, resource, &started.requester, &started.place);
+        let (action, resource) = self.demanded(execution)?;
+        let may = self.may(action, resource, &started.requester, &started.place);
         may.refusal().map(str::to_owned)
+    }
+
+    /// What policies are asked before an execution runs: to run it, or to manage grants for one that makes a grant.
+    fn demanded(&self, execution: &Execution) -> Option<(PolicyAction, Resource)> {
+        match Builtin::of(&execution.started.handler) {
+            Some(Builtin::Grant) => Some((PolicyAction::Manage, grant_command::resource())),
+            _ => self.resource(execution).map(|resource| (PolicyAction::Run, resource)),
+        }
     }
 
     /// What policies decide on when an execution is to run; none: what is built in is decided on where it is commanded.
@@ -403,8 +412,12 @@ impl Kernel {
 
     /// Why a policy does not let somebody approve this, if so.
     fn barred(&self, execution: &Execution, origin: &Origin) -> Option<String> {
-        let resource = self.resource(execution)?;
-        let may = self.may(PolicyAction::Approve, resource, origin.speaker, origin.place);
+        // Who approves a grant could have given it: else anybody would do as the second person.
+        let (action, resource) = match self.demanded(execution)? {
+            (PolicyAction::Run, resource) => (PolicyAction::Approve, resource),
+            managed => managed,
+        };
+        let may = self.may(action, resource, origin.speaker, origin.place);
         may.refusal().map(str::to_owned)
     }
 }

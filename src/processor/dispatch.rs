@@ -167,8 +167,9 @@ impl Kernel {
         origin: &Origin<'_>,
         decide: impl FnOnce(&View) -> Decision,
     ) -> Result<Routed, Error> {
-        let scene = self.scene(&origin.place.room, origin.target)?;
+        let mut scene = self.scene(&origin.place.room, origin.target)?;
         self.learn_askers(&scene.questions).await?;
+        scene.roles = self.role_names(origin.speaker, origin.place);
         let decision = self.decide(&scene, trigger.at, decide);
         if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
             return Ok(routed);
@@ -178,6 +179,10 @@ impl Kernel {
         }
         if let Act::Executions(command) = &decision.act {
             let routed = self.execution_command(recorded, trigger, late, origin, command).await?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
+        if let Act::Tell(command) = &decision.act {
+            let routed = self.tell_command(recorded, origin, &scene, command).await?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
         if let Act::People(command) = &decision.act {
@@ -239,9 +244,12 @@ impl Kernel {
         let routed = |verdict, writes| Routed::new(verdict, reason, writes);
         match act {
             // What stands in the log is asked before, where a person commands it.
-            Act::Ignore | Act::Executions(_) | Act::People(_) | Act::Pending(_) | Act::More(_) => {
-                Ok(routed(Verdict::Ignored, vec![]))
-            }
+            Act::Ignore
+            | Act::Executions(_)
+            | Act::People(_)
+            | Act::Pending(_)
+            | Act::More(_)
+            | Act::Tell(_) => Ok(routed(Verdict::Ignored, vec![])),
             Act::Say(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
                 Ok(routed(Verdict::Said(message), writes))

@@ -175,6 +175,7 @@ impl Ear {
             target: message.reply_to.as_ref(),
             at,
             people: &*self.kernel.people()?,
+            roles: &self.kernel.role_names(&message.speaker, &message.place),
             stale_after_ms: self.kernel.settings().stale_after_ms,
         };
         Ok(conversation::read(&said, &questions) != Reading::Nothing)

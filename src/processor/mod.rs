@@ -32,6 +32,7 @@ pub mod alone;
 pub mod approvals;
 mod attach;
 mod builtin;
+pub mod can;
 pub mod cancel;
 mod compose;
 mod context;
@@ -41,9 +42,11 @@ pub mod effect;
 pub mod erasure;
 pub mod execute;
 mod folds;
+mod grants;
 mod held;
 mod hot;
 pub mod intake;
+pub mod listing;
 mod lock;
 mod manners;
 mod more;
@@ -62,6 +65,7 @@ pub mod schedule;
 pub mod scripts;
 mod sheet;
 mod stays;
+mod tell;
 pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
@@ -204,6 +208,7 @@ pub struct Kernel {
     hot: hot::HotRuns,
     folds: folds::Folds,
     known: people::Known,
+    granted: grants::Known,
 }
 
 impl Kernel {
@@ -233,6 +238,7 @@ impl Kernel {
             folds: folds::Folds::default(),
             policies,
             known: people::Known::default(),
+            granted: grants::Known::default(),
             store,
             scripts,
             chat,
@@ -243,6 +249,11 @@ impl Kernel {
         });
         kernel.catch_up()?;
         Ok(kernel)
+    }
+
+    /// Itself, for what goes on beside the step that asks.
+    fn itself(&self) -> Arc<Self> {
+        self.me.upgrade().expect("whoever calls this holds it")
     }
 
     /// How the bot behaves now.

@@ -5,19 +5,21 @@ use std::sync::{Arc, Mutex};
 use super::{Error, Kernel};
 use crate::adapter::{RoomAct, RoomAnswer};
 use crate::domain::conversation::OpenQuestion;
-use crate::domain::event::{EffectResult, ExecutionStarted};
+use crate::domain::event::{EffectResult, ExecutionStarted, GrantMade};
 use crate::domain::execution::Execution;
 use crate::domain::id::{PersonId, RoomId, UserId};
 use crate::domain::order::{NETWORK, ordered_action};
 use crate::domain::path::GATE;
 use crate::domain::policy::{
-    Inputs, LOCAL, Needs, OWNER, Permission, PolicyAction, PolicySet, Resource, RoleHeld,
+    Inputs, LOCAL, Needs, OWNER, Permission, PolicyAction, PolicySet, Resource, ResourceKind,
+    RoleHeld,
 };
 use crate::domain::role::{Held, Standing};
 use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::domain::words::policy as words;
 use crate::script::context::{May, Permit};
 use crate::script::source::ActionDef;
+use crate::store::ReadError;
 
 mod force;
 
@@ -201,7 +203,8 @@ impl Judge<'_> {
         place: &Place,
     ) -> Permission {
         let here = resource.rooms.is_empty() || self.kernel.listed(&resource.rooms, &place.room);
-        let inputs = Inputs { action, resource, here, ..self.inputs(who, place) };
+        let granted = self.kernel.grant_for(action, &resource, who);
+        let inputs = Inputs { action, resource, here, granted, ..self.inputs(who, place) };
         self.set.decide(&inputs)
     }
 
@@ -259,6 +262,28 @@ impl Kernel {
             let met = kernel.needs_of(&started).filter(|_| approved);
             let met = met.is_some_and(|met| met.cover(&needs));
             (!met).then(|| words::operation_needs(&def.name, &needs))
+        })
+    }
+
+    /// The grant that covers what somebody wants to run; it is asked about nothing but running.
+    fn grant_for(
+        &self,
+        action: PolicyAction,
+        resource: &Resource,
+        who: &Speaker,
+    ) -> Option<String> {
+        if action != PolicyAction::Run || resource.kind != ResourceKind::Alias {
+            return None;
+        }
+        let covering = || -> Result<Option<String>, ReadError> {
+            let (grants, people) = (self.grants()?.0, self.people()?);
+            let accounts = people.accounts_of(&people.person_of(&who.id));
+            let grant = grants.covering(&accounts, &resource.name, self.clock.now());
+            Ok(grant.map(GrantMade::fact))
+        };
+        covering().unwrap_or_else(|error| {
+            tracing::error!(%error, "the grants cannot be read: none holds");
+            None
         })
     }
 

@@ -82,7 +82,8 @@ impl Kernel {
         for (id, path) in places {
             let Some(execution) = self.execution(&id)? else { continue };
             let Some(question) = self.question(&execution, &path)? else { continue };
-            let mine = scene.people.are_among(&origin.speaker.id, &question.from);
+            let mine = scene.people.are_among(&origin.speaker.id, &question.from)
+                || question.roles.iter().any(|role| scene.roles.contains(role));
             if which != PendingCommand::Mine || mine {
                 let started = &execution.started;
                 let (command, requester) =

@@ -9,6 +9,7 @@ use crate::domain::id::{PostId, RoomId, Timestamp};
 use crate::domain::own_command::Where;
 use crate::domain::person::People;
 use crate::domain::route::{Decision, View};
+use crate::domain::trigger::{Place, Speaker};
 
 /// All that a decision about one room may look at.
 pub(super) struct Scene {
@@ -18,6 +19,8 @@ pub(super) struct Scene {
     settings: Arc<Settings>,
     management: Option<RoomId>,
     pub people: Arc<People>,
+    /// The roles that who speaks holds here.
+    pub roles: Vec<String>,
 }
 
 impl Kernel {
@@ -30,7 +33,13 @@ impl Kernel {
             settings: self.settings(),
             management: self.management_room()?,
             people: self.people()?,
+            roles: vec![],
         })
+    }
+
+    /// The names of the roles that somebody holds in a place.
+    pub(super) fn role_names(&self, who: &Speaker, place: &Place) -> Vec<String> {
+        self.roles(who, place).into_iter().map(|held| held.role).collect()
     }
 
     /// Decides from what there is.
@@ -55,6 +64,7 @@ impl Kernel {
             },
             withdrawn: scene.withdrawn.as_ref(),
             people: &scene.people,
+            roles: &scene.roles,
             stale_after_ms: scene.settings.stale_after_ms,
         })
     }

@@ -44,6 +44,8 @@ pub struct Offered {
     pub set: ScriptSet,
     /// Their commands.
     pub catalog: Catalog,
+    /// What is wrong with the files of which an older version is offered, or nothing.
+    pub problems: BTreeMap<String, String>,
 }
 
 impl Scripts {
@@ -58,7 +60,7 @@ impl Scripts {
         Self {
             engine: RwLock::new(engine),
             threads: Threads::default(),
-            current: RwLock::new(Arc::new(Offered { set, catalog })),
+            current: RwLock::new(Arc::new(Offered { set, catalog, problems: BTreeMap::new() })),
             pinned: Mutex::default(),
         }
     }
@@ -71,7 +73,9 @@ impl Scripts {
     /// The same within other budgets.
     pub fn folder_within(folder: &Path, budgets: &Budgets) -> (Self, Vec<Problem>) {
         let (set, problems) = load_folder_within(folder, budgets);
-        (Self::with(Arc::new(engine_within(budgets)), set), problems)
+        let scripts = Self::with(Arc::new(engine_within(budgets)), set);
+        scripts.note(&problems);
+        (scripts, problems)
     }
 
     /// What runs them now.
@@ -95,9 +99,18 @@ impl Scripts {
         let (set, problems) =
             reload_folder(&old.set.folder, &old.set, &engine::budgets(&self.engine()));
         let catalog = catalog(&set);
+        let noted = of_files(&problems);
         *self.current.write().expect("nobody panics with the scripts") =
-            Arc::new(Offered { set, catalog });
+            Arc::new(Offered { set, catalog, problems: noted });
         problems
+    }
+
+    /// Notes what is wrong with files that were just loaded.
+    fn note(&self, problems: &[Problem]) {
+        let mut current = self.current.write().expect("nobody panics with the scripts");
+        if let Some(offered) = Arc::get_mut(&mut current) {
+            offered.problems = of_files(problems);
+        }
     }
 
     /// Offers another set from now on.
@@ -105,7 +118,7 @@ impl Scripts {
     pub fn offer(&self, set: ScriptSet) {
         let catalog = catalog(&set);
         *self.current.write().expect("nobody panics with the scripts") =
-            Arc::new(Offered { set, catalog });
+            Arc::new(Offered { set, catalog, problems: BTreeMap::new() });
     }
 
     /// Offers what these sources hold.
@@ -203,6 +216,15 @@ impl Kernel {
     }
 }
 
+/// The first problem of each file.
+fn of_files(problems: &[Problem]) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    for problem in problems.iter().filter(|problem| !problem.file.is_empty()) {
+        files.entry(problem.file.clone()).or_insert_with(|| problem.message.clone());
+    }
+    files
+}
+
 /// What a set of scripts offers.
 pub fn catalog(set: &ScriptSet) -> Catalog {
     let mut aliases = vec![];
@@ -232,6 +254,7 @@ pub fn catalog(set: &ScriptSet) -> Catalog {
         rooms: def.rooms.clone(),
         context: def.context.clone(),
         file: script.file.clone(),
+        line: def.line,
         script: script.hash.clone(),
     });
     let aliases = aliases.collect();

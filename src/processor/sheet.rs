@@ -4,6 +4,8 @@ mod ack;
 mod approve;
 mod talk;
 
+pub(super) use talk::full_id;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -233,6 +235,17 @@ impl<'a> Sheet<'a> {
         if message.place.network != NETWORK {
             self.others.push(queued(&self.meta, message));
         }
+    }
+
+    /// Writes an event of another stream, which must not have moved on.
+    pub(super) fn also(
+        &mut self,
+        stream: StreamName,
+        at: Option<Version>,
+        event: impl Into<Event>,
+    ) {
+        let expected = at.map_or(Expected::NoStream, Expected::Exact);
+        self.others.push(write(stream, expected, vec![NewEvent::with(&self.meta, event)]));
     }
 
     /// Writes down what a slice did, and where it stopped; `how` are the words for a divergence.

@@ -2,6 +2,7 @@
 //!
 //! It holds positions, paths and pseudonyms only, so that nothing in it has to be erased.
 
+mod erased;
 mod manners;
 mod work;
 
@@ -202,6 +203,8 @@ impl Agenda {
             | Event::LinkDeclined(_)
             | Event::AccountsLinked(_)
             | Event::AccountsUnlinked(_)
+            | Event::GrantMade(_)
+            | Event::GrantRevoked(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }
@@ -409,44 +412,6 @@ impl Agenda {
             }
         }
         Some(asked)
-    }
-
-    /// An erased event still begins and ends what its type does: what it began is then ended by whoever takes it up.
-    fn apply_unreadable(&mut self, recorded: &Recorded) {
-        let (stream, position) = (&recorded.id.stream, recorded.position);
-        match recorded.kind.as_str() {
-            "trigger_recorded" => {
-                let lane = format!("room {}", pseudonym(recorded.room.as_ref()));
-                self.lanes.insert(stream.clone(), (lane.clone(), position));
-                self.undecided.entry(lane).or_default().insert(position, stream.clone());
-            }
-            "message_queued" => {
-                let message = MessageId(stream.id().to_owned());
-                let lane = format!("out {}", pseudonym(recorded.room.as_ref()));
-                self.queued.insert(message.clone(), (lane.clone(), position));
-                let unsent = Unsent { message, edits: None };
-                self.unsent.entry(lane).or_default().insert(position, unsent);
-            }
-            "execution_started" => {
-                let id = ExecutionId(stream.id().to_owned());
-                self.open.insert(id.clone(), Open { at: position, ..Open::default() });
-                self.ready.insert(id);
-            }
-            "trigger_routed" => self.decided(&recorded.id.stream),
-            "message_sent" | "message_superseded" | "message_failed" => {
-                self.sent(&recorded.id.stream, None);
-            }
-            "execution_finished" => {
-                self.close(&ExecutionId(recorded.id.stream.id().to_owned()));
-            }
-            _ if stream.category() == "execution" => {
-                let id = ExecutionId(stream.id().to_owned());
-                if self.open.contains_key(&id) {
-                    self.ready.insert(id);
-                }
-            }
-            _ => {}
-        }
     }
 
     fn decided(&mut self, stream: &StreamName) {

@@ -105,6 +105,10 @@ pub enum Request {
         #[serde(default)]
         queue: bool,
     },
+    /// What led to something: a message, an execution, a trigger or an event.
+    Why(String),
+    /// Everything that is offered.
+    Catalog,
     /// Erase something for good, or only say what would be erased.
     LogErase {
         /// What.
@@ -199,7 +203,9 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         }
         Request::LogExport { sealed } => export(store, *sealed, sink)?,
         Request::LogTrim { before } => retention::told(store, *before, sink)?,
-        Request::LogHead
+        Request::Why(_)
+        | Request::Catalog
+        | Request::LogHead
         | Request::LogKey
         | Request::LogProve { .. }
         | Request::LogVerifyAgainst { .. } => {

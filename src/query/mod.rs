@@ -26,6 +26,7 @@ pub mod stats;
 pub mod story;
 pub mod subjects;
 pub mod unreadable;
+pub mod uses;
 pub mod when;
 pub mod why;
 pub mod words;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::command::{Refusal, Sink};
 use crate::domain::alias_index::damerau;
 use crate::domain::event::{Event, Recorded};
-use crate::domain::id::{Position, Pseudonym, RoomId};
+use crate::domain::id::{Position, Pseudonym, RoomId, Timestamp};
 use crate::domain::trigger::Speaker;
 use crate::store::{
     By, Direction, EventStore, ProjectionChange, READ_EVENTS_MAX, ReadError, Subject,
@@ -130,6 +130,46 @@ impl Subjects {
             }
         }
         choose(text, called, "no room", "room's id")
+    }
+
+    /// How a person spoke last.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn speaker(
+        &self,
+        store: &dyn EventStore,
+        person: &Pseudonym,
+    ) -> Result<Option<Speaker>, ReadError> {
+        let Some(at) = self.people.get(person) else { return Ok(None) };
+        newest(store, *at, By::Actor(person.clone()), &speaker_of)
+    }
+
+    /// The people who were heard of since a time, those heard of last first: at most so many, and whether there are more.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn seen_since(
+        &self,
+        store: &dyn EventStore,
+        since: Timestamp,
+        most: usize,
+    ) -> Result<(Vec<Speaker>, bool), ReadError> {
+        let mut latest: Vec<(&Pseudonym, Position)> =
+            self.people.iter().map(|(person, at)| (person, *at)).collect();
+        latest.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+        let mut seen = vec![];
+        for (person, at) in latest {
+            let event = store.read_at(&[at])?;
+            if event.first().is_none_or(|event| event.wall < since) {
+                break;
+            }
+            if seen.len() >= most {
+                return Ok((seen, true));
+            }
+            seen.extend(newest(store, at, By::Actor(person.clone()), &speaker_of)?);
+        }
+        Ok((seen, false))
     }
 
     /// How many persons and rooms there are.

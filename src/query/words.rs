@@ -85,6 +85,8 @@ fn of_event(event: &Event) -> String {
         | Event::LinkDeclined(_)
         | Event::AccountsLinked(_)
         | Event::AccountsUnlinked(_) => of_people(event),
+        Event::GrantMade(e) => format!("{} let {} run {}", e.by, e.account, quoted(&e.alias)),
+        Event::GrantRevoked(e) => format!("{} ended the grant {}", e.by, e.grant),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
         Event::PolicyChanged(e) => words::recorded(e),

@@ -155,7 +155,7 @@ async fn the_id_of_what_is_over_approves_nothing() {
     let (_, rest) = prompt.split_once('“').expect("it has a phrase");
     let phrase = rest.split('”').next().expect("it ends").to_owned();
     says(&desk, "ben", "-1").await;
-    says(&desk, "ann", "!deploy shop").await;
+    says(&desk, "ann", "!deploy other").await;
     for text in
         [format!("+1 {id}"), format!("@bot +1 {id}"), phrase.clone(), format!("+1 {phrase}")]
     {

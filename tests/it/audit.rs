@@ -136,7 +136,7 @@ impl Answering {
             audit_room: Box::new(|| None),
             runtime: runtime.handle().clone(),
             followers: followers.clone(),
-            hands: Hands::Bot,
+            hands: Hands::Bot(crate::both_states::kernel(&store)),
         };
         let _inside = runtime.enter();
         control::serve(Arc::new(desk), &data, stopping).expect("the socket is made");

@@ -35,7 +35,7 @@ fn here() -> Here {
     Here { now: Timestamp(1_772_442_000_000), zone: TimeZone::UTC }
 }
 
-async fn says(desk: &Desk, who: &str, room: &str, text: &str) -> Vec<String> {
+pub async fn says(desk: &Desk, who: &str, room: &str, text: &str) -> Vec<String> {
     desk.hand_over(vec![desk.says(who, room, text)], None).await;
     desk.settle().await.expect("the log works");
     desk.said()
@@ -142,11 +142,11 @@ async fn whose_last_message_is_deleted_is_found_up_to_a_bound() {
     }
 }
 
-fn write(name: &str, events: Vec<NewEvent>) -> Write {
+pub fn write(name: &str, events: Vec<NewEvent>) -> Write {
     Write { stream: stream(name), expected: Expected::Any, key: None, events }
 }
 
-async fn append(store: &dyn EventStore, writes: Vec<Write>) {
+pub async fn append(store: &dyn EventStore, writes: Vec<Write>) {
     for batch in writes.chunks(64) {
         store.append(batch.to_vec()).await.expect("it appends");
     }
@@ -192,7 +192,7 @@ async fn times_are_found_however_often_the_clock_went_back() {
     }
 }
 
-fn started(nth: usize) -> Event {
+pub fn started(nth: usize) -> Event {
     let fixture = include_str!("../fixtures/events/execution_started.v1.json");
     let mut list: Vec<Value> = serde_json::from_str(fixture).expect("a fixture is JSON");
     list[0]["trigger"] = json!(format!("trigger-{nth:032x}/0"));

@@ -1,4 +1,4 @@
-//! Every subcommand of `beadle log` and `beadle execution` works on a log that no bot has open, and through the socket of
+//! Every subcommand of `beadle log` and `beadle execution`, `beadle why` and `beadle catalog` work on a log that no bot has open, and through the socket of
 //! one that a bot has open. One row each; a subcommand without a row fails.
 
 use std::collections::BTreeSet;
@@ -63,6 +63,9 @@ const ROWS: &[Row] = &[
     row("execution list", &[]),
     row("execution list", &["--status", "diverged", "--since", "2001-01-01"]),
     row("execution show", &["ABC"]),
+    row("why", &["ABC"]),
+    // The one bot has other scripts than the other.
+    Row { same: false, ..row("catalog", &[]) },
     // It is decided without a bot, too; what its script does then waits for one.
     Row {
         same: false,
@@ -121,10 +124,11 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every subcommand below `log` and `execution`.
+/// Every subcommand below `log` and `execution`, and those beside them that ask the same desk.
 fn leaves() -> BTreeSet<String> {
     let command = beadle::cli::command();
-    let mut found = BTreeSet::new();
+    let alone = ["why", "catalog"].map(str::to_owned);
+    let mut found = BTreeSet::from(alone);
     for group in ["log", "execution"] {
         let group = command.find_subcommand(group).expect("there is such a group");
         let inner = group.get_subcommands().filter(|inner| inner.get_name() != "help");
@@ -151,7 +155,7 @@ async fn run_beside_bot(place: &Place, row: &Row) -> Ran {
         matrix: None,
         runtime: tokio::runtime::Handle::current(),
         followers: Default::default(),
-        hands: Hands::Bot,
+        hands: Hands::Bot(kernel(&store)),
         audit_room: Box::new(|| None),
     };
     let served = serve(Arc::new(desk), &data, stopping).expect("the socket is made");
@@ -167,7 +171,7 @@ async fn run_beside_bot(place: &Place, row: &Row) -> Ran {
 }
 
 /// What works off a log as a bot does, with one script.
-fn kernel(store: &Arc<SledStore>) -> Arc<Kernel> {
+pub fn kernel(store: &Arc<SledStore>) -> Arc<Kernel> {
     let script = r#"alias("create vm {host} on {cloud}", |a| reply("made"));"#;
     let (scripts, problems) = Scripts::sources(vec![("vm.rhai".into(), script.into())]);
     assert!(problems.is_empty(), "{problems:?}");

@@ -54,6 +54,7 @@ mod store_verify;
 mod store_world;
 mod tidy;
 mod together_bounds;
+mod told_bounds;
 mod transcripts;
 mod tree_heads;
 mod trim;

@@ -42,7 +42,7 @@ impl Served {
             runtime: runtime.handle().clone(),
             audit_room: Box::new(|| None),
             followers: Default::default(),
-            hands: Hands::Bot,
+            hands: Hands::Bot(crate::both_states::kernel(&store)),
         };
         let guard = runtime.enter();
         control::serve(Arc::new(desk), dir.path(), stopping).expect("the socket is made");

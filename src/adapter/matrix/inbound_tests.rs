@@ -1,6 +1,6 @@
 //! Events as homeservers send them, and what becomes of them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::id::RoomId;
@@ -233,5 +233,34 @@ fn deletions_name_what_they_delete_in_rooms_of_all_versions() {
             assert_eq!((found.by.as_str(), &found.keys[0]), ("@a:hs", &heard), "{what}");
             assert_eq!((found.keys.len(), found.reason.as_deref()), (2, Some("oops")), "{what}");
         }
+    }
+}
+
+#[test]
+fn messages_say_whom_they_call_and_how_often_they_were_passed_on() {
+    let pill = |id: &str| format!("<a href=\"https://matrix.to/#/{id}\">bot</a>: help");
+    let called = |ids: &[&str]| json!({"msgtype": "m.text", "body": "bot: help", "m.mentions": {"user_ids": ids}});
+    let html = |html: &str| json!({"msgtype": "m.text", "body": "bot: help", "format": "org.matrix.custom.html", "formatted_body": html});
+    let edit = json!({"msgtype": "m.text", "body": "* bot: help", "m.new_content": called(&["@bot:hs"]),
+                      "m.relates_to": {"rel_type": "m.replace", "event_id": "$old"}});
+    let passed_on = |hops: Value| json!({"msgtype": "m.text", "body": "help", HOPS_FIELD: hops});
+    for (content, want) in [
+        (called(&[]), (false, 0)),
+        (called(&["@ben:hs", "@bot:hs"]), (true, 0)),
+        (called(&["@bot:hs.org"]), (false, 0)),
+        (html(&pill("@bot:hs")), (true, 0)),
+        (html(&pill("@bot:hs.org")), (false, 0)),
+        (html(&format!("I asked {}", pill("@bot:hs"))), (false, 0)),
+        (edit, (true, 0)),
+        (passed_on(json!(3)), (false, 3)),
+        (passed_on(json!(u64::MAX)), (false, u32::MAX)),
+        (passed_on(json!("many")), (false, 0)),
+        (passed_on(json!(-1)), (false, 0)),
+    ] {
+        let read = read("m.room.message", "@ana:hs", content.clone(), Origin::Plain);
+        let Some(What::Message(said)) = read.map(|trigger| trigger.what) else {
+            panic!("{content} is a message")
+        };
+        assert_eq!((said.mentioned, said.hops), want, "{content}");
     }
 }

@@ -93,7 +93,7 @@ pub fn refusal(who: &str, refusal: &Refusal, phrase: &str) -> String {
         }
         Refusal::Reaction => {
             format!(
-                "{who}, a reaction is not enough here, because it is never encrypted: say `+1`."
+                "{who}, a reaction is not enough here, because it is never encrypted: say “{phrase}”."
             )
         }
         Refusal::Device(lacking) => device(who, *lacking, phrase),

@@ -6,9 +6,12 @@
 use super::id::UserId;
 
 pub mod approvals;
+pub mod can;
 pub mod context;
 pub mod edits;
 pub mod executions;
+pub mod grants;
+pub mod listing;
 pub mod manners;
 pub mod notices;
 pub mod people;

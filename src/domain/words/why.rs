@@ -97,6 +97,36 @@ pub fn allowed(reason: &str) -> String {
     format!("allowed: {reason}")
 }
 
+/// The policies that allowed it.
+pub fn allowed_by(policies: &str) -> String {
+    format!("allowed by {policies}")
+}
+
+/// Why it was refused, where no policy decided that.
+pub fn refused(reason: &str) -> String {
+    format!("refused: {reason}")
+}
+
+/// The policies that refused it.
+pub fn refused_by(policies: &str) -> String {
+    format!("refused by {policies}")
+}
+
+/// A policy with its text.
+pub fn cited(id: &str, text: &str) -> String {
+    format!("the policy `{id}`: {text}")
+}
+
+/// A role with what gives it.
+pub fn role(role: &str, source: &str) -> String {
+    format!("{role} ({source})")
+}
+
+/// The roles that were held.
+pub fn roles(roles: &str) -> String {
+    format!("roles held: {roles}")
+}
+
 /// People were asked.
 pub fn asked(at: &str, whom: &str, text: &str) -> String {
     format!("{at} I asked {whom} “{text}”")

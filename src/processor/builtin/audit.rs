@@ -61,7 +61,10 @@ impl Kernel {
         let began = Instant::now();
         let before = self.asked_at(execution)?;
         let mut asked = Asked::of(execution, step, before, self.here_at(execution));
-        asked.reads_audit = self.reads_audit(&execution.started.place)?;
+        let people = self.people()?;
+        asked.accounts = people.accounts_of(&people.person_of(&execution.started.requester.id));
+        let started = &execution.started;
+        asked.reads_audit = self.reads_audit(&started.requester, &started.place);
         let store = self.store.clone();
         // A search over a long log takes a while, and others want to be answered meanwhile.
         let search = tokio::task::spawn_blocking(move || asked.find(builtin, store.as_ref()));

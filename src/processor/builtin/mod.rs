@@ -12,6 +12,7 @@ mod audit;
 mod catch_up;
 mod clarify;
 mod deletion;
+mod grant;
 mod rooms;
 mod save;
 mod unreadable;
@@ -34,6 +35,7 @@ impl Kernel {
             Builtin::Audit | Builtin::Find | Builtin::Why | Builtin::WhatDid => {
                 self.audit_slice(builtin, execution)
             }
+            Builtin::Grant | Builtin::Revoke => self.grant_slice(builtin, execution),
             Builtin::Save => self.save_slice(execution),
             Builtin::Deletion => self.deletion_slice(execution),
         }

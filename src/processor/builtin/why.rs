@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{Event, Handler};
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{Position, PostId};
+use crate::domain::id::{Position, PostId, UserId};
 use crate::domain::message::Doc;
+use crate::domain::policy::{PolicyAction, Resource};
 use crate::domain::trigger::{Place, Speaker};
 use crate::domain::why_command;
 use crate::domain::words::{what_did, why as say};
@@ -25,6 +26,8 @@ pub(super) struct Asked {
     pub args: Value,
     pub place: Place,
     pub requester: Speaker,
+    /// Every account of theirs.
+    pub accounts: Vec<UserId>,
     /// Whether they may read what was said and done anywhere.
     pub reads_audit: bool,
     /// Where they asked: what stands from there on is not looked at.
@@ -48,6 +51,7 @@ impl Asked {
             args: step.args.clone(),
             place: started.place.clone(),
             requester: started.requester.clone(),
+            accounts: vec![started.requester.id.clone()],
             reads_audit: false,
             before,
             here,
@@ -92,11 +96,13 @@ impl Asked {
 
     fn what_did(&self, store: &dyn EventStore) -> Result<Value, Refusal> {
         let who = self.args["who"].as_str();
-        let own = store.pseudonym(&Subject::Person(self.requester.id.0.clone()));
         let mut filter = Filter { who: Some(self.requester.id.0.clone()), ..Filter::default() };
         if let Some(who) = who {
             let person = Subjects::current(store, &mut Rows::default())?.person(store, who);
-            if !self.reads_audit && person.as_ref().ok() != own.as_ref() {
+            let own = |account: &UserId| store.pseudonym(&Subject::Person(account.0.clone()));
+            let mut accounts = self.accounts.iter().filter_map(own);
+            let theirs = person.as_ref().is_ok_and(|person| accounts.any(|own| own == *person));
+            if !self.reads_audit && !theirs {
                 return Ok(sorry(&what_did::not_yours(&self.requester.name)));
             }
             person?;
@@ -167,13 +173,8 @@ impl Kernel {
     }
 
     /// Whether somebody may read, in a place, what was said and done anywhere.
-    pub(super) fn reads_audit(&self, place: &Place) -> Result<bool, ReadError> {
-        let asking = self.settings().asking_room.clone();
-        let room = match asking {
-            Some(room) => Some(room),
-            None => self.management_room()?,
-        };
-        Ok(room.as_ref() == Some(&place.room))
+    pub(super) fn reads_audit(&self, who: &Speaker, place: &Place) -> bool {
+        self.may(PolicyAction::ReadAudit, Resource::log(), who, place).allowed()
     }
 
     /// Where somebody asked.

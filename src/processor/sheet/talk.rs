@@ -110,9 +110,8 @@ impl Sheet<'_> {
             items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
         };
         let text = entry.args["question"].as_str().unwrap_or_default().to_owned();
-        let mut from: Vec<UserId> =
-            list("from").iter().map(|name| full_id(name, &started.requester.id)).collect();
-        if from.is_empty() {
+        let Whom { people: mut from, roles } = whom(&list("from"), &started.requester.id);
+        if from.is_empty() && roles.is_empty() {
             from.push(started.requester.id.clone());
         }
         let wants = if entry.op == "confirm" { Wants::YesNo } else { Wants::Text };
@@ -120,15 +119,10 @@ impl Sheet<'_> {
         let remind = entry.args["remind_ms"].as_i64().map(|after_ms| Remind {
             after_ms,
             due: self.now.plus_ms(after_ms),
-            then: Whom {
-                people: list("then")
-                    .iter()
-                    .map(|name| full_id(name, &started.requester.id))
-                    .collect(),
-                roles: vec![],
-            },
+            then: whom(&list("then"), &started.requester.id),
         });
-        let asking = Asking { from, choices, remind, ..Asking::new(&entry.path, wants, text) };
+        let asking =
+            Asking { from, roles, choices, remind, ..Asking::new(&entry.path, wants, text) };
         self.ask(asking);
     }
 
@@ -241,8 +235,20 @@ fn elsewhere(place: &Place, room: &str) -> Place {
     }
 }
 
+/// People as a script names them, and roles: `role:lead`.
+fn whom(names: &[String], asker: &UserId) -> Whom {
+    let mut whom = Whom::default();
+    for name in names {
+        match name.strip_prefix("role:") {
+            Some(role) => whom.roles.push(role.trim().to_owned()),
+            None => whom.people.push(full_id(name, asker)),
+        }
+    }
+    whom
+}
+
 /// A person as a script names them; without a server, one on the asker's.
-pub(super) fn full_id(name: &str, asker: &UserId) -> UserId {
+pub(in crate::processor) fn full_id(name: &str, asker: &UserId) -> UserId {
     let bare = name.trim_start_matches('@');
     match (bare.contains(':'), asker.as_str().split_once(':')) {
         (false, Some((_, server))) => UserId(format!("@{bare}:{server}")),

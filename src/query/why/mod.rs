@@ -17,7 +17,7 @@ use crate::domain::event::{Event, Handler, Recorded};
 use crate::domain::id::{EventId, ExecutionId, MessageId, Position, RoomId, StreamName, Version};
 use crate::store::{Direction, EventStore, ReadError};
 
-pub use self::find::{about, about_post, last_said, room_of};
+pub use self::find::{LOOKED_BACK_MAX, about, about_post, last_said, room_of};
 pub use self::shown::{LINES_MAX, chat, lines};
 pub use self::tree::tree;
 

@@ -11,7 +11,7 @@ use crate::domain::event::{
     QuestionAnswered, QuestionAsked, Recorded, Resolution, TimerFired, Wants,
 };
 use crate::domain::execution::Execution;
-use crate::domain::id::{ExecutionId, MessageId, PostId, StreamName, Timestamp};
+use crate::domain::id::{ExecutionId, MessageId, StreamName, Timestamp};
 use crate::domain::words::approvals;
 use crate::domain::words::why as say;
 use crate::query::words::{quoted, result, value_words};
@@ -165,12 +165,11 @@ impl Steps {
         self.under(&vote.path, Node::of("vote", words, event).with(json!(vote)));
     }
 
-    /// What a script says has a post that stands for its message as its result.
+    /// What a script says has the name of its message as its result.
     fn recorded(&mut self, effect: &EffectRecorded) {
         let EffectResult::Ok(value) = &effect.result else { return };
-        let post = value.as_str().map(|post| PostId(post.to_owned()));
-        if let Some(message) = post.and_then(|post| post.message()) {
-            self.said.insert(message, effect.line);
+        if let Some(message) = value.as_str() {
+            self.said.insert(MessageId(message.to_owned()), effect.line);
         }
     }
 

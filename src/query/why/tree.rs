@@ -12,6 +12,7 @@ use crate::domain::event::{
 };
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, UserId};
 use crate::domain::order::ordered_action;
+use crate::domain::policy::PolicyDecision;
 use crate::domain::trigger::{Trigger, What};
 use crate::domain::words::why as say;
 use crate::query::when::Here;
@@ -185,17 +186,26 @@ impl Teller<'_> {
         self.outcomes(trigger).find(|(_, outcome)| fits(&outcome.verdict))
     }
 
-    /// Adds what decided that it may be done.
+    /// Adds what decided that it may be done, or may not.
     fn policy(&self, node: Node, routed: &Recorded, outcome: &Outcome) -> Node {
-        match &outcome.verdict {
-            Verdict::Started(_) => {
-                let words = say::allowed(&quoted(&outcome.reason));
-                node.child(
-                    Node::of("policy", words, routed).with(json!({ "reason": outcome.reason })),
-                )
-            }
-            _ => node,
+        let Some(decision) = &outcome.decision else {
+            return match &outcome.verdict {
+                Verdict::Started(_) => {
+                    let words = say::allowed(&quoted(&outcome.reason));
+                    let detail = json!({ "reason": outcome.reason });
+                    node.child(Node::of("policy", words, routed).with(detail))
+                }
+                _ => node,
+            };
+        };
+        let mut policy = Node::of("policy", policy_words(decision), routed)
+            .with(serde_json::to_value(decision).unwrap_or_default());
+        if !decision.inputs.roles.is_empty() {
+            let roles = decision.inputs.roles.iter().map(|it| say::role(&it.role, &it.source));
+            let words = say::roles(&roles.collect::<Vec<_>>().join(", "));
+            policy = policy.child(Node::of("role", words, routed));
         }
+        node.child(policy)
     }
 
     /// What began it.
@@ -244,6 +254,25 @@ impl Teller<'_> {
         let short = || id.as_str().trim_start_matches('@').split(':').next().unwrap_or_default();
         self.names.get(id).map_or_else(short, String::as_str)
     }
+}
+
+/// What the policies decided, with the texts of those that did.
+fn policy_words(decision: &PolicyDecision) -> String {
+    let cited: Vec<String> = decision
+        .policies
+        .iter()
+        .map(|it| say::cited(&it.id, &quoted(&one_line(&it.text))))
+        .collect();
+    match (decision.allowed(), cited.is_empty()) {
+        (true, true) => say::allowed(&quoted(&decision.reason)),
+        (true, false) => say::allowed_by(&cited.join(", ")),
+        (false, true) => say::refused(&quoted(&decision.reason)),
+        (false, false) => say::refused_by(&cited.join(", ")),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn runs(verdict: &Verdict, id: &ExecutionId) -> bool {

@@ -242,16 +242,7 @@ pub(super) fn person(call: &NativeCallContext, value: &Dynamic) -> HostResult<St
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::run::End;
-    use super::super::trial::body;
-
-    fn given(expression: &str) -> String {
-        match body(expression).end {
-            End::Returned(value) => value.to_string(),
-            End::Failed(failure) => failure.message,
-            other => panic!("{other:?}"),
-        }
-    }
+    use super::super::trial::given;
 
     #[test]
     fn times_are_told_in_a_zone() {

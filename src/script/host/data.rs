@@ -239,19 +239,9 @@ pub(super) fn cells(row: &Dynamic, columns: &[String]) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::run::End;
-    use super::super::trial::body;
+    use super::super::trial::given;
     use super::*;
     use serde_json::json;
-
-    /// What an expression gives, or why it does not.
-    fn given(expression: &str) -> String {
-        match body(expression).end {
-            End::Returned(value) => value.to_string(),
-            End::Failed(failure) => failure.message,
-            other => panic!("{other:?}"),
-        }
-    }
 
     #[test]
     fn texts_become_values_or_errors_with_their_place() {

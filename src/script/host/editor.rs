@@ -79,7 +79,7 @@ mod tests {
         let forms: usize = super::super::table().map(|row| row.forms.len()).sum();
         assert_eq!(text.lines().filter(|line| line.starts_with("fn ")).count(), forms);
         for want in [
-            "/// `ask(question, #{ from, choices, timeout, or_else })`\n",
+            "/// `ask(question, #{ from, choices, timeout, or_else, remind, then })`\n",
             "/// - `timeout` (duration): how long to wait; for ever without it\n",
             "fn ask(question: String, options: Map) -> String;\n",
             "fn update(p: Progress, text: ?, percent: int) -> ();\n",

@@ -17,7 +17,11 @@ pub const CHOICES_MAX: usize = 20;
 /// Most people whom a question goes to as well.
 pub const THEN_MAX: usize = 20;
 
-const FROM: Opt = opt("from", Kind::Texts, "who may answer, instead of the person who asked");
+const FROM: Opt = opt(
+    "from",
+    Kind::Texts,
+    "who may answer, instead of the person who asked: people, or `role:ops`",
+);
 const TIMEOUT: Opt = opt("timeout", Kind::Duration, "how long to wait; for ever without it");
 const OR_ELSE: Opt = opt("or_else", Kind::Any, "what it gives when nobody answers in time");
 const REMIND: Opt = opt(

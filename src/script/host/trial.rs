@@ -68,6 +68,15 @@ pub fn body(body: &str) -> Trial {
     source_with(&handler(body), usual_answer).unwrap_or_else(|why| panic!("{why}"))
 }
 
+/// What an expression gives in a handler, as JSON, or the message of its error.
+pub fn given(expression: &str) -> String {
+    match body(expression).end {
+        End::Returned(value) => value.to_string(),
+        End::Failed(failure) => failure.message,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What people and actions say if a test has no opinion.
 pub fn usual_answer(entry: &Entry) -> EffectResult {
     EffectResult::Ok(match entry.op.as_str() {

@@ -255,17 +255,8 @@ fn lines(call: &NativeCallContext, text: &str) -> HostResult<Array> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::run::End;
-    use super::super::trial::body;
+    use super::super::trial::given;
     use super::*;
-
-    fn given(expression: &str) -> String {
-        match body(expression).end {
-            End::Returned(value) => value.to_string(),
-            End::Failed(failure) => failure.message,
-            other => panic!("{other:?}"),
-        }
-    }
 
     #[test]
     fn texts_are_looked_at() {

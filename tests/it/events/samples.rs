@@ -2,6 +2,8 @@
 
 #[path = "samples/approvals.rs"]
 mod approvals;
+#[path = "samples/grants.rs"]
+mod grants;
 #[path = "samples/links.rs"]
 mod links;
 
@@ -31,6 +33,7 @@ pub fn all() -> Vec<Event> {
         erasures(),
         rooms(),
         links::all(),
+        grants::all(),
         triggers(),
         routes(),
         policies::changes(),

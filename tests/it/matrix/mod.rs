@@ -1,5 +1,6 @@
 //! The bot in a real homeserver, seen from outside.
 
+mod approvals;
 mod audit;
 mod backlog;
 mod bench;

@@ -1,0 +1,42 @@
+//! What is recorded of grants: that somebody may run a command for a while, and that it was taken back before.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{Timestamp, UserId};
+
+/// Somebody may run a command for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantMade {
+    /// Its id.
+    pub grant: String,
+    /// The account that may.
+    pub account: UserId,
+    /// What people call them.
+    pub name: String,
+    /// The command, by its name.
+    pub alias: String,
+    /// From then on it holds no more.
+    pub until: Timestamp,
+    /// Who gave it.
+    pub by: UserId,
+    /// Why; empty: they did not say.
+    pub reason: String,
+}
+
+impl GrantMade {
+    /// As a decision records it: which, given by whom, until when.
+    pub fn fact(&self) -> String {
+        format!("grant {} by {} until {} ms", self.grant, self.by, self.until.0)
+    }
+}
+
+/// A grant was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantRevoked {
+    /// Its id.
+    pub grant: String,
+    /// Who took it back.
+    pub by: UserId,
+    /// Why; empty: they did not say.
+    pub reason: String,
+}

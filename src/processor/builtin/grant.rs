@@ -1,0 +1,182 @@
+//! `!grant` and `!revoke` at work: what is given is decided on the grants that hold, and recorded with the answer.
+
+use serde_json::json;
+
+use super::answer;
+use crate::domain::alias_index::Found;
+use crate::domain::builtin::Builtin;
+use crate::domain::catalog::Catalog;
+use crate::domain::event::{Ending, Event, GrantMade, GrantRevoked};
+use crate::domain::execution::Execution;
+use crate::domain::grant::{GRANT_MS_MAX, GRANT_MS_MIN, GRANTS_MAX, Grants};
+use crate::domain::id::{StreamName, UserId, Version};
+use crate::domain::words::{grants as say, to};
+use crate::processor::sheet::{Prepared, Sheet, full_id};
+use crate::processor::{Error, Kernel};
+use crate::query::when::Here;
+
+/// The path of the message that tells of it.
+const TOLD: &str = "told";
+/// A day in milliseconds.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What is to be recorded and said, or only said.
+type Made = Result<(Event, String), String>;
+
+impl Kernel {
+    /// Gives a grant or takes it back.
+    pub(super) fn grant_slice(
+        &self,
+        builtin: Builtin,
+        execution: &Execution,
+    ) -> Result<Prepared, Error> {
+        let mut sheet = Sheet::new(self, execution);
+        let (grants, version) = self.grants()?;
+        let made = match builtin {
+            Builtin::Revoke => self.revoked(execution, &grants),
+            _ => self.granted(execution, &grants)?,
+        };
+        let name = &execution.started.requester.name;
+        match made {
+            Ok((event, words)) => {
+                self.note(&mut sheet, version, event);
+                answer(&mut sheet, execution, TOLD, &words);
+                sheet.finished(Ending::Succeeded(json!(words)));
+            }
+            Err(why) => {
+                answer(&mut sheet, execution, TOLD, &to(name, &why));
+                sheet.finished(Ending::Succeeded(json!(why)));
+            }
+        }
+        Ok(sheet.finish())
+    }
+
+    /// Writes an event of the grants, which have not moved on since they were looked at.
+    fn note(&self, sheet: &mut Sheet, version: Option<Version>, event: Event) {
+        sheet.also(StreamName::grants(), version, event);
+    }
+
+    fn granted(&self, execution: &Execution, grants: &Grants) -> Result<Made, Error> {
+        let (args, now) = (&execution.started.args, self.clock.now());
+        let text = |name: &str| args[name].as_str().unwrap_or_default();
+        let asker = &execution.started.requester;
+        let account = full_id(text("who"), &asker.id);
+        let ms = args["ms"].as_i64().unwrap_or(0);
+        if self.people()?.same(&account, &asker.id) {
+            return Ok(Err(say::to_yourself()));
+        }
+        if !(GRANT_MS_MIN..=GRANT_MS_MAX).contains(&ms) {
+            return Ok(Err(say::too_long(GRANT_MS_MAX / DAY_MS)));
+        }
+        if grants.open(now).count() >= GRANTS_MAX {
+            return Ok(Err(say::too_many(GRANTS_MAX)));
+        }
+        let alias = match command(&self.scripts.offered().catalog, text("what")) {
+            Ok(alias) => alias,
+            Err(why) => return Ok(Err(why)),
+        };
+        let (until, name) = (now.plus_ms(ms), called(&account));
+        let shown = self.clock_at(until);
+        let words = say::made(&name, &alias, &shown, execution.id.short());
+        let grant = GrantMade {
+            grant: execution.id.to_string(),
+            account,
+            name,
+            alias,
+            until,
+            by: asker.id.clone(),
+            reason: text("reason").to_owned(),
+        };
+        Ok(Ok((grant.into(), words)))
+    }
+
+    fn revoked(&self, execution: &Execution, grants: &Grants) -> Made {
+        let args = &execution.started.args;
+        let prefix = args["grant"].as_str().unwrap_or_default();
+        let grant = match grants.meant(prefix, self.clock.now()).as_slice() {
+            [one] => (*one).clone(),
+            [] => return Err(say::unknown(prefix)),
+            _ => return Err(say::unclear(prefix)),
+        };
+        let words = say::revoked(&grant.name, &grant.alias, short(&grant.grant));
+        let reason = args["reason"].as_str().unwrap_or_default().to_owned();
+        let by = execution.started.requester.id.clone();
+        Ok((GrantRevoked { grant: grant.grant, by, reason }.into(), words))
+    }
+
+    /// The grants that hold, for people.
+    pub(in crate::processor) fn grants_told(&self) -> Result<Vec<String>, Error> {
+        let (grants, _) = self.grants()?;
+        let line = |grant: &GrantMade| {
+            let (id, until) = (short(&grant.grant), self.clock_at(grant.until));
+            let by = called(&grant.by);
+            say::line(id, &grant.name, &grant.alias, &until, &by, &grant.reason)
+        };
+        Ok(grants.open(self.clock.now()).map(line).collect())
+    }
+
+    fn clock_at(&self, at: crate::domain::id::Timestamp) -> String {
+        let here = Here { now: self.clock.now(), zone: self.settings().zone.clone() };
+        here.shown(at).chars().take("2026-11-20 14:02".len()).collect()
+    }
+}
+
+/// The command that somebody means: by its name, by the beginning of it, or by what would run it.
+fn command(catalog: &Catalog, text: &str) -> Result<String, String> {
+    let lower = text.to_lowercase();
+    let names = || catalog.aliases.iter().map(|alias| alias.name.clone());
+    if let Some(exact) = names().find(|name| name.to_lowercase() == lower) {
+        return Ok(exact);
+    }
+    let words = format!("{lower} ");
+    let begun: Vec<String> =
+        names().filter(|name| format!("{} ", name.to_lowercase()).starts_with(&words)).collect();
+    match (begun.as_slice(), catalog.index.lookup(text)) {
+        ([one], _) => Ok(one.clone()),
+        (_, Found::One(hit)) => Ok(catalog.aliases[hit.alias.0].name.clone()),
+        ([], _) => Err(say::no_command(text)),
+        (several, _) => Err(say::several(text, several)),
+    }
+}
+
+fn called(account: &UserId) -> String {
+    account.as_str().trim_start_matches('@').split(':').next().unwrap_or_default().to_owned()
+}
+
+/// As much of an id as people are shown.
+fn short(id: &str) -> &str {
+    id.get(..crate::domain::id::EXECUTION_ID_SHOWN).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processor::scripts::Scripts;
+
+    #[test]
+    fn a_command_is_meant_by_its_name_or_its_beginning() {
+        let script = r#"
+            alias("deploy {app} to {env}", |a| reply("x"));
+            alias("restart {host}", |a| reply("x"));
+            alias("restart all", |a| reply("x"));
+        "#;
+        let (scripts, problems) = Scripts::sources(vec![("t.rhai".into(), script.into())]);
+        assert!(problems.is_empty(), "{problems:?}");
+        let offered = scripts.offered();
+        for (text, want) in [
+            ("deploy", Ok("deploy to")),
+            ("Deploy To", Ok("deploy to")),
+            ("restart", Ok("restart")),
+            ("restart all", Ok("restart all")),
+            ("restart web1", Ok("restart")),
+            ("deploy shop to production", Ok("deploy to")),
+            ("dep", Err("I know no command `dep`")),
+        ] {
+            let got = command(&offered.catalog, text);
+            match want {
+                Ok(name) => assert_eq!(got.as_deref(), Ok(name), "{text}"),
+                Err(why) => assert!(got.is_err_and(|got| got.starts_with(why)), "{text}"),
+            }
+        }
+    }
+}
