@@ -23,6 +23,7 @@ const STREAMS: &[(&str, &str)] = &[
     ("events_erased", "log-erasures"),
     ("sync_advanced", "sync-matrix"),
     ("script_kept", "script-<hash>"),
+    ("policy_changed", "policy-set"),
     ("intake_", "intake-main"),
     ("invite_decided", "stay-<room>` or `invite-<room and inviter>"),
     ("invites_declined", "invites-declined"),

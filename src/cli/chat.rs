@@ -209,7 +209,10 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     remember_posts(store.as_ref(), &terminal)?;
     // Everything here is one person's own; the log is asked about where the prompt begins.
     let asking_room = Some(RoomId(FIRST_ROOM.to_owned()));
-    let settings = Settings { asking_room, ..Settings::simulated(&context.config.prefix) };
+    let roles = Arc::new(context.config.roles.clone());
+    let policy = Some(context.policy()?);
+    let own = Settings::simulated(&context.config.prefix);
+    let settings = Settings { asking_room, roles, policy, ..own };
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
@@ -222,6 +225,9 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     );
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
     let among = kernel.scripts.offered().set.wrong();
+    for problem in kernel.policies.problems() {
+        eprintln!("{}", super::policy::shown(problem));
+    }
     problems.iter().chain(&among).for_each(|problem| eprintln!("{problem}"));
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];
     let (stop, stopping) = watch::channel(false);
@@ -252,6 +258,7 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
         let talked = tokio::select! {
             talked = talk(&ear, &store, &terminal, typed) => talked,
             never = after_saves => never,
+            failed = crate::app::policies::follow(&kernel) => Err(Failure::new(1, failed)),
         };
         stop.send_replace(true);
         if let Some(socket) = socket {

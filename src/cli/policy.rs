@@ -121,7 +121,7 @@ fn names(context: &Context, scripts: &ScriptSet) -> Names {
 }
 
 /// A problem of a policy as those of scripts are shown.
-fn shown(problem: PolicyProblem) -> Problem {
+pub(super) fn shown(problem: PolicyProblem) -> Problem {
     let PolicyProblem { error, file, line, column, message, hint, text } = problem;
     let file = if file.is_empty() { "policy".to_owned() } else { format!("policy/{file}") };
     let told = Problem { line, column, text, ..Problem::file(&file, message, hint) };

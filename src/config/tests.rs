@@ -1,6 +1,7 @@
 //! The configuration: what is right, what is wrong and how that is told.
 
 use super::*;
+use crate::domain::context::CONTEXT_TURNS_MAX;
 
 #[test]
 fn wrong_configurations_are_told_with_their_place() {
@@ -155,6 +156,30 @@ fn the_template_is_a_configuration() {
 fn the_reference_page_is_up_to_date() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.md"));
     assert_eq!(page.expect("docs/config.md is there"), reference(), "run `make docs`");
+}
+
+#[test]
+fn rooms_have_defaults_for_what_is_left_out() {
+    let text = "[context.rooms.\"#ops\"]\nhost = \"web1\"\n[conversation]\ncontext_for = \"1h\"\ncontext_turns = 3";
+    let config = Config::from_values(&parse(text, "c").expect("it is right"));
+    assert_eq!((config.context_for_ms, config.context_turns), (3_600_000, 3));
+    let of_file = config.context_rooms.get("#ops").and_then(|values| values.get("host"));
+    assert_eq!(of_file.map(String::as_str), Some("web1"));
+    let given = "{ \"#ops\" = { host = \"web2\" } }";
+    let variable = ("BEADLE_CONTEXT_ROOMS".to_owned(), given.to_owned());
+    let config = Config::load(None, &[variable].into()).expect("it is right");
+    assert_eq!(config.context_rooms["#ops"]["host"], "web2");
+    for wrong in [
+        "[context]\nrooms = \"#ops\"",
+        "[context.rooms]\n\"#ops\" = \"web1\"",
+        "[context.rooms.\"#ops\"]\nhost = 1",
+        "[conversation]\ncontext_turns = 0",
+        "[conversation]\ncontext_turns = 101",
+    ] {
+        assert!(parse(wrong, "c").is_err(), "{wrong}");
+    }
+    let most = format!("[conversation]\ncontext_turns = {CONTEXT_TURNS_MAX}");
+    assert!(parse(&most, "c").is_ok());
 }
 
 #[test]

@@ -184,12 +184,6 @@ impl Format {
         self.nodes.iter().filter_map(needed).collect()
     }
 
-    /// The parameter that stands right behind a word.
-    pub fn behind(&self, word: &str) -> Option<&Parameter> {
-        let index = parse::behind(&self.nodes, word)?;
-        self.parameters.get(index)
-    }
-
     /// Words without which no message fits: every one of these clauses must hold. There is at least one.
     pub fn clauses(&self) -> Vec<Clause> {
         let folded = |words: &String| words.split(' ').map(text::fold).collect::<Vec<_>>();

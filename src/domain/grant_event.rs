@@ -26,7 +26,8 @@ pub struct GrantMade {
 impl GrantMade {
     /// As a decision records it: which, given by whom, until when.
     pub fn fact(&self) -> String {
-        format!("grant {} by {} until {} ms", self.grant, self.by, self.until.0)
+        let until = jiff::Timestamp::from_millisecond(self.until.0).unwrap_or_default();
+        format!("grant {} by {} until {until}", self.grant, self.by)
     }
 }
 

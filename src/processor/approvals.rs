@@ -56,13 +56,13 @@ impl Kernel {
             .with("room", started.place.room.as_str())
             .with("requester", started.requester.id.as_str())
             .with("request", format!("{what} {terms}"));
-        if Builtin::of(&started.handler).is_some() {
-            return Ok(basis.content(self.store.key()));
-        }
         if path == GATE {
             let needed = serde_json::to_string(&self.needed(execution)).unwrap_or_default();
             let refused = self.forbidden(execution).unwrap_or_default();
             basis = basis.with("policy", format!("{needed} {refused}"));
+        }
+        if Builtin::of(&started.handler).is_some() {
+            return Ok(basis.content(self.store.key()));
         }
         let offered = self.scripts.offered();
         let file = &started.handler.file;

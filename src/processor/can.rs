@@ -25,9 +25,8 @@ pub const NAMED_MAX: usize = 40;
 /// Who was not heard of for so long is not looked at.
 pub const SEEN_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
-/// Who asks, where, and what was offered then.
+/// Where it is asked, and what was offered then.
 pub(super) struct Asker {
-    pub speaker: Speaker,
     pub place: Place,
     pub offered: Arc<Offered>,
 }
@@ -146,6 +145,7 @@ fn meant<'a>(catalog: &'a Catalog, text: &str) -> Option<&'a Alias> {
 fn told(who: &str, alias: &str, permission: &Permission) -> String {
     let cite = |cited: &crate::domain::policy::Cited| {
         let text = cited.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = text.trim_end_matches(';').to_owned();
         crate::domain::words::why::cited(&cited.id, &quoted(&text))
     };
     let cited: Vec<String> = permission.policies.iter().map(cite).collect();

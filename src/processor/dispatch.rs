@@ -168,6 +168,7 @@ impl Kernel {
         decide: impl FnOnce(&View) -> Decision,
     ) -> Result<Routed, Error> {
         let mut scene = self.scene(&origin.place.room, origin.target)?;
+        self.learn_askers(&scene.questions).await?;
         scene.roles = self.role_names(origin.speaker, origin.place);
         let decision = self.decide(&scene, trigger.at, decide);
         if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {

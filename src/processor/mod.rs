@@ -35,7 +35,7 @@ mod builtin;
 pub mod can;
 pub mod cancel;
 mod compose;
-mod context;
+pub mod context;
 pub mod dispatch;
 mod edit;
 pub mod effect;

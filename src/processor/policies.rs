@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{Error, Kernel};
 use crate::adapter::{RoomAct, RoomAnswer};
+use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{EffectResult, ExecutionStarted, GrantMade};
 use crate::domain::execution::Execution;
 use crate::domain::id::{PersonId, RoomId, UserId};
@@ -70,6 +71,22 @@ impl Kernel {
                 Err(error) => Standing::Unseen(error.reason().to_owned()),
             };
             self.policies.learnt(&who.id, &room, standing);
+        }
+        Ok(())
+    }
+
+    /// Looks what those are in rooms who wait for these questions, if nobody has looked since the start: what they may do is
+    /// asked again when they are answered.
+    pub(super) async fn learn_askers(&self, questions: &[OpenQuestion]) -> Result<(), Error> {
+        if self.settings().roles.rooms("").is_empty() {
+            return Ok(());
+        }
+        for question in questions {
+            let Some(execution) = self.execution(&question.execution)? else { continue };
+            let started = &execution.started;
+            if !self.policies.knows(&started.requester.id) {
+                self.learn(&started.requester, &started.place).await?;
+            }
         }
         Ok(())
     }

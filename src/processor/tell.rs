@@ -113,9 +113,5 @@ impl Kernel {
 }
 
 fn asker(origin: &Origin<'_>, scene: &Scene) -> Asker {
-    Asker {
-        speaker: origin.speaker.clone(),
-        place: origin.place.clone(),
-        offered: scene.offered.clone(),
-    }
+    Asker { place: origin.place.clone(), offered: scene.offered.clone() }
 }

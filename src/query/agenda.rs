@@ -2,6 +2,7 @@
 //!
 //! It holds positions, paths and pseudonyms only, so that nothing in it has to be erased.
 
+mod asked;
 mod erased;
 mod manners;
 mod work;
@@ -464,12 +465,6 @@ impl Agenda {
         self.open.remove(id);
     }
 
-    /// The open questions of a room, the newest first.
-    pub fn questions(&self, room: &Pseudonym, max: usize) -> Vec<(ExecutionId, String)> {
-        let here = self.asked.get(room.as_str()).into_iter().flatten().rev();
-        here.take(max).map(|(_, id, path)| (id.clone(), path.clone())).collect()
-    }
-
     /// The built-in execution that takes in what this person does in this room; without a person, what anybody does.
     pub fn gathers(
         &self,
@@ -478,24 +473,6 @@ impl Agenda {
         actor: Option<&Pseudonym>,
     ) -> Option<&ExecutionId> {
         self.gathering.get(&gathered(builtin, room, actor))
-    }
-
-    /// The open questions of all rooms, the newest first, and how many others there are.
-    pub fn all_questions(&self, max: usize) -> (Vec<(ExecutionId, String)>, usize) {
-        let mut all: Vec<_> = self.asked.values().flatten().collect();
-        all.sort_unstable_by(|one, other| other.cmp(one));
-        let more = all.len().saturating_sub(max);
-        (all.into_iter().take(max).map(|(_, id, path)| (id.clone(), path.clone())).collect(), more)
-    }
-
-    /// Whether an open question has the phrase that this stands for.
-    pub fn has_phrase(&self, tag: &str) -> bool {
-        self.phrases.contains_key(tag)
-    }
-
-    /// Whether anyone anywhere is asked anything.
-    pub fn asks(&self) -> bool {
-        !self.asked.is_empty()
     }
 
     /// Whether an execution is open.

@@ -30,20 +30,25 @@ pub fn uses(store: &dyn EventStore) -> Result<Uses, ReadError> {
         if let Some(Event::ExecutionStarted(started)) = event.event() {
             let handler = &started.handler;
             let key = (handler.file.clone(), handler.alias.clone());
-            uses.aliases.entry(key).or_insert(event.wall);
+            latest(uses.aliases.entry(key).or_insert(event.wall), event);
         }
     })?;
     newest(store, "effect_requested", &mut |event| {
         if let Some(Event::EffectRequested(effect)) = event.event()
             && let Some(action) = effect.args["action"].as_str()
         {
-            uses.actions.entry(action.to_owned()).or_insert(event.wall);
+            latest(uses.actions.entry(action.to_owned()).or_insert(event.wall), event);
         }
     })?;
     Ok(uses)
 }
 
-/// Goes over the newest events of a type, the newest first.
+/// Whatever order they are read in, the last one counts.
+fn latest(at: &mut Timestamp, event: &Recorded) {
+    *at = (*at).max(event.wall);
+}
+
+/// Goes over the newest events of a type.
 fn newest(
     store: &dyn EventStore,
     kind: &str,
@@ -55,7 +60,6 @@ fn newest(
         let size = left.min(READ_EVENTS_MAX);
         let positions = store.positions(&by, from, Direction::Backward, size)?;
         for page in positions.chunks(PAGE) {
-            // They come in the order in which they are asked for.
             store.read_at(page)?.iter().for_each(&mut *take);
         }
         left -= positions.len();

@@ -87,7 +87,8 @@ fn the_terminal_room_answers_the_command_line() {
     assert_eq!(ran.out.trim(), "hello ann");
     let listed = place.run(&["--data", "data", "execution", "list"]).expect(0);
     assert!(listed.out.contains("run greet"), "{}", listed.out);
-    master.write_all(b"/quit\n").expect("it reads");
+    // Ctrl-D: the end of what is typed.
+    master.write_all(&[4]).expect("it reads");
     assert!(chat.wait().expect("a child of ours").success());
     // The end of a terminal whose other side is closed is an error.
     let _ = shown.read_to_end(&mut vec![]);

@@ -146,10 +146,9 @@ fn each_transcript_begins_with_its_sentence() {
 #[test]
 fn each_sentence_has_a_transcript() {
     let written = written();
-    for (topic, slug, sentence) in SENTENCES {
-        let path = path_of(*topic, slug);
-        if !written.contains(&path) {
-            println!("not written yet: {} ({sentence})", path.display());
-        }
-    }
+    let missing =
+        SENTENCES.iter().filter(|(topic, slug, _)| !written.contains(&path_of(*topic, slug)));
+    let missing: Vec<String> =
+        missing.map(|(topic, slug, sentence)| format!("{topic}-{slug}.txt: {sentence}")).collect();
+    assert!(missing.is_empty(), "not written yet:\n{}", missing.join("\n"));
 }

@@ -13,6 +13,7 @@ mod cancel;
 mod checks;
 mod cli;
 mod colleague;
+mod context;
 mod control;
 mod cookbook;
 mod day;

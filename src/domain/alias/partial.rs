@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::parse::{Node, Parameter};
+use super::parse::{Node, Parameter, behind};
 use super::pattern::{Group, Pattern, pairs as pattern_pairs};
 use super::value::Kind;
 use super::{Format, Text, written};
@@ -93,6 +93,12 @@ impl Format {
     /// A declared parameter.
     pub fn parameter(&self, name: &str) -> Option<&Parameter> {
         self.parameters.iter().find(|parameter| parameter.name == name)
+    }
+
+    /// The parameter that stands right behind a word.
+    pub fn behind(&self, word: &str) -> Option<&Parameter> {
+        let index = behind(&self.nodes, word)?;
+        self.parameters.get(index)
     }
 
     /// A message that says all of this; none: it would be read as something else.

@@ -122,6 +122,11 @@ pub fn role(role: &str, source: &str) -> String {
     format!("{role} ({source})")
 }
 
+/// The grant that covered it.
+pub fn granted(grant: &str) -> String {
+    format!("held: {grant}")
+}
+
 /// The roles that were held.
 pub fn roles(roles: &str) -> String {
     format!("roles held: {roles}")

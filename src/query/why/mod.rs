@@ -61,7 +61,7 @@ impl Eyes {
 /// One thing in the tree, with what followed from it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Node {
-    /// `trigger`, `command`, `decision`, `policy`, `role`, `question`, `answer`, `vote`, `effect`, `wait`, `ending`, `message`.
+    /// `trigger`, `command`, `decision`, `policy`, `grant`, `role`, `question`, `answer`, `vote`, `effect`, `wait`, `ending`, `message`.
     pub kind: &'static str,
     /// In people's words.
     pub words: String,

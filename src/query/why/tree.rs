@@ -200,6 +200,9 @@ impl Teller<'_> {
         };
         let mut policy = Node::of("policy", policy_words(decision), routed)
             .with(serde_json::to_value(decision).unwrap_or_default());
+        if let Some(grant) = &decision.inputs.granted {
+            policy = policy.child(Node::of("grant", say::granted(grant), routed));
+        }
         if !decision.inputs.roles.is_empty() {
             let roles = decision.inputs.roles.iter().map(|it| say::role(&it.role, &it.source));
             let words = say::roles(&roles.collect::<Vec<_>>().join(", "));

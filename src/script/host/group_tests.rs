@@ -299,16 +299,17 @@ fn steps_in_branches_are_undone_too() {
             &[
                 r#""late", undo a, say not a"#,
                 r#""more""#,
-                "timed_out: it was not done within 3600 s, undo a, say not a",
+                "timed_out: it was not done within 3600 s; undone: a (which may not have been done), undo a, say not a",
+                "timed_out: it was not done within 3600 s; undone: a, undo a, say not a",
             ],
         ),
         // An undo that the time stops is done afterwards.
         (
             r#"within("10m", || saga(|| { step("a", || exec("ok", #{ n: 1 }), || { exec("ok", #{ n: 2 }); say("not a") }); throw "no" }))"#,
             &[
-                "error: no, undo a, say not a",
-                "timed_out: it was not done within 600 s, undo a, say not a",
-                "timed_out: it was not done within 600 s, undo a, undo a, say not a",
+                "error: no; undone: a, undo a, say not a",
+                "timed_out: it was not done within 600 s; undone: a (which may not have been done), undo a, say not a",
+                "timed_out: it was not done within 600 s; undone: a, undo a, undo a, say not a",
             ],
         ),
         (
@@ -316,8 +317,8 @@ fn steps_in_branches_are_undone_too() {
             &[
                 r#""late", undo a, say not a"#,
                 r#""more""#,
-                "timed_out: it was not done within 3600 s, undo a, say not a",
-                "timed_out: it was not done within 3600 s, undo a, undo a, say not a",
+                "timed_out: it was not done within 3600 s; undone: a, undo a, say not a",
+                "timed_out: it was not done within 3600 s; undone: a, undo a, undo a, say not a",
             ],
         ),
         // The newer steps of a saga in a saga are undone first.

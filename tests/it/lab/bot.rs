@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use beadle::domain::policy::SHIPPED;
+
 use super::homeserver::Lab;
 use super::plain::Plain;
 use super::process::{Lines, Running, finish, told};
@@ -56,8 +58,19 @@ impl<'lab> Bot<'lab> {
 
     /// The same with another address of the homeserver.
     pub fn configure_at(&self, homeserver: &str, allow: &[&str], exec: &[&str]) {
+        let policy = self.dir.join("policy");
         let config = format!(
-            "[matrix]\nhomeserver = {homeserver:?}\n\n[invites]\nallow = {allow:?}\n\n[rooms]\nexec = {exec:?}\n\n{QUICK}"
+            "[matrix]\nhomeserver = {homeserver:?}\n\n[invites]\nallow = {allow:?}\n\n[rooms]\n\n[policy]\nfolder = {policy:?}\n\n{QUICK}"
+        );
+        for (file, text) in SHIPPED {
+            self.write(&format!("policy/{file}"), text);
+        }
+        let rooms = exec.iter().map(|room| format!(" || principal in Room::{room:?}"));
+        let forbid = "@id(\"exec-rooms\")\nforbid (principal, action == Action::\"run\", resource is Operation)";
+        let rooms = rooms.collect::<String>();
+        self.write(
+            "policy/50-exec.cedar",
+            format!("{forbid}\nunless {{ context.network == Network::\"cli\"{rooms} }};\n"),
         );
         self.write("beadle.toml", &config);
     }

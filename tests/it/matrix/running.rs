@@ -186,5 +186,5 @@ fn a_name_that_is_taken_from_a_room_counts_no_more_after_a_reload() {
     bot.signal(Signal::SIGHUP);
     ann.hears(&boss, &bot_id, "Reloaded: 3 scripts");
     ann.say(&room, "!touch 2");
-    ann.hears(&room, &bot_id, "actions may not run in this room");
+    ann.hears(&room, &bot_id, "policy `exec-rooms` forbids it");
 }

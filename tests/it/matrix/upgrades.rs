@@ -97,5 +97,5 @@ fn a_tombstone_that_points_at_some_room_makes_nothing_of_it() {
         (joins.count() == 2).then_some(())
     });
     ann.say(&trap, "!touch 1");
-    ann.hears(&trap, &bot_id, "actions may not run in this room");
+    ann.hears(&trap, &bot_id, "policy `exec-rooms` forbids it");
 }
