@@ -42,6 +42,7 @@ const STREAMS: &[(&str, &str)] = &[
     ("timer_fired", "execution-<id>"),
     ("link_", "people-main"),
     ("accounts_", "people-main"),
+    ("grant_", "grants-main"),
     ("memory_written", "memory-<scope and name>"),
     ("message_", "message-<id>"),
 ];

@@ -12,7 +12,8 @@ fn wrong_configurations_are_told_with_their_place() {
             "c:2: there is no key in [bot] named `prefx` (did you mean `prefix`?)",
         ),
         ("[matrx]", "c:1: there is no table named `matrx` (did you mean `matrix`?)"),
-        ("[rooms]\nexec = \"#a\"", "c:2: `exec` is a list of texts: [\"…\", \"…\"]"),
+        ("[invites]\nallow = \"#a\"", "c:2: `allow` is a list of texts: [\"…\", \"…\"]"),
+        ("[rooms]\nexec = [\"#a\"]", "c:2: `exec` under [rooms] is no more: policies say"),
         (
             "[catchup]\nrun_within = \"soon\"",
             "c:2: `run_within` is a time span: \"15m\", \"2h30m\", \"1 day\"",

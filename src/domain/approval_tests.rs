@@ -246,7 +246,7 @@ fn what_comes_of_votes_is_told() {
         (
             &["ben", "-eva"],
             "ann asks to deploy shop: denied by eva: too late.",
-            r#"Err {"by":"@eva:hs","kind":"denied","message":"denied by eva: too late","reason":"too late"}"#,
+            r#"Err {"kind":"denied","by":"@eva:hs","reason":"too late","message":"denied by eva: too late"}"#,
         ),
     ] {
         let mut approval = given(&terms, vec![]);

@@ -224,7 +224,10 @@ fn a_command_is_run_refused_or_answered() {
     assert!(nothing.starts_with("say I know these commands"), "{nothing}");
     assert!(nothing.ends_with("| nothing was asked for"), "{nothing}");
     let empty = shown(&message(&said("!help"), &view(&Catalog::empty(), &[], 0)));
-    assert!(empty.starts_with("say No script offers a command yet.\nMy own commands:\n• !executions"), "{empty}");
+    assert!(
+        empty.starts_with("say No script offers a command yet.\nMy own commands:\n• !executions"),
+        "{empty}"
+    );
 }
 
 #[test]

@@ -86,8 +86,8 @@ fn step() -> impl Strategy<Value = Step> {
 /// Most conversations are short, and some are long.
 fn conversation() -> impl Strategy<Value = Vec<Step>> {
     prop_oneof![
-        5 => prop::collection::vec(step(), 1..=10),
-        1 => prop::collection::vec(step(), 11..=STEPS_MAX),
+        3 => prop::collection::vec(step(), 1..=12),
+        1 => prop::collection::vec(step(), 13..=STEPS_MAX),
     ]
 }
 

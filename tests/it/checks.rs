@@ -196,7 +196,10 @@ fn what_is_wrong_is_told_with_place_and_hint() {
             "alias(\"make {name} {size}\", action(\"cloud.create_vm\"));",
             "`size` must be a whole number, and the format never gives that / write `{size:int}` in the format",
         ),
-        ("alias(\"make {extra} {x}\", action(\"dns.add\"));", "`dns.add` has no parameter `x`"),
+        (
+            "alias(\"make {extra} {x}\", action(\"dns.add\"));",
+            "`extra` cannot be the name of a parameter",
+        ),
         (
             "if true { import \"lib/net\" as net; }\nalias(\"go\", || 1);",
             "error load `import` stands at the top level",

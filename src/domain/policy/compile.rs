@@ -174,8 +174,12 @@ impl Gathered {
         let errors = result
             .validation_errors()
             .map(|error| (error.policy_id().clone(), DetailedError::from(error), true));
+        // What is wrong says enough about a policy; what else may be odd about it is told when it is right.
+        let wrong: BTreeSet<_> =
+            result.validation_errors().map(|error| error.policy_id().to_string()).collect();
         let warnings = result
             .validation_warnings()
+            .filter(|warning| !wrong.contains(&warning.policy_id().to_string()))
             .map(|warning| (warning.policy_id().clone(), DetailedError::from(warning), false));
         for (id, detail, error) in errors.chain(warnings) {
             let Some(policy) = self.known.get(&id) else { continue };

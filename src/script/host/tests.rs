@@ -116,7 +116,7 @@ fn texts_of_functions_are_bounded() {
         ("emit(\"a.b\", #{ x: TEXT })", fields, "a trigger may have 32768 bytes of fields"),
         ("react(TEXT)", REACTION_BYTES_MAX, "an emoji has 1 to 64 bytes"),
         ("log(\"info\", TEXT)", LOG_BYTES_MAX, "`log` takes 4096 bytes of text"),
-        ("format_time(now(), TEXT)", TIME_FORMAT_BYTES_MAX, "200 bytes"),
+        ("format_time(now(), \"UTC\", TEXT)", TIME_FORMAT_BYTES_MAX, "200 bytes"),
     ] {
         for (bytes, fits) in [(most, true), (most + 1, false)] {
             let text = format!("\"{}\"", "x".repeat(bytes));

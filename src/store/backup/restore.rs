@@ -72,9 +72,10 @@ pub fn restore(
     tell: Tell,
 ) -> Result<Restored, Error> {
     let work = Work::begin(restore, surroundings)?;
+    drop(work.refuse_log()?);
+    work.check(&mut *tell)?;
     work.carry_out_erasures();
     let _lock = work.refuse_log()?;
-    work.check(&mut *tell)?;
     match work.stage(&mut *tell) {
         Ok(erased) => work.settle(erased),
         Err(error) => {
