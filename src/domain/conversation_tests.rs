@@ -259,8 +259,8 @@ fn after_a_while_a_bare_answer_is_asked_back_even_when_it_can_mean_one_thing_onl
 #[test]
 fn who_holds_a_role_that_is_asked_may_answer() {
     let asked = OpenQuestion { from: vec![], roles: vec!["lead".into()], ..open("y")[0].clone() };
-    assert_eq!(heard("lea", "yes", "plain", 0, &[asked.clone()]), "1/0 true");
-    assert_eq!(heard("ann", "yes", "bot", 0, &[asked.clone()]), "not asked 1/0");
+    assert_eq!(heard("lea", "yes", "plain", 0, std::slice::from_ref(&asked)), "1/0 true");
+    assert_eq!(heard("ann", "yes", "bot", 0, std::slice::from_ref(&asked)), "not asked 1/0");
     let other = OpenQuestion { roles: vec!["release".into()], ..asked };
     assert_eq!(heard("lea", "yes", "bot", 0, &[other]), "not asked 1/0");
 }
@@ -275,7 +275,11 @@ fn what_was_said_before_a_question_does_not_answer_it() {
         (106_000, "bot", "1/0 true"),
         (79_000, "plain to $1", "1/0 true"),
     ] {
-        assert_eq!(heard("ann", "yes", how, at, &[asked.clone()]), want, "{at:?} {how}");
+        assert_eq!(
+            heard("ann", "yes", how, at, std::slice::from_ref(&asked)),
+            want,
+            "{at:?} {how}"
+        );
     }
 }
 

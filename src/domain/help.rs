@@ -133,7 +133,8 @@ fn nothing(all: &[Alias], words: &str, prefix: &str, may: &dyn Fn(&&Alias) -> bo
     let own = own_command::WORDS.iter().map(|word| (*word).to_owned());
     let most = |word: &str| word.chars().count() / 4 + 1;
     let near = words.split(' ').filter(|word| word.chars().count() > 2).find_map(|typed| {
-        let known = known.clone().chain(own.clone());
+        // The word itself is there and is not for whoever asks.
+        let known = known.clone().chain(own.clone()).filter(|word| word != typed);
         let close = known.map(|word| (damerau(typed, &word), word));
         close.filter(|(distance, _)| *distance <= most(typed)).min()
     });

@@ -12,10 +12,9 @@ use crate::domain::id::{PersonId, UserId};
 use crate::domain::message::Doc;
 use crate::domain::policy::{Permission, PolicyAction, Resource};
 use crate::domain::trigger::{Place, Speaker, Trust};
-use crate::domain::words::{can as say, listing};
+use crate::domain::words::{can as say, listing, policy as policies};
 use crate::query::command::Rows;
 use crate::query::subjects::Subjects;
-use crate::query::words::quoted;
 use crate::store::Subject;
 
 /// Most people of whom it is looked whether they may do something.
@@ -144,9 +143,8 @@ fn meant<'a>(catalog: &'a Catalog, text: &str) -> Option<&'a Alias> {
 /// What was decided, with the policies that did and what must happen first.
 fn told(who: &str, alias: &str, permission: &Permission) -> String {
     let cite = |cited: &crate::domain::policy::Cited| {
-        let text = cited.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text = text.trim_end_matches(';').to_owned();
-        crate::domain::words::why::cited(&cited.id, &quoted(&text))
+        let text = policies::quoted(&cited.text);
+        crate::domain::words::why::cited(&cited.id, text.trim_end_matches(';'))
     };
     let cited: Vec<String> = permission.policies.iter().map(cite).collect();
     let by = match cited.is_empty() {

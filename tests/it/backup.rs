@@ -490,10 +490,9 @@ async fn a_restore_that_was_cut_off_is_done_again_and_never_drops_a_log() {
     assert!(matches!(ended, Err(Error::Stopped(_))), "{ended:?}");
     assert!(!scene.path("data.restoring").exists(), "its keys are wiped");
     // The log that is there was opened, to carry out what it has recorded as erased: that may move its event store on.
-    let lasting = |all: Vec<(PathBuf, Vec<u8>)>| {
-        let store = scene.path("data/store");
-        all.into_iter().filter(|(path, _)| !path.starts_with(&store)).collect::<Vec<_>>()
-    };
+    let store = scene.path("data/store");
+    let lasts = |(path, _): &(PathBuf, _)| !path.starts_with(&store);
+    let lasting = |all: Vec<_>| all.into_iter().filter(lasts).collect::<Vec<_>>();
     assert_eq!(lasting(content(&scene.path("data"))), lasting(before));
     let before = content(&scene.path("data"));
     // Cut off after the directories changed places: the log that was replaced is there now.

@@ -32,7 +32,7 @@ pub struct PolicySet {
 #[derive(Debug, Clone)]
 enum Rule {
     /// By its policies.
-    Policies { policies: cedar_policy::PolicySet, known: BTreeMap<PolicyId, Policy> },
+    Policies { policies: Box<cedar_policy::PolicySet>, known: BTreeMap<PolicyId, Policy> },
     /// There are none that can be used: who manages the bot may mend that, and nobody may do anything else.
     Safe { why: String },
 }
@@ -66,7 +66,7 @@ impl PolicySet {
         policies: cedar_policy::PolicySet,
         known: BTreeMap<PolicyId, Policy>,
     ) -> Self {
-        let rule = Rule::Policies { policies, known };
+        let rule = Rule::Policies { policies: Box::new(policies), known };
         let mut set = Self { hash, sources, rooms: vec![], rule };
         set.rooms = set.named("Room").into_iter().map(|(_, name)| name).collect();
         set.rooms.sort();

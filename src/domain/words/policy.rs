@@ -190,7 +190,7 @@ fn names(several: &[Cited]) -> String {
 }
 
 /// A policy in one line, without its annotations.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let effect = ["permit", "forbid"].into_iter().filter_map(|word| starts(text, word)).min();
     let text = text[effect.unwrap_or(0)..].split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(POLICY_CHARS_SHOWN) {

@@ -14,7 +14,7 @@ use crate::domain::id::{ExecutionId, StreamName, Timestamp, UserId};
 use crate::domain::order::ordered_action;
 use crate::domain::policy::PolicyDecision;
 use crate::domain::trigger::{Trigger, What};
-use crate::domain::words::why as say;
+use crate::domain::words::{policy as policies, why as say};
 use crate::query::when::Here;
 use crate::query::words::{quoted, words};
 
@@ -264,7 +264,7 @@ fn policy_words(decision: &PolicyDecision) -> String {
     let cited: Vec<String> = decision
         .policies
         .iter()
-        .map(|it| say::cited(&it.id, &quoted(&one_line(&it.text))))
+        .map(|it| say::cited(&it.id, policies::quoted(&it.text).trim_end_matches(';')))
         .collect();
     match (decision.allowed(), cited.is_empty()) {
         (true, true) => say::allowed(&quoted(&decision.reason)),
@@ -272,10 +272,6 @@ fn policy_words(decision: &PolicyDecision) -> String {
         (false, true) => say::refused(&quoted(&decision.reason)),
         (false, false) => say::refused_by(&cited.join(", ")),
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn runs(verdict: &Verdict, id: &ExecutionId) -> bool {

@@ -3,7 +3,7 @@
 use rhai::{AST, Position};
 
 use super::Found;
-use super::walk::{calls, closure, imports, named_functions, range, spot};
+use super::walk::{Range, calls, closure, imports, named_functions, range, spot};
 
 /// Looks at every `step`.
 pub(super) fn look(ast: &AST, found: &mut Found) {
@@ -20,7 +20,7 @@ pub(super) fn look(ast: &AST, found: &mut Found) {
         .map(|function| range(function))
         .collect();
     let functions: Vec<_> = named_functions(ast).iter().map(|function| range(function)).collect();
-    let within = |ranges: &[((usize, usize), (usize, usize))], at: Position| {
+    let within = |ranges: &[Range], at: Position| {
         ranges.iter().any(|(start, end)| (*start..=*end).contains(&spot(at)))
     };
     // A library, or a saga whose body is a variable, may be what runs it.

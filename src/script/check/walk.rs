@@ -64,8 +64,11 @@ pub(super) fn spot(at: Position) -> (usize, usize) {
     (at.line().unwrap_or(0), at.position().unwrap_or(0))
 }
 
+/// From where to where something stands: lines and columns.
+pub(super) type Range = ((usize, usize), (usize, usize));
+
 /// From where to where the body of a function stands.
-pub(super) fn range(function: &ScriptFuncDef) -> ((usize, usize), (usize, usize)) {
+pub(super) fn range(function: &ScriptFuncDef) -> Range {
     let (start, end) = (function.body.start_position(), function.body.end_position());
     // A body without braces is one statement, and has no end of its own: it ends somewhere in its line.
     let end = if end.is_none() { (spot(start).0, usize::MAX) } else { spot(end) };
