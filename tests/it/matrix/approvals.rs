@@ -62,8 +62,12 @@ fn two_persons_approve_and_nobody_gets_around_them() {
     scene.bot_says("ask again");
     assert!(!scene.bot.dir.join("effects").exists(), "nothing was approved");
 
-    scene.say("!deploy shop");
-    let again = scene.bot_says("asks to deploy shop. Two approvals needed");
+    let said = scene.say("!deploy shop");
+    let asks = "asks to deploy shop. Two approvals needed";
+    let again = scene.ann.until(&room, "the prompt of the second request", |events| {
+        let after = events.iter().position(|event| event.event_id == said)?;
+        events[after..].iter().find(|event| event.body().contains(asks)).cloned()
+    });
     assert_ne!(again.event_id, prompt.event_id);
     let said = ben.post(&room, reply(&again.event_id, "+1"));
     scene.bot_answers(&said, "it needs one more person");

@@ -117,9 +117,10 @@ fn a_hang_up_reloads_configuration_and_scripts() {
     let (bot, home) = (scene.bot.account.id.clone(), scene.bot.everybody());
     // A management room that a plain client can read.
     let (room, homeserver) = (scene.room.clone(), scene.bot.account.homeserver.clone());
+    let policy = scene.bot.dir.join("policy");
     let configure = |scene: &Scene<Plain>, text: &str| {
         let config = format!(
-            "[matrix]\nhomeserver = {homeserver:?}\nmanagement_room = {room:?}\n\n[invites]\nallow = [{home:?}]\n\n{text}"
+            "[matrix]\nhomeserver = {homeserver:?}\nmanagement_room = {room:?}\n\n[invites]\nallow = [{home:?}]\n\n[policy]\nfolder = {policy:?}\n\n{text}"
         );
         scene.bot.write("beadle.toml", config);
     };
