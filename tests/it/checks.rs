@@ -201,7 +201,7 @@ fn what_is_wrong_is_told_with_place_and_hint() {
             "`extra` cannot be the name of a parameter",
         ),
         (
-            "if true { import \"lib/net\" as net; }\nalias(\"go\", || 1);",
+            "let on = 1;\nif on > 0 { import \"lib/net\" as net; net::port(1) }\nalias(\"go\", || 1);",
             "error load `import` stands at the top level",
         ),
         (
