@@ -147,7 +147,12 @@ impl Life {
         let (scripts, problems) = Scripts::folder(scripts);
         assert!(problems.is_empty(), "{problems:?}");
         // A script that stayed on its thread would hold the log that the next life opens.
-        let settings = Settings { hot_for: Duration::ZERO, ..Settings::simulated("!") };
+        // And a question of an hour ago is still answered by a bare yes.
+        let settings = Settings {
+            hot_for: Duration::ZERO,
+            stale_after_ms: 3 * 60 * 60 * 1000,
+            ..Settings::simulated("!")
+        };
         let kernel = Kernel::new(
             store.clone(),
             scripts,
