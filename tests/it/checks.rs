@@ -202,11 +202,11 @@ fn what_is_wrong_is_told_with_place_and_hint() {
         ),
         (
             "let on = 1;\nif on > 0 { import \"lib/net\" as net; net::port(1) }\nalias(\"go\", || 1);",
-            "error load `import` stands at the top level",
+            "there is no library `net` for `net::port` / write `import \"lib/net\" as net;` at the top",
         ),
         (
             "{ import \"lib/net\" as net; net::port(1) }\nalias(\"go\", || 1);",
-            "error load `import` stands at the top level",
+            "there is no library `net` for `net::port` / write `import \"lib/net\" as net;` at the top",
         ),
         (
             "alias(\"a\", #{ hlep: 1 }, || 1);\nalias(\"{x}\", || 1);\nalias(\"c\", |a, b, c| 1);\nrply(1);",

@@ -323,15 +323,12 @@ async fn what_is_old_and_over_goes_and_what_is_needed_stays() {
     assert!(!text.contains("bread") && text.contains("Sure about about it?"), "{text}");
     assert!(text.contains("last is butter"), "what is young stays");
     desk.said();
-    // So late a bare yes is asked back.
-    let bare = desk.says("ann", "#ops", "!yes");
-    desk.hand_over(vec![bare], None).await;
+    desk.hand_over(vec![desk.says("ann", "#ops", "!yes")], None).await;
     desk.settle().await.expect("the log works");
-    let back = desk.said().join(" ");
-    let phrase = back.rsplit("say \"").next().and_then(|rest| rest.split('"').next());
-    let yes = desk.says("ann", "#ops", &format!("!{}", phrase.expect("it says what to say")));
-    let asked = desk.says("ann", "#ops", "!last");
-    desk.hand_over(vec![yes, asked], None).await;
+    let back = desk.said().join(" ").replace('"', " ");
+    let yes = format!("!{}", back.rsplit("say ").next().unwrap_or_default().trim());
+    let said = [yes.as_str(), "!last"].map(|text| desk.says("ann", "#ops", text));
+    desk.hand_over(said.to_vec(), None).await;
     desk.settle().await.expect("the log works");
     let mut said = desk.said();
     said.sort();
