@@ -38,7 +38,7 @@ pub fn content(key: &IdKey, started: &ExecutionStarted, path: &str, question: &s
 }
 
 /// A value as text, the fields of every map in one order, however it was written.
-fn canonical(value: &Value) -> String {
+pub fn canonical(value: &Value) -> String {
     match value {
         Value::Object(map) => {
             let sorted: BTreeMap<&String, String> =

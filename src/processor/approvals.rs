@@ -52,7 +52,7 @@ impl Kernel {
         let terms = serde_json::to_string(terms).unwrap_or_default();
         let mut basis = Basis::default()
             .with("command", format!("{} {}", started.handler.file, started.handler.alias))
-            .with("parameters", started.args.to_string())
+            .with("parameters", phrase::canonical(&started.args))
             .with("room", started.place.room.as_str())
             .with("requester", started.requester.id.as_str())
             .with("request", format!("{what} {terms}"));

@@ -12,21 +12,12 @@ use crate::domain::message::Doc;
 use crate::domain::people_command::PeopleCommand;
 use crate::domain::person::People;
 use crate::domain::words::people as words;
-use crate::query::agenda::known;
-use crate::store::{Direction, EventStore, Expected, READ_EVENTS_MAX, ReadError};
+use crate::query::stream_fold::StreamFold;
+use crate::store::{Expected, ReadError};
 
 /// The fold, kept: it goes on where the log has moved on.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    /// Up to where the stream is in it.
-    version: Option<Version>,
-    /// The last erasure when it was made: what is erased later must not stay in it.
-    erasures: Option<Version>,
-    links: Links,
-}
+pub(super) struct Known(Mutex<StreamFold<Links>>);
 
 impl Kernel {
     /// Which accounts belong to one person.
@@ -40,8 +31,12 @@ impl Kernel {
     /// Looks at the accounts and codes as they are at a version of their stream.
     fn links<T>(&self, look: impl FnOnce(&Links, Option<Version>) -> T) -> Result<T, ReadError> {
         let mut kept = self.known.0.lock().expect("nobody panics with it");
-        go_on(self.store.as_ref(), &mut kept)?;
-        Ok(look(&kept.links, kept.version))
+        kept.go_on(self.store.as_ref(), &StreamName::people(), |links, recorded| {
+            if let Some(event) = recorded.event() {
+                links.apply(event, recorded.wall);
+            }
+        })?;
+        Ok(look(&kept.folded, kept.version))
     }
 
     /// Does what one of these commands says.
@@ -127,25 +122,4 @@ fn about(meta: &Meta, event: Event) -> NewEvent {
     let joins = matches!(event, Event::AccountsLinked(_) | Event::AccountsUnlinked(_));
     let correlation = meta.correlation.clone().filter(|_| !joins);
     NewEvent { event, meta: Meta { correlation, ..meta.clone() } }
-}
-
-fn go_on(store: &dyn EventStore, kept: &mut Kept) -> Result<(), ReadError> {
-    let stream = StreamName::people();
-    let erasures = store.version(&StreamName::erasures())?;
-    if erasures != kept.erasures {
-        *kept = Kept { erasures, ..Kept::default() };
-    }
-    while store.version(&stream)? != kept.version {
-        let from = kept.version.map_or(Version::START, Version::next);
-        let page = store.read(&stream, from, Direction::Forward, READ_EVENTS_MAX)?;
-        let Some(last) = page.last() else { break };
-        for recorded in &page {
-            known(recorded)?;
-            if let Some(event) = recorded.event() {
-                kept.links.apply(event, recorded.wall);
-            }
-        }
-        kept.version = Some(last.id.version);
-    }
-    Ok(())
 }

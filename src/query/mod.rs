@@ -24,6 +24,7 @@ pub mod retention;
 pub mod search;
 pub mod stats;
 pub mod story;
+pub mod stream_fold;
 pub mod subjects;
 pub mod unreadable;
 pub mod uses;

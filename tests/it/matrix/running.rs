@@ -119,8 +119,9 @@ fn a_hang_up_reloads_configuration_and_scripts() {
     let (room, homeserver) = (scene.room.clone(), scene.bot.account.homeserver.clone());
     let policy = scene.bot.dir.join("policy");
     let configure = |scene: &Scene<Plain>, text: &str| {
+        // Ann is faster than a person.
         let config = format!(
-            "[matrix]\nhomeserver = {homeserver:?}\nmanagement_room = {room:?}\n\n[invites]\nallow = [{home:?}]\n\n[policy]\nfolder = {policy:?}\n\n{text}"
+            "[limits]\nstop_rings = false\n\n[matrix]\nhomeserver = {homeserver:?}\nmanagement_room = {room:?}\n\n[invites]\nallow = [{home:?}]\n\n[policy]\nfolder = {policy:?}\n\n{text}"
         );
         scene.bot.write("beadle.toml", config);
     };
