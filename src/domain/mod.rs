@@ -62,6 +62,7 @@ pub mod role;
 pub mod room_command;
 pub mod room_event;
 pub mod route;
+pub mod rule;
 pub mod save_command;
 pub mod script_event;
 pub mod tell_command;
