@@ -46,7 +46,7 @@ pub struct Web {
 /// What it works with.
 pub struct Parts {
     /// Takes in what is posted.
-    pub ear: Ear,
+    pub ear: Arc<Ear>,
     /// The processors.
     pub kernel: Arc<Kernel>,
     /// Where the secrets of hooks are.
