@@ -30,6 +30,7 @@ pub mod grant;
 pub mod grant_command;
 pub mod grant_event;
 pub mod help;
+pub mod hook;
 pub mod id;
 pub mod link;
 pub mod listing;

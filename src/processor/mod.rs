@@ -36,6 +36,7 @@ pub mod can;
 pub mod cancel;
 mod compose;
 pub mod context;
+pub mod deliver;
 pub mod dispatch;
 mod edit;
 pub mod effect;

@@ -499,6 +499,17 @@ impl Agenda {
         undecided.chain(self.unreadable.streams())
     }
 
+    /// How many triggers are not decided on.
+    pub fn undecided(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// How many executions wait for people or for a time.
+    pub fn waiting_executions(&self) -> usize {
+        let waits = |open: &&Open| !(open.questions.is_empty() && open.timers.is_empty());
+        self.open.values().filter(waits).count()
+    }
+
     /// How many executions are open.
     pub fn open_executions(&self) -> usize {
         self.open.len()
