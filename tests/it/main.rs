@@ -3,6 +3,7 @@
 mod action_run;
 mod actions;
 mod attacks;
+mod attacks_policy;
 mod audit;
 mod audit_bounds;
 mod authoring;
