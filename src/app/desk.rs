@@ -107,6 +107,9 @@ impl Answers for Desk {
                 let (action, params) = (action.clone(), params.clone());
                 self.order(by, OrderKind::RunAction { action, params }, *queue, sink)
             }
+            Request::Switch(command) => {
+                self.order(by, OrderKind::Switch(command.clone()), false, sink)
+            }
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),
             request => command::answer(store, request, sink),

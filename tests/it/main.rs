@@ -2,6 +2,7 @@
 
 mod action_run;
 mod actions;
+mod alerts;
 mod attacks;
 mod audit;
 mod audit_bounds;

@@ -30,6 +30,14 @@ fn colleague(topic: u32) -> Vec<(Transcript, PathBuf, Setup)> {
     files_in("tests/transcripts/colleague").into_iter().filter(of_topic).map(read).collect()
 }
 
+/// Those of alerts, silences and what is off: `tests/it/alerts.rs` has their sentences.
+fn duplex(begins: &str) -> Vec<(Transcript, PathBuf, Setup)> {
+    let of_topic = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|it| it.starts_with(begins))
+    };
+    files_in("tests/transcripts/duplex").into_iter().filter(of_topic).map(read).collect()
+}
+
 fn files_in(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the folder is there")
@@ -125,6 +133,14 @@ topics! {
     colleague_6_why: 6,
     colleague_7_edits: 7,
     colleague_8_manners: 8,
+}
+
+#[test]
+fn duplex_switches() {
+    let transcripts = || duplex("4-switched");
+    every_stop(transcripts(), HOT);
+    every_stop(transcripts(), Duration::ZERO);
+    on_disk(transcripts());
 }
 
 /// A transcript that says something else than the bot fails, or it would prove nothing.
