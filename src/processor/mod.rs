@@ -67,10 +67,12 @@ pub mod schedule;
 pub mod scripts;
 mod sheet;
 mod stays;
+mod switches;
 mod tell;
 pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
+mod wake;
 
 use action::Actions;
 use scripts::Scripts;
@@ -211,6 +213,7 @@ pub struct Kernel {
     folds: folds::Folds,
     known: people::Known,
     granted: grants::Known,
+    switched: switches::Known,
 }
 
 impl Kernel {
@@ -241,6 +244,7 @@ impl Kernel {
             policies,
             known: people::Known::default(),
             granted: grants::Known::default(),
+            switched: switches::Known::default(),
             store,
             scripts,
             chat,
@@ -340,6 +344,7 @@ impl Kernel {
             Work::Orphan(id, path) => self.orphan(id, path).await,
             Work::Delay(id, path, behind) => self.delay(id, path, behind).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
+            Work::Wake(stream) => self.look(stream).await,
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,

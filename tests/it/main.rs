@@ -2,6 +2,7 @@
 
 mod action_run;
 mod actions;
+mod alerts;
 mod attacks;
 mod attacks_policy;
 mod audit;
