@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use super::dispatch::{Origin, Routed};
 use super::sheet::queued;
-use super::wake::Looked;
 use super::{Error, Kernel, write};
 use crate::domain::event::{
     AutomationSwitched, Event, MessageQueued, Meta, NewEvent, Recorded, Verdict,
@@ -165,7 +164,7 @@ impl Kernel {
     }
 
     /// What comes back because its time is over, told where it was switched off.
-    pub(super) fn switches_due(&self, now: Timestamp) -> Result<Looked, Error> {
+    pub(super) fn switches_due(&self, now: Timestamp) -> Result<Vec<Write>, Error> {
         let (switches, version) = self.switches()?;
         let (mut events, mut others) = (vec![], vec![]);
         for switch in switches.back(now) {
@@ -183,6 +182,13 @@ impl Kernel {
             let on = AutomationSwitched { on: true, until: None, by: None, reason, ..switch };
             events.push(Event::from(on));
         }
-        Ok(Looked { version, events: with_plan(&*switches, events, now), others })
+        if events.is_empty() {
+            return Ok(vec![]);
+        }
+        let events = with_plan(&*switches, events, now).into_iter().map(NewEvent::bare).collect();
+        let expected = version.map_or(Expected::NoStream, Expected::Exact);
+        let mut writes = vec![write(StreamName::switches(), expected, events)];
+        writes.extend(others);
+        Ok(writes)
     }
 }

@@ -210,7 +210,7 @@ impl Asking {
 }
 
 /// What a call says.
-fn said(args: &Value) -> Doc {
+pub(super) fn said(args: &Value) -> Doc {
     let doc = args.get("doc").and_then(|doc| serde_json::from_value(doc.clone()).ok());
     doc.unwrap_or_else(|| Doc::text(args["text"].as_str().unwrap_or_default()))
 }
@@ -224,7 +224,7 @@ fn post_id(text: &str) -> PostId {
 }
 
 /// Another room on the same network.
-fn elsewhere(place: &Place, room: &str) -> Place {
+pub(super) fn elsewhere(place: &Place, room: &str) -> Place {
     Place {
         network: place.network.clone(),
         room: RoomId(room.to_owned()),
@@ -236,7 +236,7 @@ fn elsewhere(place: &Place, room: &str) -> Place {
 }
 
 /// People as a script names them, and roles: `role:lead`.
-fn whom(names: &[String], asker: &UserId) -> Whom {
+pub(super) fn whom(names: &[String], asker: &UserId) -> Whom {
     let mut whom = Whom::default();
     for name in names {
         match name.strip_prefix("role:") {

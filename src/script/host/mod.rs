@@ -12,6 +12,7 @@ use crate::domain::alias_index::damerau;
 
 pub mod act;
 pub mod action;
+pub mod alert;
 pub mod approve;
 mod bot;
 pub mod bounded;
@@ -57,6 +58,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
     ("Actions", action::ROWS),
     ("Saying", talk::ROWS),
+    ("Alerting", alert::ROWS),
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Approving", approve::ROWS),
@@ -79,10 +81,6 @@ pub const LATER: &[(&str, &str)] = &[
     ("rule", "rules are not available yet: only commands start executions"),
     ("hear", "rules on what people say to one another are not available yet"),
     ("schedule", "schedules are not available yet: `sleep` waits inside of an execution"),
-    ("alert", "alerts are not available yet: `say` posts a message"),
-    ("silence", "silencing is not available yet"),
-    ("silenced", "silencing is not available yet"),
-    ("unsilence", "silencing is not available yet"),
     ("http_get", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_post", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_put", "HTTP from scripts is not available yet: `exec` an action"),
@@ -106,6 +104,7 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     approve::register(engine);
     act::register(engine);
+    alert::register(engine);
     memory::register(engine);
     picture::register(engine);
     time::register(engine);
