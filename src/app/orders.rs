@@ -240,6 +240,24 @@ impl Desk {
         }))
     }
 
+    /// Says what was decided about a trigger; while nothing is, it is waited for.
+    pub(super) fn decided(&self, trigger: &str, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let stream = StreamName::parse(trigger)
+            .map_err(|_| Refusal::Invalid(format!("`{trigger}` is no trigger")))?;
+        if self.store.version(&stream)?.is_none() {
+            return Err(Refusal::NotFound(format!("there is no trigger `{trigger}`")));
+        }
+        let decided = self.decided_by_bot(&stream)?;
+        let routed = self.store.read(&stream, Version(1), Direction::Forward, 1)?;
+        let outcomes = match routed.first().and_then(|recorded| recorded.event()) {
+            Some(Event::TriggerRouted(routed)) => json!(routed.outcomes),
+            _ => json!([]),
+        };
+        Ok(sink.row(
+            json!({ "trigger": trigger, "decided": decided.is_some(), "outcomes": outcomes }),
+        )?)
+    }
+
     fn decided_by_bot(&self, stream: &StreamName) -> Result<Option<order::Decided>, Refusal> {
         let store = self.store.clone();
         let waiting = tokio::time::timeout(DECIDED_WITHIN, order::decision(store.as_ref(), stream));

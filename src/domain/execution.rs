@@ -364,6 +364,7 @@ impl Execution {
             | Event::SilenceNoticed(_)
             | Event::SilenceEnded(_)
             | Event::SilenceHeld(_)
+            | Event::RuleFired(_)
             | Event::TriggerRecorded(_)
             | Event::TriggerRouted(_)
             | Event::EventDecrypted(_)

@@ -134,6 +134,11 @@ impl StreamName {
         Self("silences-main".into())
     }
 
+    /// The stream of when a rule fired that fires only so often.
+    pub fn window(tag: &Tag) -> Self {
+        Self(format!("fired-{tag}"))
+    }
+
     /// The stream of what one silence held back.
     pub fn held_back(silence: &Tag) -> Self {
         Self(format!("held-{silence}"))

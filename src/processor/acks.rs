@@ -10,6 +10,7 @@ use crate::domain::event::Recorded;
 use crate::domain::id::StreamName;
 use crate::domain::near::nearest;
 use crate::domain::words::alerts as words;
+use crate::store::ReadError;
 
 impl Kernel {
     /// Records that somebody looks after an alert, and answers.
@@ -43,7 +44,7 @@ impl Kernel {
         &self,
         recorded: &Recorded,
         origin: &Origin,
-    ) -> Result<Value, Error> {
+    ) -> Result<Value, ReadError> {
         let mut msg = dispatch::msg(recorded, origin, &*self.people()?);
         msg["alert"] = match self.alert_here(origin)? {
             None => Value::Null,
@@ -61,7 +62,10 @@ impl Kernel {
     }
 
     /// The alert in whose thread, or in answer to which, something is said.
-    pub(super) fn alert_here(&self, origin: &Origin) -> Result<Option<(StreamName, Alert)>, Error> {
+    pub(super) fn alert_here(
+        &self,
+        origin: &Origin,
+    ) -> Result<Option<(StreamName, Alert)>, ReadError> {
         for post in origin.place.thread.iter().chain(origin.target) {
             if let Some(found) = self.alert_of_post(&origin.place.room, post)? {
                 return Ok(Some(found));

@@ -9,13 +9,14 @@ use super::sheet::queued;
 use super::{Error, Kernel, write};
 use crate::domain::alert::Alert;
 use crate::domain::event::{
-    Event, MessageQueued, Meta, NewEvent, Recorded, SilenceEnded, SilenceExtended, SilenceHeld,
-    SilenceNoticed, SilenceStarted, TriggerRecorded, Verdict,
+    Event, ExecutionStarted, HandlerKind, MessageQueued, Meta, NewEvent, Recorded, SilenceEnded,
+    SilenceExtended, SilenceHeld, SilenceNoticed, SilenceStarted, TriggerRecorded, Verdict,
 };
 use crate::domain::id::{DedupeKey, StreamName, Timestamp, UserId, Version};
 use crate::domain::message::Doc;
 use crate::domain::named::NamedEvent;
 use crate::domain::policy::{PolicyAction, Resource, ResourceKind};
+use crate::domain::rule::On;
 use crate::domain::silence::{
     Due, NOTICE_MS, SILENCE_MS_MAX, SILENCES_MAX, Silence, Silences, Subject, Target, TargetKind,
 };
@@ -263,6 +264,12 @@ impl Kernel {
             add(TargetKind::Source, &alert.raised.facts.source);
             add(TargetKind::Rule, alert.raised.by.strip_prefix("rule ").unwrap_or_default());
         }
+        for rule in &self.scripts.offered().catalog.rules {
+            add(TargetKind::Rule, &rule.name);
+            if let On::Trigger { name, .. } = &rule.on {
+                add(TargetKind::Source, source_of(name).unwrap_or_default());
+            }
+        }
         for silence in self.silences()?.0.open(self.clock.now()) {
             let target = &silence.started.target;
             if target.kind != TargetKind::Any {
@@ -279,14 +286,32 @@ impl Kernel {
         who: &Speaker,
         place: &Place,
     ) -> Option<String> {
-        let name = match target.kind {
-            TargetKind::Rule | TargetKind::Any => target.name.clone(),
-            _ => target.words(),
+        let of_rule = matches!(target.kind, TargetKind::Rule | TargetKind::Any);
+        let resource = match of_rule {
+            true => self.rule_resource(&target.name),
+            false => Resource::of(ResourceKind::Rule, target.words()),
         };
-        let resource = Resource::of(ResourceKind::Rule, name);
         let permission = self.may(PolicyAction::Silence, resource, who, place);
         let told = policy_words::own_command("silence", &permission, words::CONCERNS);
         (!permission.allowed()).then_some(told)
+    }
+
+    /// What policies are asked about a rule: with its role and tags, if there is one of this name.
+    pub(super) fn rule_resource(&self, name: &str) -> Resource {
+        let offered = self.scripts.offered();
+        let rule = offered.catalog.rules.iter().find(|rule| rule.name.eq_ignore_ascii_case(name));
+        rule.map_or_else(|| Resource::of(ResourceKind::Rule, name), Resource::rule)
+    }
+
+    /// The silence of a host or a source that keeps a rule's execution from speaking.
+    pub(super) fn mutes(&self, started: &ExecutionStarted) -> Result<Option<Silence>, ReadError> {
+        if started.handler.kind != HandlerKind::Rule {
+            return Ok(None);
+        }
+        let host = started.args["host"].as_str().unwrap_or_default();
+        let source = source_of(&started.command).unwrap_or_default();
+        let subject = Subject { host, source, ..Subject::default() };
+        self.held_by(&subject, self.clock.now())
     }
 
     /// What is recorded so that some things are silent, or why they are not.
@@ -473,4 +498,10 @@ impl Kernel {
         let (message, writes) = self.answer(recorded, origin, doc);
         Routed::new(Verdict::Refused(message), why, writes)
     }
+}
+
+/// The hook, sensor or schedule that a trigger comes from, by its name.
+fn source_of(trigger: &str) -> Option<&str> {
+    let (kind, name) = trigger.split_once('.')?;
+    matches!(kind, "webhook" | "sensor" | "schedule").then_some(name)
 }

@@ -10,6 +10,7 @@ use crate::domain::event::{
 };
 use crate::domain::id::{StreamName, Timestamp, Version};
 use crate::domain::message::Doc;
+use crate::domain::near::nearest;
 use crate::domain::order::NETWORK;
 use crate::domain::policy::{Permission, PolicyAction};
 use crate::domain::switch::{Automation, SWITCHED_OFF_MAX, Switches};
@@ -119,7 +120,10 @@ impl Kernel {
         who: &Speaker,
         place: &Place,
     ) -> Permission {
-        let resource = SwitchCommand::resource(command.kind, &command.name);
+        let resource = match command.kind {
+            Automation::Rule => self.rule_resource(&command.name),
+            kind => SwitchCommand::resource(kind, &command.name),
+        };
         self.may(PolicyAction::Manage, resource, who, place)
     }
 
@@ -135,6 +139,9 @@ impl Kernel {
         let (now, zone) = (self.clock.now(), self.settings().zone.clone());
         let (kind, name) = (command.kind, command.name.as_str());
         let refused = |answer: String| Ok(Switched { answer, writes: vec![], refused: true });
+        if let Some(near) = self.unknown_automation(kind, name) {
+            return refused(words::unknown(kind, name, near.as_deref()));
+        }
         let off = switches.off(kind, name, now);
         if command.on && off.is_none() {
             return refused(words::is_on(kind, name));
@@ -161,6 +168,19 @@ impl Kernel {
         let expected = version.map_or(Expected::NoStream, Expected::Exact);
         let writes = vec![write(StreamName::switches(), expected, events)];
         Ok(Switched { answer, writes, refused: false })
+    }
+
+    /// What may have been meant by a name that nothing of this kind has; none: there is such a thing, or nobody can say.
+    fn unknown_automation(&self, kind: Automation, name: &str) -> Option<Option<String>> {
+        let offered = self.scripts.offered();
+        let names: Vec<&str> = match kind {
+            Automation::Rule => {
+                offered.catalog.rules.iter().map(|rule| rule.name.as_str()).collect()
+            }
+            Automation::Schedule | Automation::Hook | Automation::Sensor => return None,
+        };
+        let known = names.contains(&name);
+        (!known).then(|| nearest(name, names.iter().copied()).map(str::to_owned))
     }
 
     /// What comes back because its time is over, told where it was switched off.

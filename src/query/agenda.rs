@@ -227,6 +227,7 @@ impl Agenda {
             | Event::SilenceNoticed(_)
             | Event::SilenceEnded(_)
             | Event::SilenceHeld(_)
+            | Event::RuleFired(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }
@@ -518,6 +519,17 @@ impl Agenda {
     pub fn undecided_streams(&self) -> impl Iterator<Item = &StreamName> {
         let undecided = self.undecided.values().flat_map(BTreeMap::values);
         undecided.chain(self.unreadable.streams())
+    }
+
+    /// How many triggers are not decided on.
+    pub fn undecided(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// How many executions wait for people or for a time.
+    pub fn waiting_executions(&self) -> usize {
+        let waits = |open: &&Open| !(open.questions.is_empty() && open.timers.is_empty());
+        self.open.values().filter(waits).count()
     }
 
     /// How many executions are open.

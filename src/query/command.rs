@@ -112,6 +112,10 @@ pub enum Request {
     Why(String),
     /// Everything that is offered.
     Catalog,
+    /// Where webhooks are listened for.
+    Listener,
+    /// What was decided about a trigger, by its stream; it is waited for.
+    TriggerDecided(String),
     /// Erase something for good, or only say what would be erased.
     LogErase {
         /// What.
@@ -208,6 +212,8 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         Request::LogTrim { before } => retention::told(store, *before, sink)?,
         Request::Why(_)
         | Request::Catalog
+        | Request::Listener
+        | Request::TriggerDecided(_)
         | Request::LogHead
         | Request::LogKey
         | Request::LogProve { .. }

@@ -20,6 +20,7 @@ pub mod policy;
 pub mod questions;
 pub mod records;
 pub mod routing;
+pub mod rules;
 pub mod silences;
 pub mod switches;
 pub mod what_did;

@@ -6,6 +6,7 @@ use super::Sheet;
 use super::talk::{elsewhere, full_id, said, whom};
 use crate::domain::alert::{Report, State};
 use crate::domain::alert_event::{AlertFacts, Escalation};
+use crate::domain::event::{ExecutionStarted, Handler, HandlerKind};
 use crate::domain::silence::Target;
 use crate::domain::words::called;
 use crate::processor::alerts::Alerting;
@@ -100,6 +101,8 @@ impl<'a> Sheet<'a> {
 }
 
 /// What raised an alert, as silences know it.
-fn raised_by(started: &crate::domain::event::ExecutionStarted) -> String {
-    format!("alias {}", started.handler.alias)
+fn raised_by(started: &ExecutionStarted) -> String {
+    let Handler { kind, alias, .. } = &started.handler;
+    let kind = if *kind == HandlerKind::Rule { "rule" } else { "alias" };
+    format!("{kind} {alias}")
 }

@@ -63,6 +63,7 @@ fn of_msg(field: &str, inner: Option<&str>) -> Unknown {
     match (field, inner) {
         ("user", Some(inner)) => unknown(inner, USER_FIELDS),
         ("room", Some(inner)) => unknown(inner, ROOM_FIELDS),
+        ("alert", Some(inner)) => unknown(inner, ALERT_FIELDS),
         _ => unknown(field, MSG_FIELDS),
     }
 }
