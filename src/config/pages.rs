@@ -37,6 +37,7 @@ pub fn reference() -> String {
             Kind::Text => "text".to_owned(),
             Kind::List | Kind::Role => "list of texts".to_owned(),
             Kind::Tables => "tables of texts".to_owned(),
+            Kind::Hours => "hours by room".to_owned(),
             Kind::Duration => "time span".to_owned(),
             Kind::DurationOrNever => "time span or `never`".to_owned(),
             Kind::Count(least, most) => format!("number from {least} to {most}"),

@@ -13,6 +13,7 @@ use super::policy::{Permission, PolicyAction, Resource, ResourceKind};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
+use super::silence_command::{self, SilenceCommand};
 use super::switch_command::{self, SwitchCommand};
 use super::tell_command::{self, TellCommand};
 use super::why_command::{self, WhyCommand};
@@ -39,6 +40,13 @@ pub const WORDS: &[&str] = &[
     "grant",
     "grants",
     "revoke",
+    "silence",
+    "silences",
+    "unsilence",
+    "extend",
+    "ack",
+    "acknowledge",
+    "alerts",
     "rule",
     "schedule",
     "hook",
@@ -66,6 +74,8 @@ pub enum OwnCommand {
     People(PeopleCommand),
     /// To go on with a long answer.
     More(Option<Which>),
+    /// To silence something, or look after what fires.
+    Silence(SilenceCommand),
     /// To switch automation off or on.
     Switch(SwitchCommand),
     /// About what the bot and people did.
@@ -94,9 +104,10 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let more = || more_command::parse(text).map(OwnCommand::More);
     let why = || why_command::parse(text).map(OwnCommand::Why);
     let switch = || switch_command::parse(text).map(OwnCommand::Switch);
+    let silence = || silence_command::parse(text).map(OwnCommand::Silence);
     let first = rooms.or_else(audit).or_else(executions).or_else(save);
     let first = first.or_else(people).or_else(pending).or_else(why).or_else(more);
-    first.or_else(tell).or_else(grant).or_else(switch)
+    first.or_else(tell).or_else(grant).or_else(switch).or_else(silence)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -125,6 +136,7 @@ pub fn offered(
     let executions = executions.chain(tell_command::COMMANDS).copied();
     let grants = may(PolicyAction::Manage, grant_command::resource());
     let grants = grant_command::COMMANDS.iter().filter(|_| grants);
+    let executions = executions.chain(silence_command::COMMANDS.iter().copied());
     let executions = executions.chain(switch_command::COMMANDS.iter().copied().filter(|_| manages));
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     let others = others.chain(grants).map(|(_, usage, help)| (*usage, *help));
@@ -146,6 +158,7 @@ impl OwnCommand {
             Self::Tell(command) => command.name(),
             Self::Grant(command) => command.name(),
             Self::Switch(command) => command.name(),
+            Self::Silence(command) => command.name(),
         }
     }
 
@@ -160,6 +173,10 @@ impl OwnCommand {
             Self::Pending(command) => Act::Pending(*command),
             Self::More(which) => Act::More(*which),
             Self::Switch(command) => Act::Switch(command.clone()),
+            Self::Silence(command) => match command.builtin() {
+                Some(builtin) => Act::BuiltIn { builtin, args: command.args(reply_to) },
+                None => Act::Silence(command.clone()),
+            },
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -197,6 +214,7 @@ impl OwnCommand {
             | Self::Save(_)
             // What it names is looked at where it is done.
             | Self::Switch(_)
+            | Self::Silence(_)
             | Self::People(_)
             | Self::Why(_)
             | Self::Pending(_)
@@ -248,6 +266,7 @@ impl OwnCommand {
             Self::Save(name) => save_command::refusal(name),
             Self::Grant(command) => command.refusal(),
             Self::Switch(command) => command.refusal(),
+            Self::Silence(command) => command.refusal(),
             // Who may say yes to what is decided with the codes.
             Self::People(_) => None,
             Self::More(_) => None,

@@ -225,6 +225,10 @@ impl Kernel {
             let routed = self.hold(recorded, trigger.at, origin)?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
+        if let Act::Silence(command) = &decision.act {
+            let routed = self.silence_command(recorded, origin, command)?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
         if let Act::Switch(command) = &decision.act {
             let routed = self.switch_command(recorded, origin, command)?;
             return Ok(Routed { considered: decision.considered, ..routed });
@@ -276,6 +280,7 @@ impl Kernel {
             | Act::People(_)
             | Act::Pending(_)
             | Act::Switch(_)
+            | Act::Silence(_)
             | Act::More(_)
             | Act::Tell(_) => Ok(routed(Verdict::Ignored, vec![])),
             Act::Say(doc) => {
@@ -400,7 +405,7 @@ impl Kernel {
             trigger: recorded.id.clone(),
             handler,
             args,
-            msg: msg(recorded, origin, &*self.people()?),
+            msg: self.msg_with_alert(recorded, origin)?,
             command: origin.text.to_owned(),
             place: origin.place.clone(),
             requester: origin.speaker.clone(),

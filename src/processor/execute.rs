@@ -240,6 +240,7 @@ impl Kernel {
             permit,
             recall,
             may: self.answers(started),
+            silenced: self.answers_silenced(),
             cancel: undelivered(execution),
         })
     }

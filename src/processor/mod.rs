@@ -20,6 +20,7 @@ use crate::domain::id::{
 };
 use crate::domain::message::Doc;
 use crate::domain::role::Roles;
+use crate::domain::storm::Terms;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
@@ -27,7 +28,9 @@ use crate::store::{
     AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Write,
 };
 
+mod acks;
 pub mod action;
+pub mod alerts;
 pub mod alone;
 pub mod approvals;
 mod attach;
@@ -66,6 +69,7 @@ mod scene;
 pub mod schedule;
 pub mod scripts;
 mod sheet;
+pub mod silences;
 mod stays;
 mod switches;
 mod tell;
@@ -73,6 +77,7 @@ pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
 mod wake;
+mod windows;
 
 use action::Actions;
 use scripts::Scripts;
@@ -130,6 +135,8 @@ pub struct Settings {
     pub hot_for: Duration,
     /// What is too much from one account.
     pub limits: Limits,
+    /// How alerts are told.
+    pub alerts: Terms,
 }
 
 /// What is too much from one account.
@@ -179,6 +186,7 @@ impl Settings {
             hot_for: HOT_FOR,
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),
+            alerts: Terms::default(),
         }
     }
 }
@@ -214,6 +222,8 @@ pub struct Kernel {
     known: people::Known,
     granted: grants::Known,
     switched: switches::Known,
+    silent: silences::Known,
+    alerting: alerts::Known,
 }
 
 impl Kernel {
@@ -245,6 +255,8 @@ impl Kernel {
             known: people::Known::default(),
             granted: grants::Known::default(),
             switched: switches::Known::default(),
+            silent: silences::Known::default(),
+            alerting: alerts::Known::default(),
             store,
             scripts,
             chat,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::dispatch::{Origin, Routed};
+use super::windows::Gate;
 use super::{Error, Kernel};
 use crate::domain::event::{ExecutionStarted, Handler, HandlerKind, Outcome, Recorded, Verdict};
 use crate::domain::id::{RoomId, StreamName, UserId};
@@ -159,6 +160,15 @@ impl Kernel {
             ruled.outcomes.push(ignored(rule, words::too_many_open(EXECUTIONS_OPEN_MAX)));
             return Ok(());
         }
+        let meta = origin.meta(recorded);
+        let used = match self.gate_of_rule(rule, args, &meta)? {
+            Gate::Open(used) => used,
+            Gate::Closed(outcome, writes) => {
+                ruled.outcomes.push(outcome);
+                ruled.writes.extend(writes);
+                return Ok(());
+            }
+        };
         let handler = Handler {
             script: rule.script.clone(),
             file: rule.file.clone(),
@@ -171,6 +181,7 @@ impl Kernel {
             false => self.only_start(recorded, origin, handler, args.clone())?,
         };
         ruled.writes.extend(writes);
+        ruled.writes.extend(used);
         ruled.outcomes.push(Outcome {
             considered: considered(rule),
             verdict: Verdict::Started(id),
@@ -283,7 +294,7 @@ fn considered(rule: &Rule) -> String {
     format!("rule {}", rule.name)
 }
 
-fn ignored(rule: &Rule, reason: String) -> Outcome {
+pub(super) fn ignored(rule: &Rule, reason: String) -> Outcome {
     let considered = considered(rule);
     Outcome { considered, verdict: Verdict::Ignored, reason, decision: None }
 }

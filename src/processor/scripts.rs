@@ -234,6 +234,7 @@ fn rules(set: &ScriptSet) -> Vec<Rule> {
         criteria: def.when.is_some(),
         room: def.room.clone(),
         tags: def.tags.clone(),
+        windows: def.windows.clone(),
         role: def.role.clone(),
         does: Does::default(),
         file: script.file.clone(),

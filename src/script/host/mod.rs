@@ -12,6 +12,7 @@ use crate::domain::alias_index::damerau;
 
 pub mod act;
 pub mod action;
+pub mod alert;
 pub mod approve;
 mod bot;
 pub mod bounded;
@@ -59,6 +60,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Rules", rule::ROWS),
     ("Actions", action::ROWS),
     ("Saying", talk::ROWS),
+    ("Alerting", alert::ROWS),
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Approving", approve::ROWS),
@@ -79,10 +81,6 @@ const TOPICS: &[(&str, &[HostFn])] = &[
 /// Names that scripts will be able to use, and what to say until then.
 pub const LATER: &[(&str, &str)] = &[
     ("schedule", "schedules are not available yet: `sleep` waits inside of an execution"),
-    ("alert", "alerts are not available yet: `say` posts a message"),
-    ("silence", "silencing is not available yet"),
-    ("silenced", "silencing is not available yet"),
-    ("unsilence", "silencing is not available yet"),
     ("http_get", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_post", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_put", "HTTP from scripts is not available yet: `exec` an action"),
@@ -107,6 +105,7 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     approve::register(engine);
     act::register(engine);
+    alert::register(engine);
     memory::register(engine);
     picture::register(engine);
     time::register(engine);
