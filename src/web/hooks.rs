@@ -82,10 +82,11 @@ async fn take(
         web.believes(hook, secret.as_ref(), peer, &head.headers, &[]).map_err(Refusal::closing)?;
     }
     web.parts.ear.open_for_deliveries().await.map_err(|error| not_taken(error).closing())?;
-    let body = read(&head.headers, body, setup.body_bytes_max).await?;
+    let within = web.parts.bounds.body_within;
+    let body = read(&head.headers, body, setup.body_bytes_max, within).await?;
     let post = Post { head, body };
     let _permit = web.work.try_acquire().map_err(|_| {
-        let error = format!("{WORK_MAX} requests are at work");
+        let error = format!("{} requests are at work", web.parts.bounds.work_max);
         let hint = "try again a little later";
         Refusal::later(StatusCode::SERVICE_UNAVAILABLE, error, hint, WORK_WAIT)
     })?;
@@ -224,7 +225,12 @@ fn is_near(hook: &Hook, peer: Peer, headers: &HeaderMap) -> Result<(), Refusal> 
 }
 
 /// Reads a body within its size and its time.
-async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
+async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+    within: Duration,
+) -> Result<Vec<u8>, Refusal> {
     let coded = of(headers, "content-encoding").filter(|it| !it.eq_ignore_ascii_case("identity"));
     if coded.is_some() {
         let (error, hint) = ("a compressed body is not taken", "send it as it is");
@@ -253,8 +259,8 @@ async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u
         }
         Ok(bytes)
     };
-    tokio::time::timeout(BODY_WITHIN, reading).await.unwrap_or_else(|_| {
-        let error = format!("the body has not come within {} s", BODY_WITHIN.as_secs());
+    tokio::time::timeout(within, reading).await.unwrap_or_else(|_| {
+        let error = format!("the body has not come within {} s", within.as_secs());
         Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error, "send it faster").closing())
     })
 }

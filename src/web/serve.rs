@@ -41,7 +41,7 @@ const REFUSED_WAIT: Duration = Duration::from_millis(100);
 /// The answer to a connection beyond the bound.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
-    Content-Type: application/json\r\nContent-Length: 72\r\n\r\n\
+    Content-Type: application/json\r\nContent-Length: 73\r\n\r\n\
     {\"error\":\"too many connections\",\"hint\":\"use fewer, or try again later\"}\n\n";
 
 /// Why nobody can be listened to.
@@ -164,6 +164,7 @@ fn told(ended: Result<(), tokio::task::JoinError>) -> bool {
 
 /// One connection.
 async fn converse(stream: TcpStream, peer: Peer, web: Arc<Web>, mut stop: watch::Receiver<bool>) {
+    let bounds = web.parts.bounds;
     let router = router(web);
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
@@ -175,13 +176,13 @@ async fn converse(stream: TcpStream, peer: Peer, web: Arc<Web>, mut stop: watch:
         }
     });
     let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    builder.timer(TokioTimer::new()).header_read_timeout(bounds.head_within);
     builder.max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX).half_close(true);
     let mut conversation = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = conversation.as_mut() => Some(ended),
         _ = stop.wait_for(|stop| *stop) => None,
-        () = tokio::time::sleep(CONNECTION_WITHIN) => None,
+        () = tokio::time::sleep(bounds.connection_within) => None,
     };
     let ended = match ended {
         Some(ended) => Ok(ended),
