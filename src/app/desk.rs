@@ -110,6 +110,9 @@ impl Answers for Desk {
                 let (action, params) = (action.clone(), params.clone());
                 self.order(by, OrderKind::RunAction { action, params }, *queue, sink)
             }
+            Request::Switch(command) => {
+                self.order(by, OrderKind::Switch(command.clone()), false, sink)
+            }
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),
             Request::Listener => Ok(sink.row(json!({ "address": self.web }))?),

@@ -16,7 +16,7 @@ pub const CONTINUED_MAX: usize = 32;
 /// Deepest nesting of commands that call commands.
 pub const CALLS_DEEP_MAX: usize = 5;
 /// Names that begin so come from outside alone.
-pub const OUTSIDE: [&str; 3] = ["webhook.", "schedule.", "alert."];
+pub const OUTSIDE: [&str; 5] = ["webhook.", "schedule.", "alert.", "room.", "silence."];
 
 /// Something with a name happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
 use crate::domain::id::{
-    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
+    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
 };
 use crate::domain::message::Doc;
 use crate::domain::role::Roles;
@@ -61,15 +61,18 @@ pub mod progress;
 pub mod questions;
 pub mod reread;
 pub mod rooms;
+mod rules;
 mod scene;
 pub mod schedule;
 pub mod scripts;
 mod sheet;
 mod stays;
+mod switches;
 mod tell;
 pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
+mod wake;
 
 use action::Actions;
 use scripts::Scripts;
@@ -210,6 +213,7 @@ pub struct Kernel {
     folds: folds::Folds,
     known: people::Known,
     granted: grants::Known,
+    switched: switches::Known,
 }
 
 impl Kernel {
@@ -240,6 +244,7 @@ impl Kernel {
             policies,
             known: people::Known::default(),
             granted: grants::Known::default(),
+            switched: switches::Known::default(),
             store,
             scripts,
             chat,
@@ -250,6 +255,13 @@ impl Kernel {
         });
         kernel.catch_up()?;
         Ok(kernel)
+    }
+
+    /// The bot's own account, as far as it is known.
+    fn own_id(&self) -> UserId {
+        let names = self.names.read().expect("nobody panics with them");
+        let id = names.iter().find(|name| name.starts_with('@') && name.contains(':'));
+        UserId(id.cloned().unwrap_or_else(|| "@beadle".to_owned()))
     }
 
     /// Itself, for what goes on beside the step that asks.
@@ -332,6 +344,7 @@ impl Kernel {
             Work::Orphan(id, path) => self.orphan(id, path).await,
             Work::Delay(id, path, behind) => self.delay(id, path, behind).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
+            Work::Wake(stream) => self.look(stream).await,
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,
