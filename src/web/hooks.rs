@@ -18,6 +18,7 @@ use crate::domain::hook::body::{BadBody, fields, pairs};
 use crate::domain::hook::proof::{self, Denied};
 use crate::domain::hook::{Auth, Hook};
 use crate::domain::named::OUTSIDE_BYTES_MAX;
+use crate::domain::switch::Automation;
 use crate::domain::trigger::{Trigger, What};
 use crate::processor::deliver::{DeliverError, Delivered};
 
@@ -169,6 +170,14 @@ impl Web {
         })
     }
 
+    /// Why nothing follows from what a hook brings, if it is switched off.
+    fn off(&self, hook: &Hook) -> Option<String> {
+        let kernel = &self.parts.kernel;
+        // What the log does not say is decided when the trigger is.
+        let off = kernel.switched_off(Automation::Hook, &hook.name).ok().flatten()?;
+        Some(kernel.off_reason(&off))
+    }
+
     /// Records what was posted, and says under which id.
     async fn record(&self, hook: &Hook, post: &Post) -> Result<Response<Body>, Refusal> {
         let bad =
@@ -186,14 +195,20 @@ impl Web {
         let key = hook.dedupe(delivery.as_deref(), &head, &post.body, &nonce);
         let at = self.parts.kernel.clock.now();
         let trigger = Trigger { key, at, late: false, what: What::Event(event) };
+        let off = self.off(hook);
         match self.parts.ear.deliver(trigger).await.map_err(not_taken)? {
+            Delivered::Recorded(id) if off.is_some() => {
+                tracing::debug!(hook = hook.name, trigger = %id, "a delivery came to a hook that is off");
+                let told = json!({ "trigger": id.to_string(), "delivery": delivery, "off": off });
+                Ok(json(StatusCode::OK, &told))
+            }
             Delivered::Recorded(id) => {
-                tracing::info!(hook = hook.name, trigger = %id, "a delivery was recorded");
+                tracing::debug!(hook = hook.name, trigger = %id, "a delivery was recorded");
                 let told = json!({ "trigger": id.to_string(), "delivery": delivery });
                 Ok(json(StatusCode::ACCEPTED, &told))
             }
             Delivered::Known(id) => {
-                tracing::info!(hook = hook.name, trigger = %id, "a delivery came again");
+                tracing::debug!(hook = hook.name, trigger = %id, "a delivery came again");
                 let told =
                     json!({ "trigger": id.to_string(), "delivery": delivery, "duplicate": true });
                 Ok(json(StatusCode::OK, &told))

@@ -36,6 +36,8 @@ pub const HEADERS_MAX: usize = 64;
 pub const CONNECTION_WITHIN: Duration = Duration::from_secs(300);
 /// How long what is at work may take when the connection has to end.
 pub const ENDS_WITHIN: Duration = Duration::from_secs(3);
+/// How often what is new in the log is counted, whether or not somebody asks.
+const COUNTED_EVERY: Duration = Duration::from_secs(60);
 /// How long nobody is accepted after the system refused a connection.
 const REFUSED_WAIT: Duration = Duration::from_millis(100);
 /// The answer to a connection beyond the bound.
@@ -118,11 +120,18 @@ impl Drop for Place {
 /// Answers until it is told to stop; then nobody is accepted any more, and what is at work ends.
 pub async fn serve(listener: TcpListener, web: Arc<Web>, mut stop: watch::Receiver<bool>) {
     let (places, mut open) = (Places::default(), JoinSet::new());
+    let mut counting = tokio::time::interval(COUNTED_EVERY);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(ended) = open.join_next() => {
                 told(ended);
+                continue;
+            }
+            _ = counting.tick() => {
+                // So that a first look after months need not go over all of them.
+                let web = web.clone();
+                open.spawn(async move { drop(tokio::task::spawn_blocking(move || web.tally()).await) });
                 continue;
             }
             _ = stop.wait_for(|stop| *stop) => break,
@@ -216,6 +225,28 @@ mod tests {
         drop(first);
         assert_eq!(take(1, 1).len(), 1);
         assert!(places.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_had_is_told_with_what_to_do() {
+        let held = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let taken = held.local_addr().unwrap();
+        for (address, want) in [
+            (taken, "another program listens there"),
+            // TEST-NET-1: no machine has it.
+            ("192.0.2.1:1".parse().unwrap(), "this machine has no such address"),
+        ] {
+            let error = bind(address).await.unwrap_err();
+            assert!(
+                error.to_string().starts_with(&format!("cannot listen at {address}: ")),
+                "{error}"
+            );
+            assert!(
+                error.hint().contains(want) && error.hint().contains("`none`"),
+                "{}",
+                error.hint()
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What is posted, what is recorded of it, and what is answered.
 
+use beadle::domain::event::{Event, Verdict};
+use beadle::domain::id::{StreamName, Version};
+use beadle::store::Direction;
 use serde_json::{Value, json};
 
 use super::{Ask, Plan, Site};
@@ -155,5 +158,29 @@ async fn a_reload_adds_and_takes_away_hooks() {
     site.web.configure(super::configured("[hooks.later]\nauth = \"none\""));
     assert_eq!(site.post("later", &[], "{}").await.status, 202);
     assert_eq!(site.post("open", &[], "{}").await.status, 404);
+    site.ended().await;
+}
+
+#[tokio::test]
+async fn what_comes_to_a_hook_that_is_off_is_recorded_and_ignored_with_the_reason() {
+    let site = Site::new().await;
+    let desk = &site.desk;
+    desk.hand_over(vec![desk.says("ann", "#boss", "!hook off open for 1h because it rings")], None)
+        .await;
+    desk.settle().await.expect("the log works");
+    let answer = site.post("open", &[], "{}").await;
+    let off = answer.json()["off"].as_str().expect("it says so").to_owned();
+    assert!(answer.status == 200 && off.contains("it rings") && off.contains("ann"), "{answer:?}");
+    desk.settle().await.expect("the log works");
+    let trigger = answer.json()["trigger"].as_str().expect("an id").to_owned();
+    let trigger = StreamName::parse(&trigger).expect("a stream");
+    let store = &desk.kernel.store;
+    let routed = store.read(&trigger, Version(1), Direction::Forward, 1).expect("it can be read");
+    let Some(Event::TriggerRouted(routed)) = routed[0].event() else { panic!("{routed:?}") };
+    let outcome = &routed.outcomes[0];
+    assert_eq!((outcome.considered.as_str(), &outcome.verdict), ("hook open", &Verdict::Ignored));
+    assert_eq!(outcome.reason, off);
+    desk.clock.advance(3_600_000);
+    assert_eq!(site.post("open", &[], "{}").await.status, 202, "it has come back by itself");
     site.ended().await;
 }
