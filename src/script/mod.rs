@@ -28,3 +28,4 @@ pub mod run;
 pub mod shape;
 pub mod source;
 pub mod threads;
+pub mod uses;
