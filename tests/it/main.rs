@@ -2,6 +2,7 @@
 
 mod action_run;
 mod actions;
+mod alerts;
 mod attacks;
 mod attacks_policy;
 mod audit;
@@ -60,3 +61,4 @@ mod told_bounds;
 mod transcripts;
 mod tree_heads;
 mod trim;
+mod web;
