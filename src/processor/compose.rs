@@ -158,7 +158,8 @@ impl Kernel {
             text: &call.command,
         };
         let id = self.execution_id(&recorded.id.stream, &handler);
-        let writes = self.start(recorded, &origin, handler, args).await?;
+        let writes =
+            self.start(recorded, &origin, handler, args, decision.permission.as_ref()).await?;
         let (considered, verdict) = (decision.considered, Verdict::Started(id));
         let routed = Routed::new(verdict, format!("{} called it", caller.id), writes);
         Ok(Routed { considered, decision: decision.permission, ..routed })
