@@ -2,6 +2,7 @@
 
 use super::alias_index::AliasIndex;
 use super::id::ScriptHash;
+use super::schedule;
 
 /// Everything that is offered.
 pub struct Catalog {
@@ -9,6 +10,25 @@ pub struct Catalog {
     pub aliases: Vec<Alias>,
     /// Finds the command for a text; its numbers are places in `aliases`.
     pub index: AliasIndex,
+    /// Schedules in the order of their names.
+    pub schedules: Vec<Scheduled>,
+}
+
+/// Something that a script does at times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Its name, unique among all scripts: its occurrences are the triggers `schedule.NAME`.
+    pub name: String,
+    /// When it comes, as the script says.
+    pub spec: String,
+    /// What becomes of missed occurrences, and by how much they are spread.
+    pub policy: schedule::Policy,
+    /// What it is for.
+    pub help: String,
+    /// The script's file.
+    pub file: String,
+    /// Where in it it is declared.
+    pub line: u32,
 }
 
 /// A command.
@@ -55,6 +75,6 @@ pub enum FromContext {
 impl Catalog {
     /// Nothing is offered.
     pub fn empty() -> Self {
-        Self { aliases: vec![], index: AliasIndex::new(vec![]) }
+        Self { aliases: vec![], index: AliasIndex::new(vec![]), schedules: vec![] }
     }
 }

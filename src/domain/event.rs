@@ -34,6 +34,7 @@ pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
     RoomLeft, RoomUpgraded,
 };
+pub use super::schedule_event::{Advance, ScheduleAdvanced, SensorAdvanced};
 pub use super::script_event::{ImportKept, ScriptKept};
 pub use super::tree_head::TreeHead;
 use super::trigger::{Place, Speaker, Trigger};
@@ -150,6 +151,8 @@ events! {
     AccountsUnlinked "accounts_unlinked" 1 Sealed,
     GrantMade "grant_made" 1 Sealed,
     GrantRevoked "grant_revoked" 1 Sealed,
+    ScheduleAdvanced "schedule_advanced" 1 Open,
+    SensorAdvanced "sensor_advanced" 1 Sealed,
     TriggerRecorded "trigger_recorded" 4 Sealed,
     TriggerRouted "trigger_routed" 2 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,

@@ -63,6 +63,8 @@ pub mod room_command;
 pub mod room_event;
 pub mod route;
 pub mod save_command;
+pub mod schedule;
+pub mod schedule_event;
 pub mod script_event;
 pub mod tell_command;
 pub mod tree_head;

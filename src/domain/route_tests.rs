@@ -34,7 +34,7 @@ fn catalog(aliases: Vec<Alias>) -> Catalog {
         let parsed = alias.usages.iter().map(|usage| Format::parse(usage).unwrap());
         formats.extend(parsed.map(|format| (AliasId(n), format)));
     }
-    Catalog { aliases, index: AliasIndex::new(formats) }
+    Catalog { aliases, index: AliasIndex::new(formats), ..Catalog::empty() }
 }
 
 fn ops() -> Catalog {

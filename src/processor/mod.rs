@@ -62,6 +62,7 @@ pub mod reread;
 pub mod rooms;
 mod scene;
 pub mod schedule;
+pub mod schedules;
 pub mod scripts;
 mod sheet;
 mod stays;
@@ -207,6 +208,7 @@ pub struct Kernel {
     running: cancel::Running,
     hot: hot::HotRuns,
     folds: folds::Folds,
+    schedules: schedules::Known,
     known: people::Known,
     granted: grants::Known,
 }
@@ -237,6 +239,7 @@ impl Kernel {
             hot: hot::HotRuns::default(),
             folds: folds::Folds::default(),
             policies,
+            schedules: schedules::Known::default(),
             known: people::Known::default(),
             granted: grants::Known::default(),
             store,
@@ -309,14 +312,18 @@ impl Kernel {
     pub fn tasks(&self, taken: &dyn Fn(&str) -> bool, budget: Budget) -> Vec<Task> {
         let now = self.clock.now();
         let held = |lane: &str| taken(lane) || self.held.waits(lane, now);
-        self.agenda(|agenda| agenda.tasks(now, &held, budget))
+        let mut tasks = self.agenda(|agenda| agenda.tasks(now, &held, budget));
+        let left = tasks.iter().fold(budget, |left, task| left.less(&task.work));
+        tasks.extend(self.due_schedules(now, &held, left.steps));
+        tasks
     }
 
     /// When something becomes due by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
         let now = self.clock.now();
         let agenda = self.agenda(|agenda| agenda.next_due(now));
-        agenda.into_iter().chain(self.held.next(now)).min()
+        let others = [self.held.next(now), self.next_schedule(now)];
+        agenda.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Does one thing.
@@ -334,6 +341,7 @@ impl Kernel {
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,
+            Work::Occur(name) => self.occur(name).await,
         }
     }
 

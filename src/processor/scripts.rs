@@ -11,7 +11,7 @@ use super::{Error, Kernel};
 use crate::domain::alias::Format;
 use crate::domain::alias_index::{AliasId, AliasIndex};
 use crate::domain::budget::Budgets;
-use crate::domain::catalog::{Alias, Catalog};
+use crate::domain::catalog::{Alias, Catalog, Scheduled};
 use crate::domain::event::{Event, Handler, ScriptKept};
 use crate::domain::id::{DedupeKey, ScriptHash, StreamName, Version};
 use crate::script::engine::{self, engine, engine_within};
@@ -21,7 +21,7 @@ use crate::script::load::{
 use crate::script::problem::Problem;
 use crate::script::reload::reload_folder;
 use crate::script::resolver::Library;
-use crate::script::source::{Import, Script};
+use crate::script::source::{Import, ScheduleDef, Script};
 use crate::script::threads::Threads;
 use crate::store::{Direction, EventStore, ReadError};
 
@@ -225,6 +225,22 @@ fn of_files(problems: &[Problem]) -> BTreeMap<String, String> {
     files
 }
 
+/// The schedules of a set of scripts, by name.
+fn schedules(set: &ScriptSet) -> Vec<Scheduled> {
+    let of = |script: &Script, def: &ScheduleDef| Scheduled {
+        name: def.name.clone(),
+        spec: def.spec.clone(),
+        policy: def.policy,
+        help: if def.help.is_empty() { script.help.clone() } else { def.help.clone() },
+        file: script.file.clone(),
+        line: def.line,
+    };
+    let all = set.scripts.values().flat_map(|it| it.schedules.iter().map(|def| of(it, def)));
+    let mut schedules: Vec<Scheduled> = all.collect();
+    schedules.sort_by(|a, b| a.name.cmp(&b.name));
+    schedules
+}
+
 /// What a set of scripts offers.
 pub fn catalog(set: &ScriptSet) -> Catalog {
     let mut aliases = vec![];
@@ -258,7 +274,7 @@ pub fn catalog(set: &ScriptSet) -> Catalog {
         script: script.hash.clone(),
     });
     let aliases = aliases.collect();
-    Catalog { aliases, index: AliasIndex::new(formats) }
+    Catalog { aliases, index: AliasIndex::new(formats), schedules: schedules(set) }
 }
 
 #[cfg(test)]

@@ -97,6 +97,7 @@ pub fn load_script(
         consts,
         aliases,
         actions,
+        schedules: loaded.schedules,
         tests: loaded.tests,
     })
 }

@@ -10,6 +10,7 @@ pub use super::action::{ActionDef, OutputFormat};
 pub use super::param::ParamDef;
 use crate::domain::catalog::FromContext;
 use crate::domain::id::ScriptHash;
+use crate::domain::schedule::Policy;
 
 /// Largest script in bytes.
 pub const SCRIPT_BYTES_MAX: usize = 96 * 1024;
@@ -36,8 +37,27 @@ pub struct Script {
     pub aliases: Vec<AliasDef>,
     /// The actions it declares.
     pub actions: BTreeMap<String, ActionDef>,
+    /// The schedules it declares; each has a rule of the same name.
+    pub schedules: Vec<ScheduleDef>,
     /// Its tests: `beadle script test` runs them, a bot does not.
     pub tests: Vec<TestDef>,
+}
+
+/// The clock of something that a script does at times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleDef {
+    /// Its name: its occurrences are the triggers `schedule.NAME`.
+    pub name: String,
+    /// When it comes.
+    pub spec: String,
+    /// What becomes of missed occurrences, and by how much they are spread.
+    pub policy: Policy,
+    /// What it is for.
+    pub help: String,
+    /// Where it is declared.
+    pub line: u32,
+    /// Where it is declared.
+    pub column: u32,
 }
 
 /// A test that a script brings with it.

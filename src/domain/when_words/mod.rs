@@ -11,6 +11,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp as Moment, ToSpan, Zoned};
 
 use self::read::{Day, Misread, Point, read, says_how_often};
+pub use self::read::{time_of_day, weekday};
 use super::id::Timestamp;
 
 /// Furthest time that is accepted, in days.

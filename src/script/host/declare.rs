@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Map, Nativ
 
 use super::super::context::{HostResult, error, line};
 use super::super::resolver;
-use super::super::source::{Ack, ActionDef, AliasDef, Run, TestDef};
+use super::super::source::{Ack, ActionDef, AliasDef, Run, ScheduleDef, TestDef};
 use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, form, opt, p};
 use super::{nearest, texts};
@@ -27,6 +27,8 @@ pub struct Loading {
     pub aliases: Vec<AliasDef>,
     /// Actions by name.
     pub actions: BTreeMap<String, ActionDef>,
+    /// Schedules, in their order.
+    pub schedules: Vec<ScheduleDef>,
     /// Tests, in their order.
     pub tests: Vec<TestDef>,
     /// The folder that the script is in.

@@ -6,6 +6,8 @@ mod approvals;
 mod grants;
 #[path = "samples/links.rs"]
 mod links;
+#[path = "samples/schedules.rs"]
+mod schedules;
 
 use beadle::domain::deletion::Deletion;
 use beadle::domain::erasure::{ErasedBlob, Scope, Stretch};
@@ -34,6 +36,7 @@ pub fn all() -> Vec<Event> {
         rooms(),
         links::all(),
         grants::all(),
+        schedules::all(),
         triggers(),
         routes(),
         policies::changes(),
