@@ -44,6 +44,7 @@ mod proofs;
 mod reload;
 pub mod saved;
 mod tend;
+mod timetable;
 mod told;
 pub mod trim;
 

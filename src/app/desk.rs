@@ -109,6 +109,7 @@ impl Answers for Desk {
             }
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),
+            Request::ScheduleList => self.schedules(sink),
             request => command::answer(store, request, sink),
         }
     }

@@ -32,6 +32,7 @@ mod progress;
 mod proof;
 mod query;
 mod run;
+mod schedule;
 mod script;
 mod story;
 mod style;
@@ -105,6 +106,9 @@ enum Command {
     /// Shows which commands there are and what a text would run.
     #[command(subcommand, after_help = "Example: beadle alias match -- create vm web001 on aws")]
     Alias(alias::AliasCommand),
+    /// Shows what is done at times, and when.
+    #[command(subcommand, after_help = "Example: beadle schedule next 'daily 09:00'")]
+    Schedule(schedule::ScheduleCommand),
     /// Shows executions, cancels open ones and tries failed ones again.
     #[command(subcommand, after_help = "Example: beadle execution list")]
     Execution(execution::ExecutionCommand),
@@ -377,6 +381,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Policy(command)) => policy::main(&context, &command),
         Some(Command::Action(command)) => action::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
+        Some(Command::Schedule(command)) => schedule::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),
         Some(Command::Why(args)) => why::main(&context, &args),
         Some(Command::Catalog) => catalog::main(&context),

@@ -109,6 +109,8 @@ pub enum Request {
     Why(String),
     /// Everything that is offered.
     Catalog,
+    /// The schedules, with their next times.
+    ScheduleList,
     /// Erase something for good, or only say what would be erased.
     LogErase {
         /// What.
@@ -205,6 +207,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         Request::LogTrim { before } => retention::told(store, *before, sink)?,
         Request::Why(_)
         | Request::Catalog
+        | Request::ScheduleList
         | Request::LogHead
         | Request::LogKey
         | Request::LogProve { .. }
