@@ -110,6 +110,7 @@ impl Answers for Desk {
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),
             Request::ScheduleList => self.schedules(sink),
+            Request::SensorList => self.sensors(sink),
             request => command::answer(store, request, sink),
         }
     }

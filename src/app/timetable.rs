@@ -1,4 +1,4 @@
-//! `beadle schedule list`: when each schedule comes next, and how far it has come.
+//! `beadle schedule list` and `beadle sensor list`: when each comes next or how it does, and how far it has come.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,9 @@ use super::orders::Hands;
 use crate::domain::id::Timestamp;
 use crate::domain::schedule::Missed;
 use crate::processor::schedules::Standings;
+use crate::processor::sensors::Doing;
 use crate::query::command::{Refusal, Sink};
+use crate::script::sensor::Feed;
 
 /// How many of the next times are told.
 pub const NEXT_TOLD: usize = 3;
@@ -22,6 +24,38 @@ impl Desk {
         let now = self.clock.now();
         for standing in kernel.schedules()? {
             sink.row(row(&standing, now))?;
+        }
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// All sensors with how they do; without a bot that runs, none does.
+    pub(super) fn sensors(&self, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let (kernel, runs) = match &self.hands {
+            Hands::Bot(kernel) => (kernel.clone(), true),
+            Hands::Later(make) => (make(self.store.clone())?, false),
+        };
+        let doing = kernel.sensors_doing();
+        for (name, def) in kernel.sensors() {
+            let stands = kernel.sensor_stands(&name)?;
+            let (state, since, why) = match doing.get(&name) {
+                Some(Doing::Runs(since)) => ("runs", Some(*since), None),
+                Some(Doing::Ended(ends, why, again)) => {
+                    ("ended", Some(*again), Some(format!("{why} (for the {ends}. time)")))
+                }
+                None if runs => ("waits", None, None),
+                None => ("off", None, Some("no bot runs".to_owned())),
+            };
+            let what = match &def.feed {
+                Feed::Program(action) => action.run.join(" "),
+                Feed::File { path, .. } => path.clone(),
+            };
+            sink.row(json!({
+                "sensor": name, "what": what, "state": state, "since_ms": since, "why": why,
+                "lines": stands.lines, "bad": stands.bad, "cursor": stands.cursor,
+                "help": def.help, "file": kernel.sensor_file(&name), "line": def.line,
+            }))?;
         }
         Ok(())
     }

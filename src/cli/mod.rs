@@ -34,6 +34,7 @@ mod query;
 mod run;
 mod schedule;
 mod script;
+mod sensor;
 mod story;
 mod style;
 mod trim;
@@ -109,6 +110,9 @@ enum Command {
     /// Shows what is done at times, and when.
     #[command(subcommand, after_help = "Example: beadle schedule next 'daily 09:00'")]
     Schedule(schedule::ScheduleCommand),
+    /// Shows what watches for the bot: programs and files whose lines are triggers.
+    #[command(subcommand, after_help = "Example: beadle sensor list")]
+    Sensor(sensor::SensorCommand),
     /// Shows executions, cancels open ones and tries failed ones again.
     #[command(subcommand, after_help = "Example: beadle execution list")]
     Execution(execution::ExecutionCommand),
@@ -381,6 +385,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Policy(command)) => policy::main(&context, &command),
         Some(Command::Action(command)) => action::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
+        Some(Command::Sensor(command)) => sensor::main(&context, &command),
         Some(Command::Schedule(command)) => schedule::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),
         Some(Command::Why(args)) => why::main(&context, &args),

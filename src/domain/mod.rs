@@ -66,6 +66,7 @@ pub mod save_command;
 pub mod schedule;
 pub mod schedule_event;
 pub mod script_event;
+pub mod sensor;
 pub mod tell_command;
 pub mod tree_head;
 pub mod trigger;

@@ -64,6 +64,7 @@ mod scene;
 pub mod schedule;
 pub mod schedules;
 pub mod scripts;
+pub mod sensors;
 mod sheet;
 mod stays;
 mod tell;
@@ -209,6 +210,7 @@ pub struct Kernel {
     hot: hot::HotRuns,
     folds: folds::Folds,
     schedules: schedules::Known,
+    sensing: sensors::Board,
     known: people::Known,
     granted: grants::Known,
 }
@@ -240,6 +242,7 @@ impl Kernel {
             folds: folds::Folds::default(),
             policies,
             schedules: schedules::Known::default(),
+            sensing: sensors::Board::default(),
             known: people::Known::default(),
             granted: grants::Known::default(),
             store,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
 use rhai::Engine;
+use tokio::sync::watch;
 
 use super::sheet::kept_under;
 use super::{Error, Kernel};
@@ -36,6 +37,8 @@ pub struct Scripts {
     pub threads: Threads,
     current: RwLock<Arc<Offered>>,
     pinned: Mutex<BTreeMap<ScriptHash, Arc<Script>>>,
+    /// Counts how often others were offered.
+    changed: watch::Sender<u64>,
 }
 
 /// What is offered now.
@@ -62,7 +65,13 @@ impl Scripts {
             threads: Threads::default(),
             current: RwLock::new(Arc::new(Offered { set, catalog, problems: BTreeMap::new() })),
             pinned: Mutex::default(),
+            changed: watch::channel(0).0,
         }
+    }
+
+    /// Tells each time that other scripts are offered.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// Offers what a folder holds; scripts with problems are left out.
@@ -102,6 +111,7 @@ impl Scripts {
         let noted = of_files(&problems);
         *self.current.write().expect("nobody panics with the scripts") =
             Arc::new(Offered { set, catalog, problems: noted });
+        self.changed.send_modify(|count| *count += 1);
         problems
     }
 
@@ -119,6 +129,7 @@ impl Scripts {
         let catalog = catalog(&set);
         *self.current.write().expect("nobody panics with the scripts") =
             Arc::new(Offered { set, catalog, problems: BTreeMap::new() });
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// Offers what these sources hold.

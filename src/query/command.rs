@@ -111,6 +111,8 @@ pub enum Request {
     Catalog,
     /// The schedules, with their next times.
     ScheduleList,
+    /// The sensors, with how they do.
+    SensorList,
     /// Erase something for good, or only say what would be erased.
     LogErase {
         /// What.
@@ -208,6 +210,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         Request::Why(_)
         | Request::Catalog
         | Request::ScheduleList
+        | Request::SensorList
         | Request::LogHead
         | Request::LogKey
         | Request::LogProve { .. }

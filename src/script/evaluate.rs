@@ -98,6 +98,7 @@ pub fn load_script(
         aliases,
         actions,
         schedules: loaded.schedules,
+        sensors: loaded.sensors,
         tests: loaded.tests,
     })
 }

@@ -256,6 +256,7 @@ pub(super) struct Joined {
     scripts: BTreeMap<String, Arc<Script>>,
     actions: BTreeMap<String, ActionDef>,
     names: BTreeMap<String, String>,
+    sensors: BTreeMap<String, String>,
 }
 
 impl Joined {
@@ -291,7 +292,18 @@ impl Joined {
                 found.push(Problem::file(file, what, None));
             }
         }
+        for sensor in &script.sensors {
+            if let Some(other) = self.sensors.get(&sensor.name) {
+                let what = format!("the sensor `{}` is already in {other}", sensor.name);
+                let place = (sensor.line, sensor.column);
+                let problem = Problem::at(file, &script.source, place.0, place.1, what);
+                let hint = "give one of them another name".to_owned();
+                found.push(problem.hinted(Some(hint)));
+            }
+        }
         if found.is_empty() {
+            let sensors = script.sensors.iter().map(|it| (it.name.clone(), file.clone()));
+            self.sensors.extend(sensors);
             let names = script.aliases.iter().map(|alias| (alias.name.clone(), file.clone()));
             self.names.extend(names);
             self.actions.extend(script.actions.clone());

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 pub use super::action::{ActionDef, OutputFormat};
 pub use super::param::ParamDef;
+pub use super::sensor::SensorDef;
 use crate::domain::catalog::FromContext;
 use crate::domain::id::ScriptHash;
 use crate::domain::schedule::Policy;
@@ -39,6 +40,8 @@ pub struct Script {
     pub actions: BTreeMap<String, ActionDef>,
     /// The schedules it declares; each has a rule of the same name.
     pub schedules: Vec<ScheduleDef>,
+    /// The sensors it declares.
+    pub sensors: Vec<SensorDef>,
     /// Its tests: `beadle script test` runs them, a bot does not.
     pub tests: Vec<TestDef>,
 }

@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Map, Nativ
 
 use super::super::context::{HostResult, error, line};
 use super::super::resolver;
-use super::super::source::{Ack, ActionDef, AliasDef, Run, ScheduleDef, TestDef};
+use super::super::source::{Ack, ActionDef, AliasDef, Run, ScheduleDef, SensorDef, TestDef};
 use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, form, opt, p};
 use super::{nearest, texts};
@@ -29,6 +29,8 @@ pub struct Loading {
     pub actions: BTreeMap<String, ActionDef>,
     /// Schedules, in their order.
     pub schedules: Vec<ScheduleDef>,
+    /// Sensors, in their order.
+    pub sensors: Vec<SensorDef>,
     /// Tests, in their order.
     pub tests: Vec<TestDef>,
     /// The folder that the script is in.
@@ -142,7 +144,10 @@ pub(super) fn declare(
     let fits = LOADING.with(|slot| {
         slot.borrow_mut().as_mut().map(|loading| {
             // A script can catch the error, so what is beyond the bound must not be kept.
-            let declared = loading.aliases.len() + loading.actions.len() + loading.tests.len();
+            let declared = loading.aliases.len()
+                + loading.actions.len()
+                + loading.sensors.len()
+                + loading.tests.len();
             let fits = declared < DECLARATIONS_MAX;
             if fits {
                 loading.global = Some(call.global_runtime_state().clone());

@@ -30,6 +30,7 @@ pub mod question;
 pub mod reference;
 pub mod saga;
 pub mod secret;
+pub mod sensor;
 pub mod table;
 pub mod talk;
 pub mod time;
@@ -56,6 +57,7 @@ const NEAR_MAX: usize = 2;
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
     ("Actions", action::ROWS),
+    ("Watching", sensor::ROWS),
     ("Saying", talk::ROWS),
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
@@ -100,6 +102,7 @@ pub fn variable(name: &str) -> Option<Dynamic> {
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    sensor::register(engine);
     chat::register(engine);
     talk::register(engine);
     doc::register(engine);
