@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+/// Most sensors of all scripts together.
+pub const SENSORS_MAX: usize = 100;
 /// Longest cursor of a sensor, in bytes.
 pub const CURSOR_BYTES_MAX: usize = 1_000;
 /// Largest fields of one line, in bytes of JSON.

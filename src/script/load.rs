@@ -17,6 +17,8 @@ use super::problem::Problem;
 use super::resolver::{Library, is_library};
 use super::source::{ActionDef, AliasDef, SCRIPT_BYTES_MAX, Script};
 use crate::domain::budget::Budgets;
+use crate::domain::schedule::SCHEDULES_MAX;
+use crate::domain::sensor::SENSORS_MAX;
 
 /// Most script files.
 pub const SCRIPTS_MAX: usize = 2_000;
@@ -257,6 +259,7 @@ pub(super) struct Joined {
     actions: BTreeMap<String, ActionDef>,
     names: BTreeMap<String, String>,
     sensors: BTreeMap<String, String>,
+    schedules: usize,
 }
 
 impl Joined {
@@ -301,7 +304,18 @@ impl Joined {
                 found.push(problem.hinted(Some(hint)));
             }
         }
+        let many = |most: usize, what: &str| {
+            let hint = "leave some out, or run another bot for them".to_owned();
+            Problem::file(file, format!("more than {most} {what} in all scripts"), Some(hint))
+        };
+        if self.schedules + script.schedules.len() > SCHEDULES_MAX {
+            found.push(many(SCHEDULES_MAX, "schedules"));
+        }
+        if self.sensors.len() + script.sensors.len() > SENSORS_MAX {
+            found.push(many(SENSORS_MAX, "sensors"));
+        }
         if found.is_empty() {
+            self.schedules += script.schedules.len();
             let sensors = script.sensors.iter().map(|it| (it.name.clone(), file.clone()));
             self.sensors.extend(sensors);
             let names = script.aliases.iter().map(|alias| (alias.name.clone(), file.clone()));

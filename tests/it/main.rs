@@ -46,6 +46,7 @@ mod rooms;
 mod sandbox;
 mod saved;
 mod scripts;
+mod sensors;
 mod stays;
 mod store_contract;
 mod store_ends;

@@ -22,6 +22,8 @@ use self::wall::Pattern;
 use super::id::Timestamp;
 use super::when_words;
 
+/// Most schedules of all scripts together.
+pub const SCHEDULES_MAX: usize = 1_000;
 /// Shortest time between two occurrences of an interval.
 pub const INTERVAL_MS_MIN: i64 = 1_000;
 /// Longest time between two occurrences of an interval.

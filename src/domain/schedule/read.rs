@@ -237,6 +237,10 @@ fn calendar(words: &[Word]) -> Result<Vec<Pattern>, Misread> {
         if matches!(text, "on" | "at" | "and" | "the" | "every" | "each" | "of" | "") {
             continue;
         }
+        // `the 2nd tuesday of the month`.
+        if text == "month" && days.is_some() {
+            continue;
+        }
         if let Some(more) = times(text) {
             clock.extend(more);
             continue;

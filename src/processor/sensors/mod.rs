@@ -23,8 +23,6 @@ use crate::domain::words::sensors as words;
 use crate::script::sensor::SensorDef;
 use crate::script::source::Script;
 
-/// Most sensors that run at once.
-pub const SENSORS_MAX: usize = 100;
 /// How long the sensors may take to end when the bot stops.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// How often the owner is told of lines that are no triggers.
@@ -48,6 +46,13 @@ struct Tended {
     identity: String,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), Error>>,
+}
+
+/// Nobody looks after it any more: it ends, and its program with it.
+impl Drop for Tended {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// What a sensor needs of the bot.
@@ -79,12 +84,12 @@ impl Kernel {
         offered.set.scripts.values().find(declares).map(|script| script.file.clone())
     }
 
-    /// The sensors that the scripts declare now, by name; none beyond [`SENSORS_MAX`].
+    /// The sensors that the scripts declare now, by name.
     pub fn sensors(&self) -> BTreeMap<String, Arc<SensorDef>> {
         let offered = self.scripts.offered();
         let all = offered.set.scripts.values().flat_map(|script| &script.sensors);
         let all = all.map(|def| (def.name.clone(), Arc::new(def.clone())));
-        all.collect::<BTreeMap<_, _>>().into_iter().take(SENSORS_MAX).collect()
+        all.collect()
     }
 }
 
@@ -143,7 +148,6 @@ async fn end(over: BTreeMap<String, Tended>) -> Result<(), Error> {
             Err(_) => {
                 // What is dropped is killed.
                 tracing::warn!(sensor = name, "it does not end, and is killed");
-                it.task.abort();
             }
         }
     }
