@@ -2,6 +2,7 @@
 
 use super::alias_index::AliasIndex;
 use super::id::ScriptHash;
+use super::rule::{Rule, RuleIndex};
 use super::schedule;
 
 /// Everything that is offered.
@@ -10,6 +11,10 @@ pub struct Catalog {
     pub aliases: Vec<Alias>,
     /// Finds the command for a text; its numbers are places in `aliases`.
     pub index: AliasIndex,
+    /// Rules in the order of their names.
+    pub rules: Vec<Rule>,
+    /// Finds the rules for a trigger; its numbers are places in `rules`.
+    pub rule_index: RuleIndex,
     /// Schedules in the order of their names.
     pub schedules: Vec<Scheduled>,
 }
@@ -75,6 +80,12 @@ pub enum FromContext {
 impl Catalog {
     /// Nothing is offered.
     pub fn empty() -> Self {
-        Self { aliases: vec![], index: AliasIndex::new(vec![]), schedules: vec![] }
+        Self {
+            aliases: vec![],
+            index: AliasIndex::new(vec![]),
+            rules: vec![],
+            rule_index: RuleIndex::default(),
+            schedules: vec![],
+        }
     }
 }

@@ -62,6 +62,7 @@ pub mod role;
 pub mod room_command;
 pub mod room_event;
 pub mod route;
+pub mod rule;
 pub mod save_command;
 pub mod schedule;
 pub mod schedule_event;

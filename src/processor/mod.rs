@@ -16,7 +16,7 @@ pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
 use crate::domain::id::{
-    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
+    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
 };
 use crate::domain::message::Doc;
 use crate::domain::role::Roles;
@@ -60,6 +60,7 @@ pub mod progress;
 pub mod questions;
 pub mod reread;
 pub mod rooms;
+mod rules;
 mod scene;
 pub mod schedule;
 pub mod schedules;
@@ -255,6 +256,13 @@ impl Kernel {
         });
         kernel.catch_up()?;
         Ok(kernel)
+    }
+
+    /// The bot's own account, as far as it is known.
+    fn own_id(&self) -> UserId {
+        let names = self.names.read().expect("nobody panics with them");
+        let id = names.iter().find(|name| name.starts_with('@') && name.contains(':'));
+        UserId(id.cloned().unwrap_or_else(|| "@beadle".to_owned()))
     }
 
     /// Itself, for what goes on beside the step that asks.

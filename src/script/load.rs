@@ -289,12 +289,42 @@ impl Joined {
                 found.push(problem.hinted(Some(hint)));
             }
         }
+        for rule in &script.rules {
+            let elsewhere = self.names.get(&rule.name);
+            let here = own.contains_key(rule.name.as_str())
+                || script.rules.iter().filter(|it| it.name == rule.name).count() > 1;
+            if here || elsewhere.is_some() {
+                let other = elsewhere.unwrap_or(file);
+                let what = format!("the name `{}` is already in {other}", rule.name);
+                let hint =
+                    "give one of them another `name`: aliases and rules are told apart by it";
+                let problem = Problem::at(file, &script.source, rule.line, rule.column, what);
+                found.push(problem.hinted(Some(hint.to_owned())));
+            }
+        }
         for action in script.actions.values() {
             if self.actions.contains_key(&action.name) {
                 let what = format!("the action `{}` is already declared elsewhere", action.name);
                 found.push(Problem::file(file, what, None));
             }
         }
+        found.extend(self.of_sensors_and_times(&script));
+        if found.is_empty() {
+            self.schedules += script.schedules.len();
+            let sensors = script.sensors.iter().map(|it| (it.name.clone(), file.clone()));
+            self.sensors.extend(sensors);
+            let aliases = script.aliases.iter().map(|alias| alias.name.clone());
+            let rules = script.rules.iter().map(|rule| rule.name.clone());
+            self.names.extend(aliases.chain(rules).map(|name| (name, file.clone())));
+            self.actions.extend(script.actions.clone());
+            self.scripts.insert(file.clone(), script);
+        }
+        found
+    }
+
+    /// What is wrong with the sensors and schedules of one more script.
+    fn of_sensors_and_times(&self, script: &Script) -> Vec<Problem> {
+        let (file, mut found) = (&script.file, vec![]);
         for sensor in &script.sensors {
             if let Some(other) = self.sensors.get(&sensor.name) {
                 let what = format!("the sensor `{}` is already in {other}", sensor.name);
@@ -313,15 +343,6 @@ impl Joined {
         }
         if self.sensors.len() + script.sensors.len() > SENSORS_MAX {
             found.push(many(SENSORS_MAX, "sensors"));
-        }
-        if found.is_empty() {
-            self.schedules += script.schedules.len();
-            let sensors = script.sensors.iter().map(|it| (it.name.clone(), file.clone()));
-            self.sensors.extend(sensors);
-            let names = script.aliases.iter().map(|alias| (alias.name.clone(), file.clone()));
-            self.names.extend(names);
-            self.actions.extend(script.actions.clone());
-            self.scripts.insert(file.clone(), script);
         }
         found
     }

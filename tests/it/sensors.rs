@@ -59,13 +59,10 @@ impl Watched {
     fn start(&mut self) {
         let (scripts, problems) = Scripts::folder(self.path());
         assert!(problems.is_empty(), "{problems:?}");
-        let settings = Settings {
-            management_room: Some(RoomId("#boss".into())),
-            ..Settings::simulated("!")
-        };
+        let settings =
+            Settings { management_room: Some(RoomId("#boss".into())), ..Settings::simulated("!") };
         let (chat, clock) = (self.world.clone(), self.world.clock.clone());
-        let kernel =
-            Kernel::new(self.store.clone(), scripts, chat.clone(), chat, clock, settings);
+        let kernel = Kernel::new(self.store.clone(), scripts, chat.clone(), chat, clock, settings);
         let kernel = kernel.expect("the log can be read");
         let (stop, stopping) = watch::channel(false);
         let environment = [("S_DOOR".to_owned(), "open-sesame".to_owned())];
@@ -215,7 +212,8 @@ async fn a_sensor_ends_with_its_script_and_another_one_begins() {
 
 #[tokio::test]
 async fn a_file_is_followed_from_its_end_and_across_starts() {
-    let mut bot = Watched::new("tail(\"log\", #{ file: \"x.log\", pattern: `^(?<level>[A-Z]+) ` });");
+    let mut bot =
+        Watched::new("tail(\"log\", #{ file: \"x.log\", pattern: `^(?<level>[A-Z]+) ` });");
     let log = bot.path().join("x.log");
     let add = |text: &str| {
         use std::io::Write;

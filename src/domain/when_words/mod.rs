@@ -114,7 +114,7 @@ pub fn find(text: &str) -> Option<(String, String)> {
 fn misread(text: &str, why: &Misread) -> String {
     match why {
         Misread::Repeated => format!(
-            "`{text}` says how often, and I can be told one time only: there are no schedules yet; write for example `next monday at 9:00`"
+            "`{text}` says how often, and I can be told one time only: schedules stand in scripts; write for example `next monday at 9:00`"
         ),
         Misread::Over => format!("`{text}` is over; {USAGE}"),
         Misread::Word(word) => {

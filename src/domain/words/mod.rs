@@ -19,6 +19,7 @@ pub mod policy;
 pub mod questions;
 pub mod records;
 pub mod routing;
+pub mod rules;
 pub mod sensors;
 pub mod what_did;
 pub mod why;

@@ -7,7 +7,9 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Map, Nativ
 
 use super::super::context::{HostResult, error, line};
 use super::super::resolver;
-use super::super::source::{Ack, ActionDef, AliasDef, Run, ScheduleDef, SensorDef, TestDef};
+use super::super::source::{
+    Ack, ActionDef, AliasDef, RuleDef, Run, ScheduleDef, SensorDef, TestDef,
+};
 use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, form, opt, p};
 use super::{nearest, texts};
@@ -15,7 +17,7 @@ use crate::domain::alias::Format;
 use crate::domain::catalog::FromContext;
 use crate::domain::context::ALERT;
 
-/// Most aliases, actions and tests of one script.
+/// Most aliases, rules, actions and tests of one script.
 pub const DECLARATIONS_MAX: usize = 1_000;
 /// Most declarations of one script that are told to be wrong.
 pub const WRONG_MAX: usize = 100;
@@ -31,6 +33,8 @@ pub struct Loading {
     pub schedules: Vec<ScheduleDef>,
     /// Sensors, in their order.
     pub sensors: Vec<SensorDef>,
+    /// Rules, in their order.
+    pub rules: Vec<RuleDef>,
     /// Tests, in their order.
     pub tests: Vec<TestDef>,
     /// The folder that the script is in.
@@ -145,6 +149,7 @@ pub(super) fn declare(
         slot.borrow_mut().as_mut().map(|loading| {
             // A script can catch the error, so what is beyond the bound must not be kept.
             let declared = loading.aliases.len()
+                + loading.rules.len()
                 + loading.actions.len()
                 + loading.sensors.len()
                 + loading.tests.len();

@@ -28,7 +28,9 @@ mod perform;
 pub mod picture;
 pub mod question;
 pub mod reference;
+pub mod rule;
 pub mod saga;
+pub mod schedule;
 pub mod secret;
 pub mod sensor;
 pub mod table;
@@ -56,6 +58,8 @@ const NEAR_MAX: usize = 2;
 /// The topics, in the order of the documentation.
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
+    ("Rules", rule::ROWS),
+    ("Schedules", schedule::ROWS),
     ("Actions", action::ROWS),
     ("Watching", sensor::ROWS),
     ("Saying", talk::ROWS),
@@ -78,9 +82,6 @@ const TOPICS: &[(&str, &[HostFn])] = &[
 
 /// Names that scripts will be able to use, and what to say until then.
 pub const LATER: &[(&str, &str)] = &[
-    ("rule", "rules are not available yet: only commands start executions"),
-    ("hear", "rules on what people say to one another are not available yet"),
-    ("schedule", "schedules are not available yet: `sleep` waits inside of an execution"),
     ("alert", "alerts are not available yet: `say` posts a message"),
     ("silence", "silencing is not available yet"),
     ("silenced", "silencing is not available yet"),
@@ -103,6 +104,8 @@ pub fn variable(name: &str) -> Option<Dynamic> {
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
     sensor::register(engine);
+    rule::register(engine);
+    schedule::register(engine);
     chat::register(engine);
     talk::register(engine);
     doc::register(engine);

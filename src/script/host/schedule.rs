@@ -23,7 +23,8 @@ const EVERY: Param = p("every", Kind::Duration);
 const HANDLER: Param = p("t", Kind::Function);
 const JITTER: Opt = opt("jitter", Kind::Duration, "each comes later by up to so much");
 const HELP: Opt = opt("help", Kind::Text, "what it is for");
-const ROOM: Opt = opt("room", Kind::Text, "where it speaks and asks; the management room without it");
+const ROOM: Opt =
+    opt("room", Kind::Text, "where it speaks and asks; the management room without it");
 const ROLE: Opt = opt("role", Kind::Text, "who may silence it");
 const TAGS: Opt = opt("tags", Kind::Texts, "labels for policies");
 
@@ -41,7 +42,11 @@ pub const ROWS: &[HostFn] = &[
                 Kind::Text,
                 "what becomes of those that the bot missed: \"once\" (the last one stands for all), \"skip\" or \"all\"",
             ),
-            opt("max", Kind::Int, "how many missed ones come at most with `missed: \"all\"`; 10 without it"),
+            opt(
+                "max",
+                Kind::Int,
+                "how many missed ones come at most with `missed: \"all\"`; 10 without it",
+            ),
             JITTER,
             ROOM,
             HELP,
@@ -208,7 +213,12 @@ mod tests {
         .expect("it loads");
         let shown: Vec<String> = found
             .iter()
-            .map(|def| format!("{} {} {:?} {}", def.name, def.spec, def.policy.missed, def.policy.jitter_ms))
+            .map(|def| {
+                format!(
+                    "{} {} {:?} {}",
+                    def.name, def.spec, def.policy.missed, def.policy.jitter_ms
+                )
+            })
             .collect();
         assert_eq!(
             shown,
@@ -228,8 +238,14 @@ mod tests {
     fn what_never_comes_says_why() {
         for (source, want) in [
             ("schedule(\"a\", \"dialy 09:00\", || 1);", "did you mean `daily`?"),
-            ("schedule(\"two words\", \"daily 09:00\", || 1);", "the name of a schedule has letters"),
-            ("schedule(\"a\", \"daily 09:00\", #{ missed: \"al\" }, || 1);", "`missed` is \"once\""),
+            (
+                "schedule(\"two words\", \"daily 09:00\", || 1);",
+                "the name of a schedule has letters",
+            ),
+            (
+                "schedule(\"a\", \"daily 09:00\", #{ missed: \"al\" }, || 1);",
+                "`missed` is \"once\"",
+            ),
             ("schedule(\"a\", \"daily 09:00\", #{ max: 3 }, || 1);", "`max` belongs to"),
             ("schedule(\"a\", \"hourly\", #{ missed: \"all\", max: 51 }, || 1);", "from 1 to 50"),
             ("schedule(\"a\", \"hourly\", #{ missed: \"all\", max: 0 }, || 1);", "from 1 to 50"),

@@ -316,6 +316,7 @@ fn executions() -> Vec<Event> {
                 script: script(),
                 file: "vm.rhai".into(),
                 alias: "create vm on".into(),
+                kind: HandlerKind::Alias,
             },
             args: json!({ "hostname": "web001", "provider": "aws", "size": "small", "extra": {} }),
             msg: json!({
