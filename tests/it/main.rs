@@ -55,6 +55,7 @@ mod store_index;
 mod store_verify;
 mod store_world;
 mod tidy;
+mod timetable;
 mod together_bounds;
 mod told_bounds;
 mod transcripts;

@@ -122,7 +122,7 @@ pub async fn run(
         }
         tokio::select! {
             _ = changes.changed() => {}
-            _ = stop.changed() => {}
+            () = told(&mut stop) => {}
             failed = first_failure(&mut tended) => return failed,
         }
     }
@@ -189,7 +189,7 @@ async fn tend(
         kernel.sensor_does(name, Some(Doing::Ended(ends, why, again)));
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())) => {}
-            _ = stop.changed() => {}
+            () = told(&mut stop) => {}
         }
     }
     kernel.sensor_does(name, None);
@@ -218,7 +218,7 @@ async fn run_once(
     loop {
         let seen = tokio::select! {
             biased;
-            _ = stop.changed() => {
+            () = told(stop) => {
                 feeding.stop().await;
                 return Ok(None);
             }
@@ -234,7 +234,7 @@ async fn run_once(
         while let Ok(Some(wait)) = intake.closed().await {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                _ = stop.changed() => break,
+                () = told(stop) => {}
             }
             if *stop.borrow() {
                 // It is not recorded, so it is not behind the cursor either.
@@ -249,9 +249,15 @@ async fn run_once(
         }
         tokio::select! {
             () = tokio::time::sleep(gap.saturating_mul(count)) => {}
-            _ = stop.changed() => {}
+            () = told(stop) => {}
         }
     }
+}
+
+/// Ends when it is told to, or was told already.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // Nobody is left to tell: that is an end too.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The lines that are no triggers: counted, and told once an hour.
