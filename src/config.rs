@@ -1,7 +1,9 @@
 //! One TOML file and the environment become a checked configuration; an unknown key is an error with a suggestion.
 
+mod hooks;
 mod keys;
 mod pages;
+mod web;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,15 +13,17 @@ use toml::Value;
 
 use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
-use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes};
+use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes, shown_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::pace::COMMANDS_PER_MINUTE;
 use crate::domain::role::Roles;
 
+pub use self::hooks::{HOOK_KEYS, PER_MINUTE_MAX, WINDOW_MS_MAX};
 pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
 pub use self::pages::{reference, template};
+pub use self::web::{BODY_BYTES_MAX, BODY_BYTES_MIN, LISTEN, Listen, Web};
 
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
@@ -80,6 +84,8 @@ pub struct Config {
     pub commands_per_minute: u32,
     /// Whether conversations are ended that go round in a ring.
     pub stop_rings: bool,
+    /// The web listener and its hooks.
+    pub web: Web,
 }
 
 /// What is wrong with the configuration.
@@ -110,7 +116,7 @@ impl Config {
         if environment.contains_key("BEADLE_ROOMS_EXEC") {
             return Err(no_exec_rooms("$BEADLE_ROOMS_EXEC".into(), &[]));
         }
-        for key in KEYS.iter().filter(|key| key.kind != Kind::Role) {
+        for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Role | Kind::Hook)) {
             let name = variable(key);
             let Some(text) = environment.get(&name) else { continue };
             let value = match key.kind {
@@ -118,9 +124,13 @@ impl Config {
                 Kind::Bool => text.parse().map_or(Value::String(text.clone()), Value::Boolean),
                 // What is no number is refused below.
                 Kind::Count(..) => text.parse().map_or(Value::String(text.clone()), Value::Integer),
-                Kind::Text | Kind::Duration | Kind::DurationOrNever | Kind::Budget(_) => {
-                    Value::String(text.clone())
-                }
+                Kind::Text
+                | Kind::Duration
+                | Kind::DurationOrNever
+                | Kind::Budget(_)
+                | Kind::Listen
+                | Kind::Bytes(..)
+                | Kind::Hook => Value::String(text.clone()),
                 // What is no inline table is refused below.
                 Kind::Tables => toml::from_str(&format!("it = {text}"))
                     .ok()
@@ -148,6 +158,7 @@ impl Config {
             ("secrets", "prefix") => self.secrets_prefix != old.secrets_prefix,
             ("policy", "folder") => self.policy != old.policy,
             ("scripts", "reload") => self.scripts_reload != old.scripts_reload,
+            ("web", "listen") => self.web.listen != old.web.listen,
             _ => false,
         };
         let differing = RESTART.iter().filter(|(table, name)| differs(table, name));
@@ -202,6 +213,7 @@ impl Config {
             commands_per_minute: count("limits", "commands_per_minute")
                 .unwrap_or(COMMANDS_PER_MINUTE),
             stop_rings: values.get(&("limits", "stop_rings")) != Some(&Value::Boolean(false)),
+            web: web::web(values),
         }
     }
 }
@@ -281,6 +293,7 @@ fn parse(
     text: &str,
     place: &str,
 ) -> Result<BTreeMap<(&'static str, &'static str), Value>, ConfigError> {
+    let of = place;
     let at = |line: usize| if line == 0 { place.to_owned() } else { format!("{place}:{line}") };
     let root: toml::Table = toml::from_str(text).map_err(|why| {
         let line = why
@@ -310,6 +323,10 @@ fn parse(
                 take_role(&mut values, name, value, place)?;
                 continue;
             }
+            if table == "hooks" {
+                hooks::take_hook(&mut values, (text, of), name, value)?;
+                continue;
+            }
             if (table.as_str(), name.as_str()) == ("rooms", "exec") {
                 return Err(no_exec_rooms(place, value.as_array().map_or(&[], Vec::as_slice)));
             }
@@ -337,6 +354,8 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         }
         (Kind::Tables, Value::Table(tables)) => tables.values().all(is_texts),
         (Kind::Budget(name), value) => in_units(budget_named(name), value).is_some(),
+        (Kind::Listen, Value::String(text)) => Listen::read(text).is_ok(),
+        (Kind::Bytes(least, most), value) => web::bytes(value, least, most).is_some(),
         _ => false,
     };
     let wanted = match key.kind {
@@ -350,6 +369,16 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         }
         Kind::Count(least, most) => format!("a number from {least} to {most}"),
         Kind::Budget(name) => format!("{}, such as {}", takes(budget_named(name)), key.default),
+        Kind::Listen => "an address with a port, \"127.0.0.1:8480\", or \"none\"".to_owned(),
+        Kind::Bytes(least, most) => {
+            format!(
+                "a size from {} to {}, such as {}",
+                shown_bytes(least),
+                shown_bytes(most),
+                key.default
+            )
+        }
+        Kind::Hook => "a table".to_owned(),
     };
     let what = format!("`{}` is {wanted}", key.name);
     fits.then_some(()).ok_or(ConfigError { place, what, hint: key.help.into() })

@@ -36,8 +36,10 @@ pub use super::room_event::{
 };
 pub use super::schedule_event::{Advance, ScheduleAdvanced, SensorAdvanced};
 pub use super::script_event::{ImportKept, ScriptKept};
+pub use super::switch_event::AutomationSwitched;
 pub use super::tree_head::TreeHead;
 use super::trigger::{Place, Speaker, Trigger};
+pub use super::wake::WakePlanned;
 
 /// Whether a payload is stored in the clear or sealed with a key of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +155,8 @@ events! {
     GrantRevoked "grant_revoked" 1 Sealed,
     ScheduleAdvanced "schedule_advanced" 1 Open,
     SensorAdvanced "sensor_advanced" 1 Sealed,
+    AutomationSwitched "automation_switched" 1 Sealed,
+    WakePlanned "wake_planned" 1 Open,
     TriggerRecorded "trigger_recorded" 4 Sealed,
     TriggerRouted "trigger_routed" 2 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,

@@ -217,9 +217,16 @@ impl Kernel {
         let old = self.came_late(trigger);
         if late == Late::Ask
             && old
-            && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. } | Act::Assume(_))
+            && matches!(
+                decision.act,
+                Act::Run { .. } | Act::BuiltIn { .. } | Act::Assume(_) | Act::Switch(_)
+            )
         {
             let routed = self.hold(recorded, trigger.at, origin)?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
+        if let Act::Switch(command) = &decision.act {
+            let routed = self.switch_command(recorded, origin, command)?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
         self.act(recorded, origin, &scene, decision).await
@@ -268,6 +275,7 @@ impl Kernel {
             | Act::Executions(_)
             | Act::People(_)
             | Act::Pending(_)
+            | Act::Switch(_)
             | Act::More(_)
             | Act::Tell(_) => Ok(routed(Verdict::Ignored, vec![])),
             Act::Say(doc) => {

@@ -28,7 +28,7 @@ pub const SYNC_EVERY_MS: i64 = 60_000;
 pub struct Ear {
     pub(super) kernel: Arc<Kernel>,
     pending: Mutex<Pending>,
-    guard: Option<Guard>,
+    pub(super) guard: Option<Guard>,
 }
 
 #[derive(Default)]

@@ -36,6 +36,7 @@ pub mod can;
 pub mod cancel;
 mod compose;
 pub mod context;
+pub mod deliver;
 pub mod dispatch;
 mod edit;
 pub mod effect;
@@ -68,10 +69,12 @@ pub mod scripts;
 pub mod sensors;
 mod sheet;
 mod stays;
+mod switches;
 mod tell;
 pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
+mod wake;
 
 use action::Actions;
 use scripts::Scripts;
@@ -214,6 +217,7 @@ pub struct Kernel {
     sensing: sensors::Board,
     known: people::Known,
     granted: grants::Known,
+    switched: switches::Known,
 }
 
 impl Kernel {
@@ -246,6 +250,7 @@ impl Kernel {
             sensing: sensors::Board::default(),
             known: people::Known::default(),
             granted: grants::Known::default(),
+            switched: switches::Known::default(),
             store,
             scripts,
             chat,
@@ -349,6 +354,7 @@ impl Kernel {
             Work::Orphan(id, path) => self.orphan(id, path).await,
             Work::Delay(id, path, behind) => self.delay(id, path, behind).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
+            Work::Wake(stream) => self.look(stream).await,
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,

@@ -105,6 +105,10 @@ impl Kernel {
             OrderKind::RunAction { action, params } => {
                 self.run_ordered(recorded, order, action, params).await?
             }
+            OrderKind::Switch(command) => {
+                let meta = trigger_meta(recorded);
+                self.switch_ordered(command, (&order.speaker, &order.place), &meta)?
+            }
         };
         // What is tried again is decided on once more, for whoever asked for it first.
         let decision = routed.decision.or(permission);
@@ -124,6 +128,7 @@ impl Kernel {
                 let def = offered.set.actions.get(action)?;
                 Some(self.may_operate(def, who, place))
             }
+            OrderKind::Switch(command) => Some(self.may_switch(command, who, place)),
         }
     }
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::domain::approval::Vote;
 use crate::domain::event::{
-    Advance, EffectResult, Ending, Event, MessageQueued, Outcome, Payload, Recorded, Resolution,
-    ScheduleAdvanced, Verdict,
+    Advance, AutomationSwitched, EffectResult, Ending, Event, MessageQueued, Outcome, Payload,
+    Recorded, Resolution, ScheduleAdvanced, Verdict,
 };
 use crate::domain::id::UserId;
 use crate::domain::message::Doc;
@@ -89,6 +89,7 @@ fn of_event(event: &Event) -> String {
         Event::GrantMade(e) => format!("{} let {} run {}", e.by, e.account, quoted(&e.alias)),
         Event::GrantRevoked(e) => format!("{} ended the grant {}", e.by, e.grant),
         Event::ScheduleAdvanced(e) => of_schedule(e),
+        Event::AutomationSwitched(e) => switched(e),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
         Event::PolicyChanged(e) => words::recorded(e),
@@ -107,6 +108,12 @@ fn of_schedule(advanced: &ScheduleAdvanced) -> String {
         Advance::ClockBack => format!("the schedule {} goes on by an earlier clock", quoted(name)),
         Advance::Ended => format!("the schedule {} ended", quoted(name)),
     }
+}
+
+fn switched(switch: &AutomationSwitched) -> String {
+    let by = switch.by.as_ref().map_or("its time", |by| by.as_str());
+    let way = if switch.on { "on" } else { "off" };
+    format!("{by} switched {way} the {} {}", switch.kind.word(), quoted(&switch.name))
 }
 
 fn cancelled(by: &UserId, reason: &str) -> String {

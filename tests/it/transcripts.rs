@@ -145,6 +145,14 @@ topics! {
     colleague_8_manners: 8,
 }
 
+#[test]
+fn duplex_switches() {
+    let transcripts = || duplex("4-switched");
+    every_stop(transcripts(), HOT);
+    every_stop(transcripts(), Duration::ZERO);
+    on_disk(transcripts());
+}
+
 /// A transcript that says something else than the bot fails, or it would prove nothing.
 #[test]
 fn a_difference_is_found() {

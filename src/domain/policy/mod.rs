@@ -289,6 +289,11 @@ impl Permission {
         self.verdict == Verdict::Allowed
     }
 
+    /// Whether a policy forbids it, or one of them cannot be decided: not only that none permits it.
+    pub fn forbids(&self) -> bool {
+        !self.allowed() && (!self.policies.is_empty() || self.fault.is_some())
+    }
+
     /// Why they may not, if so.
     pub fn refusal(&self) -> Option<&str> {
         (!self.allowed()).then_some(self.reason.as_str())

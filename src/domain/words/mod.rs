@@ -21,6 +21,7 @@ pub mod records;
 pub mod routing;
 pub mod rules;
 pub mod sensors;
+pub mod switches;
 pub mod what_did;
 pub mod why;
 

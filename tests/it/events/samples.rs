@@ -1,5 +1,7 @@
 //! One event of every type, and of every shape that a type can have: what the fixtures were written from.
 
+#[path = "samples/alerts.rs"]
+mod alerts;
 #[path = "samples/approvals.rs"]
 mod approvals;
 #[path = "samples/grants.rs"]
@@ -34,6 +36,7 @@ pub fn all() -> Vec<Event> {
         of_the_log(),
         erasures(),
         rooms(),
+        alerts::all(),
         links::all(),
         grants::all(),
         schedules::all(),
