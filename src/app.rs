@@ -29,7 +29,7 @@ use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, Kernel, Settings, schedule, tree_head};
+use crate::processor::{self, Kernel, Settings, schedule, sensors, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
@@ -47,6 +47,7 @@ mod proofs;
 mod reload;
 pub mod saved;
 mod tend;
+mod timetable;
 mod told;
 pub mod trim;
 
@@ -356,6 +357,8 @@ pub async fn run(
     let mut failure = store.failure();
     let mut work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
     let mut heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
+    let mut sensing =
+        tokio::spawn(sensors::run(kernel.clone(), ear.clone(), secrets(config), stopping.clone()));
     let trimming = tokio::spawn(trim::run(store.clone(), kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
@@ -395,6 +398,7 @@ pub async fn run(
         }
         done = &mut work => flat(done).map_err(RunError::from),
         done = &mut heads => flat(done).map_err(RunError::from),
+        done = &mut sensing => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
         () = after_saves => Ok(()),
         failed = after_policies => Err(RunError::from(failed)),
@@ -419,6 +423,9 @@ pub async fn run(
         }
         if !heads.is_finished() {
             flat((&mut heads).await)?;
+        }
+        if !sensing.is_finished() {
+            flat((&mut sensing).await)?;
         }
         flat(trimming.await.map(Ok::<(), RunError>))?;
         Ok::<(), RunError>(())

@@ -68,7 +68,9 @@ pub mod rooms;
 mod rules;
 mod scene;
 pub mod schedule;
+pub mod schedules;
 pub mod scripts;
+pub mod sensors;
 mod sheet;
 pub mod silences;
 mod stays;
@@ -221,6 +223,8 @@ pub struct Kernel {
     hot: hot::HotRuns,
     hashes: content::Hashes,
     folds: folds::Folds,
+    schedules: schedules::Known,
+    sensing: sensors::Board,
     known: people::Known,
     granted: grants::Known,
     switched: switches::Known,
@@ -255,6 +259,8 @@ impl Kernel {
             hashes: content::Hashes::default(),
             folds: folds::Folds::default(),
             policies,
+            schedules: schedules::Known::default(),
+            sensing: sensors::Board::default(),
             known: people::Known::default(),
             granted: grants::Known::default(),
             switched: switches::Known::default(),
@@ -337,14 +343,18 @@ impl Kernel {
     pub fn tasks(&self, taken: &dyn Fn(&str) -> bool, budget: Budget) -> Vec<Task> {
         let now = self.clock.now();
         let held = |lane: &str| taken(lane) || self.held.waits(lane, now);
-        self.agenda(|agenda| agenda.tasks(now, &held, budget))
+        let mut tasks = self.agenda(|agenda| agenda.tasks(now, &held, budget));
+        let left = tasks.iter().fold(budget, |left, task| left.less(&task.work));
+        tasks.extend(self.due_schedules(now, &held, left.steps));
+        tasks
     }
 
     /// When something becomes due by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
         let now = self.clock.now();
         let agenda = self.agenda(|agenda| agenda.next_due(now));
-        agenda.into_iter().chain(self.held.next(now)).min()
+        let others = [self.held.next(now), self.next_schedule(now)];
+        agenda.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Does one thing.
@@ -363,6 +373,7 @@ impl Kernel {
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,
+            Work::Occur(name) => self.occur(name).await,
         }
     }
 

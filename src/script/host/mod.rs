@@ -31,7 +31,9 @@ pub mod question;
 pub mod reference;
 pub mod rule;
 pub mod saga;
+pub mod schedule;
 pub mod secret;
+pub mod sensor;
 pub mod table;
 pub mod talk;
 pub mod time;
@@ -58,7 +60,9 @@ const NEAR_MAX: usize = 2;
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
     ("Rules", rule::ROWS),
+    ("Schedules", schedule::ROWS),
     ("Actions", action::ROWS),
+    ("Watching", sensor::ROWS),
     ("Saying", talk::ROWS),
     ("Alerting", alert::ROWS),
     ("Formatting", doc::ROWS),
@@ -80,7 +84,6 @@ const TOPICS: &[(&str, &[HostFn])] = &[
 
 /// Names that scripts will be able to use, and what to say until then.
 pub const LATER: &[(&str, &str)] = &[
-    ("schedule", "schedules are not available yet: `sleep` waits inside of an execution"),
     ("http_get", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_post", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_put", "HTTP from scripts is not available yet: `exec` an action"),
@@ -98,7 +101,9 @@ pub fn variable(name: &str) -> Option<Dynamic> {
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    sensor::register(engine);
     rule::register(engine);
+    schedule::register(engine);
     chat::register(engine);
     talk::register(engine);
     doc::register(engine);
