@@ -120,6 +120,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
             commands_per_minute: Some(config.commands_per_minute),
             stop_rings: config.stop_rings,
         },
+        http: Arc::new(config.http_allow.clone()),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),

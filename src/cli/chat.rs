@@ -15,7 +15,7 @@ use crate::adapter::terminal::{Terminal, To};
 use crate::adapter::{Incoming, Intake};
 use crate::app::desk::Desk;
 use crate::app::orders::Hands;
-use crate::app::{SystemEntropy, kernel, secrets, surroundings, told};
+use crate::app::{SystemEntropy, kernel, outside, surroundings, told};
 use crate::control;
 use crate::domain::event::Event;
 use crate::domain::id::{MessageId, Position, RoomId};
@@ -212,7 +212,8 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     let roles = Arc::new(context.config.roles.clone());
     let policy = Some(context.policy()?);
     let own = Settings::simulated(&context.config.prefix);
-    let settings = Settings { asking_room, roles, policy, ..own };
+    let http = Arc::new(context.config.http_allow.clone());
+    let settings = Settings { asking_room, roles, policy, http, ..own };
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
@@ -221,7 +222,7 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
         (&scripts, &context.config.budgets),
         terminal.clone(),
         settings,
-        secrets(&context.config),
+        outside(&context.config),
     );
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
     let among = kernel.scripts.offered().set.wrong();

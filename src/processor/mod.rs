@@ -15,6 +15,7 @@ use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
+use crate::domain::http_allow::Allow;
 use crate::domain::id::{
     EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
 };
@@ -45,6 +46,7 @@ mod folds;
 mod grants;
 mod held;
 mod hot;
+pub mod http;
 pub mod intake;
 pub mod listing;
 mod lock;
@@ -126,6 +128,8 @@ pub struct Settings {
     pub hot_for: Duration,
     /// What is too much from one account.
     pub limits: Limits,
+    /// The hosts that scripts may reach over HTTP.
+    pub http: Arc<Allow>,
 }
 
 /// What is too much from one account.
@@ -175,6 +179,7 @@ impl Settings {
             hot_for: HOT_FOR,
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),
+            http: Arc::default(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod erasure_quotes;
 mod events;
 mod faults;
 mod fuzz;
+mod http;
 mod intake;
 mod lab;
 mod libraries;

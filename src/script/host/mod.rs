@@ -22,6 +22,7 @@ pub mod declare;
 mod doc;
 pub mod editor;
 pub mod group;
+mod http;
 pub mod memory;
 pub mod options;
 mod perform;
@@ -61,6 +62,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Asking", question::ROWS),
     ("Approving", approve::ROWS),
     ("Doing and waiting", act::ROWS),
+    ("Over HTTP", http::ROWS),
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
     ("Working together", compose::ROWS),
@@ -83,10 +85,6 @@ pub const LATER: &[(&str, &str)] = &[
     ("silence", "silencing is not available yet"),
     ("silenced", "silencing is not available yet"),
     ("unsilence", "silencing is not available yet"),
-    ("http_get", "HTTP from scripts is not available yet: `exec` an action"),
-    ("http_post", "HTTP from scripts is not available yet: `exec` an action"),
-    ("http_put", "HTTP from scripts is not available yet: `exec` an action"),
-    ("http_delete", "HTTP from scripts is not available yet: `exec` an action"),
 ];
 
 /// The names that stand for something in every handler.
@@ -106,6 +104,7 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     approve::register(engine);
     act::register(engine);
+    http::register(engine);
     memory::register(engine);
     picture::register(engine);
     time::register(engine);
