@@ -1,3 +1,5 @@
+//! Attacks on the list of hosts, where secrets go, and what a redirect takes with it.
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
