@@ -1,7 +1,9 @@
 //! One TOML file and the environment become a checked configuration; an unknown key is an error with a suggestion.
 
+mod hooks;
 mod keys;
 mod pages;
+mod web;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use toml::Value;
 
 use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
-use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes};
+use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes, shown_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 use crate::domain::conversation::STALE_AFTER_MS;
@@ -19,8 +21,10 @@ use crate::domain::http_allow::Allow;
 use crate::domain::pace::COMMANDS_PER_MINUTE;
 use crate::domain::role::Roles;
 
+pub use self::hooks::{HOOK_KEYS, PER_MINUTE_MAX, WINDOW_MS_MAX};
 pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
 pub use self::pages::{reference, template};
+pub use self::web::{BODY_BYTES_MAX, BODY_BYTES_MIN, LISTEN, Listen, Web};
 
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
@@ -87,6 +91,8 @@ pub struct Config {
     pub http_ca: Option<PathBuf>,
     /// Whether the proxies of the environment are used.
     pub http_proxy: bool,
+    /// The web listener and its hooks.
+    pub web: Web,
 }
 
 /// What is wrong with the configuration.
@@ -117,7 +123,7 @@ impl Config {
         if environment.contains_key("BEADLE_ROOMS_EXEC") {
             return Err(no_exec_rooms("$BEADLE_ROOMS_EXEC".into(), &[]));
         }
-        for key in KEYS.iter().filter(|key| key.kind != Kind::Role) {
+        for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Role | Kind::Hook)) {
             let name = variable(key);
             let Some(text) = environment.get(&name) else { continue };
             let value = match key.kind {
@@ -129,7 +135,10 @@ impl Config {
                 | Kind::Pem
                 | Kind::Duration
                 | Kind::DurationOrNever
-                | Kind::Budget(_) => Value::String(text.clone()),
+                | Kind::Budget(_)
+                | Kind::Listen
+                | Kind::Bytes(..)
+                | Kind::Hook => Value::String(text.clone()),
                 // What is no inline table is refused below.
                 Kind::Tables => toml::from_str(&format!("it = {text}"))
                     .ok()
@@ -159,6 +168,7 @@ impl Config {
             ("scripts", "reload") => self.scripts_reload != old.scripts_reload,
             ("http", "ca") => self.http_ca != old.http_ca,
             ("http", "proxy") => self.http_proxy != old.http_proxy,
+            ("web", "listen") => self.web.listen != old.web.listen,
             _ => false,
         };
         let differing = RESTART.iter().filter(|(table, name)| differs(table, name));
@@ -218,6 +228,7 @@ impl Config {
                 .unwrap_or_default(),
             http_ca: text("http", "ca").map(|path| at_home(&path)),
             http_proxy: values.get(&("http", "proxy")) != Some(&Value::Boolean(false)),
+            web: web::web(values),
         }
     }
 }
@@ -297,6 +308,7 @@ fn parse(
     text: &str,
     place: &str,
 ) -> Result<BTreeMap<(&'static str, &'static str), Value>, ConfigError> {
+    let of = place;
     let at = |line: usize| if line == 0 { place.to_owned() } else { format!("{place}:{line}") };
     let root: toml::Table = toml::from_str(text).map_err(|why| {
         let line = why
@@ -324,6 +336,10 @@ fn parse(
             let place = at(line_of(text, name));
             if table == "roles" {
                 take_role(&mut values, name, value, place)?;
+                continue;
+            }
+            if table == "hooks" {
+                hooks::take_hook(&mut values, (text, of), name, value)?;
                 continue;
             }
             if (table.as_str(), name.as_str()) == ("rooms", "exec") {
@@ -355,6 +371,8 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         }
         (Kind::Tables, Value::Table(tables)) => tables.values().all(is_texts),
         (Kind::Budget(name), value) => in_units(budget_named(name), value).is_some(),
+        (Kind::Listen, Value::String(text)) => Listen::read(text).is_ok(),
+        (Kind::Bytes(least, most), value) => web::bytes(value, least, most).is_some(),
         _ => false,
     };
     let wanted = match key.kind {
@@ -368,6 +386,16 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         }
         Kind::Count(least, most) => format!("a number from {least} to {most}"),
         Kind::Budget(name) => format!("{}, such as {}", takes(budget_named(name)), key.default),
+        Kind::Listen => "an address with a port, \"127.0.0.1:8480\", or \"none\"".to_owned(),
+        Kind::Bytes(least, most) => {
+            format!(
+                "a size from {} to {}, such as {}",
+                shown_bytes(least),
+                shown_bytes(most),
+                key.default
+            )
+        }
+        Kind::Hook => "a table".to_owned(),
     };
     let what = format!("`{}` is {wanted}", key.name);
     let error = |what: String| ConfigError { place: place.clone(), what, hint: key.help.into() };

@@ -10,6 +10,7 @@ use crate::processor::progress::PROGRESS_EVERY;
 use crate::processor::{Context, Kernel, Limits, Settings};
 use crate::script::hot::HOT_FOR;
 use crate::script::problem::Problem;
+use crate::web::Web;
 
 /// Reads the configuration again.
 pub type Load<'a> = &'a (dyn Fn() -> Result<Config, ConfigError> + Sync);
@@ -19,6 +20,8 @@ pub(super) struct Reload<'a> {
     pub(super) kernel: Arc<Kernel>,
     pub(super) matrix: Arc<Matrix>,
     pub(super) load: Load<'a>,
+    /// The web listener, if there is one.
+    pub(super) web: Option<Arc<Web>>,
     /// As it was read at the start: what needs a restart is compared with it.
     pub(super) config: Config,
     /// The management room that the login made.
@@ -44,6 +47,9 @@ impl Reload<'_> {
         self.kernel.behave(settings);
         self.matrix.reconfigure(of_matrix);
         self.kernel.scripts.allow(&config.budgets);
+        if let Some(web) = &self.web {
+            web.configure(config.web.clone());
+        }
         let kernel = self.kernel.clone();
         let reloading = tokio::task::spawn_blocking(move || kernel.scripts.reload());
         let problems =

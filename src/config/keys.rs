@@ -1,5 +1,7 @@
 //! Every key of the configuration: what it takes, its default, what it is for.
 
+use super::hooks::PER_MINUTE_MAX;
+use super::web::{BODY_BYTES_MAX, BODY_BYTES_MIN};
 use crate::domain::context::CONTEXT_TURNS_MAX;
 use crate::domain::pace::COMMANDS_PER_MINUTE_MAX;
 
@@ -26,6 +28,12 @@ pub enum Kind {
     Count(u32, u32),
     /// Texts by name, for each of several names.
     Tables,
+    /// An address to listen at, or `none`.
+    Listen,
+    /// A size within these bounds.
+    Bytes(u64, u64),
+    /// A table of keys that say what a hook takes; the key's name is the hook's.
+    Hook,
     /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
     Budget(&'static str),
 }
@@ -306,6 +314,34 @@ pub const KEYS: &[Key] = &[
         default: "true",
         help: "Whether requests of scripts take the proxies that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name.",
     },
+    Key {
+        table: "web",
+        name: "listen",
+        kind: Kind::Listen,
+        default: "\"\"",
+        help: "Where the bot listens for webhooks and answers `/healthz` and `/metrics`: an address with a port, `127.0.0.1:8480`, or `none`. Without a value `beadle run` listens at 127.0.0.1:8480 and `beadle chat` nowhere. Port 0 is a free one. `--listen` overrides it. [webhooks.md](webhooks.md)",
+    },
+    Key {
+        table: "web",
+        name: "body_bytes_max",
+        kind: Kind::Bytes(BODY_BYTES_MIN, BODY_BYTES_MAX),
+        default: "\"256 KiB\"",
+        help: "How large the body of a request may be. What is recorded of it has at most 192 KiB in any case.",
+    },
+    Key {
+        table: "web",
+        name: "peer_per_minute",
+        kind: Kind::Count(1, PER_MINUTE_MAX),
+        default: "6000",
+        help: "How many requests one address may make in a minute.",
+    },
+    Key {
+        table: "hooks",
+        name: "NAME",
+        kind: Kind::Hook,
+        default: "{}",
+        help: "The hook of this name, `POST /hooks/NAME`: a table `[hooks.NAME]` with the keys below. The environment gives none.",
+    },
 ];
 
 /// The keys whose change takes effect at the next start; SIGHUP reloads all others.
@@ -320,6 +356,7 @@ pub const RESTART: &[(&str, &str)] = &[
     ("scripts", "reload"),
     ("http", "ca"),
     ("http", "proxy"),
+    ("web", "listen"),
 ];
 
 /// The environment variable that overrides a key: `BEADLE_MATRIX_HOMESERVER`.

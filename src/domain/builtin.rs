@@ -2,7 +2,7 @@
 //!
 //! They are executions like any other, durable and explained by their events, and need no script to be there.
 
-use super::event::Handler;
+use super::event::{Handler, HandlerKind};
 use super::id::ScriptHash;
 
 /// What stands in the place of a script's file.
@@ -87,7 +87,8 @@ impl Builtin {
     /// What an execution that runs it is started with.
     pub fn handler(self) -> Handler {
         let (script, file) = (ScriptHash(String::new()), FILE.to_owned());
-        Handler { script, file, alias: self.name().to_owned() }
+        let alias = self.name().to_owned();
+        Handler { script, file, alias, kind: HandlerKind::Alias }
     }
 
     /// Whether one open execution takes in more triggers of the same room until it has asked.

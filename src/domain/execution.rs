@@ -351,6 +351,8 @@ impl Execution {
             | Event::AccountsUnlinked(_)
             | Event::GrantMade(_)
             | Event::GrantRevoked(_)
+            | Event::AutomationSwitched(_)
+            | Event::WakePlanned(_)
             | Event::TriggerRecorded(_)
             | Event::TriggerRouted(_)
             | Event::EventDecrypted(_)

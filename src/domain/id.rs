@@ -119,6 +119,11 @@ impl StreamName {
         Self("grants-main".into())
     }
 
+    /// The stream that says which automation is switched off.
+    pub fn switches() -> Self {
+        Self("switches-main".into())
+    }
+
     /// The stream that says which accounts belong to one person.
     pub fn people() -> Self {
         Self("people-main".into())

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::domain::alias::parse_duration;
 use crate::domain::event::EffectResult;
 use crate::domain::http::{UNREACHABLE, called};
+use crate::domain::named::bad_name;
 use crate::domain::role::Roles;
 use crate::domain::trigger::Trust;
 
@@ -72,6 +73,8 @@ pub enum Step {
     Advance(i64),
     /// The bot is killed and started again.
     Restart,
+    /// Something happens outside: a named trigger comes in.
+    Trigger { name: String, fields: serde_json::Map<String, Value> },
     /// An action must run and gives this; or a request must be sent, named by its method and URL, and is answered so.
     Exec { action: String, args: Option<Value>, result: EffectResult },
     /// A setting, before the first person speaks.
@@ -276,6 +279,8 @@ fn directive(inside: &str) -> Result<Step, String> {
         "restart" => Ok(Step::Restart),
         "keys" if rest == "arrive" => Ok(Step::KeysArrive),
         "advance" => Ok(Step::Advance(parse_duration(rest)?)),
+        "webhook" => trigger(rest, "webhook."),
+        "emit" => trigger(rest, ""),
         "exec" => exec(rest),
         "http" => http(rest),
         "config" => {
@@ -307,6 +312,17 @@ pub(super) fn role_entries(value: &str) -> Vec<String> {
         entry => entry.to_owned(),
     };
     value.split(',').map(entry).collect()
+}
+
+fn trigger(rest: &str, prefix: &str) -> Result<Step, String> {
+    let (name, fields) = rest.split_once(' ').unwrap_or((rest, "{}"));
+    let name = format!("{prefix}{name}");
+    if let Some(why) = bad_name(&name) {
+        return Err(why);
+    }
+    let fields = serde_json::from_str(fields.trim())
+        .map_err(|why| format!("`{fields}` is no JSON object: {why}"))?;
+    Ok(Step::Trigger { name, fields })
 }
 
 fn exec(rest: &str) -> Result<Step, String> {

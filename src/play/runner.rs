@@ -12,10 +12,13 @@ use super::pattern::{Words, fill, matches};
 use super::world::{FakeExec, Heard, Person, Room, World};
 use crate::adapter::{Redaction, Relation, Reread};
 use crate::domain::alias::parse_duration;
-use crate::domain::id::{Position, RoomId};
+use crate::domain::id::{DedupeKey, Position, RoomId};
+use crate::domain::named::NamedEvent;
 use crate::domain::trigger::Trigger;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::{RUN_WITHIN_MS, STALE_AFTER_MS, Settings};
+use crate::store::Clock;
+use serde_json::Value;
 
 /// A bot that can be killed and started again on the same log.
 pub trait Driver: Send {
@@ -233,6 +236,17 @@ impl Player<'_> {
                 }
                 return self.rest().await;
             }
+            Step::Trigger { name, fields } => {
+                self.nothing_left()?;
+                self.world.expect_execs(self.execs_after(at));
+                (self.listener)(&format!("({name} {})", Value::Object(fields.clone())));
+                let key = DedupeKey::new(&["played", &line.to_string()]);
+                let (name, fields) = (name.clone(), fields.clone());
+                let event = NamedEvent { name, fields, source: "transcript".to_owned() };
+                let trigger = Trigger::event(key, self.world.clock.now(), event);
+                self.deliver(trigger).await?;
+                return self.rest().await;
+            }
             Step::Restart => {
                 (self.listener)("(restart)");
                 self.world.expect_execs(self.execs_after(at));
@@ -350,6 +364,7 @@ impl Player<'_> {
             matches!(
                 step,
                 Step::Person { .. }
+                    | Step::Trigger { .. }
                     | Step::Advance(_)
                     | Step::Restart
                     | Step::Reload(_)

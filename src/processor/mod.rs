@@ -17,7 +17,7 @@ use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
 use crate::domain::http_allow::Allow;
 use crate::domain::id::{
-    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
+    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
 };
 use crate::domain::message::Doc;
 use crate::domain::role::Roles;
@@ -37,6 +37,7 @@ pub mod can;
 pub mod cancel;
 mod compose;
 pub mod context;
+pub mod deliver;
 pub mod dispatch;
 mod edit;
 pub mod effect;
@@ -62,15 +63,18 @@ pub mod progress;
 pub mod questions;
 pub mod reread;
 pub mod rooms;
+mod rules;
 mod scene;
 pub mod schedule;
 pub mod scripts;
 mod sheet;
 mod stays;
+mod switches;
 mod tell;
 pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
+mod wake;
 
 use action::Actions;
 use scripts::Scripts;
@@ -214,6 +218,7 @@ pub struct Kernel {
     folds: folds::Folds,
     known: people::Known,
     granted: grants::Known,
+    switched: switches::Known,
 }
 
 impl Kernel {
@@ -244,6 +249,7 @@ impl Kernel {
             policies,
             known: people::Known::default(),
             granted: grants::Known::default(),
+            switched: switches::Known::default(),
             store,
             scripts,
             chat,
@@ -254,6 +260,13 @@ impl Kernel {
         });
         kernel.catch_up()?;
         Ok(kernel)
+    }
+
+    /// The bot's own account, as far as it is known.
+    fn own_id(&self) -> UserId {
+        let names = self.names.read().expect("nobody panics with them");
+        let id = names.iter().find(|name| name.starts_with('@') && name.contains(':'));
+        UserId(id.cloned().unwrap_or_else(|| "@beadle".to_owned()))
     }
 
     /// Itself, for what goes on beside the step that asks.
@@ -336,6 +349,7 @@ impl Kernel {
             Work::Orphan(id, path) => self.orphan(id, path).await,
             Work::Delay(id, path, behind) => self.delay(id, path, behind).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
+            Work::Wake(stream) => self.look(stream).await,
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,

@@ -18,11 +18,13 @@ use crate::domain::event::{
     MemoryWritten, MessageQueued, Meta, NewEvent, ScriptKept, TriggerRecorded, Wants,
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
-use crate::domain::id::{DedupeKey, MessageId, ScriptHash, StreamName, Timestamp, Version};
+use crate::domain::id::{DedupeKey, MessageId, ScriptHash, StreamName, Timestamp, UserId, Version};
 use crate::domain::message::Doc;
 use crate::domain::named::{Call, NamedEvent};
 use crate::domain::order::NETWORK;
 use crate::domain::path::{follows, inside};
+use crate::domain::policy::OWNER;
+use crate::domain::rule;
 use crate::domain::trigger::{Place, Trigger, What};
 use crate::domain::words::approvals;
 use crate::domain::words::edits::{self, COMMAND_DELETED};
@@ -231,8 +233,20 @@ impl<'a> Sheet<'a> {
     pub(super) fn queue(&mut self, message: MessageQueued) {
         self.said = true;
         self.placed.insert(message.message.clone(), message.place.clone());
+        let mut message = message;
+        // Nobody asked for what a rule does, and there is nothing to reply to.
+        message.notify.retain(|id| !rule::is_rule(id));
+        message.reply_to = message.reply_to.filter(|post| !post.as_str().is_empty());
+        let nowhere = message.place.room.as_str().is_empty();
+        if nowhere {
+            let execution = self.execution.id.short();
+            tracing::warn!(
+                execution,
+                "a rule without a room says something, and there is no management room"
+            );
+        }
         // At the command line nothing is said: who ordered is shown what came of it.
-        if message.place.network != NETWORK {
+        if message.place.network != NETWORK && !nowhere {
             self.others.push(queued(&self.meta, message));
         }
     }
@@ -319,9 +333,27 @@ impl<'a> Sheet<'a> {
         let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
         let id = self.execution.id.short();
         let text = words::was_it_done(&who.name, &failure.message, &command, id);
-        let from = vec![who.id.clone()];
-        self.ask(Asking { from, ..Asking::new(path, Wants::Doubt, text) });
+        let (from, roles) = self.for_whom();
+        self.ask(Asking { from, roles, ..Asking::new(path, Wants::Doubt, text) });
         self.event(ExecutionSuspended {});
+    }
+
+    /// Who answers what nobody in particular is asked: whoever wanted it, or those who look after the bot.
+    pub(super) fn for_whom(&self) -> (Vec<UserId>, Vec<String>) {
+        let asker = &self.execution.started.requester.id;
+        match rule::is_rule(asker) {
+            true => (vec![], vec![OWNER.to_owned()]),
+            false => (vec![asker.clone()], vec![]),
+        }
+    }
+
+    /// On whose server people are that a script names without one.
+    fn asker(&self) -> UserId {
+        let asker = &self.execution.started.requester.id;
+        match rule::is_rule(asker) {
+            true => self.kernel.own_id(),
+            false => asker.clone(),
+        }
     }
 
     pub(super) fn fail(&mut self, kind: &str, message: String) {

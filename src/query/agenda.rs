@@ -5,6 +5,7 @@
 mod asked;
 mod erased;
 mod manners;
+mod wakes;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,10 +28,11 @@ use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 use self::manners::Manners;
+use self::wakes::Wakes;
 pub use self::work::{Budget, Task, Work};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-8";
+pub const PROJECTION: &str = "agenda-9";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -60,6 +62,8 @@ pub struct Agenda {
     pub unreadable: Unreadable,
     /// How people and bots talk.
     pub manners: Manners,
+    /// What is looked at again by itself.
+    pub wakes: Wakes,
 }
 
 /// An execution that has not ended.
@@ -175,6 +179,7 @@ impl Agenda {
             Event::MessageSuperseded(_) | Event::MessageFailed(_) => {
                 self.sent(&recorded.id.stream, None);
             }
+            Event::WakePlanned(e) => self.wakes.plan(&recorded.id.stream, e.due),
             Event::LogCreated(_)
             | Event::StoreRebuilt(_)
             | Event::ClockStepped(_)
@@ -206,6 +211,7 @@ impl Agenda {
             | Event::AccountsUnlinked(_)
             | Event::GrantMade(_)
             | Event::GrantRevoked(_)
+            | Event::AutomationSwitched(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }
@@ -497,6 +503,17 @@ impl Agenda {
     pub fn undecided_streams(&self) -> impl Iterator<Item = &StreamName> {
         let undecided = self.undecided.values().flat_map(BTreeMap::values);
         undecided.chain(self.unreadable.streams())
+    }
+
+    /// How many triggers are not decided on.
+    pub fn undecided(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// How many executions wait for people or for a time.
+    pub fn waiting_executions(&self) -> usize {
+        let waits = |open: &&Open| !(open.questions.is_empty() && open.timers.is_empty());
+        self.open.values().filter(waits).count()
     }
 
     /// How many executions are open.

@@ -2,7 +2,9 @@
 
 mod action_run;
 mod actions;
+mod alerts;
 mod attacks;
+mod attacks_policy;
 mod audit;
 mod audit_bounds;
 mod authoring;

@@ -19,6 +19,8 @@ pub mod policy;
 pub mod questions;
 pub mod records;
 pub mod routing;
+pub mod rules;
+pub mod switches;
 pub mod what_did;
 pub mod why;
 

@@ -16,7 +16,7 @@ use crate::script::journal::Entry;
 impl Sheet<'_> {
     pub(super) fn speak(&mut self, entry: &Entry) {
         let (started, args) = (&self.execution.started, &entry.args);
-        let (here, asker) = (&started.place, &started.requester.id);
+        let (here, asker) = (&started.place, &self.asker());
         let place = match (entry.op.as_str(), args["room"].as_str(), args["user"].as_str()) {
             ("tell", _, Some(user)) => {
                 let person = full_id(user, asker);
@@ -36,7 +36,7 @@ impl Sheet<'_> {
             Some(list) => {
                 list.iter().filter_map(Value::as_str).map(|name| full_id(name, asker)).collect()
             }
-            None if entry.op == "reply" => vec![asker.clone()],
+            None if entry.op == "reply" => vec![started.requester.id.clone()],
             None => vec![],
         };
         let message = self.message_id(&entry.path);
@@ -104,22 +104,22 @@ impl Sheet<'_> {
     }
 
     pub(super) fn question(&mut self, entry: &Entry) {
-        let started = &self.execution.started;
         let list = |name: &str| -> Vec<String> {
             let items = entry.args[name].as_array().into_iter().flatten();
             items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
         };
         let text = entry.args["question"].as_str().unwrap_or_default().to_owned();
-        let Whom { people: mut from, roles } = whom(&list("from"), &started.requester.id);
+        let asker = self.asker();
+        let Whom { people: mut from, mut roles } = whom(&list("from"), &asker);
         if from.is_empty() && roles.is_empty() {
-            from.push(started.requester.id.clone());
+            (from, roles) = self.for_whom();
         }
         let wants = if entry.op == "confirm" { Wants::YesNo } else { Wants::Text };
         let choices = list("choices");
         let remind = entry.args["remind_ms"].as_i64().map(|after_ms| Remind {
             after_ms,
             due: self.now.plus_ms(after_ms),
-            then: whom(&list("then"), &started.requester.id),
+            then: whom(&list("then"), &asker),
         });
         let asking =
             Asking { from, roles, choices, remind, ..Asking::new(&entry.path, wants, text) };

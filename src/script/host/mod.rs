@@ -29,6 +29,7 @@ mod perform;
 pub mod picture;
 pub mod question;
 pub mod reference;
+pub mod rule;
 pub mod saga;
 pub mod secret;
 pub mod table;
@@ -56,6 +57,7 @@ const NEAR_MAX: usize = 2;
 /// The topics, in the order of the documentation.
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
+    ("Rules", rule::ROWS),
     ("Actions", action::ROWS),
     ("Saying", talk::ROWS),
     ("Formatting", doc::ROWS),
@@ -78,8 +80,6 @@ const TOPICS: &[(&str, &[HostFn])] = &[
 
 /// Names that scripts will be able to use, and what to say until then.
 pub const LATER: &[(&str, &str)] = &[
-    ("rule", "rules are not available yet: only commands start executions"),
-    ("hear", "rules on what people say to one another are not available yet"),
     ("schedule", "schedules are not available yet: `sleep` waits inside of an execution"),
     ("alert", "alerts are not available yet: `say` posts a message"),
     ("silence", "silencing is not available yet"),
@@ -98,6 +98,7 @@ pub fn variable(name: &str) -> Option<Dynamic> {
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    rule::register(engine);
     chat::register(engine);
     talk::register(engine);
     doc::register(engine);
