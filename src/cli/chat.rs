@@ -18,7 +18,7 @@ use crate::adapter::{Incoming, Intake};
 use crate::app::desk::Desk;
 use crate::app::door;
 use crate::app::orders::Hands;
-use crate::app::{SystemEntropy, kernel, secrets, surroundings, told};
+use crate::app::{SystemEntropy, kernel, outside, secrets, surroundings, told};
 use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
@@ -225,7 +225,8 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     let roles = Arc::new(context.config.roles.clone());
     let policy = Some(context.policy()?);
     let own = Settings::simulated(&context.config.prefix);
-    let settings = Settings { asking_room, roles, policy, ..own };
+    let http = Arc::new(context.config.http_allow.clone());
+    let settings = Settings { asking_room, roles, policy, http, ..own };
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
@@ -234,7 +235,7 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
         (&scripts, &context.config.budgets),
         terminal.clone(),
         settings,
-        secrets(&context.config),
+        outside(&context.config),
     );
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
     let among = kernel.scripts.offered().set.wrong();

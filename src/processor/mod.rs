@@ -15,6 +15,7 @@ use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
+use crate::domain::http_allow::Allow;
 use crate::domain::id::{
     EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
 };
@@ -50,6 +51,7 @@ mod folds;
 mod grants;
 mod held;
 mod hot;
+pub mod http;
 pub mod intake;
 pub mod listing;
 mod lock;
@@ -140,6 +142,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How alerts are told.
     pub alerts: Terms,
+    /// The hosts that scripts may reach over HTTP.
+    pub http: Arc<Allow>,
 }
 
 /// What is too much from one account.
@@ -190,6 +194,7 @@ impl Settings {
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),
             alerts: Terms::default(),
+            http: Arc::default(),
         }
     }
 }

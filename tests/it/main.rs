@@ -28,6 +28,7 @@ mod erasure_quotes;
 mod events;
 mod faults;
 mod fuzz;
+mod http;
 mod intake;
 mod lab;
 mod libraries;
