@@ -29,6 +29,7 @@ mod fuzz;
 mod intake;
 mod lab;
 mod libraries;
+mod many_open;
 mod matrix;
 mod newer;
 mod orders;
