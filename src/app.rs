@@ -35,9 +35,12 @@ use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
 use crate::store::{Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Opening, Options};
+use crate::web::serve::ListenError;
+use crate::web::{Bounds, Parts};
 
 mod clock;
 pub mod desk;
+pub mod door;
 pub mod orders;
 pub mod policies;
 mod proofs;
@@ -160,6 +163,9 @@ pub enum RunError {
     /// The log failed.
     #[error(transparent)]
     Process(#[from] processor::Error),
+    /// Nobody can be listened to.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -283,6 +289,9 @@ pub async fn run(
     let store = Arc::new(store);
     let line = Arc::new(Line::default());
     let session = Session::load(&paths.data).map_err(ConnectError::from)?;
+    // Who is not logged in yet is told that before anything of addresses.
+    let listens = session.as_ref().and_then(|_| door::of_run(config));
+    let taken = door::take(listens).await?;
     let of_login = session.and_then(|session| session.management_room);
     let (mut settings, of_matrix) = reload::settings(config, of_login.as_ref());
     settings.policy = Some(paths.policy.clone());
@@ -296,14 +305,26 @@ pub async fn run(
     let reserve = Some(Reserve::of(&paths.data));
     let guard = Guard::new(Arc::new(DiskOf(paths.data.clone())), reserve);
     let ear = Arc::new(Ear::new(kernel.clone()).guarded(guard));
+    // Webhooks are recorded before there is a connection: nothing is lost while a homeserver is away.
+    let door = taken.map(|taken| taken.open(parts(&ear, &kernel, config, paths), config));
     manager.status("Connecting to the homeserver");
     let matrix = tokio::select! {
-        connected = Matrix::connect(&paths.data, of_matrix, ear.clone()) => connected?,
+        connected = Matrix::connect(&paths.data, of_matrix, ear.clone()) => match connected {
+            Ok(matrix) => matrix,
+            Err(error) => {
+                close(door).await;
+                return Err(error.into());
+            }
+        },
         () = stopped(&stopping) => {
+            close(door).await;
             store.close();
             return Ok(());
         }
     };
+    if let Some(door) = &door {
+        door.web.connected(matrix.synced());
+    }
     // The line is empty until here: nobody else fills it.
     let _ = line.0.set(matrix.clone());
     reload::resolve_rooms(&kernel, &matrix, config).await;
@@ -326,6 +347,7 @@ pub async fn run(
         },
         followers: Default::default(),
         hands: Hands::Bot(kernel.clone()),
+        web: door.as_ref().map(|door| door.address),
     };
     let socket = control::serve(Arc::new(desk), &paths.data, stopping.clone())
         .map_err(|source| RunError::Socket { path: control::path(&paths.data), source })?;
@@ -358,6 +380,7 @@ pub async fn run(
             kernel: kernel.clone(),
             matrix: matrix.clone(),
             load,
+            web: door.as_ref().map(|door| door.web.clone()),
             config: config.clone(),
             of_login,
         },
@@ -387,6 +410,7 @@ pub async fn run(
     stop.send_replace(true);
     socket.abort();
     let rest = async {
+        close(door).await;
         if !sync.is_finished() {
             flat((&mut sync).await)?;
         }
@@ -409,6 +433,26 @@ pub async fn run(
     // Until here a second signal ends the process at once.
     signals.abort();
     ended.and(rest).and(kept.map_err(RunError::from))
+}
+
+/// What the web listener works with.
+fn parts(ear: &Arc<Ear>, kernel: &Arc<Kernel>, config: &Config, paths: &Paths) -> Parts {
+    Parts {
+        ear: ear.clone(),
+        kernel: kernel.clone(),
+        secrets: secrets(config),
+        entropy: Arc::new(SystemEntropy),
+        data: Some(paths.data.clone()),
+        connects: true,
+        bounds: Bounds::default(),
+    }
+}
+
+/// Ends the web listener, if there is one.
+async fn close(door: Option<door::Door>) {
+    if let Some(door) = door {
+        door.close().await;
+    }
 }
 
 /// Says how far a long opening is, and asks the service manager for the time that it takes.

@@ -1,7 +1,9 @@
 //! One TOML file and the environment become a checked configuration; an unknown key is an error with a suggestion.
 
+mod hooks;
 mod keys;
 mod pages;
+mod web;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,17 +11,22 @@ use std::time::Duration;
 
 use toml::Value;
 
+use crate::domain::alert::REJOIN_WITHIN_MS;
 use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
-use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes};
+use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes, shown_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::pace::COMMANDS_PER_MINUTE;
+use crate::domain::quiet::Quiet;
 use crate::domain::role::Roles;
+use crate::domain::storm::{GROUP_AT, GROUP_INTERVAL_MS, GROUP_WAIT_MS, Terms};
 
+pub use self::hooks::{HOOK_KEYS, PER_MINUTE_MAX, WINDOW_MS_MAX};
 pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
 pub use self::pages::{reference, template};
+pub use self::web::{BODY_BYTES_MAX, BODY_BYTES_MIN, LISTEN, Listen, Web};
 
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
@@ -80,6 +87,10 @@ pub struct Config {
     pub commands_per_minute: u32,
     /// Whether conversations are ended that go round in a ring.
     pub stop_rings: bool,
+    /// How alerts are told.
+    pub alerts: Terms,
+    /// The web listener and its hooks.
+    pub web: Web,
 }
 
 /// What is wrong with the configuration.
@@ -110,7 +121,7 @@ impl Config {
         if environment.contains_key("BEADLE_ROOMS_EXEC") {
             return Err(no_exec_rooms("$BEADLE_ROOMS_EXEC".into(), &[]));
         }
-        for key in KEYS.iter().filter(|key| key.kind != Kind::Role) {
+        for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Role | Kind::Hook)) {
             let name = variable(key);
             let Some(text) = environment.get(&name) else { continue };
             let value = match key.kind {
@@ -118,11 +129,15 @@ impl Config {
                 Kind::Bool => text.parse().map_or(Value::String(text.clone()), Value::Boolean),
                 // What is no number is refused below.
                 Kind::Count(..) => text.parse().map_or(Value::String(text.clone()), Value::Integer),
-                Kind::Text | Kind::Duration | Kind::DurationOrNever | Kind::Budget(_) => {
-                    Value::String(text.clone())
-                }
+                Kind::Text
+                | Kind::Duration
+                | Kind::DurationOrNever
+                | Kind::Budget(_)
+                | Kind::Listen
+                | Kind::Bytes(..)
+                | Kind::Hook => Value::String(text.clone()),
                 // What is no inline table is refused below.
-                Kind::Tables => toml::from_str(&format!("it = {text}"))
+                Kind::Tables | Kind::Hours => toml::from_str(&format!("it = {text}"))
                     .ok()
                     .and_then(|mut it: toml::Table| it.remove("it"))
                     .unwrap_or_else(|| Value::String(text.clone())),
@@ -148,6 +163,7 @@ impl Config {
             ("secrets", "prefix") => self.secrets_prefix != old.secrets_prefix,
             ("policy", "folder") => self.policy != old.policy,
             ("scripts", "reload") => self.scripts_reload != old.scripts_reload,
+            ("web", "listen") => self.web.listen != old.web.listen,
             _ => false,
         };
         let differing = RESTART.iter().filter(|(table, name)| differs(table, name));
@@ -202,6 +218,15 @@ impl Config {
             commands_per_minute: count("limits", "commands_per_minute")
                 .unwrap_or(COMMANDS_PER_MINUTE),
             stop_rings: values.get(&("limits", "stop_rings")) != Some(&Value::Boolean(false)),
+            alerts: Terms {
+                rejoin_within_ms: duration("alerts", "rejoin_within").unwrap_or(REJOIN_WITHIN_MS),
+                group_at: count("alerts", "group_at").unwrap_or(GROUP_AT),
+                group_wait_ms: duration("alerts", "group_wait").unwrap_or(GROUP_WAIT_MS),
+                group_interval_ms: duration("alerts", "group_interval")
+                    .unwrap_or(GROUP_INTERVAL_MS),
+                quiet: values.get(&("alerts", "quiet")).and_then(read_hours).unwrap_or_default(),
+            },
+            web: web::web(values),
         }
     }
 }
@@ -281,6 +306,7 @@ fn parse(
     text: &str,
     place: &str,
 ) -> Result<BTreeMap<(&'static str, &'static str), Value>, ConfigError> {
+    let of = place;
     let at = |line: usize| if line == 0 { place.to_owned() } else { format!("{place}:{line}") };
     let root: toml::Table = toml::from_str(text).map_err(|why| {
         let line = why
@@ -310,6 +336,10 @@ fn parse(
                 take_role(&mut values, name, value, place)?;
                 continue;
             }
+            if table == "hooks" {
+                hooks::take_hook(&mut values, (text, of), name, value)?;
+                continue;
+            }
             if (table.as_str(), name.as_str()) == ("rooms", "exec") {
                 return Err(no_exec_rooms(place, value.as_array().map_or(&[], Vec::as_slice)));
             }
@@ -336,7 +366,10 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
             (i64::from(least)..=i64::from(most)).contains(number)
         }
         (Kind::Tables, Value::Table(tables)) => tables.values().all(is_texts),
+        (Kind::Hours, hours) => read_hours(hours).is_some(),
         (Kind::Budget(name), value) => in_units(budget_named(name), value).is_some(),
+        (Kind::Listen, Value::String(text)) => Listen::read(text).is_ok(),
+        (Kind::Bytes(least, most), value) => web::bytes(value, least, most).is_some(),
         _ => false,
     };
     let wanted = match key.kind {
@@ -344,12 +377,23 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         Kind::Bool => "true or false".to_owned(),
         Kind::List | Kind::Role => "a list of texts: [\"…\", \"…\"]".to_owned(),
         Kind::Tables => "tables of texts: { \"#ops\" = { host = \"web1\" } }".to_owned(),
+        Kind::Hours => "hours by room: { \"#ops:example.org\" = \"22:00-07:00\" }".to_owned(),
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"".to_owned(),
         Kind::DurationOrNever => {
             "a time span of at least a second: \"1h\", \"30m\", or \"never\"".to_owned()
         }
         Kind::Count(least, most) => format!("a number from {least} to {most}"),
         Kind::Budget(name) => format!("{}, such as {}", takes(budget_named(name)), key.default),
+        Kind::Listen => "an address with a port, \"127.0.0.1:8480\", or \"none\"".to_owned(),
+        Kind::Bytes(least, most) => {
+            format!(
+                "a size from {} to {}, such as {}",
+                shown_bytes(least),
+                shown_bytes(most),
+                key.default
+            )
+        }
+        Kind::Hook => "a table".to_owned(),
     };
     let what = format!("`{}` is {wanted}", key.name);
     fits.then_some(()).ok_or(ConfigError { place, what, hint: key.help.into() })
@@ -409,6 +453,12 @@ fn no_exec_rooms(place: String, rooms: &[Value]) -> ConfigError {
 
 fn is_texts(value: &Value) -> bool {
     value.as_table().is_some_and(|texts| texts.values().all(Value::is_str))
+}
+
+/// Quiet hours by room; none: these are none.
+fn read_hours(value: &Value) -> Option<BTreeMap<String, Quiet>> {
+    let hours = value.as_table()?.iter();
+    hours.map(|(room, text)| Some((room.clone(), Quiet::parse(text.as_str()?).ok()?))).collect()
 }
 
 /// Texts by name, for each name.

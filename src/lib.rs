@@ -9,7 +9,7 @@
 //! - [`domain`]: ids, events, formats, decisions; pure.
 //! - [`store`]: the event log. [`script`]: runs a script against a journal. [`adapter`]: the outside. [`config`].
 //! - [`query`]: folds of the log for reading.
-//! - [`processor`]: the acting loops; only they append.
+//! - [`processor`]: the acting loops; only they append. [`web`]: webhooks in, health, metrics.
 //! - [`app`] and [`control`]: wiring, start and stop. [`play`]: transcripts. [`cli`]: the command line.
 
 pub mod adapter;
@@ -23,3 +23,4 @@ pub mod processor;
 pub mod query;
 pub mod script;
 pub mod store;
+pub mod web;

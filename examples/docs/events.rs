@@ -43,6 +43,8 @@ const STREAMS: &[(&str, &str)] = &[
     ("link_", "people-main"),
     ("accounts_", "people-main"),
     ("grant_", "grants-main"),
+    ("automation_switched", "switches-main"),
+    ("wake_planned", "alert-<key>`, `digest-<room>`, `silences-main` or `switches-main"),
     ("memory_written", "memory-<scope and name>"),
     ("message_", "message-<id>"),
 ];

@@ -1,5 +1,6 @@
 //! What the command line can ask for: the same answers from a running bot and from a log that no bot has open.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub struct Desk {
     pub audit_room: Box<dyn Fn() -> Option<RoomId> + Send + Sync>,
     /// Who works off what is ordered.
     pub hands: Hands,
+    /// Where webhooks are listened for.
+    pub web: Option<SocketAddr>,
 }
 
 impl Desk {
@@ -107,8 +110,13 @@ impl Answers for Desk {
                 let (action, params) = (action.clone(), params.clone());
                 self.order(by, OrderKind::RunAction { action, params }, *queue, sink)
             }
+            Request::Switch(command) => {
+                self.order(by, OrderKind::Switch(command.clone()), false, sink)
+            }
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),
+            Request::Listener => self.listener(sink),
+            Request::TriggerDecided(trigger) => self.decided(trigger, sink),
             request => command::answer(store, request, sink),
         }
     }

@@ -55,7 +55,7 @@ enum Alone {
 fn alone(what: &OrderKind) -> Alone {
     match what {
         OrderKind::Retry { .. } => Alone::Waits,
-        OrderKind::Cancel { .. } => Alone::Decided,
+        OrderKind::Cancel { .. } | OrderKind::Switch(_) => Alone::Decided,
         OrderKind::RunAction { .. } => Alone::Done,
     }
 }
@@ -238,6 +238,24 @@ impl Desk {
             "error": failed,
             "text": said.map(|step| step.args["text"].clone()),
         }))
+    }
+
+    /// Says what was decided about a trigger; while nothing is, it is waited for.
+    pub(super) fn decided(&self, trigger: &str, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let stream = StreamName::parse(trigger)
+            .map_err(|_| Refusal::Invalid(format!("`{trigger}` is no trigger")))?;
+        if self.store.version(&stream)?.is_none() {
+            return Err(Refusal::NotFound(format!("there is no trigger `{trigger}`")));
+        }
+        let decided = self.decided_by_bot(&stream)?;
+        let routed = self.store.read(&stream, Version(1), Direction::Forward, 1)?;
+        let outcomes = match routed.first().and_then(|recorded| recorded.event()) {
+            Some(Event::TriggerRouted(routed)) => json!(routed.outcomes),
+            _ => json!([]),
+        };
+        Ok(sink.row(
+            json!({ "trigger": trigger, "decided": decided.is_some(), "outcomes": outcomes }),
+        )?)
     }
 
     fn decided_by_bot(&self, stream: &StreamName) -> Result<Option<order::Decided>, Refusal> {

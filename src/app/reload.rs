@@ -10,6 +10,7 @@ use crate::processor::progress::PROGRESS_EVERY;
 use crate::processor::{Context, Kernel, Limits, Settings};
 use crate::script::hot::HOT_FOR;
 use crate::script::problem::Problem;
+use crate::web::Web;
 
 /// Reads the configuration again.
 pub type Load<'a> = &'a (dyn Fn() -> Result<Config, ConfigError> + Sync);
@@ -19,6 +20,8 @@ pub(super) struct Reload<'a> {
     pub(super) kernel: Arc<Kernel>,
     pub(super) matrix: Arc<Matrix>,
     pub(super) load: Load<'a>,
+    /// The web listener, if there is one.
+    pub(super) web: Option<Arc<Web>>,
     /// As it was read at the start: what needs a restart is compared with it.
     pub(super) config: Config,
     /// The management room that the login made.
@@ -44,6 +47,9 @@ impl Reload<'_> {
         self.kernel.behave(settings);
         self.matrix.reconfigure(of_matrix);
         self.kernel.scripts.allow(&config.budgets);
+        if let Some(web) = &self.web {
+            web.configure(config.web.clone());
+        }
         let kernel = self.kernel.clone();
         let reloading = tokio::task::spawn_blocking(move || kernel.scripts.reload());
         let problems =
@@ -120,6 +126,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
             commands_per_minute: Some(config.commands_per_minute),
             stop_rings: config.stop_rings,
         },
+        alerts: config.alerts.clone(),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),
@@ -138,8 +145,12 @@ pub(super) async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Con
     let of_scripts = offered.catalog.aliases.iter().flat_map(|alias| &alias.rooms);
     let set = kernel.policies.in_force();
     let of_roles: Vec<String> = config.roles.rooms("").into_iter().map(str::to_owned).collect();
-    let all =
-        of_roles.iter().chain(config.context_rooms.keys()).chain(set.rooms()).chain(of_scripts);
+    let all = of_roles
+        .iter()
+        .chain(config.context_rooms.keys())
+        .chain(config.alerts.quiet.keys())
+        .chain(set.rooms())
+        .chain(of_scripts);
     let names: BTreeSet<&String> = all.filter(|name| name.starts_with('#')).collect();
     for name in names {
         let answer = matrix.resolve(name).await;

@@ -181,6 +181,7 @@ fn ask_log(
         },
         followers: Default::default(),
         hands: hands(context),
+        web: None,
     };
     let answered = desk.answer(&control::unix_user(nix::unistd::geteuid()), request, sink);
     desk.store.close();

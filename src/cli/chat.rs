@@ -1,6 +1,7 @@
 //! `beadle chat`: simulated rooms on a real log, or a transcript.
 
 use std::io::{IsTerminal, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,13 +10,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::ask::open_log;
+use super::run::listening;
 use super::style::out;
 use super::{Context, Failure};
 use crate::adapter::terminal::{Terminal, To};
 use crate::adapter::{Incoming, Intake};
 use crate::app::desk::Desk;
+use crate::app::door;
 use crate::app::orders::Hands;
 use crate::app::{SystemEntropy, kernel, secrets, surroundings, told};
+use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
 use crate::domain::id::{MessageId, Position, RoomId};
@@ -26,10 +30,13 @@ use crate::play::runner::{self, Setup};
 use crate::play::stops;
 use crate::play::world::{HandClock, World};
 use crate::processor::intake::Ear;
+use crate::processor::pause::Guard;
 use crate::processor::{Kernel, Settings, schedule, tree_head};
 use crate::store::sled::SledStore;
+use crate::store::space::{DiskOf, Reserve};
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
+use crate::web::{Bounds, Parts};
 
 /// The demonstration that is played where there is no terminal.
 const DEMO: &str = include_str!("../../scripts/demo.txt");
@@ -47,6 +54,9 @@ pub struct ChatArgs {
     /// Plays it in memory, and again with a stop at every append.
     #[arg(long, requires = "play")]
     stops: bool,
+    /// Where to listen for webhooks: an address with a port; without it `[web] listen` says so, else nowhere.
+    #[arg(long, value_name = "ADDR", conflicts_with = "play")]
+    listen: Option<String>,
     /// Serves a player through standard input and output.
     #[arg(long, hide = true)]
     child: bool,
@@ -59,7 +69,9 @@ pub fn main(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     }
     match &args.play {
         Some(file) => play_file(context, file, args.stops),
-        None if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => rooms(context),
+        None if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
+            rooms(context, args)
+        }
         None => {
             let transcript = transcript("scripts/demo.txt", DEMO)?;
             let shipped = tempfile::Builder::new().prefix("beadle-").tempdir()?;
@@ -192,7 +204,8 @@ fn data_of_rooms(context: &Context) -> Result<PathBuf, Failure> {
 }
 
 /// The terminal room.
-fn rooms(context: &Context) -> Result<u8, Failure> {
+fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
+    let config = listening(context.config.clone(), args.listen.as_deref())?;
     let data = data_of_rooms(context)?;
     crate::store::disk::make_dir(&data)?;
     let (store, opened) = open_log(context, &data)?;
@@ -230,17 +243,23 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     }
     problems.iter().chain(&among).for_each(|problem| eprintln!("{problem}"));
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];
+    let taken = runtime.block_on(door::take(door::of_chat(&config)))?;
     let (stop, stopping) = watch::channel(false);
-    let socket = answering(&store, &kernel, &data, stopping.clone());
+    let address = taken.as_ref().map(|taken| taken.address);
+    let socket = answering(&store, &kernel, (&data, address), stopping.clone());
     out!("beadle, the terminal room. Log: {}. Scripts: {}.", data.display(), scripts.display());
     out!("Try  !help   ·   !create vm web001 on aws   ·   !delete vm web001");
     out!("/as ben   /room #dev   /reply yes   /thread yes   /react 👍   /quit");
+    if let Some(address) = address {
+        out!("webhooks: http://{address}/hooks/NAME");
+    }
+    let ear = Arc::new(ear(&kernel, &data));
+    let opened = taken.map(|taken| taken.open(parts(&ear, &kernel, &config, &data), &config));
     let (lines, typed) = mpsc::channel(16);
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
         let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
         let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping));
-        let ear = Ear::new(kernel.clone());
         let after_saves = async {
             if context.config.scripts_reload {
                 let shown = terminal.clone();
@@ -261,6 +280,9 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
             failed = crate::app::policies::follow(&kernel) => Err(Failure::new(1, failed)),
         };
         stop.send_replace(true);
+        if let Some(door) = opened {
+            door.close().await;
+        }
         if let Some(socket) = socket {
             socket.abort();
             control::remove(&data);
@@ -278,11 +300,30 @@ fn rooms(context: &Context) -> Result<u8, Failure> {
     ended.map(|()| 0)
 }
 
+/// Takes in what happens in these rooms and what is posted.
+fn ear(kernel: &Arc<Kernel>, data: &Path) -> Ear {
+    let reserve = Some(Reserve::of(data));
+    Ear::new(kernel.clone()).guarded(Guard::new(Arc::new(DiskOf(data.to_owned())), reserve))
+}
+
+/// What the web listener works with.
+fn parts(ear: &Arc<Ear>, kernel: &Arc<Kernel>, config: &Config, data: &Path) -> Parts {
+    Parts {
+        ear: ear.clone(),
+        kernel: kernel.clone(),
+        secrets: secrets(config),
+        entropy: Arc::new(SystemEntropy),
+        data: Some(data.to_owned()),
+        connects: false,
+        bounds: Bounds::default(),
+    }
+}
+
 /// Answers the command line while the rooms are open; none: they are open all the same.
 fn answering(
     store: &Arc<SledStore>,
     kernel: &Arc<Kernel>,
-    data: &Path,
+    (data, web): (&Path, Option<SocketAddr>),
     stopping: watch::Receiver<bool>,
 ) -> Option<JoinHandle<()>> {
     let desk = Desk {
@@ -294,6 +335,7 @@ fn answering(
         audit_room: Box::new(|| None),
         followers: Default::default(),
         hands: Hands::Bot(kernel.clone()),
+        web,
     };
     let served = control::serve(Arc::new(desk), data, stopping);
     served.inspect_err(|why| eprintln!("the command line cannot reach these rooms: {why}")).ok()

@@ -2,6 +2,8 @@
 //!
 //! It may be run beside the bot: what needs the log is then asked of the bot itself.
 
+mod web;
+
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -47,6 +49,7 @@ pub fn main(context: &Context) -> Result<u8, Failure> {
     found.push(heads(&context.config));
     let now = crate::app::surroundings().clock.now();
     found.extend(retention(&context.config, &data, now));
+    found.extend(web::web(&context.config, &data));
     found.push(disk(DiskOf(data.clone()).room(), &Use::of(&data, now)));
     let settings = MatrixSettings {
         homeserver: context.config.homeserver.clone(),

@@ -11,6 +11,7 @@ use crate::app::{Paths, RunError};
 use crate::config::{Config, ConfigError};
 use crate::processor::policies::PolicyFolder;
 use crate::store::OpenError;
+use crate::web::serve::ListenError;
 
 mod action;
 mod alias;
@@ -24,6 +25,7 @@ mod doctor;
 mod erase;
 mod execution;
 mod follow;
+mod hook;
 mod init;
 mod log;
 mod login;
@@ -87,7 +89,7 @@ enum Command {
     Login(login::LoginArgs),
     /// Runs the bot on Matrix.
     #[command(after_help = "Example: beadle --config /etc/beadle.toml run")]
-    Run,
+    Run(run::RunArgs),
     /// Writes a commented configuration, the shipped scripts and the shipped policies into a folder.
     Init(init::InitArgs),
     /// Looks for what is wrong, and says what to do about it.
@@ -105,6 +107,9 @@ enum Command {
     /// Shows which commands there are and what a text would run.
     #[command(subcommand, after_help = "Example: beadle alias match -- create vm web001 on aws")]
     Alias(alias::AliasCommand),
+    /// Shows the hooks for webhooks, and sends a test to one.
+    #[command(subcommand, after_help = "Example: beadle hook list")]
+    Hook(hook::HookCommand),
     /// Shows executions, cancels open ones and tries failed ones again.
     #[command(subcommand, after_help = "Example: beadle execution list")]
     Execution(execution::ExecutionCommand),
@@ -168,6 +173,7 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Open(error) => error.into(),
+            RunError::Listen(error) => error.into(),
             RunError::Connect(error) => {
                 let hint = error.hint();
                 Self::new(5, error).hint(hint)
@@ -182,6 +188,13 @@ impl From<RunError> for Failure {
             }
             error => Self::new(1, error),
         }
+    }
+}
+
+impl From<ListenError> for Failure {
+    fn from(error: ListenError) -> Self {
+        let hint = error.hint();
+        Self::new(1, error).hint(hint)
     }
 }
 
@@ -370,13 +383,14 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         }
         Some(Command::Chat(args)) => chat::main(&context, &args),
         Some(Command::Login(args)) => login::main(&context, &args),
-        Some(Command::Run) => run::main(&context),
+        Some(Command::Run(args)) => run::main(&context, &args),
         Some(Command::Init(args)) => init::main(&args),
         Some(Command::Doctor) => doctor::main(&context),
         Some(Command::Script(command)) => script::main(&context, &command),
         Some(Command::Policy(command)) => policy::main(&context, &command),
         Some(Command::Action(command)) => action::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
+        Some(Command::Hook(command)) => hook::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),
         Some(Command::Why(args)) => why::main(&context, &args),
         Some(Command::Catalog) => catalog::main(&context),

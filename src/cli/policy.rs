@@ -183,7 +183,7 @@ fn asked(
     let account = UserId(who.to_owned());
     let room = RoomId(room.to_owned());
     let unseen = |_: &str| Standing::Unseen("who is in a room cannot be seen from here".to_owned());
-    let held = context.config.roles.held(std::slice::from_ref(&account), &room, &unseen);
+    let held = context.config.roles.held(&account, &room, &unseen);
     let mut roles = held.roles;
     let own = |role: &str, source: &str| RoleHeld { role: role.into(), source: source.into() };
     if management {

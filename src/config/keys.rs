@@ -1,7 +1,10 @@
 //! Every key of the configuration: what it takes, its default, what it is for.
 
+use super::hooks::PER_MINUTE_MAX;
+use super::web::{BODY_BYTES_MAX, BODY_BYTES_MIN};
 use crate::domain::context::CONTEXT_TURNS_MAX;
 use crate::domain::pace::COMMANDS_PER_MINUTE_MAX;
+use crate::domain::storm::GROUP_AT_MAX;
 
 /// What kind of value a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,14 @@ pub enum Kind {
     Count(u32, u32),
     /// Texts by name, for each of several names.
     Tables,
+    /// Quiet hours by the names of rooms.
+    Hours,
+    /// An address to listen at, or `none`.
+    Listen,
+    /// A size within these bounds.
+    Bytes(u64, u64),
+    /// A table of keys that say what a hook takes; the key's name is the hook's.
+    Hook,
     /// A budget of scripts, by its name in [`BUDGETS`]: a number, a size or a time span within its bounds.
     Budget(&'static str),
 }
@@ -261,6 +272,41 @@ pub const KEYS: &[Key] = &[
         help: "How much a script may print; the rest is dropped.",
     },
     Key {
+        table: "alerts",
+        name: "rejoin_within",
+        kind: Kind::Duration,
+        default: "\"1h\"",
+        help: "An alert that fires again so soon after its end joins its thread; later it begins a new one. [alerts.md](alerts.md)",
+    },
+    Key {
+        table: "alerts",
+        name: "group_at",
+        kind: Kind::Count(1, GROUP_AT_MAX),
+        default: "5",
+        help: "More new alerts than this in one room within `group_wait` are told in one digest.",
+    },
+    Key {
+        table: "alerts",
+        name: "group_wait",
+        kind: Kind::Duration,
+        default: "\"10s\"",
+        help: "In which time new alerts are counted, and how long a digest gathers before it is told.",
+    },
+    Key {
+        table: "alerts",
+        name: "group_interval",
+        kind: Kind::Duration,
+        default: "\"5m\"",
+        help: "How often a digest is changed when something of it has changed.",
+    },
+    Key {
+        table: "alerts",
+        name: "quiet",
+        kind: Kind::Hours,
+        default: "{}",
+        help: "Quiet hours of rooms, by id or name: `\"#ops:example.org\" = \"22:00-07:00\"` under `[alerts.quiet]`. What fires in them is told in one digest at their end, unless its severity is `critical`.",
+    },
+    Key {
         table: "limits",
         name: "commands_per_minute",
         kind: Kind::Count(1, COMMANDS_PER_MINUTE_MAX),
@@ -274,6 +320,34 @@ pub const KEYS: &[Key] = &[
         default: "true",
         help: "Whether an account that answers the bot within a second again and again, or says the same so three times, is not answered for five minutes.",
     },
+    Key {
+        table: "web",
+        name: "listen",
+        kind: Kind::Listen,
+        default: "\"\"",
+        help: "Where the bot listens for webhooks and answers `/healthz` and `/metrics`: an address with a port, `127.0.0.1:8480`, or `none`. Without a value `beadle run` listens at 127.0.0.1:8480 and `beadle chat` nowhere. Port 0 is a free one. `--listen` overrides it. [webhooks.md](webhooks.md)",
+    },
+    Key {
+        table: "web",
+        name: "body_bytes_max",
+        kind: Kind::Bytes(BODY_BYTES_MIN, BODY_BYTES_MAX),
+        default: "\"256 KiB\"",
+        help: "How large the body of a request may be. What is recorded of it has at most 192 KiB in any case.",
+    },
+    Key {
+        table: "web",
+        name: "peer_per_minute",
+        kind: Kind::Count(1, PER_MINUTE_MAX),
+        default: "6000",
+        help: "How many requests one address may make in a minute.",
+    },
+    Key {
+        table: "hooks",
+        name: "NAME",
+        kind: Kind::Hook,
+        default: "{ auth = \"none\" }",
+        help: "The hook of this name, `POST /hooks/NAME`: a table `[hooks.NAME]` with the keys below. The environment gives none.",
+    },
 ];
 
 /// The keys whose change takes effect at the next start; SIGHUP reloads all others.
@@ -286,6 +360,7 @@ pub const RESTART: &[(&str, &str)] = &[
     ("secrets", "folder"),
     ("secrets", "prefix"),
     ("scripts", "reload"),
+    ("web", "listen"),
 ];
 
 /// The environment variable that overrides a key: `BEADLE_MATRIX_HOMESERVER`.

@@ -1,7 +1,9 @@
 //! The configuration as text: a file to begin with, and the page of the manual.
 
+use super::hooks::HOOK_KEYS;
 use super::keys::{KEYS, Kind, RESTART, variable};
 use super::{budget_named, takes};
+use crate::domain::budget::shown_bytes;
 
 /// A configuration with every key as a comment.
 pub fn template() -> String {
@@ -35,20 +37,44 @@ pub fn reference() -> String {
             Kind::Text => "text".to_owned(),
             Kind::List | Kind::Role => "list of texts".to_owned(),
             Kind::Tables => "tables of texts".to_owned(),
+            Kind::Hours => "hours by room".to_owned(),
             Kind::Duration => "time span".to_owned(),
             Kind::DurationOrNever => "time span or `never`".to_owned(),
             Kind::Count(least, most) => format!("number from {least} to {most}"),
             Kind::Budget(name) => takes(budget_named(name)).trim_start_matches("a ").to_owned(),
+            Kind::Listen => "address with a port, or `none`".to_owned(),
+            Kind::Bytes(least, most) => {
+                format!("size from {} to {}", shown_bytes(least), shown_bytes(most))
+            }
+            Kind::Hook => "table".to_owned(),
         };
-        let (table, name, default, help) = (key.table, key.name, key.default, key.help);
+        let (table, name, help) = (key.table, key.name, key.help);
+        let default = match key.kind {
+            Kind::Hook => "–".to_owned(),
+            _ => format!("`{}`", key.default),
+        };
         let restart = if RESTART.contains(&(table, name)) { " *restart*" } else { "" };
         let variable = match key.kind {
-            Kind::Role => "–".to_owned(),
+            Kind::Role | Kind::Hook => "–".to_owned(),
             _ => format!("`{}`", variable(key)),
         };
         text.push_str(&format!(
-            "| `{table}.{name}` | {kind} | `{default}` | {variable} | {help}{restart} |\n"
+            "| `{table}.{name}` | {kind} | {default} | {variable} | {help}{restart} |\n"
         ));
+    }
+    text.push_str(&hooks());
+    text
+}
+
+/// The keys of a hook.
+fn hooks() -> String {
+    let mut text = String::from(
+        "\n## Hooks\n\nThe keys of a table `[hooks.NAME]`; [webhooks.md](webhooks.md) has examples. A key that would change\n\
+         nothing with the hook's `auth` is an error.\n\n| key | takes | default | what it is for |\n| --- | --- | --- | --- |\n",
+    );
+    for (name, takes, default, help) in HOOK_KEYS {
+        let default = if default.is_empty() { "–" } else { default };
+        text.push_str(&format!("| `{name}` | {takes} | {default} | {help} |\n"));
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::context::CONTEXT_TURNS_MAX;
+use crate::domain::hook::{HEADERS_TAKEN_MAX, HOOKS_MAX};
 
 #[test]
 fn wrong_configurations_are_told_with_their_place() {
@@ -214,4 +215,148 @@ fn listed_rooms_for_actions_have_become_a_policy() {
     let environment = [("BEADLE_ROOMS_EXEC".to_owned(), "#a".to_owned())];
     let error = Config::load(None, &environment.into()).expect_err("it is no more");
     assert_eq!(error.place, "$BEADLE_ROOMS_EXEC");
+}
+
+#[test]
+fn where_it_listens_is_an_address_or_nowhere() {
+    let of = |line: &str| {
+        parse(&format!("[web]\n{line}"), "c").map(|values| Config::from_values(&values).web)
+    };
+    let at = |text: &str| Listen::At(text.parse().expect("an address"));
+    for (line, want) in [
+        ("listen = \"\"", Listen::Usual),
+        ("listen = \"none\"", Listen::Nowhere),
+        ("listen = \"127.0.0.1:0\"", at("127.0.0.1:0")),
+        ("listen = \"[::1]:8480\"", at("[::1]:8480")),
+    ] {
+        assert_eq!(of(line).map(|web| web.listen), Ok(want), "{line}");
+    }
+    assert_eq!(of("").map(|web| web.body_bytes_max), Ok(256 * 1024));
+    let (least, most) = (BODY_BYTES_MIN, BODY_BYTES_MAX);
+    for (line, want) in [
+        ("listen = \"8480\"".to_owned(), "`listen` is an address with a port"),
+        ("listen = \"localhost:8480\"".to_owned(), "`listen` is an address with a port"),
+        (format!("body_bytes_max = {least}"), "good"),
+        (format!("body_bytes_max = {most}"), "good"),
+        (
+            format!("body_bytes_max = {}", least - 1),
+            "`body_bytes_max` is a size from 1 KiB to 4 MiB",
+        ),
+        (
+            format!("body_bytes_max = {}", most + 1),
+            "`body_bytes_max` is a size from 1 KiB to 4 MiB",
+        ),
+        ("peer_per_minute = 0".to_owned(), "`peer_per_minute` is a number from 1 to"),
+    ] {
+        let got = of(&line).map_or_else(|error| error.what, |_| "good".into());
+        assert!(got.starts_with(want), "{line}: {got}");
+    }
+    assert_eq!(LISTEN.parse::<std::net::SocketAddr>().map(|it| it.port()), Ok(8480));
+}
+
+#[test]
+fn hooks_are_checked_key_by_key() {
+    let bearer = "auth = \"bearer\"\nsecret = \"ci\"\n";
+    let hmac = "auth = \"hmac\"\nsecret = \"ci\"\n";
+    let many: Vec<String> = (0..=HEADERS_TAKEN_MAX).map(|n| format!("\"X-{n}\"")).collect();
+    let most = many[1..].join(", ");
+    for (name, keys, want) in [
+        ("ci", bearer.to_owned(), "good"),
+        ("ci", "auth = \"none\"\nopen = true".into(), "good"),
+        ("ci", "auth = \"basic\"\nsecret = \"ci\"\nuser = \"am\"".into(), "good"),
+        ("ci", "auth = \"github\"\nsecret = \"ci\"".into(), "good"),
+        ("ci", format!("{hmac}timestamp_header = \"X-Time\"\nwindow = \"1m\""), "good"),
+        ("ci", format!("{bearer}headers = [{most}]"), "good"),
+        ("ci", String::new(), "c:1: `auth` is needed"),
+        ("ci", "auth = \"baerer\"".into(), "c:2: `auth` is one of \"bearer\", \"basic\""),
+        ("ci", "auth = \"bearer\"".into(), "c:1: `secret` is needed for `auth = \"bearer\"`"),
+        (
+            "ci",
+            format!("{bearer}secert = \"x\""),
+            "c:4: there is no key in [hooks.ci] named `secert` (did you mean `secret`?)",
+        ),
+        (
+            "ci",
+            format!("{bearer}user = \"x\""),
+            "c:4: `user` is of no use with `auth = \"bearer\"`",
+        ),
+        ("ci", format!("{bearer}open = true"), "c:4: `open` is of no use with"),
+        ("ci", format!("{bearer}window = \"5m\""), "c:4: `window` is of no use with"),
+        (
+            "ci",
+            format!("{hmac}window = \"5m\""),
+            "c:4: `window` is of use with `timestamp_header` only",
+        ),
+        (
+            "ci",
+            format!("{hmac}timestamp_header = \"X-Time\"\nwindow = \"2 days\""),
+            "c:5: `window` is a time span from a second to a day",
+        ),
+        (
+            "ci",
+            format!("{hmac}signed = \"{{timestamp}}.{{body}}\""),
+            "c:4: `signed` is with `{timestamp}`",
+        ),
+        ("ci", format!("{hmac}signed = \"x\""), "c:4: `signed` is without `{body}`"),
+        (
+            "ci",
+            format!("{hmac}timestamp_header = \"T\"\ndelivery_header = \"D\""),
+            "c:1: `signed` is without `{delivery}`: a recorded request",
+        ),
+        (
+            "ci",
+            format!("{bearer}headers = [\"Authorization\"]"),
+            "c:4: `headers` is without `authorization`",
+        ),
+        (
+            "ci",
+            format!("{bearer}header = \"X-Token\"\nheaders = [\"x-token\"]"),
+            "c:5: `headers` is without `x-token`",
+        ),
+        (
+            "ci",
+            format!("{bearer}headers = [{}]", many.join(", ")),
+            "c:4: `headers` is a list of at most 16",
+        ),
+        ("ci", format!("{bearer}per_minute = 0"), "c:4: `per_minute` is a number from 1 to"),
+        (
+            "ci",
+            format!("{bearer}per_minute = {}", i64::from(PER_MINUTE_MAX) + 1),
+            "c:4: `per_minute` is a number",
+        ),
+        (
+            "ci",
+            "auth = \"basic\"\nsecret = \"ci\"\nuser = \"a:b\"".into(),
+            "c:4: `user` is a name without a colon",
+        ),
+        ("\"a/b\"", bearer.to_owned(), "c:1: a hook cannot be named `a/b`"),
+    ] {
+        let got = match parse(&format!("[hooks.{name}]\n{keys}"), "c") {
+            Ok(_) => "good".to_owned(),
+            Err(error) => format!("{error} ({})", error.hint),
+        };
+        assert!(got.starts_with(want), "{keys}: {got}");
+    }
+    let day = format!("[hooks.ci]\n{hmac}timestamp_header = \"T\"\nwindow = \"{WINDOW_MS_MAX}ms\"");
+    assert!(parse(&day, "c").is_ok(), "{day}");
+    assert_eq!(
+        parse("[hooks]\nci = 3", "c").map_err(|error| error.to_string()).err().as_deref(),
+        Some("c:2: `ci` under [hooks] is a table")
+    );
+}
+
+#[test]
+fn so_many_hooks_and_no_more() {
+    let hooks = |count: usize| -> String {
+        (0..count).map(|n| format!("[hooks.h{n}]\nauth = \"none\"\n")).collect()
+    };
+    let read = |text: &str| Config::from_values(&parse(text, "c").expect("it is right")).web.hooks;
+    assert_eq!(read(&hooks(HOOKS_MAX)).len(), HOOKS_MAX);
+    assert!(parse(&hooks(HOOKS_MAX + 1), "c").is_err());
+    let github = &read("[hooks.gh]\nauth = \"github\"\nsecret = \"gh\"")["gh"];
+    assert_eq!(github.delivery_header.as_deref(), Some("x-github-delivery"));
+    assert_eq!(
+        (github.headers.as_slice(), github.secret()),
+        (&["x-github-event".to_owned()][..], Some("gh"))
+    );
 }

@@ -2,7 +2,7 @@
 //!
 //! They are executions like any other, durable and explained by their events, and need no script to be there.
 
-use super::event::Handler;
+use super::event::{Handler, HandlerKind};
 use super::id::ScriptHash;
 
 /// What stands in the place of a script's file.
@@ -39,6 +39,8 @@ pub enum Builtin {
     Grant,
     /// Ends that before its time.
     Revoke,
+    /// Silences something for a while.
+    Silence,
 }
 
 /// Every built-in handler with its stored name.
@@ -57,6 +59,7 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::WhatDid, "what did"),
     (Builtin::Grant, "grant"),
     (Builtin::Revoke, "revoke"),
+    (Builtin::Silence, "silence"),
 ];
 
 impl Builtin {
@@ -87,7 +90,8 @@ impl Builtin {
     /// What an execution that runs it is started with.
     pub fn handler(self) -> Handler {
         let (script, file) = (ScriptHash(String::new()), FILE.to_owned());
-        Handler { script, file, alias: self.name().to_owned() }
+        let alias = self.name().to_owned();
+        Handler { script, file, alias, kind: HandlerKind::Alias }
     }
 
     /// Whether one open execution takes in more triggers of the same room until it has asked.
@@ -96,7 +100,7 @@ impl Builtin {
             Self::CatchUp | Self::Unreadable => true,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
-            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
+            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke | Self::Silence => false,
         }
     }
 
@@ -107,7 +111,7 @@ impl Builtin {
             Self::Unreadable => false,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
-            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
+            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke | Self::Silence => false,
         }
     }
 }

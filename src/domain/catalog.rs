@@ -2,6 +2,7 @@
 
 use super::alias_index::AliasIndex;
 use super::id::ScriptHash;
+use super::rule::{Rule, RuleIndex};
 
 /// Everything that is offered.
 pub struct Catalog {
@@ -9,6 +10,10 @@ pub struct Catalog {
     pub aliases: Vec<Alias>,
     /// Finds the command for a text; its numbers are places in `aliases`.
     pub index: AliasIndex,
+    /// Rules in the order of their names.
+    pub rules: Vec<Rule>,
+    /// Finds the rules for a trigger; its numbers are places in `rules`.
+    pub rule_index: RuleIndex,
 }
 
 /// A command.
@@ -55,6 +60,11 @@ pub enum FromContext {
 impl Catalog {
     /// Nothing is offered.
     pub fn empty() -> Self {
-        Self { aliases: vec![], index: AliasIndex::new(vec![]) }
+        Self {
+            aliases: vec![],
+            index: AliasIndex::new(vec![]),
+            rules: vec![],
+            rule_index: RuleIndex::default(),
+        }
     }
 }

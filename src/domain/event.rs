@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub use super::action_event::{AttemptFailed, EffectDelayed, EffectProgressed, LockRequested};
+pub use super::alert_event::{
+    AlertAcknowledged, AlertEscalated, AlertPlaced, AlertRaised, AlertResolved, DigestTold,
+};
 pub use super::approval_event::{ApprovalRequested, ApprovalVoided, ApprovalVoted};
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
@@ -35,8 +38,13 @@ pub use super::room_event::{
     RoomLeft, RoomUpgraded,
 };
 pub use super::script_event::{ImportKept, ScriptKept};
+pub use super::silence_event::{
+    SilenceEnded, SilenceExtended, SilenceHeld, SilenceNoticed, SilenceStarted,
+};
+pub use super::switch_event::{AutomationSwitched, RuleFired};
 pub use super::tree_head::TreeHead;
 use super::trigger::{Place, Speaker, Trigger};
+pub use super::wake::WakePlanned;
 
 /// Whether a payload is stored in the clear or sealed with a key of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,12 +158,26 @@ events! {
     AccountsUnlinked "accounts_unlinked" 1 Sealed,
     GrantMade "grant_made" 1 Sealed,
     GrantRevoked "grant_revoked" 1 Sealed,
+    AutomationSwitched "automation_switched" 1 Sealed,
+    WakePlanned "wake_planned" 1 Open,
+    AlertRaised "alert_raised" 1 Sealed,
+    AlertAcknowledged "alert_acknowledged" 1 Sealed,
+    AlertResolved "alert_resolved" 1 Sealed,
+    AlertEscalated "alert_escalated" 1 Sealed,
+    AlertPlaced "alert_placed" 1 Sealed,
+    DigestTold "digest_told" 1 Sealed,
+    SilenceStarted "silence_started" 1 Sealed,
+    SilenceExtended "silence_extended" 1 Sealed,
+    SilenceNoticed "silence_noticed" 1 Sealed,
+    SilenceEnded "silence_ended" 1 Sealed,
+    SilenceHeld "silence_held" 1 Sealed,
+    RuleFired "rule_fired" 1 Sealed,
     TriggerRecorded "trigger_recorded" 4 Sealed,
     TriggerRouted "trigger_routed" 2 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,
     EventWithheld "event_withheld" 1 Sealed,
     EventGivenUp "event_given_up" 1 Sealed,
-    ExecutionStarted "execution_started" 1 Sealed,
+    ExecutionStarted "execution_started" 2 Sealed,
     EffectRecorded "effect_recorded" 1 Sealed,
     EffectRequested "effect_requested" 1 Sealed,
     EffectStarted "effect_started" 1 Sealed,
@@ -226,6 +248,13 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
                 }
                 asked.insert("roles".into(), Value::Array(vec![]));
                 asked.insert("remind".into(), Value::Null);
+                (2, data)
+            }
+            // Before version 2 there were no rules.
+            ("execution_started", 1, Some(started)) => {
+                if let Some(Value::Object(handler)) = started.get_mut("handler") {
+                    handler.insert("kind".into(), "alias".into());
+                }
                 (2, data)
             }
             // Before version 2 nothing was attached to a message.
@@ -345,8 +374,31 @@ pub struct Handler {
     pub script: ScriptHash,
     /// Its file, from the scripts folder.
     pub file: String,
-    /// The alias that it handles.
+    /// The alias or the rule that it handles.
     pub alias: String,
+    /// Which of the two.
+    pub kind: HandlerKind,
+}
+
+impl HandlerKind {
+    /// As people read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Alias => "alias",
+            Self::Rule => "rule",
+        }
+    }
+}
+
+/// What a handler is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandlerKind {
+    /// A command that somebody gives.
+    #[default]
+    Alias,
+    /// Something that happened.
+    Rule,
 }
 
 /// The versions that a replay depends on.

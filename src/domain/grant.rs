@@ -48,9 +48,9 @@ impl Grants {
         self.made.values().filter(move |grant| grant.until > now)
     }
 
-    /// The grant that lets one of these accounts run a command at a time.
-    pub fn covering(&self, accounts: &[UserId], alias: &str, now: Timestamp) -> Option<&GrantMade> {
-        let fits = |grant: &&GrantMade| grant.alias == alias && accounts.contains(&grant.account);
+    /// The grant that lets an account run a command at a time.
+    pub fn covering(&self, account: &UserId, alias: &str, now: Timestamp) -> Option<&GrantMade> {
+        let fits = |grant: &&GrantMade| grant.alias == alias && grant.account == *account;
         self.open(now).filter(fits).max_by_key(|grant| grant.until)
     }
 
@@ -105,8 +105,7 @@ mod tests {
             (&[], "@Bob:hs", "deploy", 50, None),
         ] {
             let grants = given(&made, revoked);
-            let accounts = [UserId(account.into())];
-            let found = grants.covering(&accounts, alias, Timestamp(now));
+            let found = grants.covering(&UserId(account.into()), alias, Timestamp(now));
             let found = found.map(|grant| grant.grant.as_str());
             assert_eq!(found, want, "{revoked:?} {account} {alias} at {now}");
         }

@@ -30,6 +30,23 @@ pub struct MessageQueued {
     pub question: Option<String>,
 }
 
+impl MessageQueued {
+    /// A message of the bot itself, which answers nobody.
+    pub fn plain(message: MessageId, place: Place, doc: Doc) -> Self {
+        Self {
+            message,
+            place,
+            reply_to: None,
+            edits: None,
+            doc,
+            attachment: None,
+            notify: vec![],
+            execution: None,
+            question: None,
+        }
+    }
+}
+
 /// A picture or another file that goes with a message; its bytes are kept beside the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {

@@ -9,12 +9,14 @@ use super::id::ExecutionId;
 pub const NAME_BYTES_MAX: usize = 100;
 /// Largest fields of a trigger, in bytes of JSON.
 pub const FIELDS_BYTES_MAX: usize = 32 * 1024;
+/// Largest fields of a trigger that comes from outside, in bytes of JSON.
+pub const OUTSIDE_BYTES_MAX: usize = 192 * 1024;
 /// Most executions that go on by one trigger.
 pub const CONTINUED_MAX: usize = 32;
 /// Deepest nesting of commands that call commands.
 pub const CALLS_DEEP_MAX: usize = 5;
 /// Names that begin so come from outside alone.
-pub const OUTSIDE: [&str; 3] = ["webhook.", "schedule.", "alert."];
+pub const OUTSIDE: [&str; 5] = ["webhook.", "schedule.", "alert.", "room.", "silence."];
 
 /// Something with a name happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use super::builtin::Builtin;
 use super::event::{EffectClass, EffectResult, Ending, ExecutionStarted};
 use super::execution::{Execution, Step};
 use super::id::{DedupeKey, ExecutionId, RoomId, Timestamp, UserId};
+use super::switch_command::SwitchCommand;
 use super::trigger::{Place, Speaker, Trigger, Trust, What};
 
 /// The network of the command line. Nothing is sent there: who orders something is shown what came of it.
@@ -52,6 +53,8 @@ pub enum OrderKind {
         /// Its parameters.
         params: Value,
     },
+    /// Switch automation off or on.
+    Switch(SwitchCommand),
 }
 
 impl Order {
@@ -83,6 +86,10 @@ impl Order {
             OrderKind::Cancel { execution, .. } => format!("cancel {}", execution.short()),
             OrderKind::Retry { execution, .. } => format!("retry {}", execution.short()),
             OrderKind::RunAction { action, .. } => format!("run {action}"),
+            OrderKind::Switch(switch) => {
+                let way = if switch.on { "on" } else { "off" };
+                format!("{} {way} {}", switch.kind.word(), switch.name)
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ use super::policy::{Permission, PolicyAction, Resource, ResourceKind};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
+use super::silence_command::{self, SilenceCommand};
+use super::switch_command::{self, SwitchCommand};
 use super::tell_command::{self, TellCommand};
 use super::why_command::{self, WhyCommand};
 use super::words::policy as words;
@@ -38,6 +40,17 @@ pub const WORDS: &[&str] = &[
     "grant",
     "grants",
     "revoke",
+    "silence",
+    "silences",
+    "unsilence",
+    "extend",
+    "ack",
+    "acknowledge",
+    "alerts",
+    "rule",
+    "schedule",
+    "hook",
+    "sensor",
 ];
 
 /// A command of the bot itself.
@@ -61,6 +74,10 @@ pub enum OwnCommand {
     People(PeopleCommand),
     /// To go on with a long answer.
     More(Option<Which>),
+    /// To silence something, or look after what fires.
+    Silence(SilenceCommand),
+    /// To switch automation off or on.
+    Switch(SwitchCommand),
     /// About what the bot and people did.
     Why(WhyCommand),
 }
@@ -86,9 +103,11 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let pending = || pending_command::parse(text).map(OwnCommand::Pending);
     let more = || more_command::parse(text).map(OwnCommand::More);
     let why = || why_command::parse(text).map(OwnCommand::Why);
+    let switch = || switch_command::parse(text).map(OwnCommand::Switch);
+    let silence = || silence_command::parse(text).map(OwnCommand::Silence);
     let first = rooms.or_else(audit).or_else(executions).or_else(save);
     let first = first.or_else(people).or_else(pending).or_else(why).or_else(more);
-    first.or_else(tell).or_else(grant)
+    first.or_else(tell).or_else(grant).or_else(switch).or_else(silence)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -117,6 +136,8 @@ pub fn offered(
     let executions = executions.chain(tell_command::COMMANDS).copied();
     let grants = may(PolicyAction::Manage, grant_command::resource());
     let grants = grant_command::COMMANDS.iter().filter(|_| grants);
+    let executions = executions.chain(silence_command::COMMANDS.iter().copied());
+    let executions = executions.chain(switch_command::COMMANDS.iter().copied().filter(|_| manages));
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     let others = others.chain(grants).map(|(_, usage, help)| (*usage, *help));
     executions.chain(others).collect()
@@ -136,6 +157,8 @@ impl OwnCommand {
             Self::Why(command) => command.name(),
             Self::Tell(command) => command.name(),
             Self::Grant(command) => command.name(),
+            Self::Switch(command) => command.name(),
+            Self::Silence(command) => command.name(),
         }
     }
 
@@ -149,6 +172,11 @@ impl OwnCommand {
             Self::People(command) => Act::People(command.clone()),
             Self::Pending(command) => Act::Pending(*command),
             Self::More(which) => Act::More(*which),
+            Self::Switch(command) => Act::Switch(command.clone()),
+            Self::Silence(command) => match command.builtin() {
+                Some(builtin) => Act::BuiltIn { builtin, args: command.args(reply_to) },
+                None => Act::Silence(command.clone()),
+            },
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -184,6 +212,9 @@ impl OwnCommand {
             Self::Executions(_)
             | Self::Tell(_)
             | Self::Save(_)
+            // What it names is looked at where it is done.
+            | Self::Switch(_)
+            | Self::Silence(_)
             | Self::People(_)
             | Self::Why(_)
             | Self::Pending(_)
@@ -234,6 +265,8 @@ impl OwnCommand {
             Self::Pending(command) => command.refusal(here, places.management),
             Self::Save(name) => save_command::refusal(name),
             Self::Grant(command) => command.refusal(),
+            Self::Switch(command) => command.refusal(),
+            Self::Silence(command) => command.refusal(),
             // Who may say yes to what is decided with the codes.
             Self::People(_) => None,
             Self::More(_) => None,

@@ -123,10 +123,10 @@ impl Roles {
         self.0.values().flatten().map(|(_, giver)| giver)
     }
 
-    /// The roles of somebody with these accounts, the first of which they use now.
+    /// The roles of somebody by the account that they use now.
     pub fn held(
         &self,
-        accounts: &[UserId],
+        account: &UserId,
         here: &RoomId,
         standing: &dyn Fn(&str) -> Standing,
     ) -> Held {
@@ -135,11 +135,7 @@ impl Roles {
             let mut unseen = None;
             let given = entries.iter().find_map(|(written, giver)| match giver {
                 Giver::Account(pattern) => {
-                    let account = accounts.iter().position(|it| matches(pattern, it.as_str()))?;
-                    Some(match account {
-                        0 => written.clone(),
-                        nth => format!("{written}, as {}", accounts[nth]),
-                    })
+                    matches(pattern, account.as_str()).then(|| written.clone())
                 }
                 Giver::Member(room) | Giver::Power(_, Some(room)) => {
                     given(giver, written, standing(room), &mut unseen)
@@ -157,6 +153,12 @@ impl Roles {
             }
         }
         held
+    }
+
+    /// The roles that an account is given by its id alone.
+    pub fn of_account(&self, account: &UserId) -> Vec<RoleHeld> {
+        let nowhere = |_: &str| Standing::Stranger;
+        self.held(account, &RoomId(String::new()), &nowhere).roles
     }
 }
 
@@ -250,34 +252,30 @@ mod tests {
             "#dark:hs" => Standing::Unseen("I am not in that room".into()),
             _ => Standing::Stranger,
         };
-        for (entries, accounts, want) in [
-            (&["@ann:hs"][..], &["@ann:hs"][..], "r by @ann:hs"),
-            (&["@ann:hs"], &["@Ann:hs"], ""),
-            (&["@ann:hs"], &["@аnn:hs"], ""),
-            (&["@ann:hs"], &["@ann:hs.evil.org"], ""),
-            (&["@*:hs"], &["@ann:hs"], "r by @*:hs"),
-            (&["@*:hs"], &["@ann:evil.org:hs"], ""),
-            (&["@irc_*:hs"], &["@irc_ann:hs"], "r by @irc_*:hs"),
-            (&["@irc_*:hs"], &["@ann:hs"], ""),
-            (&["@ann:hs"], &["@irc_ann:hs", "@ann:hs"], "r by @ann:hs, as @ann:hs"),
-            (&["member of #release:hs"], &["@x:hs"], "r by member of #release:hs"),
-            (&["member of #other:hs"], &["@x:hs"], ""),
-            (&["power>=50"], &["@x:hs"], "r by power>=50 in !ops:hs: 50"),
-            (&["power>=51"], &["@x:hs"], ""),
-            (&["power>=0 in #other:hs"], &["@x:hs"], ""),
-            (&["power>=0 in #release:hs"], &["@x:hs"], "r by power>=0 in #release:hs: 0"),
-            (
-                &["member of #dark:hs"],
-                &["@x:hs"],
-                "?r by member of #dark:hs: I am not in that room",
-            ),
-            (&["member of #dark:hs", "@x:hs"], &["@x:hs"], "r by @x:hs"),
-            (&["cli:ann"], &["cli:ann"], "r by cli:ann"),
+        for (entries, account, want) in [
+            (&["@ann:hs"][..], "@ann:hs", "r by @ann:hs"),
+            (&["@ann:hs"], "@Ann:hs", ""),
+            (&["@ann:hs"], "@аnn:hs", ""),
+            (&["@ann:hs"], "@ann:hs.evil.org", ""),
+            (&["@*:hs"], "@ann:hs", "r by @*:hs"),
+            (&["@*:hs"], "@ann:evil.org:hs", ""),
+            (&["@irc_*:hs"], "@irc_ann:hs", "r by @irc_*:hs"),
+            (&["@irc_*:hs"], "@ann:hs", ""),
+            (&["member of #release:hs"], "@x:hs", "r by member of #release:hs"),
+            (&["member of #other:hs"], "@x:hs", ""),
+            (&["power>=50"], "@x:hs", "r by power>=50 in !ops:hs: 50"),
+            (&["power>=51"], "@x:hs", ""),
+            (&["power>=0 in #other:hs"], "@x:hs", ""),
+            (&["power>=0 in #release:hs"], "@x:hs", "r by power>=0 in #release:hs: 0"),
+            (&["member of #dark:hs"], "@x:hs", "?r by member of #dark:hs: I am not in that room"),
+            (&["member of #dark:hs", "@x:hs"], "@x:hs", "r by @x:hs"),
+            (&["cli:ann"], "cli:ann", "r by cli:ann"),
         ] {
             let roles = read("r", entries).expect("they are entries");
-            let accounts: Vec<UserId> = accounts.iter().map(|id| UserId((*id).into())).collect();
-            let held = roles.held(&accounts, &RoomId("!ops:hs".into()), &standing);
-            assert_eq!(shown(&held), want, "{entries:?} {accounts:?}");
+            let held = roles.held(&UserId(account.into()), &RoomId("!ops:hs".into()), &standing);
+            assert_eq!(shown(&held), want, "{entries:?} {account:?}");
+            let by_id = roles.of_account(&UserId(account.into()));
+            assert_eq!(by_id.is_empty(), !want.starts_with("r by @") && !want.contains("cli:"));
         }
     }
 

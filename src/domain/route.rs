@@ -23,6 +23,8 @@ use super::people_command::PeopleCommand;
 use super::person::{People, may_be_taken_for};
 use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
+use super::silence_command::SilenceCommand;
+use super::switch_command::SwitchCommand;
 use super::tell_command::TellCommand;
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
 use super::why_command;
@@ -113,6 +115,10 @@ pub enum Act {
     People(PeopleCommand),
     /// Look at open questions.
     Pending(PendingCommand),
+    /// Switch automation off or on.
+    Switch(SwitchCommand),
+    /// Look after what fires, or at what is silenced.
+    Silence(SilenceCommand),
     /// Ask what an answer was meant for.
     AskBack {
         /// How.

@@ -34,7 +34,7 @@ fn catalog(aliases: Vec<Alias>) -> Catalog {
         let parsed = alias.usages.iter().map(|usage| Format::parse(usage).unwrap());
         formats.extend(parsed.map(|format| (AliasId(n), format)));
     }
-    Catalog { aliases, index: AliasIndex::new(formats) }
+    Catalog { aliases, index: AliasIndex::new(formats), ..Catalog::empty() }
 }
 
 fn ops() -> Catalog {
@@ -131,6 +131,8 @@ fn shown(decision: &Decision) -> String {
         Act::Tell(command) => format!("{command:?}"),
         Act::People(command) => format!("{command:?}"),
         Act::Pending(command) => format!("{command:?}"),
+        Act::Switch(_) => "switch".into(),
+        Act::Silence(command) => command.name().into(),
         Act::AskBack { doc, question } => format!("ask back {question:?} {}", text_of(doc)),
         Act::Assume(wanting) => format!("assume {} {:?}", wanting.alias, wanting.params),
         Act::Say(doc) => format!("say {}", text_of(doc)),

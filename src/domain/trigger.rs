@@ -196,6 +196,11 @@ impl Trigger {
         }
     }
 
+    /// The trigger that something with a name happened.
+    pub fn event(key: DedupeKey, at: Timestamp, event: NamedEvent) -> Self {
+        Self { key, at, late: false, what: What::Event(event) }
+    }
+
     /// How many bots have passed on what was said, as far as they say so.
     pub fn hops(&self) -> u32 {
         match &self.what {

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::domain::alias::parse_duration;
 use crate::domain::event::EffectResult;
+use crate::domain::named::bad_name;
+use crate::domain::quiet::Quiet;
 use crate::domain::role::Roles;
 use crate::domain::trigger::Trust;
 
@@ -19,6 +21,11 @@ pub const SETTINGS: &[&str] = &[
     "matrix.management_room",
     "limits.commands_per_minute",
     "limits.stop_rings",
+    "alerts.rejoin_within",
+    "alerts.group_at",
+    "alerts.group_wait",
+    "alerts.group_interval",
+    "alerts.quiet",
     "context.rooms",
 ];
 /// What joins the lines of one message.
@@ -71,6 +78,8 @@ pub enum Step {
     Advance(i64),
     /// The bot is killed and started again.
     Restart,
+    /// Something happens outside: a named trigger comes in.
+    Trigger { name: String, fields: serde_json::Map<String, Value> },
     /// An action must run and gives this.
     Exec { action: String, args: Option<Value>, result: EffectResult },
     /// A setting, before the first person speaks.
@@ -275,6 +284,8 @@ fn directive(inside: &str) -> Result<Step, String> {
         "restart" => Ok(Step::Restart),
         "keys" if rest == "arrive" => Ok(Step::KeysArrive),
         "advance" => Ok(Step::Advance(parse_duration(rest)?)),
+        "webhook" => trigger(rest, "webhook."),
+        "emit" => trigger(rest, ""),
         "exec" => exec(rest),
         "config" => {
             let (key, value) = rest.split_once('=').ok_or("write `(config key=value)`")?;
@@ -286,7 +297,15 @@ fn directive(inside: &str) -> Result<Step, String> {
             }
             match key.trim() {
                 "catchup.run_within" | "conversation.stale_after" => drop(parse_duration(value)?),
-                "limits.commands_per_minute" if value.trim().parse::<u32>().is_err() => {
+                "alerts.rejoin_within" | "alerts.group_wait" | "alerts.group_interval" => {
+                    parse_duration(value)?;
+                }
+                "alerts.quiet" => {
+                    Quiet::parse(quiet_of(value).1)?;
+                }
+                "limits.commands_per_minute" | "alerts.group_at"
+                    if value.trim().parse::<u32>().is_err() =>
+                {
                     return Err(format!("`{value}` is no number"));
                 }
                 _ => {}
@@ -298,6 +317,11 @@ fn directive(inside: &str) -> Result<Step, String> {
     }
 }
 
+/// A room and its quiet hours: `#ops 22:00-07:00`.
+pub(super) fn quiet_of(value: &str) -> (&str, &str) {
+    value.trim().split_once(' ').unwrap_or((value, ""))
+}
+
 /// The entries of a role: `@ann` is ann of the simulated homeserver.
 pub(super) fn role_entries(value: &str) -> Vec<String> {
     let entry = |entry: &str| match entry.trim() {
@@ -305,6 +329,17 @@ pub(super) fn role_entries(value: &str) -> Vec<String> {
         entry => entry.to_owned(),
     };
     value.split(',').map(entry).collect()
+}
+
+fn trigger(rest: &str, prefix: &str) -> Result<Step, String> {
+    let (name, fields) = rest.split_once(' ').unwrap_or((rest, "{}"));
+    let name = format!("{prefix}{name}");
+    if let Some(why) = bad_name(&name) {
+        return Err(why);
+    }
+    let fields = serde_json::from_str(fields.trim())
+        .map_err(|why| format!("`{fields}` is no JSON object: {why}"))?;
+    Ok(Step::Trigger { name, fields })
 }
 
 fn exec(rest: &str) -> Result<Step, String> {

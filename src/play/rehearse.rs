@@ -142,9 +142,14 @@ fn unreached(script: &Script, reached: &BTreeSet<Reached>) -> Vec<Unreached> {
     let actions = script.actions.values().filter(|action| {
         action.body.is_some() && !reached.contains(&Reached::Action(action.name.clone()))
     });
+    let rules = script
+        .rules
+        .iter()
+        .filter(|rule| !reached.contains(&Reached::Rule(script.file.clone(), rule.name.clone())));
     let aliases = aliases.map(|alias| of("alias", &alias.name, alias.line));
-    let mut all: Vec<Unreached> =
-        aliases.chain(actions.map(|action| of("action", &action.name, action.line))).collect();
+    let rules = rules.map(|rule| of("rule", &rule.name, rule.line));
+    let actions = actions.map(|action| of("action", &action.name, action.line));
+    let mut all: Vec<Unreached> = aliases.chain(rules).chain(actions).collect();
     all.sort();
     all
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rhai::{Dynamic, Engine, EvalAltResult};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::bot::BotError;
 use super::parse::Does;
@@ -18,8 +18,9 @@ use super::stops::InMemory;
 use super::world::{Heard, Person, Room, World};
 use crate::adapter::Relation;
 use crate::domain::budget::Budgets;
-use crate::domain::event::{EffectResult, Event};
-use crate::domain::id::{Position, PostId, RoomId};
+use crate::domain::event::{EffectResult, Event, HandlerKind};
+use crate::domain::id::{DedupeKey, Position, PostId, RoomId};
+use crate::domain::named::{NamedEvent, bad_name};
 use crate::domain::trigger::{Trigger, What};
 use crate::processor::Settings;
 use crate::script::closure::Closure;
@@ -95,6 +96,8 @@ pub struct Told {
 pub enum Reached {
     /// An alias, by file and name.
     Alias(String, String),
+    /// A rule, by file and name.
+    Rule(String, String),
     /// An action that is written in Rhai.
     Action(String),
 }
@@ -233,6 +236,21 @@ impl Scene {
         }
     }
 
+    /// A named trigger comes in from outside.
+    fn happen(&mut self, name: &str, fields: Map<String, Value>) -> Result<(), String> {
+        self.act()?;
+        if let Some(why) = bad_name(name) {
+            return Err(why);
+        }
+        let (name, nth) = (name.to_owned(), self.lines.len().to_string());
+        self.lines.push(format!("({name} {})", Value::Object(fields.clone())));
+        let event = NamedEvent { name, fields, source: "test".to_owned() };
+        let now = crate::store::Clock::now(self.world.clock.as_ref());
+        let trigger = Trigger::event(DedupeKey::new(&["played", &nth]), now, event);
+        self.deliver(trigger)?;
+        self.rest()
+    }
+
     fn speak(
         &mut self,
         room: Option<&str>,
@@ -284,7 +302,11 @@ fn ran(event: &Event) -> Option<Reached> {
     match event {
         Event::ExecutionStarted(started) => {
             let handler = &started.handler;
-            Some(Reached::Alias(handler.file.clone(), handler.alias.clone()))
+            let (file, name) = (handler.file.clone(), handler.alias.clone());
+            Some(match handler.kind {
+                HandlerKind::Alias => Reached::Alias(file, name),
+                HandlerKind::Rule => Reached::Rule(file, name),
+            })
         }
         Event::EffectRecorded(done) if done.op == "action" => match &done.result {
             EffectResult::Ok(_) => {
@@ -364,6 +386,10 @@ impl Stage for OnStage {
         Err(format!(
             "expected {action} {params} to run {times} times, but it ran {ran} times; what ran:{all}"
         ))
+    }
+
+    fn trigger(&mut self, name: &str, fields: Map<String, Value>) -> Result<(), String> {
+        self.0.borrow_mut().happen(name, fields)
     }
 
     fn advance(&mut self, ms: i64) -> Result<(), String> {

@@ -6,19 +6,55 @@ use super::dispatch::{Origin, Routed};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
 use crate::domain::deletion;
 use crate::domain::event::{
-    EffectCompleted, EffectResult, Ending, Event, Handler, NewEvent, Outcome, Recorded, Verdict,
+    AutomationSwitched, EffectCompleted, EffectResult, Ending, Event, Handler, HandlerKind,
+    NewEvent, Outcome, Recorded, Verdict,
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
+use crate::domain::hook;
 use crate::domain::id::{DedupeKey, EventId, ExecutionId, StreamName, Version};
 use crate::domain::named::{CALLS_DEEP_MAX, CONTINUED_MAX, Call, NamedEvent, fits};
 use crate::domain::path::follows;
 use crate::domain::route::{self, Act};
+use crate::domain::switch::Automation;
 use crate::domain::trigger::{Address, Command, Message, Trigger, What};
 use crate::store::{Direction, Expected, ReadError, Write};
 
 impl Kernel {
+    /// Hands a named trigger to the executions that wait for it and to the rules that listen to it.
+    pub(super) async fn happened(
+        &self,
+        recorded: &Recorded,
+        event: &NamedEvent,
+    ) -> Result<(Vec<Outcome>, Vec<Write>), Error> {
+        if let Some(off) = self.hook_off(event)? {
+            let reason = self.off_reason(&off);
+            return Ok((
+                vec![outcome(format!("hook {}", off.name), Verdict::Ignored, reason)],
+                vec![],
+            ));
+        }
+        let (mut outcomes, mut writes) = self.awaited(recorded, event)?;
+        let ruled = self.rules_on(recorded, event, writes.len()).await?;
+        outcomes.extend(ruled.outcomes);
+        writes.extend(ruled.writes);
+        if outcomes.is_empty() {
+            let considered = format!("trigger {}", event.name);
+            let reason = "nothing waits for it, and no rule is for it".to_owned();
+            outcomes.push(outcome(considered, Verdict::Ignored, reason));
+        }
+        Ok((outcomes, writes))
+    }
+
+    /// How the hook that brought a trigger was switched off, if it is off now.
+    fn hook_off(&self, event: &NamedEvent) -> Result<Option<AutomationSwitched>, ReadError> {
+        match event.name.strip_prefix(hook::TRIGGER) {
+            Some(name) => self.switched_off(Automation::Hook, name),
+            None => Ok(None),
+        }
+    }
+
     /// Hands a named trigger to the executions that wait for it.
-    pub(super) fn happened(
+    fn awaited(
         &self,
         recorded: &Recorded,
         event: &NamedEvent,
@@ -45,11 +81,6 @@ impl Kernel {
             writes.push(completed(&execution, &path, result));
             let reason = "it waits for this".to_owned();
             outcomes.push(outcome(considered, Verdict::Continued(id), reason));
-        }
-        if outcomes.is_empty() {
-            let (considered, reason) = (format!("trigger {}", event.name), "nothing waits for it");
-            let reason = reason.to_owned();
-            outcomes.push(outcome(considered, Verdict::Ignored, reason));
         }
         Ok((outcomes, writes))
     }
@@ -114,6 +145,7 @@ impl Kernel {
             script: alias.script.clone(),
             file: alias.file.clone(),
             alias: alias.name.clone(),
+            kind: HandlerKind::Alias,
         };
         if let Some(why) = self.too_deep(&caller, &handler)? {
             return Ok(refused(why));

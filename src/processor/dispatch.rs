@@ -10,8 +10,8 @@ use crate::domain::catalog::Catalog;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
     EffectResolved, Ending, Event, ExecutionFinished, ExecutionStarted, Failure, Handler,
-    MessageQueued, Meta, NewEvent, Outcome, PolicyDecision, QuestionAnswered, Recorded, Resolution,
-    TimerFired, TriggerRouted, Verdict, Versions, Wants,
+    HandlerKind, MessageQueued, Meta, NewEvent, Outcome, PolicyDecision, QuestionAnswered,
+    Recorded, Resolution, TimerFired, TriggerRouted, Verdict, Versions, Wants,
 };
 use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
@@ -22,7 +22,7 @@ use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Message, Place, Reaction, Speaker, Timer, Trigger, What};
 use crate::domain::words::{approvals, executions, policy as policy_words, routing, to};
 use crate::script::host::HOST_VERSION;
-use crate::store::{Direction, Expected, Write};
+use crate::store::{Direction, Expected, ReadError, Write};
 
 /// The version of the script engine that executions are started with.
 pub const RHAI_VERSION: &str = "1.27.0";
@@ -101,16 +101,36 @@ impl Kernel {
     /// What is decided on a trigger, and what follows.
     async fn decided(&self, recorded: &Recorded) -> Result<(Vec<Outcome>, Vec<Write>), Error> {
         let routed = match recorded.event() {
-            Some(Event::TriggerRecorded(e)) => {
-                if let What::Event(event) = &e.trigger.what {
-                    return Ok(self.happened(recorded, event)?);
+            Some(Event::TriggerRecorded(e)) => match &e.trigger.what {
+                What::Event(event) => return self.happened(recorded, event).await,
+                What::Message(message) if message.command.is_none() => {
+                    return self.overhear(recorded, &e.trigger, message).await;
                 }
-                self.route(recorded, &e.trigger, Late::Ask).await?
-            }
+                _ => self.route(recorded, &e.trigger, Late::Ask).await?,
+            },
             _ => Routed::ignored("trigger", "it is erased or of a kind that I do not know"),
         };
         let (outcome, writes) = routed.outcome();
         Ok((vec![outcome], writes))
+    }
+
+    /// What is said to others answers a question, or is heard by rules.
+    async fn overhear(
+        &self,
+        recorded: &Recorded,
+        trigger: &Trigger,
+        message: &Message,
+    ) -> Result<(Vec<Outcome>, Vec<Write>), Error> {
+        let routed = self.route(recorded, trigger, Late::Ask).await?;
+        let (outcome, writes) = routed.outcome();
+        if outcome.verdict != Verdict::Ignored || self.came_late(trigger) {
+            return Ok((vec![outcome], writes));
+        }
+        let ruled = self.rules_on_talk(recorded, message).await?;
+        match ruled.outcomes.is_empty() {
+            true => Ok((vec![outcome], writes)),
+            false => Ok((ruled.outcomes, writes.into_iter().chain(ruled.writes).collect())),
+        }
     }
 
     /// What a trigger leads to does not fit into the log: the decision is to refuse it.
@@ -219,9 +239,20 @@ impl Kernel {
         let old = self.came_late(trigger);
         if late == Late::Ask
             && old
-            && matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. } | Act::Assume(_))
+            && matches!(
+                decision.act,
+                Act::Run { .. } | Act::BuiltIn { .. } | Act::Assume(_) | Act::Switch(_)
+            )
         {
             let routed = self.hold(recorded, trigger.at, origin)?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
+        if let Act::Silence(command) = &decision.act {
+            let routed = self.silence_command(recorded, origin, command)?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
+        if let Act::Switch(command) = &decision.act {
+            let routed = self.switch_command(recorded, origin, command)?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
         self.act(recorded, origin, &scene, decision).await
@@ -270,6 +301,8 @@ impl Kernel {
             | Act::Executions(_)
             | Act::People(_)
             | Act::Pending(_)
+            | Act::Switch(_)
+            | Act::Silence(_)
             | Act::More(_)
             | Act::Tell(_) => Ok(routed(Verdict::Ignored, vec![])),
             Act::Say(doc) => {
@@ -300,6 +333,7 @@ impl Kernel {
                     script: alias.script.clone(),
                     file: alias.file.clone(),
                     alias: alias.name.clone(),
+                    kind: HandlerKind::Alias,
                 };
                 let id = self.execution_id(stream, &handler);
                 let writes = self.start(recorded, origin, handler, args).await?;
@@ -355,17 +389,7 @@ impl Kernel {
         args: Value,
     ) -> Result<Vec<Write>, Error> {
         let id = self.execution_id(&recorded.id.stream, &handler);
-        let started = ExecutionStarted {
-            trigger: recorded.id.clone(),
-            handler,
-            args,
-            msg: msg(recorded, origin, &*self.people()?),
-            command: origin.text.to_owned(),
-            place: origin.place.clone(),
-            requester: origin.speaker.clone(),
-            post: origin.post.or(origin.target).cloned().unwrap_or_else(|| PostId(String::new())),
-            versions: Versions { host: HOST_VERSION, rhai: RHAI_VERSION.into() },
-        };
+        let started = self.started(recorded, origin, handler, args)?;
         let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());
         let prepared = match self.needed(&execution) {
             Some(terms) => self.gate(&execution, terms).await?,
@@ -376,6 +400,40 @@ impl Kernel {
         let mut writes = vec![write(StreamName::execution(&id), Expected::NoStream, events)];
         writes.extend(prepared.others);
         Ok(writes)
+    }
+
+    /// Starts an execution whose first slice is a step of its own.
+    pub(super) fn only_start(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin<'_>,
+        handler: Handler,
+        args: Value,
+    ) -> Result<Vec<Write>, Error> {
+        let id = self.execution_id(&recorded.id.stream, &handler);
+        let started = self.started(recorded, origin, handler, args)?;
+        let events = vec![NewEvent::with(&origin.meta(recorded), started)];
+        Ok(vec![write(StreamName::execution(&id), Expected::NoStream, events)])
+    }
+
+    fn started(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin<'_>,
+        handler: Handler,
+        args: Value,
+    ) -> Result<ExecutionStarted, ReadError> {
+        Ok(ExecutionStarted {
+            trigger: recorded.id.clone(),
+            handler,
+            args,
+            msg: self.msg_with_alert(recorded, origin)?,
+            command: origin.text.to_owned(),
+            place: origin.place.clone(),
+            requester: origin.speaker.clone(),
+            post: origin.post.or(origin.target).cloned().unwrap_or_else(|| PostId(String::new())),
+            versions: Versions { host: HOST_VERSION, rhai: RHAI_VERSION.into() },
+        })
     }
 
     /// Hands an answer to the execution that waits for it.

@@ -20,7 +20,7 @@ use crate::script::host::pinned;
 use crate::script::hot::Wake;
 use crate::script::journal::{Divergence, Done, Journal, Noted, Past};
 use crate::script::run::{End, Input, Slice, run, run_hot};
-use crate::script::source::{AliasDef, Run, Script};
+use crate::script::source::{HandlerDef, Run, Script};
 use crate::store::{Direction, EventStore, Expected, ReadError};
 
 impl Kernel {
@@ -97,22 +97,22 @@ impl Kernel {
             self.keep_libraries(&script).await?;
             sheet.keep_script(&script)?;
         }
-        let alias = match ordered_action(&execution.started) {
-            Some(action) => Some(AliasDef::of_action(action)),
-            None => script.aliases.iter().find(|alias| alias.name == handler.alias).cloned(),
+        let def = match ordered_action(&execution.started) {
+            Some(action) => Some(HandlerDef::of_action(action)),
+            None => script.handler(handler),
         };
-        let Some(alias) = alias else {
-            sheet.fail("error", format!("{} has no alias `{}`", handler.file, handler.alias));
+        let Some(def) = def else {
+            let kind = handler.kind.word();
+            sheet.fail("error", format!("{} has no {kind} `{}`", handler.file, handler.alias));
             return Ok(sheet.finish());
         };
         let reads = Reads::default();
-        let mut slice =
-            self.run_slice(execution, script.clone(), alias.run.clone(), &reads).await?;
+        let mut slice = self.run_slice(execution, script.clone(), def.run.clone(), &reads).await?;
         if let End::Failed(failure) = &mut slice.end
             && failure.line == 0
         {
             // The engine does not say where it reached a bound: name the handler.
-            failure.line = alias.line;
+            failure.line = def.line;
         }
         if !slice.printed.is_empty() {
             tracing::trace!(execution = %execution.id, printed = slice.printed, "script printed");
@@ -127,8 +127,8 @@ impl Kernel {
         };
         sheet.close(&slice, &reads, how)?;
         match first {
-            true => sheet.acknowledge(&slice, &alias.ack),
-            false => sheet.tell_end(&slice, &alias.ack)?,
+            true => sheet.acknowledge(&slice, &def.ack),
+            false => sheet.tell_end(&slice, &def.ack)?,
         }
         sheet.check_reads(&reads);
         Ok(sheet.finish())
@@ -240,6 +240,7 @@ impl Kernel {
             permit,
             recall,
             may: self.answers(started),
+            silenced: self.answers_silenced(),
             cancel: undelivered(execution),
         })
     }

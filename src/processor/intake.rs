@@ -26,7 +26,7 @@ pub const SYNC_EVERY_MS: i64 = 60_000;
 pub struct Ear {
     pub(super) kernel: Arc<Kernel>,
     pending: Mutex<Pending>,
-    guard: Option<Guard>,
+    pub(super) guard: Option<Guard>,
 }
 
 #[derive(Default)]
@@ -148,7 +148,11 @@ impl Ear {
                 let direct = message.place.direct;
                 let names = Names { prefix: kernel.settings().prefix.clone(), names };
                 message.command = address(&message.text, &names, direct, message.mentioned);
-                message.command.is_some() || self.may_answer(message, trigger.at)?
+                let overheard = || {
+                    let offered = kernel.scripts.offered();
+                    !kernel.overheard(&offered, message).is_empty()
+                };
+                message.command.is_some() || overheard() || self.may_answer(message, trigger.at)?
             }
         };
         Ok(wanted.then_some(trigger))

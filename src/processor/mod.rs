@@ -16,16 +16,19 @@ pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
 use crate::domain::id::{
-    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, Version,
+    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
 };
 use crate::domain::message::Doc;
 use crate::domain::role::Roles;
+use crate::domain::storm::Terms;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
 use crate::store::{AppendError, Clock, Direction, EventStore, Expected, ReadError, Write};
 
+mod acks;
 pub mod action;
+pub mod alerts;
 pub mod alone;
 pub mod approvals;
 mod attach;
@@ -34,6 +37,7 @@ pub mod can;
 pub mod cancel;
 mod compose;
 pub mod context;
+pub mod deliver;
 pub mod dispatch;
 mod edit;
 pub mod effect;
@@ -58,15 +62,20 @@ pub mod progress;
 pub mod questions;
 pub mod reread;
 pub mod rooms;
+mod rules;
 mod scene;
 pub mod schedule;
 pub mod scripts;
 mod sheet;
+pub mod silences;
 mod stays;
+mod switches;
 mod tell;
 pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
+mod wake;
+mod windows;
 
 use action::Actions;
 use scripts::Scripts;
@@ -124,6 +133,8 @@ pub struct Settings {
     pub hot_for: Duration,
     /// What is too much from one account.
     pub limits: Limits,
+    /// How alerts are told.
+    pub alerts: Terms,
 }
 
 /// What is too much from one account.
@@ -173,6 +184,7 @@ impl Settings {
             hot_for: HOT_FOR,
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),
+            alerts: Terms::default(),
         }
     }
 }
@@ -207,6 +219,9 @@ pub struct Kernel {
     folds: folds::Folds,
     known: people::Known,
     granted: grants::Known,
+    switched: switches::Known,
+    silent: silences::Known,
+    alerting: alerts::Known,
 }
 
 impl Kernel {
@@ -237,6 +252,9 @@ impl Kernel {
             policies,
             known: people::Known::default(),
             granted: grants::Known::default(),
+            switched: switches::Known::default(),
+            silent: silences::Known::default(),
+            alerting: alerts::Known::default(),
             store,
             scripts,
             chat,
@@ -247,6 +265,13 @@ impl Kernel {
         });
         kernel.catch_up()?;
         Ok(kernel)
+    }
+
+    /// The bot's own account, as far as it is known.
+    fn own_id(&self) -> UserId {
+        let names = self.names.read().expect("nobody panics with them");
+        let id = names.iter().find(|name| name.starts_with('@') && name.contains(':'));
+        UserId(id.cloned().unwrap_or_else(|| "@beadle".to_owned()))
     }
 
     /// Itself, for what goes on beside the step that asks.
@@ -320,6 +345,7 @@ impl Kernel {
             Work::Orphan(id, path) => self.orphan(id, path).await,
             Work::Delay(id, path, behind) => self.delay(id, path, behind).await,
             Work::Timer(id, path, due) => self.time(id, path, *due).await,
+            Work::Wake(stream) => self.look(stream).await,
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,

@@ -9,7 +9,7 @@ use super::dispatch::{Origin, Routed, trigger_meta};
 use super::intake::record;
 use super::sheet::queued;
 use super::{Error, Kernel};
-use crate::domain::event::{Event, Handler, MessageQueued, Recorded, Verdict};
+use crate::domain::event::{Event, Handler, HandlerKind, MessageQueued, Recorded, Verdict};
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
@@ -105,6 +105,10 @@ impl Kernel {
             OrderKind::RunAction { action, params } => {
                 self.run_ordered(recorded, order, action, params).await?
             }
+            OrderKind::Switch(command) => {
+                let meta = trigger_meta(recorded);
+                self.switch_ordered(command, (&order.speaker, &order.place), &meta)?
+            }
         };
         // What is tried again is decided on once more, for whoever asked for it first.
         let decision = routed.decision.or(permission);
@@ -124,6 +128,7 @@ impl Kernel {
                 let def = offered.set.actions.get(action)?;
                 Some(self.may_operate(def, who, place))
             }
+            OrderKind::Switch(command) => Some(self.may_switch(command, who, place)),
         }
     }
 
@@ -147,7 +152,7 @@ impl Kernel {
             return Ok(Routed::ignored("", &format!("the script of {action} is not offered now")));
         };
         let (file, alias) = (script.file.clone(), handler_of(action));
-        let handler = Handler { script: def.script.clone(), file, alias };
+        let handler = Handler { script: def.script.clone(), file, alias, kind: HandlerKind::Alias };
         let words = order.words();
         let origin = Origin {
             place: &order.place,
@@ -183,7 +188,10 @@ impl Kernel {
             target: None,
             text: &started.command,
         };
-        let mut routed = self.repeat(recorded, &origin).await?;
+        let mut routed = match started.handler.kind {
+            HandlerKind::Alias => self.repeat(recorded, &origin).await?,
+            HandlerKind::Rule => self.repeat_rule(recorded, &origin, started).await?,
+        };
         match &routed.verdict {
             Verdict::Started(new) => {
                 let told = self.told_of_retry(recorded, order, &before, new);

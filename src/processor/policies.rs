@@ -112,12 +112,8 @@ impl Kernel {
             return Held::default();
         }
         let settings = self.settings();
-        let mut accounts = vec![who.id.clone()];
-        let person = self.person(&who.id);
-        let others = self.people().map(|people| people.accounts_of(&person)).unwrap_or_default();
-        accounts.extend(others.into_iter().filter(|other| *other != who.id));
         let standing = |name: &str| self.seen_in(&who.id, name);
-        let mut held = settings.roles.held(&accounts, &place.room, &standing);
+        let mut held = settings.roles.held(&who.id, &place.room, &standing);
         let role = |role: &str, source: &str| RoleHeld { role: role.into(), source: source.into() };
         if let Some(source) = self.owns(who, place) {
             held.roles.push(role(OWNER, source));
@@ -150,6 +146,17 @@ impl Kernel {
                 PersonId(account.0.clone())
             }
         }
+    }
+
+    /// The other accounts of whoever has this one, with the roles that their ids give them.
+    fn others(&self, who: &Speaker) -> Vec<(UserId, Vec<RoleHeld>)> {
+        let roles = self.settings().roles.clone();
+        let accounts = self.accounts_of(&who.id).unwrap_or_else(|error| {
+            tracing::error!(%error, "the accounts of persons cannot be read");
+            vec![]
+        });
+        let others = accounts.into_iter().filter(|other| *other != who.id);
+        others.map(|other| (other.clone(), roles.of_account(&other))).collect()
     }
 
     /// Everything that a decision on somebody in a place is made from, but what they want.
@@ -190,7 +197,16 @@ impl Kernel {
 pub(super) struct Judge<'a> {
     kernel: &'a Kernel,
     set: Arc<PolicySet>,
-    asked: Mutex<Option<(Speaker, Place, Inputs)>>,
+    asked: Mutex<Option<Asked>>,
+}
+
+/// Who asked last and where, with what is decided from.
+#[derive(Clone)]
+struct Asked {
+    who: Speaker,
+    place: Place,
+    inputs: Inputs,
+    others: Vec<(UserId, Vec<RoleHeld>)>,
 }
 
 impl Judge<'_> {
@@ -204,18 +220,20 @@ impl Judge<'_> {
     ) -> Permission {
         let here = resource.rooms.is_empty() || self.kernel.listed(&resource.rooms, &place.room);
         let granted = self.kernel.grant_for(action, &resource, who);
-        let inputs = Inputs { action, resource, here, granted, ..self.inputs(who, place) };
-        self.set.decide(&inputs)
+        let asked = self.asked(who, place);
+        let inputs = Inputs { action, resource, here, granted, ..asked.inputs };
+        self.set.decide_for(&inputs, &asked.others)
     }
 
-    fn inputs(&self, who: &Speaker, place: &Place) -> Inputs {
+    fn asked(&self, who: &Speaker, place: &Place) -> Asked {
         let mut asked = self.asked.lock().expect("nobody panics with it");
         match asked.as_ref() {
-            Some((known, there, inputs)) if known == who && there == place => inputs.clone(),
+            Some(known) if known.who == *who && known.place == *place => known.clone(),
             _ => {
                 let inputs = self.kernel.inputs(self.set.rooms(), who, place);
-                *asked = Some((who.clone(), place.clone(), inputs.clone()));
-                inputs
+                let others = self.kernel.others(who);
+                let (who, place) = (who.clone(), place.clone());
+                asked.insert(Asked { who, place, inputs, others }).clone()
             }
         }
     }
@@ -276,9 +294,8 @@ impl Kernel {
             return None;
         }
         let covering = || -> Result<Option<String>, ReadError> {
-            let (grants, people) = (self.grants()?.0, self.people()?);
-            let accounts = people.accounts_of(&people.person_of(&who.id));
-            let grant = grants.covering(&accounts, &resource.name, self.clock.now());
+            let (grants, _) = self.grants()?;
+            let grant = grants.covering(&who.id, &resource.name, self.clock.now());
             Ok(grant.map(GrantMade::fact))
         };
         covering().unwrap_or_else(|error| {

@@ -14,6 +14,7 @@ use crate::domain::budget::Budgets;
 use crate::domain::catalog::{Alias, Catalog};
 use crate::domain::event::{Event, Handler, ScriptKept};
 use crate::domain::id::{DedupeKey, ScriptHash, StreamName, Version};
+use crate::domain::rule::{Does, Rule, RuleIndex};
 use crate::script::engine::{self, engine, engine_within};
 use crate::script::load::{
     ScriptSet, load_folder_within, load_script, load_sources, on_script_thread,
@@ -21,7 +22,7 @@ use crate::script::load::{
 use crate::script::problem::Problem;
 use crate::script::reload::reload_folder;
 use crate::script::resolver::Library;
-use crate::script::source::{Import, Script};
+use crate::script::source::{Import, RuleDef, Script};
 use crate::script::threads::Threads;
 use crate::store::{Direction, EventStore, ReadError};
 
@@ -164,8 +165,7 @@ impl Scripts {
     /// The line on which a handler is declared, in its own version; none: that version is not known any more.
     pub fn line_of(&self, handler: &Handler, store: &dyn EventStore) -> Option<u32> {
         let script = self.version(&handler.script, store).ok().flatten()?;
-        let alias = script.aliases.iter().find(|def| def.name == handler.alias);
-        alias.map(|def| def.line)
+        script.handler(handler).map(|def| def.line)
     }
 
     /// The source of a version as the log keeps it.
@@ -225,6 +225,28 @@ fn of_files(problems: &[Problem]) -> BTreeMap<String, String> {
     files
 }
 
+/// The rules of a set of scripts, by name.
+fn rules(set: &ScriptSet) -> Vec<Rule> {
+    let of = |script: &Script, def: &RuleDef| Rule {
+        name: def.name.clone(),
+        help: if def.help.is_empty() { script.help.clone() } else { def.help.clone() },
+        on: def.on.clone(),
+        criteria: def.when.is_some(),
+        room: def.room.clone(),
+        tags: def.tags.clone(),
+        windows: def.windows.clone(),
+        role: def.role.clone(),
+        does: Does::default(),
+        file: script.file.clone(),
+        line: def.line,
+        script: script.hash.clone(),
+    };
+    let all = set.scripts.values().flat_map(|it| it.rules.iter().map(|def| of(it, def)));
+    let mut rules: Vec<Rule> = all.collect();
+    rules.sort_by(|a, b| a.name.cmp(&b.name));
+    rules
+}
+
 /// What a set of scripts offers.
 pub fn catalog(set: &ScriptSet) -> Catalog {
     let mut aliases = vec![];
@@ -258,7 +280,9 @@ pub fn catalog(set: &ScriptSet) -> Catalog {
         script: script.hash.clone(),
     });
     let aliases = aliases.collect();
-    Catalog { aliases, index: AliasIndex::new(formats) }
+    let rules = rules(set);
+    let rule_index = RuleIndex::new(&rules);
+    Catalog { aliases, index: AliasIndex::new(formats), rules, rule_index }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Turns what a slice did into the events and writes of one batch.
 
 mod ack;
+mod alert;
 mod approve;
 mod talk;
 
@@ -10,7 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub(super) use self::talk::Asking;
+use super::alerts::Alerting;
 use super::attach::Attached;
+use super::silences::Silencing;
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
@@ -18,11 +21,13 @@ use crate::domain::event::{
     MemoryWritten, MessageQueued, Meta, NewEvent, ScriptKept, TriggerRecorded, Wants,
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
-use crate::domain::id::{DedupeKey, MessageId, ScriptHash, StreamName, Timestamp, Version};
+use crate::domain::id::{DedupeKey, MessageId, ScriptHash, StreamName, Timestamp, UserId, Version};
 use crate::domain::message::Doc;
 use crate::domain::named::{Call, NamedEvent};
 use crate::domain::order::NETWORK;
 use crate::domain::path::{follows, inside};
+use crate::domain::policy::OWNER;
+use crate::domain::rule;
 use crate::domain::trigger::{Place, Trigger, What};
 use crate::domain::words::approvals;
 use crate::domain::words::edits::{self, COMMAND_DELETED};
@@ -84,6 +89,10 @@ pub(super) struct Sheet<'a> {
     placed: BTreeMap<MessageId, Place>,
     /// The phrases of what this slice asked.
     phrases: Vec<String>,
+    /// What this slice changed of alerts.
+    alerting: Option<Alerting<'a>>,
+    /// What this slice changed of silences.
+    silencing: Option<Silencing<'a>>,
 }
 
 impl<'a> Sheet<'a> {
@@ -101,6 +110,8 @@ impl<'a> Sheet<'a> {
             attached: BTreeMap::new(),
             placed: BTreeMap::new(),
             phrases: vec![],
+            alerting: None,
+            silencing: None,
         }
     }
 
@@ -156,7 +167,7 @@ impl<'a> Sheet<'a> {
             }
         }
         match entry.op.as_str() {
-            "say" | "reply" | "tell" | "progress" => self.speak(entry),
+            "say" | "reply" | "tell" | "progress" => self.speak(entry)?,
             "update" | "done" | "fail" | "edit" => self.change(entry),
             "react" => self.react(entry),
             "ask" | "confirm" if matches!(entry.state, Noted::Waits { .. }) => {
@@ -166,6 +177,9 @@ impl<'a> Sheet<'a> {
             "remember" => self.remember(entry, reads),
             "action" => self.keep_action(entry)?,
             "emit" => self.emit(entry),
+            "alert" => self.alert(entry)?,
+            "silence" => self.silence(entry)?,
+            "unsilence" => self.unsilence(entry)?,
             "run" if matches!(entry.state, Noted::Waits { .. }) => self.call(entry),
             _ => {}
         }
@@ -231,8 +245,20 @@ impl<'a> Sheet<'a> {
     pub(super) fn queue(&mut self, message: MessageQueued) {
         self.said = true;
         self.placed.insert(message.message.clone(), message.place.clone());
+        let mut message = message;
+        // Nobody asked for what a rule does, and there is nothing to reply to.
+        message.notify.retain(|id| !rule::is_rule(id));
+        message.reply_to = message.reply_to.filter(|post| !post.as_str().is_empty());
+        let nowhere = message.place.room.as_str().is_empty();
+        if nowhere {
+            let execution = self.execution.id.short();
+            tracing::warn!(
+                execution,
+                "a rule without a room says something, and there is no management room"
+            );
+        }
         // At the command line nothing is said: who ordered is shown what came of it.
-        if message.place.network != NETWORK {
+        if message.place.network != NETWORK && !nowhere {
             self.others.push(queued(&self.meta, message));
         }
     }
@@ -319,9 +345,27 @@ impl<'a> Sheet<'a> {
         let command = shortened(&started.command, COMMAND_CHARS_SHOWN);
         let id = self.execution.id.short();
         let text = words::was_it_done(&who.name, &failure.message, &command, id);
-        let from = vec![who.id.clone()];
-        self.ask(Asking { from, ..Asking::new(path, Wants::Doubt, text) });
+        let (from, roles) = self.for_whom();
+        self.ask(Asking { from, roles, ..Asking::new(path, Wants::Doubt, text) });
         self.event(ExecutionSuspended {});
+    }
+
+    /// Who answers what nobody in particular is asked: whoever wanted it, or those who look after the bot.
+    pub(super) fn for_whom(&self) -> (Vec<UserId>, Vec<String>) {
+        let asker = &self.execution.started.requester.id;
+        match rule::is_rule(asker) {
+            true => (vec![], vec![OWNER.to_owned()]),
+            false => (vec![asker.clone()], vec![]),
+        }
+    }
+
+    /// On whose server people are that a script names without one.
+    fn asker(&self) -> UserId {
+        let asker = &self.execution.started.requester.id;
+        match rule::is_rule(asker) {
+            true => self.kernel.own_id(),
+            false => asker.clone(),
+        }
     }
 
     pub(super) fn fail(&mut self, kind: &str, message: String) {
@@ -368,6 +412,8 @@ impl<'a> Sheet<'a> {
             };
             self.others.push(write(stream, expected, events));
         }
+        self.others.extend(self.alerting.take().map(Alerting::finish).into_iter().flatten());
+        self.others.extend(self.silencing.take().map(Silencing::finish).into_iter().flatten());
         Prepared { events: self.events, others: self.others }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! It holds positions, paths and pseudonyms only, so that nothing in it has to be erased.
 
+pub mod alerts;
 mod asked;
 mod erased;
 mod manners;
 mod rows;
+mod wakes;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,12 +29,14 @@ use crate::domain::reminder::timer_path;
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
+use self::alerts::Alerts;
 use self::manners::Manners;
 use self::rows::Changed;
+use self::wakes::Wakes;
 pub use self::work::{Budget, Task, Work};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-9";
+pub const PROJECTION: &str = "agenda-10";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
@@ -62,6 +66,10 @@ pub struct Agenda {
     pub unreadable: Unreadable,
     /// How people and bots talk.
     pub manners: Manners,
+    /// The alerts that are not over.
+    pub alerts: Alerts,
+    /// What is looked at again by itself.
+    pub wakes: Wakes,
     changed: Changed,
 }
 
@@ -167,6 +175,9 @@ impl Agenda {
             Event::MessageSuperseded(_) | Event::MessageFailed(_) => {
                 self.sent(&recorded.id.stream, None);
             }
+            Event::WakePlanned(e) => self.wakes.plan(&recorded.id.stream, e.due),
+            Event::AlertRaised(_) => self.alerts.opened(&recorded.id.stream),
+            Event::AlertResolved(_) => self.alerts.closed(&recorded.id.stream),
             Event::LogCreated(_)
             | Event::StoreRebuilt(_)
             | Event::ClockStepped(_)
@@ -198,6 +209,17 @@ impl Agenda {
             | Event::AccountsUnlinked(_)
             | Event::GrantMade(_)
             | Event::GrantRevoked(_)
+            | Event::AutomationSwitched(_)
+            | Event::AlertAcknowledged(_)
+            | Event::AlertEscalated(_)
+            | Event::AlertPlaced(_)
+            | Event::DigestTold(_)
+            | Event::SilenceStarted(_)
+            | Event::SilenceExtended(_)
+            | Event::SilenceNoticed(_)
+            | Event::SilenceEnded(_)
+            | Event::SilenceHeld(_)
+            | Event::RuleFired(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }
@@ -502,6 +524,17 @@ impl Agenda {
     pub fn undecided_streams(&self) -> impl Iterator<Item = &StreamName> {
         let undecided = self.undecided.values().flat_map(BTreeMap::values);
         undecided.chain(self.unreadable.streams())
+    }
+
+    /// How many triggers are not decided on.
+    pub fn undecided(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// How many executions wait for people or for a time.
+    pub fn waiting_executions(&self) -> usize {
+        let waits = |open: &&Open| !(open.questions.is_empty() && open.timers.is_empty());
+        self.open.values().filter(waits).count()
     }
 
     /// How many executions are open.

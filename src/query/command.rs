@@ -14,6 +14,7 @@ use super::report::Per;
 use super::{execution_story, executions, retention, story};
 use crate::domain::event::{Payload, Recorded};
 use crate::domain::id::{EventId, Position, Timestamp};
+use crate::domain::switch_command::SwitchCommand;
 use crate::store::backup::Target;
 use crate::store::history::Claim;
 use crate::store::sled::SledStore;
@@ -105,10 +106,16 @@ pub enum Request {
         #[serde(default)]
         queue: bool,
     },
+    /// Switch a rule, schedule, hook or sensor off or on.
+    Switch(SwitchCommand),
     /// What led to something: a message, an execution, a trigger or an event.
     Why(String),
     /// Everything that is offered.
     Catalog,
+    /// Where webhooks are listened for.
+    Listener,
+    /// What was decided about a trigger, by its stream; it is waited for.
+    TriggerDecided(String),
     /// Erase something for good, or only say what would be erased.
     LogErase {
         /// What.
@@ -205,6 +212,8 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         Request::LogTrim { before } => retention::told(store, *before, sink)?,
         Request::Why(_)
         | Request::Catalog
+        | Request::Listener
+        | Request::TriggerDecided(_)
         | Request::LogHead
         | Request::LogKey
         | Request::LogProve { .. }
@@ -216,6 +225,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         | Request::LogDrop { .. }
         | Request::ExecutionCancel { .. }
         | Request::ActionRun { .. }
+        | Request::Switch(_)
         | Request::ExecutionRetry { .. } => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
         }

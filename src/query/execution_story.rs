@@ -118,7 +118,7 @@ fn retried(store: &dyn EventStore, execution: &Execution) -> Result<Option<Strin
     Ok(match &e.trigger.what {
         What::Order(order) => match &order.what {
             OrderKind::Retry { execution, .. } => Some(execution.to_string()),
-            OrderKind::Cancel { .. } | OrderKind::RunAction { .. } => None,
+            OrderKind::Cancel { .. } | OrderKind::RunAction { .. } | OrderKind::Switch(_) => None,
         },
         What::Message(_)
         | What::Reaction(_)

@@ -26,6 +26,7 @@ pub mod stats;
 pub mod story;
 pub mod stream_fold;
 pub mod subjects;
+pub mod tally;
 pub mod unreadable;
 pub mod uses;
 pub mod when;

@@ -236,12 +236,19 @@ fn is_state(store: &dyn EventStore, event: &Recorded) -> Result<bool, ReadError>
         "log" | "invite" | "invites" | "room" => true,
         // Who was ever joined with whom is told by all of them together.
         "people" => return Ok(joins(event)),
+        // What is off stays off until somebody says otherwise.
+        "switches" => return Ok(switches_off(event)),
         _ => match event.event() {
             Some(Event::MemoryWritten(memory)) => memory.value.is_null(),
             _ => matches!(event.kind.as_str(), "room_left" | "intake_resumed"),
         },
     };
     Ok(!over && store.version(&event.id.stream)? == Some(event.id.version))
+}
+
+/// Whether an event switches something off.
+fn switches_off(event: &Recorded) -> bool {
+    matches!(event.event(), Some(Event::AutomationSwitched(switch)) if !switch.on)
 }
 
 type Open = (Position, StreamName, &'static str);
@@ -271,6 +278,9 @@ fn first_open(store: &SledStore) -> Result<Option<Open>, ReadError> {
     }
     for stream in agenda.undecided_streams() {
         open.extend(begins(stream.clone(), "nothing was decided about it yet")?);
+    }
+    for stream in agenda.wakes.streams() {
+        open.extend(begins(stream.clone(), "it is looked at again by itself")?);
     }
     if let Some(position) = agenda.oldest_unsent() {
         let message = store.read_at(&[position])?;

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::domain::approval::Vote;
 use crate::domain::event::{
-    EffectResult, Ending, Event, MessageQueued, Outcome, Payload, Recorded, Resolution, Verdict,
+    AutomationSwitched, EffectResult, Ending, Event, MessageQueued, Outcome, Payload, Recorded,
+    Resolution, Verdict,
 };
 use crate::domain::id::UserId;
 use crate::domain::message::Doc;
@@ -87,11 +88,18 @@ fn of_event(event: &Event) -> String {
         | Event::AccountsUnlinked(_) => of_people(event),
         Event::GrantMade(e) => format!("{} let {} run {}", e.by, e.account, quoted(&e.alias)),
         Event::GrantRevoked(e) => format!("{} ended the grant {}", e.by, e.grant),
+        Event::AutomationSwitched(e) => switched(e),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
         Event::PolicyChanged(e) => words::recorded(e),
         other => plain_kind(other.kind()),
     }
+}
+
+fn switched(switch: &AutomationSwitched) -> String {
+    let by = switch.by.as_ref().map_or("its time", |by| by.as_str());
+    let way = if switch.on { "on" } else { "off" };
+    format!("{by} switched {way} the {} {}", switch.kind.word(), quoted(&switch.name))
 }
 
 fn cancelled(by: &UserId, reason: &str) -> String {

@@ -63,6 +63,15 @@ pub fn load_script(
             problems.push(Problem::at(file, source, alias.line, alias.column, what));
         }
     }
+    let mut rules = loaded.rules;
+    for rule in &mut rules {
+        let wrong = arity(&ast, &mut rule.run).err().or_else(|| {
+            let when = rule.when.as_ref()?;
+            let what = "criteria take the trigger and nothing else: `|e| e.state == \"CRITICAL\"`";
+            (parameters(&ast, when) != Some(1)).then(|| what.to_owned())
+        });
+        problems.extend(wrong.map(|what| Problem::at(file, source, rule.line, rule.column, what)));
+    }
     for test in &loaded.tests {
         if parameters(&ast, &test.body) != Some(1) {
             let what = "the body of a test takes the conversation: `|chat| { .. }`";
@@ -96,6 +105,7 @@ pub fn load_script(
         global,
         consts,
         aliases,
+        rules,
         actions,
         tests: loaded.tests,
     })
@@ -148,12 +158,17 @@ fn captured(file: &str, source: &str, scope: &Scope, loaded: &Loading) -> Vec<Pr
         Run::Handler(closure, _) => Some((closure, alias.line, alias.column)),
         Run::Action(_) => None,
     });
+    let rules = loaded.rules.iter().flat_map(|rule| {
+        let Run::Handler(closure, _) = &rule.run else { return vec![] };
+        let both = std::iter::once(closure).chain(&rule.when);
+        both.map(|closure| (closure, rule.line, rule.column)).collect()
+    });
     let tests = loaded.tests.iter().map(|test| (&test.body, test.line, test.column));
     let actions = loaded.actions.values().filter_map(|action| {
         let body = action.body.as_ref()?;
         Some((&body.function, action.line, 1))
     });
-    for (closure, line, column) in handlers.chain(tests).chain(actions) {
+    for (closure, line, column) in handlers.chain(rules).chain(tests).chain(actions) {
         if !captures_fit(closure) {
             found.push(Problem::at(file, source, line, column, deep("what this handler captures")));
         }

@@ -285,6 +285,19 @@ impl Joined {
                 found.push(problem.hinted(Some(hint)));
             }
         }
+        for rule in &script.rules {
+            let elsewhere = self.names.get(&rule.name);
+            let here = own.contains_key(rule.name.as_str())
+                || script.rules.iter().filter(|it| it.name == rule.name).count() > 1;
+            if here || elsewhere.is_some() {
+                let other = elsewhere.unwrap_or(file);
+                let what = format!("the name `{}` is already in {other}", rule.name);
+                let hint =
+                    "give one of them another `name`: aliases and rules are told apart by it";
+                let problem = Problem::at(file, &script.source, rule.line, rule.column, what);
+                found.push(problem.hinted(Some(hint.to_owned())));
+            }
+        }
         for action in script.actions.values() {
             if self.actions.contains_key(&action.name) {
                 let what = format!("the action `{}` is already declared elsewhere", action.name);
@@ -292,8 +305,9 @@ impl Joined {
             }
         }
         if found.is_empty() {
-            let names = script.aliases.iter().map(|alias| (alias.name.clone(), file.clone()));
-            self.names.extend(names);
+            let aliases = script.aliases.iter().map(|alias| alias.name.clone());
+            let rules = script.rules.iter().map(|rule| rule.name.clone());
+            self.names.extend(aliases.chain(rules).map(|name| (name, file.clone())));
             self.actions.extend(script.actions.clone());
             self.scripts.insert(file.clone(), script);
         }

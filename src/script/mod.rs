@@ -7,6 +7,7 @@ pub mod action;
 pub mod check;
 pub mod closure;
 pub mod context;
+pub mod criteria;
 pub mod engine;
 mod evaluate;
 pub mod fuzz;

@@ -9,7 +9,10 @@ use sha2::{Digest, Sha256};
 pub use super::action::{ActionDef, OutputFormat};
 pub use super::param::ParamDef;
 use crate::domain::catalog::FromContext;
+use crate::domain::event::{Handler, HandlerKind};
 use crate::domain::id::ScriptHash;
+use crate::domain::rule::On;
+use crate::domain::throttle::Windows;
 
 /// Largest script in bytes.
 pub const SCRIPT_BYTES_MAX: usize = 96 * 1024;
@@ -34,10 +37,65 @@ pub struct Script {
     pub consts: Arc<BTreeMap<String, Dynamic>>,
     /// The commands it offers.
     pub aliases: Vec<AliasDef>,
+    /// The rules it declares.
+    pub rules: Vec<RuleDef>,
     /// The actions it declares.
     pub actions: BTreeMap<String, ActionDef>,
     /// Its tests: `beadle script test` runs them, a bot does not.
     pub tests: Vec<TestDef>,
+}
+
+/// A rule that a script declares.
+#[derive(Clone)]
+pub struct RuleDef {
+    /// Its name: unique among all scripts.
+    pub name: String,
+    /// What it listens to.
+    pub on: On,
+    /// What it is for.
+    pub help: String,
+    /// Where it speaks; none: in the management room.
+    pub room: Option<String>,
+    /// Who may silence it.
+    pub role: Option<String>,
+    /// Labels for policies.
+    pub tags: Vec<String>,
+    /// How often it may fire.
+    pub windows: Windows,
+    /// The criteria: a closure that must give true.
+    pub when: Option<FnPtr>,
+    /// What runs.
+    pub run: Run,
+    /// Where it is declared.
+    pub line: u32,
+    /// Where it is declared.
+    pub column: u32,
+}
+
+/// What an execution runs, with what is said meanwhile.
+pub struct HandlerDef {
+    /// What runs.
+    pub run: Run,
+    /// What is said when it does not answer at once.
+    pub ack: Ack,
+    /// Where it is declared.
+    pub line: u32,
+}
+
+impl Script {
+    /// The alias or rule of this version that an execution handles.
+    pub fn handler(&self, handler: &Handler) -> Option<HandlerDef> {
+        match handler.kind {
+            HandlerKind::Alias => {
+                let def = self.aliases.iter().find(|def| def.name == handler.alias)?;
+                Some(HandlerDef { run: def.run.clone(), ack: def.ack.clone(), line: def.line })
+            }
+            HandlerKind::Rule => {
+                let def = self.rules.iter().find(|def| def.name == handler.alias)?;
+                Some(HandlerDef { run: def.run.clone(), ack: Ack::Silent, line: def.line })
+            }
+        }
+    }
 }
 
 /// A test that a script brings with it.
@@ -93,23 +151,10 @@ pub struct AliasDef {
     pub column: u32,
 }
 
-impl AliasDef {
-    /// What runs for an action that is called by itself: it has no format and says nothing.
+impl HandlerDef {
+    /// What runs for an action that is called by itself: it says nothing.
     pub fn of_action(action: &str) -> Self {
-        Self {
-            name: action.to_owned(),
-            formats: vec![],
-            help: String::new(),
-            example: None,
-            role: None,
-            rooms: vec![],
-            context: FromContext::Nothing,
-            tags: vec![],
-            ack: Ack::Silent,
-            run: Run::Action(action.to_owned()),
-            line: 0,
-            column: 0,
-        }
+        Self { run: Run::Action(action.to_owned()), ack: Ack::Silent, line: 0 }
     }
 }
 

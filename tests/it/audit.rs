@@ -137,6 +137,7 @@ impl Answering {
             runtime: runtime.handle().clone(),
             followers: followers.clone(),
             hands: Hands::Bot(crate::both_states::kernel(&store)),
+            web: None,
         };
         let _inside = runtime.enter();
         control::serve(Arc::new(desk), &data, stopping).expect("the socket is made");

@@ -156,6 +156,7 @@ async fn run_beside_bot(place: &Place, row: &Row) -> Ran {
         runtime: tokio::runtime::Handle::current(),
         followers: Default::default(),
         hands: Hands::Bot(kernel(&store)),
+        web: None,
         audit_room: Box::new(|| None),
     };
     let served = serve(Arc::new(desk), &data, stopping).expect("the socket is made");

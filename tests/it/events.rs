@@ -20,6 +20,8 @@ const TAGS: &[(&str, &[&str])] = &[
         &["message", "reaction", "timer", "undecryptable", "order", "retry", "cancel", "deleted"],
     ),
     ("trigger_recorded", &["prefix", "name", "direct", "nothing", "account", "device"]),
+    ("automation_switched", &["rule", "schedule", "hook", "sensor"]),
+    ("trigger_recorded", &["switch"]),
     ("trigger_routed", &["started", "continued", "said", "refused", "ignored"]),
     ("trigger_routed", &["run", "allowed", "refused", "alias"]),
     ("effect_requested", &["read", "idempotent", "once", "log"]),

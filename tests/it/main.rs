@@ -2,7 +2,9 @@
 
 mod action_run;
 mod actions;
+mod alerts;
 mod attacks;
+mod attacks_policy;
 mod audit;
 mod audit_bounds;
 mod authoring;
@@ -60,3 +62,4 @@ mod told_bounds;
 mod transcripts;
 mod tree_heads;
 mod trim;
+mod web;

@@ -100,7 +100,7 @@ fn the_manuals_examples_decide_what_they_say() {
         (8, ann(tagged("status", &[])), Some("open")),
         (
             8,
-            Inputs { person: PersonId("@mallory:example.org".into()), ..ann(tagged("x", &[])) },
+            Inputs { account: UserId("@mallory:example.org".into()), ..ann(tagged("x", &[])) },
             None,
         ),
         (9, log(), None),

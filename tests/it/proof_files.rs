@@ -43,6 +43,7 @@ impl Served {
             audit_room: Box::new(|| None),
             followers: Default::default(),
             hands: Hands::Bot(crate::both_states::kernel(&store)),
+            web: None,
         };
         let guard = runtime.enter();
         control::serve(Arc::new(desk), dir.path(), stopping).expect("the socket is made");

@@ -15,7 +15,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("query", &["domain", "store", "script", "adapter", "config"]),
     ("processor", &["domain", "store", "script", "adapter", "config", "query"]),
-    ("app", &["domain", "store", "script", "adapter", "config", "query", "processor", "control"]),
+    ("web", &["domain", "store", "adapter", "config", "query", "processor"]),
+    (
+        "app",
+        &["domain", "store", "script", "adapter", "config", "query", "processor", "control", "web"],
+    ),
     ("control", &["domain", "store", "script", "adapter", "config", "query", "processor", "app"]),
     (
         "play",

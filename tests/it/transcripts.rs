@@ -30,6 +30,17 @@ fn colleague(topic: u32) -> Vec<(Transcript, PathBuf, Setup)> {
     files_in("tests/transcripts/colleague").into_iter().filter(of_topic).map(read).collect()
 }
 
+/// Those of `tests/transcripts/duplex` whose names begin so.
+fn duplex(begins: &str) -> Vec<(Transcript, PathBuf, Setup)> {
+    let of_topic = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|it| it.starts_with(begins))
+    };
+    let found: Vec<_> =
+        files_in("tests/transcripts/duplex").into_iter().filter(of_topic).map(read).collect();
+    assert!(!found.is_empty(), "no transcript begins with {begins}");
+    found
+}
+
 fn files_in(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the folder is there")
@@ -106,17 +117,23 @@ fn on_disk(transcripts: Vec<(Transcript, PathBuf, Setup)>) {
 
 /// The transcripts of one topic, in all three ways.
 macro_rules! topics {
-    ($($name:ident: $topic:literal,)*) => {$(
+    ($of:ident; $($name:ident: $topic:literal,)*) => {$(
         #[test]
         fn $name() {
-            every_stop(colleague($topic), HOT);
-            every_stop(colleague($topic), Duration::ZERO);
-            on_disk(colleague($topic));
+            every_stop($of($topic), HOT);
+            every_stop($of($topic), Duration::ZERO);
+            on_disk($of($topic));
         }
     )*};
 }
 
 topics! {
+    duplex;
+    duplex_4_rules: "4-",
+}
+
+topics! {
+    colleague;
     colleague_1_questions: 1,
     colleague_2_approvals: 2,
     colleague_3_context: 3,
@@ -125,6 +142,14 @@ topics! {
     colleague_6_why: 6,
     colleague_7_edits: 7,
     colleague_8_manners: 8,
+}
+
+#[test]
+fn duplex_switches() {
+    let transcripts = || duplex("4-switched");
+    every_stop(transcripts(), HOT);
+    every_stop(transcripts(), Duration::ZERO);
+    on_disk(transcripts());
 }
 
 /// A transcript that says something else than the bot fails, or it would prove nothing.

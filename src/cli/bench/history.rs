@@ -13,8 +13,8 @@ use crate::cli::progress::Bar;
 use crate::domain::event::{
     EffectClass, EffectCompleted, EffectRequested, EffectResult, EffectStarted, Ending, Event,
     ExecutionFinished, ExecutionStarted, ExecutionSuspended, Failure as Failed, Handler,
-    MessageQueued, MessageSent, Meta, NewEvent, Outcome, TriggerRecorded, TriggerRouted, Verdict,
-    Versions,
+    HandlerKind, MessageQueued, MessageSent, Meta, NewEvent, Outcome, TriggerRecorded,
+    TriggerRouted, Verdict, Versions,
 };
 use crate::domain::id::{
     DedupeKey, EventId, ExecutionId, MessageId, PostId, RoomId, ScriptHash, StreamName, Timestamp,
@@ -229,6 +229,7 @@ impl Asked {
                 script: ScriptHash("4bb24c68a8dd03fb8d583283a1fda3fb".into()),
                 file: "ops.rhai".into(),
                 alias: self.alias.into(),
+                kind: HandlerKind::Alias,
             },
             args: json!({ "host": self.command, "extra": {} }),
             msg: json!({ "text": self.command, "user": { "id": self.speaker.id } }),

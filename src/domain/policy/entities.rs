@@ -24,7 +24,7 @@ pub struct Asked {
 /// Why it cannot be made, in words.
 pub fn of(inputs: &Request) -> Result<Asked, String> {
     let resource = &inputs.resource;
-    let who = uid(&TYPES.person, inputs.person.as_str());
+    let who = uid(&TYPES.person, inputs.account.as_str());
     let room = uid(&TYPES.room, inputs.room.as_str());
     let network = uid(&TYPES.network, &inputs.network);
     let what = uid(TYPES.of(resource.kind.word()), &resource.name);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::Alias;
 use super::id::{ExecutionId, PersonId, RoomId, UserId};
+use super::rule::Rule;
 use super::trigger::Trust;
 
 mod annotation;
@@ -128,6 +129,12 @@ impl Resource {
             role: alias.role.clone(),
             rooms: alias.rooms.clone(),
         }
+    }
+
+    /// A rule.
+    pub fn rule(rule: &Rule) -> Self {
+        let (tags, role) = (rule.tags.clone(), rule.role.clone());
+        Self { tags, role, ..Self::of(ResourceKind::Rule, &rule.name) }
     }
 
     /// An action of a script.
@@ -280,6 +287,11 @@ impl Permission {
     /// Whether they may.
     pub fn allowed(&self) -> bool {
         self.verdict == Verdict::Allowed
+    }
+
+    /// Whether a policy forbids it, or one of them cannot be decided: not only that none permits it.
+    pub fn forbids(&self) -> bool {
+        !self.allowed() && (!self.policies.is_empty() || self.fault.is_some())
     }
 
     /// Why they may not, if so.

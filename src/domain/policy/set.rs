@@ -7,7 +7,9 @@ use cedar_policy::{Authorizer, Decision, Effect, PolicyId};
 
 use super::compile::{Source, compile};
 use super::entities;
-use super::{Cited, Needs, OWNER, Permission, PolicyAction, Request, Verdict};
+use super::{Cited, Needs, OWNER, Permission, PolicyAction, Request, RoleHeld, Verdict};
+use crate::domain::id::UserId;
+use crate::domain::person::ACCOUNTS_MAX;
 use crate::domain::words::policy as words;
 
 /// Most policies that a decision names.
@@ -131,6 +133,26 @@ impl PolicySet {
             Rule::Safe { why } => in_safe_mode(why, inputs),
             Rule::Policies { policies, known } => decided(policies, known, inputs),
         }
+    }
+}
+
+impl PolicySet {
+    /// Decides for somebody who has other accounts: what is forbidden to one of those is forbidden here, too, and what is
+    /// permitted to one of those counts for nothing.
+    ///
+    /// Each comes with the roles that its id gives it; where they are and what proves it is that of the account used now.
+    pub fn decide_for(&self, request: &Request, others: &[(UserId, Vec<RoleHeld>)]) -> Permission {
+        let own = self.decide(request);
+        if own.forbids() {
+            return own;
+        }
+        let as_other = |(account, held): &(UserId, Vec<RoleHeld>)| {
+            let more =
+                held.iter().filter(|held| request.roles.iter().all(|it| it.role != held.role));
+            let roles = request.roles.iter().chain(more).cloned().collect();
+            self.decide(&Request { account: account.clone(), roles, ..request.clone() })
+        };
+        others.iter().take(ACCOUNTS_MAX).map(as_other).find(Permission::forbids).unwrap_or(own)
     }
 }
 

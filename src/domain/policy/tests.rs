@@ -2,6 +2,7 @@
 
 use super::testing::inputs;
 use super::*;
+use crate::domain::person::ACCOUNTS_MAX;
 use crate::domain::trigger::{Place, Speaker};
 
 fn ann() -> Speaker {
@@ -358,4 +359,34 @@ fn what_was_approved_for_more_covers_less() {
     assert!(!needs(2, None, false, false).cover(&needs(2, Some("release"), false, false)));
     assert!(!needs(2, None, false, false).cover(&needs(2, None, true, false)));
     assert!(!needs(2, None, false, true).cover(&needs(2, None, false, false)));
+}
+
+#[test]
+fn what_is_forbidden_to_another_account_of_somebody_is_forbidden_and_what_is_permitted_to_it_is_not()
+ {
+    let set = set(
+        "@id(\"not-mallory\")\nforbid (principal == Person::\"@mallory:hs\", action, resource);\n\
+         @id(\"not-temps\")\nforbid (principal in Role::\"temps\", action, resource);\n\
+         @id(\"ops-only\")\nforbid (principal, action, resource in Tag::\"ops\") unless { principal in Role::\"ops\" };\n\
+         @id(\"bob\")\npermit (principal == Person::\"@bob:hs\", action, resource);",
+    );
+    for (roles, tags, other, others, want) in [
+        (&[][..], &[][..], "@eve:hs", &[][..], "policy `open` allows it"),
+        (&[], &[], "@mallory:hs", &[], "not-mallory"),
+        (&[], &[], "@eve:hs", &["temps"], "not-temps"),
+        // What only the account used now may do is not lost by an account that may not.
+        (&["ops"], &["ops"], "@eve:hs", &[], "policy `open` allows it"),
+        (&[], &["ops"], "@eve:hs", &["ops"], "ops-only"),
+        (&[], &["guarded"], "@bob:hs", &["ops"], "no policy allows it"),
+    ] {
+        let asked = inputs(PolicyAction::Run, resource(tags, None), &ann(), &ops());
+        let asked = Inputs { roles: held(roles), ..asked };
+        let decided = set.decide_for(&asked, &[(UserId(other.into()), held(others))]);
+        assert!(decided.reason.contains(want), "{other} {tags:?}: {}", decided.reason);
+        assert_eq!(decided.allowed(), want.starts_with("policy"), "{other} {tags:?}");
+    }
+    let many: Vec<_> = (0..=ACCOUNTS_MAX).map(|nth| (format!("@a{nth}:hs"), vec![])).collect();
+    let many: Vec<_> = many.into_iter().map(|(id, held)| (UserId(id), held)).collect();
+    let asked = inputs(PolicyAction::Run, resource(&[], None), &ann(), &ops());
+    assert!(set.decide_for(&asked, &many).allowed());
 }

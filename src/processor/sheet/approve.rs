@@ -17,7 +17,7 @@ impl Sheet<'_> {
         let what = entry.args["question"].as_str().unwrap_or_default().to_owned();
         let mut terms: Terms =
             serde_json::from_value(entry.args["terms"].clone()).unwrap_or_default();
-        let asker = &self.execution.started.requester.id;
+        let asker = &self.asker();
         terms.not.iter_mut().for_each(|name| *name = full_id(name.as_str(), asker));
         self.request(&entry.path, &what, terms)
     }

@@ -12,11 +12,19 @@ use crate::domain::trigger::Place;
 use crate::domain::words::executions::percent_done;
 use crate::domain::words::questions as words;
 use crate::script::journal::Entry;
+use crate::store::ReadError;
 
 impl Sheet<'_> {
-    pub(super) fn speak(&mut self, entry: &Entry) {
+    pub(super) fn speak(&mut self, entry: &Entry) -> Result<(), ReadError> {
+        if let Some(silence) = self.kernel.mutes(&self.execution.started)? {
+            let rule = &self.execution.started.handler.alias;
+            let held = self.kernel.counted_back(&silence, rule, &self.meta);
+            self.attached.remove(&entry.path);
+            self.others.push(held);
+            return Ok(());
+        }
         let (started, args) = (&self.execution.started, &entry.args);
-        let (here, asker) = (&started.place, &started.requester.id);
+        let (here, asker) = (&started.place, &self.asker());
         let place = match (entry.op.as_str(), args["room"].as_str(), args["user"].as_str()) {
             ("tell", _, Some(user)) => {
                 let person = full_id(user, asker);
@@ -36,7 +44,7 @@ impl Sheet<'_> {
             Some(list) => {
                 list.iter().filter_map(Value::as_str).map(|name| full_id(name, asker)).collect()
             }
-            None if entry.op == "reply" => vec![asker.clone()],
+            None if entry.op == "reply" => vec![started.requester.id.clone()],
             None => vec![],
         };
         let message = self.message_id(&entry.path);
@@ -56,6 +64,7 @@ impl Sheet<'_> {
             execution: Some(self.execution.id.clone()),
             question: None,
         });
+        Ok(())
     }
 
     pub(super) fn change(&mut self, entry: &Entry) {
@@ -104,22 +113,22 @@ impl Sheet<'_> {
     }
 
     pub(super) fn question(&mut self, entry: &Entry) {
-        let started = &self.execution.started;
         let list = |name: &str| -> Vec<String> {
             let items = entry.args[name].as_array().into_iter().flatten();
             items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
         };
         let text = entry.args["question"].as_str().unwrap_or_default().to_owned();
-        let Whom { people: mut from, roles } = whom(&list("from"), &started.requester.id);
+        let asker = self.asker();
+        let Whom { people: mut from, mut roles } = whom(&list("from"), &asker);
         if from.is_empty() && roles.is_empty() {
-            from.push(started.requester.id.clone());
+            (from, roles) = self.for_whom();
         }
         let wants = if entry.op == "confirm" { Wants::YesNo } else { Wants::Text };
         let choices = list("choices");
         let remind = entry.args["remind_ms"].as_i64().map(|after_ms| Remind {
             after_ms,
             due: self.now.plus_ms(after_ms),
-            then: whom(&list("then"), &started.requester.id),
+            then: whom(&list("then"), &asker),
         });
         let asking =
             Asking { from, roles, choices, remind, ..Asking::new(&entry.path, wants, text) };
@@ -210,7 +219,7 @@ impl Asking {
 }
 
 /// What a call says.
-fn said(args: &Value) -> Doc {
+pub(super) fn said(args: &Value) -> Doc {
     let doc = args.get("doc").and_then(|doc| serde_json::from_value(doc.clone()).ok());
     doc.unwrap_or_else(|| Doc::text(args["text"].as_str().unwrap_or_default()))
 }
@@ -224,7 +233,7 @@ fn post_id(text: &str) -> PostId {
 }
 
 /// Another room on the same network.
-fn elsewhere(place: &Place, room: &str) -> Place {
+pub(super) fn elsewhere(place: &Place, room: &str) -> Place {
     Place {
         network: place.network.clone(),
         room: RoomId(room.to_owned()),
@@ -236,7 +245,7 @@ fn elsewhere(place: &Place, room: &str) -> Place {
 }
 
 /// People as a script names them, and roles: `role:lead`.
-fn whom(names: &[String], asker: &UserId) -> Whom {
+pub(super) fn whom(names: &[String], asker: &UserId) -> Whom {
     let mut whom = Whom::default();
     for name in names {
         match name.strip_prefix("role:") {

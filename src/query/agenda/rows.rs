@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::alerts::Alerts;
 use super::manners::Manners;
+use super::wakes::Wakes;
 use super::{Agenda, Open, PROJECTION, Stage, Unsent};
 use crate::domain::id::{ExecutionId, MessageId, Position, StreamName, Timestamp};
 use crate::query::compose::Waits;
@@ -18,8 +20,8 @@ use crate::store::{EventStore, Projection, ProjectionChange, ReadError};
 const ROWS_MAX: usize = 1_024;
 /// Most streams whose rows are known to have changed. Beyond that all of it is written.
 const CHANGED_MAX: usize = 16_384;
-/// What kept it before, all of it in one row: it would take room for ever.
-const BEFORE: &str = "agenda-8";
+/// What kept it before, all of it in one row: they would take room for ever.
+const BEFORE: [&str; 2] = ["agenda-8", "agenda-9"];
 /// The key of what has no row of its own: no stream is called so.
 const REST: &str = "rest";
 
@@ -59,13 +61,15 @@ struct MessageRow {
     edits: Option<MessageId>,
 }
 
-/// What is small however much is open.
+/// What is small however many executions are open.
 #[derive(Debug, Serialize, Deserialize)]
 struct RestRow {
     edited: BTreeMap<MessageId, Timestamp>,
     gathering: BTreeMap<String, ExecutionId>,
     unreadable: Unreadable,
     manners: Manners,
+    alerts: Alerts,
+    wakes: Wakes,
 }
 
 impl Agenda {
@@ -86,7 +90,9 @@ impl Agenda {
     /// [`ReadError`] if the store fails.
     pub fn keep(&mut self, store: &dyn EventStore) -> Result<(), ReadError> {
         if self.changed.0.is_none() {
-            store.project(BEFORE, ProjectionChange { replace: true, ..Default::default() })?;
+            for before in BEFORE {
+                store.project(before, ProjectionChange { replace: true, ..Default::default() })?;
+            }
         }
         for change in self.changes()? {
             store.project(PROJECTION, change)?;
@@ -180,6 +186,8 @@ impl Agenda {
             gathering: self.gathering.clone(),
             unreadable: self.unreadable.clone(),
             manners: self.manners.clone(),
+            alerts: self.alerts.clone(),
+            wakes: self.wakes.clone(),
         })
     }
 
@@ -188,8 +196,8 @@ impl Agenda {
         let mut agenda = Self { checkpoint: kept.checkpoint, ..Self::default() };
         for (key, row) in kept.rows {
             if key == REST {
-                let RestRow { edited, gathering, unreadable, manners } = read(&row)?;
-                agenda = Self { edited, gathering, unreadable, manners, ..agenda };
+                let RestRow { edited, gathering, unreadable, manners, alerts, wakes } = read(&row)?;
+                agenda = Self { edited, gathering, unreadable, manners, alerts, wakes, ..agenda };
                 continue;
             }
             let stream = StreamName::parse(&key).ok().filter(has_rows)?;

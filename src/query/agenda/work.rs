@@ -20,6 +20,8 @@ pub enum Work {
     Delay(ExecutionId, String, ExecutionId),
     /// A time has come.
     Timer(ExecutionId, String, Timestamp),
+    /// The time has come to look at a stream.
+    Wake(StreamName),
     /// What an execution called has ended: the caller, where it waits, and what it called.
     Return(ExecutionId, String, ExecutionId),
     /// Send a message.
@@ -46,6 +48,7 @@ impl Budget {
             Work::Dispatch(_)
             | Work::Slice(_)
             | Work::Timer(..)
+            | Work::Wake(_)
             | Work::Delay(..)
             | Work::Return(..) => &mut self.steps,
             Work::Effect(..) | Work::Orphan(..) => &mut self.effects,
@@ -96,6 +99,10 @@ impl Agenda {
                 let lane = format!("due {id} {path}");
                 task(lane, Work::Timer(id.clone(), path.clone(), *due))
             });
+        let wakes = self.wakes.due(now).map(|stream| {
+            let lane = format!("wake {stream}");
+            task(lane, Work::Wake(stream.clone()))
+        });
         let sends = self
             .unsent
             .iter()
@@ -111,6 +118,7 @@ impl Agenda {
             .chain(decide)
             .chain(slices)
             .chain(due)
+            .chain(wakes)
             .chain(delays)
             .filter(free)
             .filter(move |task| lanes.insert(task.lane.clone()))
@@ -161,6 +169,6 @@ impl Agenda {
             }
         });
         let free = edits.chain(again).filter(|free| *free > now);
-        timer.into_iter().chain(free).min()
+        timer.into_iter().chain(self.wakes.next(now)).chain(free).min()
     }
 }

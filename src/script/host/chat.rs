@@ -67,6 +67,12 @@ pub trait Stage {
     /// # Errors
     /// See above.
     fn expect_exec(&mut self, action: &str, params: &Value, times: u64) -> Result<(), String>;
+    /// A named trigger comes in from outside.
+    ///
+    /// # Errors
+    /// See above.
+    fn trigger(&mut self, name: &str, fields: serde_json::Map<String, Value>)
+    -> Result<(), String>;
     /// Time passes.
     ///
     /// # Errors
@@ -228,6 +234,18 @@ test("it looks twice", |chat| { chat.on_exec("disk.free", || []); chat.says("@an
         ..IN_TEST
     },
     HostFn {
+        name: "trigger",
+        forms: &[
+            method(CHAT, &[p("name", Kind::Text)], Kind::Unit),
+            method(CHAT, &[p("name", Kind::Text), p("fields", Kind::Map)], Kind::Unit),
+        ],
+        errors: &[thrown("", "the name cannot be that of a trigger")],
+        help: "A named trigger comes in from outside: rules run, and executions that wait for it go on.",
+        example: r##"rule("deploys", "deploy.finished", #{ ok: true }, |e| say("#ops", `${e.app} is out`));
+test("a deploy is told", |chat| { chat.trigger("deploy.finished", #{ app: "shop", ok: true }); chat.expect("shop is out"); });"##,
+        ..IN_TEST
+    },
+    HostFn {
         name: "advance",
         forms: &[method(CHAT, &[p("time", Kind::Duration)], Kind::Unit)],
         help: "Time passes, and what is due on the way happens at its time.",
@@ -266,6 +284,13 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("advance", |call: NativeCallContext, _: Chat, time: Dynamic| {
             let ms = milliseconds(&time).map_err(|why| error(&call, why))?;
             stage(&call, |stage| stage.advance(ms))
+        })
+        .register_fn("trigger", |call: NativeCallContext, _: Chat, name: &str| {
+            stage(&call, |stage| stage.trigger(name, serde_json::Map::new()))
+        })
+        .register_fn("trigger", |call: NativeCallContext, _: Chat, name: &str, fields: Map| {
+            let fields = to_json(&call, &fields.into())?.as_object().cloned().unwrap_or_default();
+            stage(&call, |stage| stage.trigger(name, fields))
         })
         .register_fn("last", |call: NativeCallContext, _: Chat| {
             stage(&call, |stage| stage.last().ok_or_else(|| "the bot has said nothing yet".into()))

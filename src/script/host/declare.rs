@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Map, Nativ
 
 use super::super::context::{HostResult, error, line};
 use super::super::resolver;
-use super::super::source::{Ack, ActionDef, AliasDef, Run, TestDef};
+use super::super::source::{Ack, ActionDef, AliasDef, RuleDef, Run, TestDef};
 use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, form, opt, p};
 use super::{nearest, texts};
@@ -15,7 +15,7 @@ use crate::domain::alias::Format;
 use crate::domain::catalog::FromContext;
 use crate::domain::context::ALERT;
 
-/// Most aliases, actions and tests of one script.
+/// Most aliases, rules, actions and tests of one script.
 pub const DECLARATIONS_MAX: usize = 1_000;
 /// Most declarations of one script that are told to be wrong.
 pub const WRONG_MAX: usize = 100;
@@ -27,6 +27,8 @@ pub struct Loading {
     pub aliases: Vec<AliasDef>,
     /// Actions by name.
     pub actions: BTreeMap<String, ActionDef>,
+    /// Rules, in their order.
+    pub rules: Vec<RuleDef>,
     /// Tests, in their order.
     pub tests: Vec<TestDef>,
     /// The folder that the script is in.
@@ -140,7 +142,10 @@ pub(super) fn declare(
     let fits = LOADING.with(|slot| {
         slot.borrow_mut().as_mut().map(|loading| {
             // A script can catch the error, so what is beyond the bound must not be kept.
-            let declared = loading.aliases.len() + loading.actions.len() + loading.tests.len();
+            let declared = loading.aliases.len()
+                + loading.rules.len()
+                + loading.actions.len()
+                + loading.tests.len();
             let fits = declared < DECLARATIONS_MAX;
             if fits {
                 loading.global = Some(call.global_runtime_state().clone());

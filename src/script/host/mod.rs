@@ -12,6 +12,7 @@ use crate::domain::alias_index::damerau;
 
 pub mod act;
 pub mod action;
+pub mod alert;
 pub mod approve;
 mod bot;
 pub mod bounded;
@@ -28,6 +29,7 @@ mod perform;
 pub mod picture;
 pub mod question;
 pub mod reference;
+pub mod rule;
 pub mod saga;
 pub mod secret;
 pub mod table;
@@ -55,8 +57,10 @@ const NEAR_MAX: usize = 2;
 /// The topics, in the order of the documentation.
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
+    ("Rules", rule::ROWS),
     ("Actions", action::ROWS),
     ("Saying", talk::ROWS),
+    ("Alerting", alert::ROWS),
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Approving", approve::ROWS),
@@ -76,13 +80,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
 
 /// Names that scripts will be able to use, and what to say until then.
 pub const LATER: &[(&str, &str)] = &[
-    ("rule", "rules are not available yet: only commands start executions"),
-    ("hear", "rules on what people say to one another are not available yet"),
     ("schedule", "schedules are not available yet: `sleep` waits inside of an execution"),
-    ("alert", "alerts are not available yet: `say` posts a message"),
-    ("silence", "silencing is not available yet"),
-    ("silenced", "silencing is not available yet"),
-    ("unsilence", "silencing is not available yet"),
     ("http_get", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_post", "HTTP from scripts is not available yet: `exec` an action"),
     ("http_put", "HTTP from scripts is not available yet: `exec` an action"),
@@ -100,12 +98,14 @@ pub fn variable(name: &str) -> Option<Dynamic> {
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    rule::register(engine);
     chat::register(engine);
     talk::register(engine);
     doc::register(engine);
     question::register(engine);
     approve::register(engine);
     act::register(engine);
+    alert::register(engine);
     memory::register(engine);
     picture::register(engine);
     time::register(engine);

@@ -1,5 +1,7 @@
 //! One event of every type, and of every shape that a type can have: what the fixtures were written from.
 
+#[path = "samples/alerts.rs"]
+mod alerts;
 #[path = "samples/approvals.rs"]
 mod approvals;
 #[path = "samples/grants.rs"]
@@ -32,6 +34,7 @@ pub fn all() -> Vec<Event> {
         of_the_log(),
         erasures(),
         rooms(),
+        alerts::all(),
         links::all(),
         grants::all(),
         triggers(),
@@ -313,6 +316,7 @@ fn executions() -> Vec<Event> {
                 script: script(),
                 file: "vm.rhai".into(),
                 alias: "create vm on".into(),
+                kind: HandlerKind::Alias,
             },
             args: json!({ "hostname": "web001", "provider": "aws", "size": "small", "extra": {} }),
             msg: json!({

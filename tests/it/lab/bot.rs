@@ -60,7 +60,7 @@ impl<'lab> Bot<'lab> {
     pub fn configure_at(&self, homeserver: &str, allow: &[&str], exec: &[&str]) {
         let policy = self.dir.join("policy");
         let config = format!(
-            "[matrix]\nhomeserver = {homeserver:?}\n\n[invites]\nallow = {allow:?}\n\n[rooms]\n\n[policy]\nfolder = {policy:?}\n\n{QUICK}"
+            "[matrix]\nhomeserver = {homeserver:?}\n\n[invites]\nallow = {allow:?}\n\n[rooms]\n\n[policy]\nfolder = {policy:?}\n\n[web]\nlisten = \"127.0.0.1:0\"\n\n{QUICK}"
         );
         for (file, text) in SHIPPED {
             self.write(&format!("policy/{file}"), text);
