@@ -35,8 +35,8 @@ use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
 use crate::store::{Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Opening, Options};
-use crate::web::Parts;
 use crate::web::serve::ListenError;
+use crate::web::{Bounds, Parts};
 
 mod clock;
 pub mod desk;
@@ -444,6 +444,7 @@ fn parts(ear: &Arc<Ear>, kernel: &Arc<Kernel>, config: &Config, paths: &Paths) -
         entropy: Arc::new(SystemEntropy),
         data: Some(paths.data.clone()),
         connects: true,
+        bounds: Bounds::default(),
     }
 }
 

@@ -115,7 +115,7 @@ impl Answers for Desk {
             }
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),
-            Request::Listener => Ok(sink.row(json!({ "address": self.web }))?),
+            Request::Listener => self.listener(sink),
             Request::TriggerDecided(trigger) => self.decided(trigger, sink),
             request => command::answer(store, request, sink),
         }

@@ -36,7 +36,7 @@ use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve};
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
-use crate::web::Parts;
+use crate::web::{Bounds, Parts};
 
 /// The demonstration that is played where there is no terminal.
 const DEMO: &str = include_str!("../../scripts/demo.txt");
@@ -315,6 +315,7 @@ fn parts(ear: &Arc<Ear>, kernel: &Arc<Kernel>, config: &Config, data: &Path) -> 
         entropy: Arc::new(SystemEntropy),
         data: Some(data.to_owned()),
         connects: false,
+        bounds: Bounds::default(),
     }
 }
 

@@ -345,7 +345,7 @@ pub const KEYS: &[Key] = &[
         table: "hooks",
         name: "NAME",
         kind: Kind::Hook,
-        default: "{}",
+        default: "{ auth = \"none\" }",
         help: "The hook of this name, `POST /hooks/NAME`: a table `[hooks.NAME]` with the keys below. The environment gives none.",
     },
 ];

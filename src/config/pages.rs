@@ -48,14 +48,18 @@ pub fn reference() -> String {
             }
             Kind::Hook => "table".to_owned(),
         };
-        let (table, name, default, help) = (key.table, key.name, key.default, key.help);
+        let (table, name, help) = (key.table, key.name, key.help);
+        let default = match key.kind {
+            Kind::Hook => "–".to_owned(),
+            _ => format!("`{}`", key.default),
+        };
         let restart = if RESTART.contains(&(table, name)) { " *restart*" } else { "" };
         let variable = match key.kind {
             Kind::Role | Kind::Hook => "–".to_owned(),
             _ => format!("`{}`", variable(key)),
         };
         text.push_str(&format!(
-            "| `{table}.{name}` | {kind} | `{default}` | {variable} | {help}{restart} |\n"
+            "| `{table}.{name}` | {kind} | {default} | {variable} | {help}{restart} |\n"
         ));
     }
     text.push_str(&hooks());

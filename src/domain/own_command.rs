@@ -135,6 +135,8 @@ pub fn offered(
     let executions = executions.chain(pending_command::COMMANDS).chain(more_command::COMMANDS);
     let executions = executions.chain(tell_command::COMMANDS).copied();
     let grants = may(PolicyAction::Manage, grant_command::resource());
+    let told = |usage: &str| grants || usage != TellCommand::Grants.name();
+    let executions = executions.filter(|(usage, _)| told(usage));
     let grants = grant_command::COMMANDS.iter().filter(|_| grants);
     let executions = executions.chain(silence_command::COMMANDS.iter().copied());
     let executions = executions.chain(switch_command::COMMANDS.iter().copied().filter(|_| manages));
@@ -205,10 +207,13 @@ impl OwnCommand {
             Self::Rooms(command) if command.leaves_here() => None,
             Self::Rooms(_) => Some((PolicyAction::Manage, Resource::bot())),
             Self::Audit(_) => Some((PolicyAction::ReadAudit, Resource::log())),
-            Self::Executions(ExecutionCommand::List { all: true }) => {
+            Self::Executions(ExecutionCommand::List { all: true })
+            | Self::Pending(PendingCommand::All) => {
                 Some((PolicyAction::Manage, Resource::of(ResourceKind::Execution, "all")))
             }
-            Self::Grant(_) => Some((PolicyAction::Manage, grant_command::resource())),
+            Self::Grant(_) | Self::Tell(TellCommand::Grants) => {
+                Some((PolicyAction::Manage, grant_command::resource()))
+            }
             Self::Executions(_)
             | Self::Tell(_)
             | Self::Save(_)
@@ -222,10 +227,16 @@ impl OwnCommand {
         }
     }
 
+    /// Whether it can wait for approvals, or needs none: taking a grant back is not held up.
+    fn waits(&self) -> bool {
+        matches!(self, Self::Grant(_) | Self::Tell(TellCommand::Grants))
+    }
+
     /// As it is said.
     fn said(&self) -> String {
         match self {
             Self::Executions(ExecutionCommand::List { all: true }) => "executions all".into(),
+            Self::Pending(PendingCommand::All) => "pending all".into(),
             other => other.name().into(),
         }
     }
@@ -236,6 +247,7 @@ impl OwnCommand {
             Self::Rooms(_) => "it is about other rooms",
             Self::Audit(_) => "it tells what was said in other rooms",
             Self::Grant(_) => "it changes who may do what",
+            Self::Tell(_) => "it tells who may do what",
             _ => "it tells of other rooms",
         }
     }
@@ -243,7 +255,7 @@ impl OwnCommand {
     /// Why it is not done, as policies decided.
     pub fn disallowed(&self, permission: &Permission, places: Where) -> Option<String> {
         if permission.allowed() {
-            return None;
+            return permission.at_once().filter(|_| !self.waits());
         }
         let alone = match self {
             Self::Rooms(_) => places.management.is_none(),
@@ -262,7 +274,7 @@ impl OwnCommand {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(),
             Self::Executions(command) => command.refusal(),
-            Self::Pending(command) => command.refusal(here, places.management),
+            Self::Pending(_) => None,
             Self::Save(name) => save_command::refusal(name),
             Self::Grant(command) => command.refusal(),
             Self::Switch(command) => command.refusal(),

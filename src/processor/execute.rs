@@ -76,7 +76,7 @@ impl Kernel {
         execution: &Execution,
         first: bool,
     ) -> Result<Prepared, Error> {
-        if let Some(prepared) = self.closed_gate(execution) {
+        if let Some(prepared) = self.closed_gate(execution).await? {
             return Ok(prepared);
         }
         // Behind a gate, the first slice comes when that is open.

@@ -38,6 +38,7 @@ mod builtin;
 pub mod can;
 pub mod cancel;
 mod compose;
+pub mod content;
 pub mod context;
 pub mod deliver;
 pub mod dispatch;
@@ -218,6 +219,7 @@ pub struct Kernel {
     held: held::Held,
     running: cancel::Running,
     hot: hot::HotRuns,
+    hashes: content::Hashes,
     folds: folds::Folds,
     known: people::Known,
     granted: grants::Known,
@@ -250,6 +252,7 @@ impl Kernel {
             held: held::Held::default(),
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
+            hashes: content::Hashes::default(),
             folds: folds::Folds::default(),
             policies,
             known: people::Known::default(),

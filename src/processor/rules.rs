@@ -11,6 +11,7 @@ use crate::domain::named::NamedEvent;
 use crate::domain::policy::{PolicyAction, Resource};
 use crate::domain::route::EXECUTIONS_OPEN_MAX;
 use crate::domain::rule::{self, NETWORK, On, Rule, STARTED_MAX};
+use crate::domain::switch::Automation;
 use crate::domain::trigger::{Message, Place, Speaker, Trust};
 use crate::domain::words::rules as words;
 use crate::processor::scripts::Offered;
@@ -44,7 +45,13 @@ impl Kernel {
         let fitting = catalog.rule_index.fitting(&catalog.rules, &event.name, &event.fields);
         let mut ruled = Ruled::default();
         let fields = Value::Object(event.fields.clone());
-        let rules: Vec<&Rule> = fitting.iter().map(|n| &catalog.rules[*n]).collect();
+        let mut rules: Vec<&Rule> = vec![];
+        for rule in fitting.iter().map(|number| &catalog.rules[*number]) {
+            match self.kept_from(rule)? {
+                Some(why) => ruled.outcomes.push(ignored(rule, why)),
+                None => rules.push(rule),
+            }
+        }
         let mut fired = vec![];
         for (rule, held) in rules.iter().zip(self.criteria(&offered, &rules, &fields).await) {
             match held {
@@ -90,6 +97,10 @@ impl Kernel {
                 ruled.outcomes.push(ignored(rule, words::too_many(STARTED_MAX)));
                 continue;
             }
+            if let Some(why) = self.kept_from(rule)? {
+                ruled.outcomes.push(ignored(rule, why));
+                continue;
+            }
             let permission = self.may(PolicyAction::Run, Resource::rule(rule), speaker, place);
             if let Some(why) = permission.refusal() {
                 let refused = ignored(rule, why.to_owned());
@@ -122,6 +133,12 @@ impl Kernel {
         let here =
             |rooms: &[String]| self.listed(rooms, room) || rooms.contains(&message.place.name);
         catalog.rule_index.hearing(&catalog.rules, &message.text, &here)
+    }
+
+    /// Why a rule that would run does not, if so.
+    fn kept_from(&self, rule: &Rule) -> Result<Option<String>, ReadError> {
+        let off = self.switched_off(Automation::Rule, &rule.name)?;
+        Ok(off.map(|switch| self.off_reason(&switch)))
     }
 
     /// Whether any rule listens to a trigger of this name.

@@ -24,6 +24,7 @@ use crate::script::reload::reload_folder;
 use crate::script::resolver::Library;
 use crate::script::source::{Import, RuleDef, Script};
 use crate::script::threads::Threads;
+use crate::script::uses::Uses;
 use crate::store::{Direction, EventStore, ReadError};
 
 /// Most pinned versions that are kept compiled.
@@ -160,6 +161,12 @@ impl Scripts {
         }
         pinned.insert(hash.clone(), script.clone());
         Ok(Some(script))
+    }
+
+    /// What a script and its libraries can run.
+    pub fn uses(&self, script: &Arc<Script>) -> Uses {
+        let (engine, script) = (self.engine(), script.clone());
+        on_script_thread(move || Uses::of(&script, &engine))
     }
 
     /// The line on which a handler is declared, in its own version; none: that version is not known any more.

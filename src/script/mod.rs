@@ -29,3 +29,4 @@ pub mod run;
 pub mod shape;
 pub mod source;
 pub mod threads;
+pub mod uses;

@@ -61,3 +61,4 @@ mod told_bounds;
 mod transcripts;
 mod tree_heads;
 mod trim;
+mod web;

@@ -179,8 +179,10 @@ impl Sheet<'_> {
     pub(super) fn phrase(&mut self, content: &str) -> String {
         let (kernel, chosen) = (self.kernel, &self.phrases);
         let (key, offered) = (kernel.store.key(), kernel.scripts.offered());
+        // The same command given twice at once is asked about twice, by different words.
+        let content = format!("{content} {}", self.execution.id);
         let chosen = kernel.agenda(|agenda| {
-            phrase::choose(key, content, |phrase| {
+            phrase::choose(key, &content, agenda.phrases(), |phrase| {
                 chosen.iter().any(|other| other == phrase)
                     || agenda.has_phrase(&phrase::tag(key, phrase))
                     // Who gives a command must not answer a question by it.
