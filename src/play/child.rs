@@ -21,6 +21,7 @@ use crate::adapter::{Chat, Outgoing, Redaction, Reread, RoomAct, RoomAnswer, Sen
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::role::Roles;
+use crate::domain::storm::Terms;
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
 use crate::processor::policies::PolicyFolder;
@@ -39,6 +40,7 @@ enum Request {
         management_room: Option<RoomId>,
         limits: Limits,
         context: Context,
+        alerts: Terms,
         stale_after_ms: i64,
         now: Timestamp,
     },
@@ -141,6 +143,7 @@ impl ChildBot {
         let management_room = setup.settings.management_room.clone();
         let limits = setup.settings.limits;
         let context = setup.settings.context.clone();
+        let alerts = setup.settings.alerts.clone();
         let stale_after_ms = setup.settings.stale_after_ms;
         let open = Request::Open {
             scripts,
@@ -150,6 +153,7 @@ impl ChildBot {
             management_room,
             limits,
             context,
+            alerts,
             stale_after_ms,
             now,
         };
@@ -332,6 +336,7 @@ pub async fn serve(
                 management_room,
                 limits,
                 context,
+                alerts,
                 stale_after_ms,
                 now,
             } => {
@@ -345,6 +350,7 @@ pub async fn serve(
                     management_room,
                     limits,
                     context,
+                    alerts,
                     stale_after_ms,
                     ..Settings::simulated(&prefix)
                 };

@@ -177,7 +177,7 @@ impl Kernel {
         };
         let id = self.execution_id(&recorded.id.stream, &handler);
         let writes = match alone {
-            true => self.start(recorded, origin, handler, args.clone()).await?,
+            true => self.start(recorded, origin, handler, args.clone(), None).await?,
             false => self.only_start(recorded, origin, handler, args.clone())?,
         };
         ruled.writes.extend(writes);
