@@ -20,6 +20,12 @@ use crate::domain::trigger::{Address, Command, Message, Trigger, What};
 use crate::store::{Direction, Expected, ReadError, Write};
 
 impl Kernel {
+    /// Whether a rule listens to a named trigger, or an execution waits for it.
+    pub(super) fn awaited_name(&self, event: &NamedEvent) -> bool {
+        let tag = self.store.key().tag("named trigger", &[&event.name]).to_string();
+        self.listens(&event.name) || self.agenda(|agenda| agenda.compose.awaits(&tag))
+    }
+
     /// Hands a named trigger to the executions that wait for it and to the rules that listen to it.
     pub(super) async fn happened(
         &self,

@@ -208,6 +208,8 @@ impl Agenda {
             | Event::InvitesDeclined(_)
             | Event::RoomJoined(_)
             | Event::RoomFollowed(_)
+            | Event::ScheduleAdvanced(_)
+            | Event::SensorAdvanced(_)
             | Event::RoomLeft(_)
             | Event::LinkOffered(_)
             | Event::LinkClaimed(_)
