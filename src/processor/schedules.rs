@@ -77,7 +77,11 @@ impl Kernel {
 
     /// When the next schedule comes.
     pub(super) fn next_schedule(&self, now: Timestamp) -> Option<Timestamp> {
-        let kept = self.schedules.0.lock().expect("nobody panics with them");
+        let mut kept = self.schedules.0.lock().expect("nobody panics with them");
+        if let Err(why) = self.refresh(&mut kept) {
+            // The next step of anything else ends the bot with it.
+            tracing::error!(%why, "the schedules cannot be read");
+        }
         kept.all.values().filter_map(|held| held.due).filter(|due| *due > now).min()
     }
 
