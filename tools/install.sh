@@ -32,7 +32,10 @@ missing_packages() {
     case $(uname -m) in x86_64 | aarch64) ;; *) have cmake || echo cmake ;; esac # the TLS library has prepared builds for these two
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     have python3 || echo python3
+    have openssl || echo openssl # the tests make certificates
     have ssh || echo openssh-client
+    have curl || echo curl       # the tests run the examples of the manual
+    have openssl || echo openssl # so do they
     [ -x /usr/sbin/sshd ] || have sshd || echo openssh-server # the tests run an action over it
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || echo python3-venv
 }

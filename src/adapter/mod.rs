@@ -10,6 +10,7 @@ use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId}
 use crate::domain::role::Standing;
 use crate::domain::trigger::Trigger;
 
+pub mod http_client;
 pub mod matrix;
 pub mod picture;
 pub mod process;

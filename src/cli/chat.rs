@@ -18,7 +18,7 @@ use crate::adapter::{Incoming, Intake};
 use crate::app::desk::Desk;
 use crate::app::door;
 use crate::app::orders::Hands;
-use crate::app::{SystemEntropy, kernel, secrets, surroundings, told};
+use crate::app::{SystemEntropy, kernel, outside, secrets, surroundings, told};
 use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
@@ -36,7 +36,7 @@ use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve};
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
-use crate::web::Parts;
+use crate::web::{Bounds, Parts};
 
 /// The demonstration that is played where there is no terminal.
 const DEMO: &str = include_str!("../../scripts/demo.txt");
@@ -225,7 +225,8 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     let roles = Arc::new(context.config.roles.clone());
     let policy = Some(context.policy()?);
     let own = Settings::simulated(&context.config.prefix);
-    let settings = Settings { asking_room, roles, policy, ..own };
+    let http = Arc::new(context.config.http_allow.clone());
+    let settings = Settings { asking_room, roles, policy, http, ..own };
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
@@ -234,7 +235,7 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
         (&scripts, &context.config.budgets),
         terminal.clone(),
         settings,
-        secrets(&context.config),
+        outside(&context.config),
     );
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
     let among = kernel.scripts.offered().set.wrong();
@@ -319,6 +320,7 @@ fn parts(ear: &Arc<Ear>, kernel: &Arc<Kernel>, config: &Config, data: &Path) -> 
         entropy: Arc::new(SystemEntropy),
         data: Some(data.to_owned()),
         connects: false,
+        bounds: Bounds::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use super::hooks::PER_MINUTE_MAX;
 use super::web::{BODY_BYTES_MAX, BODY_BYTES_MIN};
 use crate::domain::context::CONTEXT_TURNS_MAX;
 use crate::domain::pace::COMMANDS_PER_MINUTE_MAX;
+use crate::domain::storm::GROUP_AT_MAX;
 
 /// What kind of value a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub enum Kind {
     Text,
     /// A list of texts.
     List,
+    /// A list of hosts and networks.
+    Hosts,
+    /// The path of a file of certificates.
+    Pem,
     /// A time span, as text: `15m`, `2h30m`.
     Duration,
     /// A time span, or `never`.
@@ -24,6 +29,8 @@ pub enum Kind {
     Count(u32, u32),
     /// Texts by name, for each of several names.
     Tables,
+    /// Quiet hours by the names of rooms.
+    Hours,
     /// An address to listen at, or `none`.
     Listen,
     /// A size within these bounds.
@@ -269,6 +276,41 @@ pub const KEYS: &[Key] = &[
         help: "How much a script may print; the rest is dropped.",
     },
     Key {
+        table: "alerts",
+        name: "rejoin_within",
+        kind: Kind::Duration,
+        default: "\"1h\"",
+        help: "An alert that fires again so soon after its end joins its thread; later it begins a new one. [alerts.md](alerts.md)",
+    },
+    Key {
+        table: "alerts",
+        name: "group_at",
+        kind: Kind::Count(1, GROUP_AT_MAX),
+        default: "5",
+        help: "More new alerts than this in one room within `group_wait` are told in one digest.",
+    },
+    Key {
+        table: "alerts",
+        name: "group_wait",
+        kind: Kind::Duration,
+        default: "\"10s\"",
+        help: "In which time new alerts are counted, and how long a digest gathers before it is told.",
+    },
+    Key {
+        table: "alerts",
+        name: "group_interval",
+        kind: Kind::Duration,
+        default: "\"5m\"",
+        help: "How often a digest is changed when something of it has changed.",
+    },
+    Key {
+        table: "alerts",
+        name: "quiet",
+        kind: Kind::Hours,
+        default: "{}",
+        help: "Quiet hours of rooms, by id or name: `\"#ops:example.org\" = \"22:00-07:00\"` under `[alerts.quiet]`. What fires in them is told in one digest at their end, unless its severity is `critical`.",
+    },
+    Key {
         table: "limits",
         name: "commands_per_minute",
         kind: Kind::Count(1, COMMANDS_PER_MINUTE_MAX),
@@ -281,6 +323,34 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Bool,
         default: "true",
         help: "Whether an account that answers the bot within a second again and again, or says the same so three times, is not answered for five minutes.",
+    },
+    Key {
+        table: "http",
+        name: "allow",
+        kind: Kind::Hosts,
+        default: "[]",
+        help: "The hosts that scripts may reach with `http_get` and its like: `api.example.org`, `*.example.org:8443`, `10.0.0.0/8`, `host:*` for every port; without a port 80 and 443. [http.md](http.md)",
+    },
+    Key {
+        table: "http",
+        name: "private",
+        kind: Kind::Hosts,
+        default: "[]",
+        help: "The hosts that may be in your own network, each by itself: `jira.intern:8080`, `127.0.0.1:9093`. All others are reached at public addresses only.",
+    },
+    Key {
+        table: "http",
+        name: "ca",
+        kind: Kind::Pem,
+        default: "\"\"",
+        help: "A file of certificates, PEM, that are trusted beside those of the system.",
+    },
+    Key {
+        table: "http",
+        name: "proxy",
+        kind: Kind::Bool,
+        default: "true",
+        help: "Whether requests of scripts take the proxies that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name.",
     },
     Key {
         table: "web",
@@ -307,7 +377,7 @@ pub const KEYS: &[Key] = &[
         table: "hooks",
         name: "NAME",
         kind: Kind::Hook,
-        default: "{}",
+        default: "{ auth = \"none\" }",
         help: "The hook of this name, `POST /hooks/NAME`: a table `[hooks.NAME]` with the keys below. The environment gives none.",
     },
 ];
@@ -322,6 +392,8 @@ pub const RESTART: &[(&str, &str)] = &[
     ("secrets", "folder"),
     ("secrets", "prefix"),
     ("scripts", "reload"),
+    ("http", "ca"),
+    ("http", "proxy"),
     ("web", "listen"),
 ];
 

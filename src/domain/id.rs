@@ -129,6 +129,31 @@ impl StreamName {
         Self("grants-main".into())
     }
 
+    /// The stream of one alert.
+    pub fn alert(tag: &Tag) -> Self {
+        Self(format!("alert-{tag}"))
+    }
+
+    /// The stream of how alerts come to one room.
+    pub fn digest(tag: &Tag) -> Self {
+        Self(format!("digest-{tag}"))
+    }
+
+    /// The stream that says what is silenced.
+    pub fn silences() -> Self {
+        Self("silences-main".into())
+    }
+
+    /// The stream of when a rule fired that fires only so often.
+    pub fn window(tag: &Tag) -> Self {
+        Self(format!("fired-{tag}"))
+    }
+
+    /// The stream of what one silence held back.
+    pub fn held_back(silence: &Tag) -> Self {
+        Self(format!("held-{silence}"))
+    }
+
     /// The stream that says which automation is switched off.
     pub fn switches() -> Self {
         Self("switches-main".into())

@@ -19,10 +19,12 @@ use super::runner::{Driver, Setup};
 use super::world::{HandClock, World};
 use crate::adapter::{Chat, Outgoing, Redaction, Reread, RoomAct, RoomAnswer, SendError};
 use crate::domain::event::{EffectClass, EffectResult};
+use crate::domain::http;
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::role::Roles;
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
+use crate::processor::http::HttpCall;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::{Context, Limits, Settings};
 use crate::store::{Clock, EventStore};
@@ -77,6 +79,7 @@ enum Response {
     Send(Box<Outgoing>),
     Rooms(RoomAct),
     Exec { effect: String, class: EffectClass, action: String, args: Value },
+    Http { effect: String, class: EffectClass, request: Box<http::Request> },
 }
 
 /// The parent answers what the child asked.
@@ -174,6 +177,10 @@ impl ChildBot {
                 }
                 Response::Rooms(act) => {
                     put(&mut running.to, &Reply::Rooms(world.visit(&act)))?;
+                }
+                Response::Http { effect, class, request } => {
+                    let result = world.answer(&effect, class, &request);
+                    put(&mut running.to, &Reply::Executed(result))?;
                 }
                 Response::Exec { effect, class, action, args } => {
                     let result = world.call(&effect, class, &action, &args);
@@ -296,6 +303,17 @@ impl Actions for Wire {
             let (effect, class) = (call.effect, call.def.effect);
             let question = Response::Exec { effect, class, action: call.def.name, args: call.args };
             let result = match self.ask(&question) {
+                Ok(Reply::Executed(result)) => result,
+                other => EffectResult::Err(Value::String(format!("the parent said {other:?}"))),
+            };
+            ActionDone { result, whole: None, took: Duration::ZERO }
+        })
+    }
+
+    fn fetch(&self, call: HttpCall) -> BoxFuture<'_, ActionDone> {
+        Box::pin(async move {
+            let (effect, class, request) = (call.effect, call.class, Box::new(call.request));
+            let result = match self.ask(&Response::Http { effect, class, request }) {
                 Ok(Reply::Executed(result)) => result,
                 other => EffectResult::Err(Value::String(format!("the parent said {other:?}"))),
             };

@@ -10,6 +10,7 @@ pub mod parse;
 pub mod pattern;
 mod plays;
 pub mod rehearse;
+mod responses;
 pub mod runner;
 pub mod stage;
 pub mod stops;

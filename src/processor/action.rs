@@ -8,6 +8,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::http::{self, HttpCall};
+use crate::adapter::http_client::HttpClient;
 use crate::adapter::process::scrub::Scrub;
 use crate::adapter::process::{self, Finished, Outcome, Spec};
 use crate::adapter::secrets::{Secret, Secrets};
@@ -54,16 +56,22 @@ pub struct ActionDone {
     pub took: Duration,
 }
 
-/// Runs actions.
+/// Runs actions, and sends requests.
 pub trait Actions: Send + Sync {
     /// Runs one, to its end or its time limit.
     fn run(&self, call: ActionCall) -> BoxFuture<'_, ActionDone>;
+    /// Sends a request of a script, to its end or its time limit; who runs actions alone refuses.
+    fn fetch(&self, call: HttpCall) -> BoxFuture<'_, ActionDone> {
+        Box::pin(async move { http::unsent(&call.request) })
+    }
 }
 
-/// Actions as child processes.
+/// Actions as child processes, and requests over the network.
 pub struct Processes {
     /// What they may know.
     pub secrets: Secrets,
+    /// What sends requests.
+    pub http: HttpClient,
 }
 
 impl Actions for Processes {
@@ -83,6 +91,10 @@ impl Actions for Processes {
             let output = process::run(&spec, &call.args, on_line).await;
             scrubbed(done(&call, output), &Scrub::new(&spec.secrets))
         })
+    }
+
+    fn fetch(&self, call: HttpCall) -> BoxFuture<'_, ActionDone> {
+        Box::pin(self.send(call))
     }
 }
 
@@ -276,6 +288,10 @@ impl<T: Actions + ?Sized> Actions for Arc<T> {
     fn run(&self, call: ActionCall) -> BoxFuture<'_, ActionDone> {
         (**self).run(call)
     }
+
+    fn fetch(&self, call: HttpCall) -> BoxFuture<'_, ActionDone> {
+        (**self).fetch(call)
+    }
 }
 
 #[cfg(test)]
@@ -352,7 +368,7 @@ mod tests {
         let mut call = ActionCall { lines, ..call(OutputFormat::Json) };
         call.def.run = vec!["/bin/sh".into(), "-c".into(), script.into()];
         change(&mut call);
-        let done = Processes { secrets: secrets() }.run(call).await;
+        let done = Processes { secrets: secrets(), http: HttpClient::default() }.run(call).await;
         let mut lines = vec![];
         while let Some(line) = taken.recv().await {
             lines.push(line);

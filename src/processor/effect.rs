@@ -7,13 +7,16 @@ use tokio::sync::oneshot;
 
 use super::action::ActionDone;
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::approval::VOID;
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{
     AttemptFailed, EffectCancelled, EffectClass, EffectCompleted, EffectInDoubt, EffectResult,
     EffectStarted, Event, NewEvent,
 };
 use crate::domain::execution::{Execution, Step};
+use crate::domain::http::{self, Request};
 use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp};
+use crate::domain::words::approvals;
 use crate::script::action::ActionDef;
 use crate::store::{Expected, ReadError, Write};
 
@@ -24,6 +27,9 @@ impl Kernel {
     /// Does an effect that was asked for and not started yet.
     pub(super) async fn effect(&self, id: &ExecutionId, path: &str) -> Result<(), Error> {
         let fresh = |step: &Step| step.wants_doing() && !step.under_way;
+        if self.void_effect(id, path, fresh).await? {
+            return Ok(());
+        }
         let Some(attempt) = self.begin(id, path, fresh).await? else { return Ok(()) };
         self.carry_out(id, path, attempt).await
     }
@@ -37,6 +43,9 @@ impl Kernel {
             return self.stopped(id, path, step.attempt).await;
         }
         if again {
+            if self.void_effect(id, path, left).await? {
+                return Ok(());
+            }
             let Some(attempt) = self.begin(id, path, left).await? else { return Ok(()) };
             return self.carry_out(id, path, attempt).await;
         }
@@ -45,6 +54,36 @@ impl Kernel {
         })
         .await
         .map(|_| ())
+    }
+
+    /// Ends an effect before it begins if it is not what was approved: its action was changed since then.
+    async fn void_effect(
+        &self,
+        id: &ExecutionId,
+        path: &str,
+        wanted: fn(&Step) -> bool,
+    ) -> Result<bool, Error> {
+        let Some(execution) = self.execution(id)? else { return Ok(false) };
+        let approved = execution.steps.values().any(|step| step.approval.is_some());
+        if !approved || self.rules().ignore_content() {
+            return Ok(false);
+        }
+        let (me, at) = (self.itself(), path.to_owned());
+        let looked = tokio::task::spawn_blocking(move || {
+            execution.steps.get(&at).map_or(Ok(false), |step| me.is_void(&execution, step))
+        });
+        if !looked.await.map_err(|why| ReadError::Store(why.to_string()))?? {
+            return Ok(false);
+        }
+        self.record(id, path, wanted, |step| {
+            let action = step.action().unwrap_or_default();
+            let message = approvals::void(&[format!("action {action}")]);
+            let error = json!({ "kind": VOID, "action": action, "message": message });
+            let (path, result) = (path.to_owned(), EffectResult::Err(error));
+            EffectCompleted { path, attempt: step.attempt, result, output: None, took_ms: 0 }.into()
+        })
+        .await?;
+        Ok(true)
     }
 
     /// Records that an attempt starts; none: there is nothing to do any more.
@@ -139,14 +178,14 @@ impl Kernel {
         let again = self.again(&execution, step, &done.result)?;
         let recorded = self
             .record(id, path, waits, |_| {
+                let again = again.as_ref().map(|(error, at)| (error, *at));
                 let (path, result, output) = (path.to_owned(), done.result.clone(), output.clone());
-                match (result, again) {
-                    (EffectResult::Err(error), Some(again)) => {
+                match again {
+                    Some((error, again)) => {
+                        let error = error.clone();
                         AttemptFailed { path, attempt, error, again, output, took_ms }.into()
                     }
-                    (result, _) => {
-                        EffectCompleted { path, attempt, result, output, took_ms }.into()
-                    }
+                    None => EffectCompleted { path, attempt, result, output, took_ms }.into(),
                 }
             })
             .await?;
@@ -171,9 +210,12 @@ impl Kernel {
             }
             Some(Builtin::Deletion) => self.deletion_effect(execution, step).await?,
             Some(_) => self.room_effect(execution, step).await?,
-            None => match self.declared(execution, &step.args)? {
-                Some(def) => self.run_action(execution, path, step, def).await?,
-                None => gone(step),
+            None => match Request::of(&step.op, &step.args) {
+                Some(request) => self.fetch(execution, path, step, request).await?,
+                None => match self.declared(execution, &step.args)? {
+                    Some(def) => self.run_action(execution, path, step, def).await?,
+                    None => gone(step),
+                },
             },
         })
     }
@@ -193,13 +235,18 @@ impl Kernel {
         busy
     }
 
-    /// When an effect is tried again after this; none: this is what it gave.
+    /// How an attempt failed and when there is another one; none: this is what the effect gave.
     fn again(
         &self,
         execution: &Execution,
         step: &Step,
         result: &EffectResult,
-    ) -> Result<Option<Timestamp>, ReadError> {
+    ) -> Result<Option<(Value, Timestamp)>, ReadError> {
+        let now = self.clock.now();
+        if let Some(request) = Request::of(&step.op, &step.args) {
+            let wait_ms = http::again(&request, step.class, result, step.failed + 1, now);
+            return Ok(wait_ms.map(|ms| (http::attempt(&request, result), now.plus_ms(ms))));
+        }
         let EffectResult::Err(error) = result else { return Ok(None) };
         if Builtin::of(&execution.started.handler).is_some() {
             return Ok(None);
@@ -207,7 +254,7 @@ impl Kernel {
         let retry = self.declared(execution, &step.args)?.and_then(|def| def.retry);
         let kind = error["kind"].as_str().unwrap_or_default();
         let wait_ms = retry.and_then(|retry| retry.again(step.class, kind, step.failed + 1));
-        Ok(wait_ms.map(|ms| self.clock.now().plus_ms(ms)))
+        Ok(wait_ms.map(|ms| (error.clone(), now.plus_ms(ms))))
     }
 
     /// The action that a call names, as the execution's own version of the script declares it, or as it is offered now.

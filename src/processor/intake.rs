@@ -162,7 +162,7 @@ impl Ear {
 
     fn may_answer(&self, message: &Message, at: Timestamp) -> Result<bool, ReadError> {
         if message.edits.is_some() {
-            return Ok(false);
+            return self.kernel.knows_edited(message);
         }
         if self.kernel.withdrawn(&message.place.room, message.reply_to.as_ref())?.is_some() {
             return Ok(true);
@@ -181,7 +181,7 @@ impl Ear {
             target: message.reply_to.as_ref(),
             at,
             people: &*self.kernel.people()?,
-            roles: &self.kernel.role_names(&message.speaker, &message.place),
+            roles: &self.kernel.roles_perhaps(&message.speaker, &message.place, &questions),
             stale_after_ms: self.kernel.settings().stale_after_ms,
         };
         Ok(conversation::read(&said, &questions) != Reading::Nothing)

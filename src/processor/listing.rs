@@ -3,6 +3,7 @@
 use super::Kernel;
 use crate::domain::catalog::Alias;
 use crate::domain::listing::{Kind, Listed, State};
+use crate::domain::policy::GUARDED;
 use crate::domain::words::listing as say;
 use crate::processor::scripts::Offered;
 use crate::query::uses::{Uses, uses};
@@ -105,7 +106,8 @@ impl Kernel {
 
 /// Who may use a command, in words.
 fn who(alias: &Alias) -> String {
-    let role = alias.role.as_deref().map(say::role);
+    let guarded = alias.tags.iter().any(|tag| tag == GUARDED).then(|| say::GUARDED.to_owned());
+    let role = alias.role.as_deref().map(say::role).or(guarded);
     let rooms = (!alias.rooms.is_empty()).then(|| say::rooms(&alias.rooms));
     let words: Vec<String> = role.into_iter().chain(rooms).collect();
     if words.is_empty() { say::EVERYONE.to_owned() } else { words.join(", ") }

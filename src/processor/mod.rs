@@ -15,11 +15,13 @@ use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
+use crate::domain::http_allow::Allow;
 use crate::domain::id::{
     EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
 };
 use crate::domain::message::Doc;
 use crate::domain::role::Roles;
+use crate::domain::storm::Terms;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
@@ -27,7 +29,9 @@ use crate::store::{
     AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Write,
 };
 
+mod acks;
 pub mod action;
+pub mod alerts;
 pub mod alone;
 pub mod approvals;
 mod attach;
@@ -35,6 +39,7 @@ mod builtin;
 pub mod can;
 pub mod cancel;
 mod compose;
+pub mod content;
 pub mod context;
 pub mod deliver;
 pub mod dispatch;
@@ -46,6 +51,7 @@ mod folds;
 mod grants;
 mod held;
 mod hot;
+pub mod http;
 pub mod intake;
 pub mod listing;
 mod lock;
@@ -68,6 +74,7 @@ pub mod schedules;
 pub mod scripts;
 pub mod sensors;
 mod sheet;
+pub mod silences;
 mod stays;
 mod switches;
 mod tell;
@@ -75,6 +82,7 @@ pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
 mod wake;
+mod windows;
 
 use action::Actions;
 use scripts::Scripts;
@@ -132,6 +140,10 @@ pub struct Settings {
     pub hot_for: Duration,
     /// What is too much from one account.
     pub limits: Limits,
+    /// How alerts are told.
+    pub alerts: Terms,
+    /// The hosts that scripts may reach over HTTP.
+    pub http: Arc<Allow>,
 }
 
 /// What is too much from one account.
@@ -181,6 +193,8 @@ impl Settings {
             hot_for: HOT_FOR,
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),
+            alerts: Terms::default(),
+            http: Arc::default(),
         }
     }
 }
@@ -212,12 +226,15 @@ pub struct Kernel {
     held: held::Held,
     running: cancel::Running,
     hot: hot::HotRuns,
+    hashes: content::Hashes,
     folds: folds::Folds,
     schedules: schedules::Known,
     sensing: sensors::Board,
     known: people::Known,
     granted: grants::Known,
     switched: switches::Known,
+    silent: silences::Known,
+    alerting: alerts::Known,
 }
 
 impl Kernel {
@@ -244,6 +261,7 @@ impl Kernel {
             held: held::Held::default(),
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
+            hashes: content::Hashes::default(),
             folds: folds::Folds::default(),
             policies,
             schedules: schedules::Known::default(),
@@ -251,6 +269,8 @@ impl Kernel {
             known: people::Known::default(),
             granted: grants::Known::default(),
             switched: switches::Known::default(),
+            silent: silences::Known::default(),
+            alerting: alerts::Known::default(),
             store,
             scripts,
             chat,

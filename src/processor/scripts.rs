@@ -25,6 +25,7 @@ use crate::script::reload::reload_folder;
 use crate::script::resolver::Library;
 use crate::script::source::{Import, RuleDef, ScheduleDef, Script};
 use crate::script::threads::Threads;
+use crate::script::uses::Uses;
 use crate::store::{Direction, EventStore, ReadError};
 
 /// Most pinned versions that are kept compiled.
@@ -173,6 +174,12 @@ impl Scripts {
         Ok(Some(script))
     }
 
+    /// What a script and its libraries can run.
+    pub fn uses(&self, script: &Arc<Script>) -> Uses {
+        let (engine, script) = (self.engine(), script.clone());
+        on_script_thread(move || Uses::of(&script, &engine))
+    }
+
     /// The line on which a handler is declared, in its own version; none: that version is not known any more.
     pub fn line_of(&self, handler: &Handler, store: &dyn EventStore) -> Option<u32> {
         let script = self.version(&handler.script, store).ok().flatten()?;
@@ -262,6 +269,7 @@ fn rules(set: &ScriptSet) -> Vec<Rule> {
         criteria: def.when.is_some(),
         room: def.room.clone(),
         tags: def.tags.clone(),
+        windows: def.windows.clone(),
         role: def.role.clone(),
         does: Does::default(),
         file: script.file.clone(),

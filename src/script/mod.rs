@@ -30,3 +30,4 @@ pub mod sensor;
 pub mod shape;
 pub mod source;
 pub mod threads;
+pub mod uses;

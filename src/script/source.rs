@@ -14,6 +14,7 @@ use crate::domain::event::{Handler, HandlerKind};
 use crate::domain::id::ScriptHash;
 use crate::domain::rule::On;
 use crate::domain::schedule::Policy;
+use crate::domain::throttle::Windows;
 
 /// Largest script in bytes.
 pub const SCRIPT_BYTES_MAX: usize = 96 * 1024;
@@ -84,6 +85,8 @@ pub struct RuleDef {
     pub role: Option<String>,
     /// Labels for policies.
     pub tags: Vec<String>,
+    /// How often it may fire.
+    pub windows: Windows,
     /// The criteria: a closure that must give true.
     pub when: Option<FnPtr>,
     /// What runs.

@@ -17,6 +17,7 @@ const HOT: Duration = Duration::from_millis(500);
 fn transcripts() -> Vec<(Transcript, PathBuf, Setup)> {
     let mut files = files_in("tests/transcripts");
     files.extend(files_in("tests/transcripts/shipped"));
+    files.extend(files_in("tests/transcripts/duplex"));
     files.push("scripts/demo.txt".into());
     files.into_iter().map(read).collect()
 }

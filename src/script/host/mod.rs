@@ -12,6 +12,7 @@ use crate::domain::alias_index::damerau;
 
 pub mod act;
 pub mod action;
+pub mod alert;
 pub mod approve;
 mod bot;
 pub mod bounded;
@@ -22,6 +23,7 @@ pub mod declare;
 mod doc;
 pub mod editor;
 pub mod group;
+mod http;
 pub mod memory;
 pub mod options;
 mod perform;
@@ -63,10 +65,12 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Actions", action::ROWS),
     ("Watching", sensor::ROWS),
     ("Saying", talk::ROWS),
+    ("Alerting", alert::ROWS),
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Approving", approve::ROWS),
     ("Doing and waiting", act::ROWS),
+    ("Over HTTP", http::ROWS),
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
     ("Working together", compose::ROWS),
@@ -81,16 +85,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
-pub const LATER: &[(&str, &str)] = &[
-    ("alert", "alerts are not available yet: `say` posts a message"),
-    ("silence", "silencing is not available yet"),
-    ("silenced", "silencing is not available yet"),
-    ("unsilence", "silencing is not available yet"),
-    ("http_get", "HTTP from scripts is not available yet: `exec` an action"),
-    ("http_post", "HTTP from scripts is not available yet: `exec` an action"),
-    ("http_put", "HTTP from scripts is not available yet: `exec` an action"),
-    ("http_delete", "HTTP from scripts is not available yet: `exec` an action"),
-];
+pub const LATER: &[(&str, &str)] = &[];
 
 /// The names that stand for something in every handler.
 pub const VARIABLES: &[&str] = &["memory"];
@@ -112,6 +107,8 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     approve::register(engine);
     act::register(engine);
+    alert::register(engine);
+    http::register(engine);
     memory::register(engine);
     picture::register(engine);
     time::register(engine);
@@ -141,11 +138,6 @@ pub fn find(name: &str) -> Option<&'static HostFn> {
     BY_NAME.get(name).copied()
 }
 
-/// What to say about a name that comes later, if it does.
-pub fn later(name: &str) -> Option<&'static str> {
-    LATER.iter().find(|(known, _)| *known == name).map(|(_, what)| *what)
-}
-
 /// The name that was probably meant, if one is near.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = |known: &&str| damerau(known, name);
@@ -160,12 +152,9 @@ pub fn wrong_call(signature: &str) -> String {
     let inside = signature[name.len()..].trim().trim_start_matches('(').trim_end_matches(')');
     let given: Vec<&str> = inside.split(", ").map(table::type_word).collect();
     let given = given.join(", ");
-    match (find(name), later(name)) {
-        (Some(row), _) => {
-            format!("no form of `{name}` takes ({given}); it takes: {}", row.usage())
-        }
-        (None, Some(later)) => format!("there is no function `{name}` yet: {later}"),
-        (None, None) => format!("there is no function `{name}` that takes ({given})"),
+    match find(name) {
+        Some(row) => format!("no form of `{name}` takes ({given}); it takes: {}", row.usage()),
+        None => format!("there is no function `{name}` that takes ({given})"),
     }
 }
 

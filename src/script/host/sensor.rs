@@ -137,6 +137,7 @@ fn program(call: &NativeCallContext, name: &str, options: &Map) -> HostResult<Se
         known.insert(variable, used);
     }
     let action = ActionDef {
+        files: vec![],
         name: name.to_owned(),
         run,
         body: None,
