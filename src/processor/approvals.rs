@@ -15,8 +15,8 @@ use crate::domain::ballot::Spoken;
 use crate::domain::builtin::Builtin;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
-    EffectClass, EffectRequested, EffectResult, Event, ExecutionSuspended, MessageQueued, Meta,
-    NewEvent, Recorded, Verdict,
+    EffectClass, EffectRequested, EffectResult, Event, ExecutionSuspended, HandlerKind,
+    MessageQueued, Meta, NewEvent, Recorded, Verdict,
 };
 use crate::domain::execution::Execution;
 use crate::domain::grant_command;
@@ -337,6 +337,10 @@ impl Kernel {
             return Some(Resource::operation(&def.name, &def.tags, def.role.as_deref()));
         }
         let name = &execution.started.handler.alias;
+        if execution.started.handler.kind == HandlerKind::Rule {
+            let mut rules = offered.catalog.rules.iter();
+            return rules.find(|rule| rule.name == *name).map(Resource::rule);
+        }
         let built_in = Builtin::of(&execution.started.handler).is_some();
         let alias = offered.catalog.aliases.iter().find(|alias| alias.name == *name);
         alias.filter(|_| !built_in).map(Resource::alias)

@@ -12,7 +12,7 @@ use super::{Error, Kernel};
 use crate::domain::alias_index::Found;
 use crate::domain::approval::{ApprovalRequested, Basis, Content, Terms};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectResult, ExecutionStarted};
+use crate::domain::event::{EffectResult, ExecutionStarted, HandlerKind};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::ScriptHash;
 use crate::domain::order::ordered_action;
@@ -139,7 +139,8 @@ impl Kernel {
         let mut reach = Reach::default();
         let mut waiting: VecDeque<Arc<Script>> = VecDeque::new();
         let pinned = self.scripts.version(&started.handler.script, self.store.as_ref())?;
-        let alias = pinned.as_ref().and_then(|script| {
+        let of_alias = started.handler.kind == HandlerKind::Alias;
+        let alias = pinned.as_ref().filter(|_| of_alias).and_then(|script| {
             script.aliases.iter().find(|alias| alias.name == started.handler.alias)
         });
         let action = match (ordered_action(started), alias.map(|alias| &alias.run)) {

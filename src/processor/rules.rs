@@ -102,8 +102,9 @@ impl Kernel {
                 continue;
             }
             let permission = self.may(PolicyAction::Run, Resource::rule(rule), speaker, place);
-            if let Some(why) = permission.refusal() {
-                let refused = ignored(rule, why.to_owned());
+            // A rule waits for nobody's approval.
+            if let Some(why) = permission.at_once() {
+                let refused = ignored(rule, why);
                 ruled.outcomes.push(Outcome { decision: Some(permission), ..refused });
                 continue;
             }
@@ -177,7 +178,7 @@ impl Kernel {
         };
         let id = self.execution_id(&recorded.id.stream, &handler);
         let writes = match alone {
-            true => self.start(recorded, origin, handler, args.clone()).await?,
+            true => self.start(recorded, origin, handler, args.clone(), None).await?,
             false => self.only_start(recorded, origin, handler, args.clone())?,
         };
         ruled.writes.extend(writes);
