@@ -59,7 +59,13 @@ impl Kernel {
             .with("requester", started.requester.id.as_str())
             .with("request", format!("{what} {terms}"))
             .with("policy", self.policy_of(execution));
-        if Builtin::of(&started.handler).is_some() {
+        if let Some(builtin) = Builtin::of(&started.handler) {
+            if let (Builtin::Grant, Some(file)) = (builtin, started.args["file"].as_str()) {
+                let offered = self.scripts.offered();
+                let script = offered.set.scripts.get(file);
+                let now = script.map_or("gone", |script| script.hash.as_str());
+                basis = basis.with(format!("script {file}"), now);
+            }
             return Ok(basis.content(self.store.key()));
         }
         let offered = self.scripts.offered();
