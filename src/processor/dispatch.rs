@@ -326,6 +326,18 @@ impl Kernel {
             }
             Act::Assume(wanting) => self.assume(recorded, origin, scene, &wanting).await,
             Act::BuiltIn { builtin, args } => {
+                // What is granted is exactly what is asked about.
+                let args = match builtin {
+                    Builtin::Grant => match self.resolved_grant(origin, &args)? {
+                        Ok(args) => args,
+                        Err(why) => {
+                            let doc = Doc::text(&to(&origin.speaker.name, &why));
+                            let (message, writes) = self.answer(recorded, origin, doc);
+                            return Ok(Routed::new(Verdict::Refused(message), why, writes));
+                        }
+                    },
+                    _ => args,
+                };
                 let writes =
                     self.start(recorded, origin, builtin.handler(), args, permission).await?;
                 let id = self.execution_id(stream, &builtin.handler());
@@ -396,10 +408,15 @@ impl Kernel {
         let id = self.execution_id(&recorded.id.stream, &handler);
         let started = self.started(recorded, origin, handler, args)?;
         let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());
+        let checks = self.as_decided()?;
         let needs = decided.and_then(|permission| permission.needs.clone());
         let gated = self.demanded(&execution).is_some();
         let prepared = match needs.filter(|_| gated) {
-            Some(needs) => self.gate(&execution, Terms::from(needs)).await?,
+            Some(needs) => {
+                let mut prepared = self.gate(&execution, Terms::from(needs)).await?;
+                prepared.others.extend(checks);
+                prepared
+            }
             None => self.prepare(&execution, true).await?,
         };
         let mut events = vec![NewEvent::with(&origin.meta(recorded), started)];
