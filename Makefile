@@ -28,9 +28,9 @@ lab:
 	cargo run --example lab
 
 # More than `make test` has time for: kills at random moments of bursts, a day with hourly restarts, floods of
-# invitations, 40 power cuts of each kind, 200 flipped bits, a minute of each fuzz target. Prints its figures;
+# invitations, a storm of webhooks, 40 power cuts of each kind, 200 flipped bits, a minute of each fuzz target. Prints its figures;
 # BEADLE_SEED=n repeats the moments of a run.
 torture:
 	@tools/install.sh
-	BEADLE_TORTURE=1 cargo test --test it -- day:: faults:: matrix::kill matrix::invites --nocapture --test-threads=1
+	BEADLE_TORTURE=1 cargo test --test it -- day:: faults:: matrix::kill matrix::invites web::storm --nocapture --test-threads=1
 	tools/fuzz.sh

@@ -31,14 +31,14 @@ use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, Kernel, Settings, schedule, tree_head};
+use crate::processor::{self, Kernel, Settings, schedule, sensors, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
 use crate::store::{Entropy, EventStore, ReadError, Surroundings};
 use crate::store::{OpenError, Opened, Opening, Options};
-use crate::web::Parts;
 use crate::web::serve::ListenError;
+use crate::web::{Bounds, Parts};
 
 mod clock;
 pub mod desk;
@@ -49,6 +49,7 @@ mod proofs;
 mod reload;
 pub mod saved;
 mod tend;
+mod timetable;
 mod told;
 pub mod trim;
 
@@ -373,6 +374,8 @@ pub async fn run(
     let mut failure = store.failure();
     let mut work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
     let mut heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
+    let mut sensing =
+        tokio::spawn(sensors::run(kernel.clone(), ear.clone(), secrets(config), stopping.clone()));
     let trimming = tokio::spawn(trim::run(store.clone(), kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
@@ -412,6 +415,7 @@ pub async fn run(
         }
         done = &mut work => flat(done).map_err(RunError::from),
         done = &mut heads => flat(done).map_err(RunError::from),
+        done = &mut sensing => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
         () = after_saves => Ok(()),
         failed = after_policies => Err(RunError::from(failed)),
@@ -437,6 +441,9 @@ pub async fn run(
         if !heads.is_finished() {
             flat((&mut heads).await)?;
         }
+        if !sensing.is_finished() {
+            flat((&mut sensing).await)?;
+        }
         flat(trimming.await.map(Ok::<(), RunError>))?;
         Ok::<(), RunError>(())
     };
@@ -461,6 +468,7 @@ fn parts(ear: &Arc<Ear>, kernel: &Arc<Kernel>, config: &Config, paths: &Paths) -
         entropy: Arc::new(SystemEntropy),
         data: Some(paths.data.clone()),
         connects: true,
+        bounds: Bounds::default(),
     }
 }
 

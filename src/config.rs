@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use toml::Value;
 
+use crate::domain::alert::REJOIN_WITHIN_MS;
 use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
 use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes, shown_bytes};
@@ -19,7 +20,9 @@ use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::http_allow::Allow;
 use crate::domain::pace::COMMANDS_PER_MINUTE;
+use crate::domain::quiet::Quiet;
 use crate::domain::role::Roles;
+use crate::domain::storm::{GROUP_AT, GROUP_INTERVAL_MS, GROUP_WAIT_MS, Terms};
 
 pub use self::hooks::{HOOK_KEYS, PER_MINUTE_MAX, WINDOW_MS_MAX};
 pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
@@ -91,6 +94,8 @@ pub struct Config {
     pub http_ca: Option<PathBuf>,
     /// Whether the proxies of the environment are used.
     pub http_proxy: bool,
+    /// How alerts are told.
+    pub alerts: Terms,
     /// The web listener and its hooks.
     pub web: Web,
 }
@@ -140,7 +145,7 @@ impl Config {
                 | Kind::Bytes(..)
                 | Kind::Hook => Value::String(text.clone()),
                 // What is no inline table is refused below.
-                Kind::Tables => toml::from_str(&format!("it = {text}"))
+                Kind::Tables | Kind::Hours => toml::from_str(&format!("it = {text}"))
                     .ok()
                     .and_then(|mut it: toml::Table| it.remove("it"))
                     .unwrap_or_else(|| Value::String(text.clone())),
@@ -228,6 +233,14 @@ impl Config {
                 .unwrap_or_default(),
             http_ca: text("http", "ca").map(|path| at_home(&path)),
             http_proxy: values.get(&("http", "proxy")) != Some(&Value::Boolean(false)),
+            alerts: Terms {
+                rejoin_within_ms: duration("alerts", "rejoin_within").unwrap_or(REJOIN_WITHIN_MS),
+                group_at: count("alerts", "group_at").unwrap_or(GROUP_AT),
+                group_wait_ms: duration("alerts", "group_wait").unwrap_or(GROUP_WAIT_MS),
+                group_interval_ms: duration("alerts", "group_interval")
+                    .unwrap_or(GROUP_INTERVAL_MS),
+                quiet: values.get(&("alerts", "quiet")).and_then(read_hours).unwrap_or_default(),
+            },
             web: web::web(values),
         }
     }
@@ -370,6 +383,7 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
             (i64::from(least)..=i64::from(most)).contains(number)
         }
         (Kind::Tables, Value::Table(tables)) => tables.values().all(is_texts),
+        (Kind::Hours, hours) => read_hours(hours).is_some(),
         (Kind::Budget(name), value) => in_units(budget_named(name), value).is_some(),
         (Kind::Listen, Value::String(text)) => Listen::read(text).is_ok(),
         (Kind::Bytes(least, most), value) => web::bytes(value, least, most).is_some(),
@@ -380,6 +394,7 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         Kind::Bool => "true or false".to_owned(),
         Kind::List | Kind::Hosts | Kind::Role => "a list of texts: [\"…\", \"…\"]".to_owned(),
         Kind::Tables => "tables of texts: { \"#ops\" = { host = \"web1\" } }".to_owned(),
+        Kind::Hours => "hours by room: { \"#ops:example.org\" = \"22:00-07:00\" }".to_owned(),
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"".to_owned(),
         Kind::DurationOrNever => {
             "a time span of at least a second: \"1h\", \"30m\", or \"never\"".to_owned()
@@ -481,6 +496,12 @@ fn no_exec_rooms(place: String, rooms: &[Value]) -> ConfigError {
 
 fn is_texts(value: &Value) -> bool {
     value.as_table().is_some_and(|texts| texts.values().all(Value::is_str))
+}
+
+/// Quiet hours by room; none: these are none.
+fn read_hours(value: &Value) -> Option<BTreeMap<String, Quiet>> {
+    let hours = value.as_table()?.iter();
+    hours.map(|(room, text)| Some((room.clone(), Quiet::parse(text.as_str()?).ok()?))).collect()
 }
 
 /// Texts by name, for each name.

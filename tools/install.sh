@@ -34,6 +34,8 @@ missing_packages() {
     have python3 || echo python3
     have openssl || echo openssl # the tests make certificates
     have ssh || echo openssh-client
+    have curl || echo curl       # the tests run the examples of the manual
+    have openssl || echo openssl # so do they
     [ -x /usr/sbin/sshd ] || have sshd || echo openssh-server # the tests run an action over it
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || echo python3-venv
 }

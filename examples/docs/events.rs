@@ -22,6 +22,8 @@ const STREAMS: &[(&str, &str)] = &[
     ("tree_head", "heads-main"),
     ("events_erased", "log-erasures"),
     ("sync_advanced", "sync-matrix"),
+    ("schedule_advanced", "schedule-<name>"),
+    ("sensor_advanced", "sensor-<name>"),
     ("script_kept", "script-<hash>"),
     ("policy_changed", "policy-set"),
     ("intake_", "intake-main"),

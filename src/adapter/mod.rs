@@ -17,6 +17,7 @@ pub mod process;
 pub mod render;
 pub mod secrets;
 pub mod service;
+pub mod tail;
 pub mod terminal;
 
 /// Most triggers in one hand-over.

@@ -4,11 +4,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::desk::Desk;
+use super::orders::Hands;
 use crate::config::{Config, LISTEN, Listen};
+use crate::domain::switch::Automation;
+use crate::query::command::{Refusal, Sink};
 use crate::web::serve::{ListenError, bind, serve};
 use crate::web::{Parts, Web};
 
@@ -67,6 +72,19 @@ impl Taken {
         let address = self.address;
         tracing::info!(%address, hooks = config.web.hooks.len(), "listening for webhooks");
         Door { web, address, stop, work }
+    }
+}
+
+impl Desk {
+    /// Says where webhooks are listened for, and which hooks are switched off.
+    pub(super) fn listener(&self, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        let mut off = serde_json::Map::new();
+        if let Hands::Bot(kernel) = &self.hands {
+            let switches = kernel.switches()?.0;
+            let hooks = switches.all_off(self.clock.now()).filter(|it| it.kind == Automation::Hook);
+            off.extend(hooks.map(|it| (it.name.clone(), kernel.off_reason(it).into())));
+        }
+        Ok(sink.row(json!({ "address": self.web, "off": off }))?)
     }
 }
 

@@ -127,6 +127,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
             stop_rings: config.stop_rings,
         },
         http: Arc::new(config.http_allow.clone()),
+        alerts: config.alerts.clone(),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),
@@ -145,8 +146,12 @@ pub(super) async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Con
     let of_scripts = offered.catalog.aliases.iter().flat_map(|alias| &alias.rooms);
     let set = kernel.policies.in_force();
     let of_roles: Vec<String> = config.roles.rooms("").into_iter().map(str::to_owned).collect();
-    let all =
-        of_roles.iter().chain(config.context_rooms.keys()).chain(set.rooms()).chain(of_scripts);
+    let all = of_roles
+        .iter()
+        .chain(config.context_rooms.keys())
+        .chain(config.alerts.quiet.keys())
+        .chain(set.rooms())
+        .chain(of_scripts);
     let names: BTreeSet<&String> = all.filter(|name| name.starts_with('#')).collect();
     for name in names {
         let answer = matrix.resolve(name).await;

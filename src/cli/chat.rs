@@ -31,12 +31,12 @@ use crate::play::stops;
 use crate::play::world::{HandClock, World};
 use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
-use crate::processor::{Kernel, Settings, schedule, tree_head};
+use crate::processor::{Kernel, Settings, schedule, sensors, tree_head};
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve};
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
-use crate::web::Parts;
+use crate::web::{Bounds, Parts};
 
 /// The demonstration that is played where there is no terminal.
 const DEMO: &str = include_str!("../../scripts/demo.txt");
@@ -260,7 +260,9 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
         let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
-        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping));
+        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
+        let known = secrets(&context.config);
+        let sensing = tokio::spawn(sensors::run(kernel.clone(), ear.clone(), known, stopping));
         let after_saves = async {
             if context.config.scripts_reload {
                 let shown = terminal.clone();
@@ -292,8 +294,10 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
             work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         let signed =
             heads.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let sensed =
+            sensing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         let last = tree_head::finish(&kernel).await;
-        talked.and(worked.and(signed).and(last).map_err(|why| Failure::new(1, why)))
+        talked.and(worked.and(signed).and(sensed).and(last).map_err(|why| Failure::new(1, why)))
     });
     kernel.keep_agenda().map_err(|why| Failure::new(1, why))?;
     store.close();
@@ -316,6 +320,7 @@ fn parts(ear: &Arc<Ear>, kernel: &Arc<Kernel>, config: &Config, data: &Path) -> 
         entropy: Arc::new(SystemEntropy),
         data: Some(data.to_owned()),
         connects: false,
+        bounds: Bounds::default(),
     }
 }
 

@@ -66,12 +66,13 @@ pub fn main(context: &Context, command: &HookCommand) -> Result<u8, Failure> {
 
 fn list(context: &Context) -> Result<u8, Failure> {
     let hooks = &context.config.web.hooks;
-    let running = listener(context)?;
+    let (running, off) = listener(context)?;
     let address = running.or(door::of_run(&context.config));
     let secrets = secrets(&context.config);
     for hook in hooks.values() {
         let wrong = hook.secret().and_then(|name| secrets.get(name).err());
-        show(context, hook, address, wrong);
+        let off = off[hook.name.as_str()].as_str();
+        show(context, hook, address, (wrong, off));
     }
     if !context.json() {
         let at = match (running, address) {
@@ -84,12 +85,18 @@ fn list(context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn show(context: &Context, hook: &Hook, address: Option<SocketAddr>, wrong: Option<String>) {
+/// One hook, with what is wrong with its secret and how it was switched off.
+fn show(
+    context: &Context,
+    hook: &Hook,
+    address: Option<SocketAddr>,
+    (wrong, off): (Option<String>, Option<&str>),
+) {
     let url = address.map(|address| format!("http://{address}/hooks/{}", hook.name));
     if context.json() {
         let row = json!({
             "name": hook.name, "url": url, "auth": hook.kind, "secret": hook.secret(),
-            "problem": wrong, "per_minute": hook.per_minute, "headers": hook.headers,
+            "problem": wrong, "off": off, "per_minute": hook.per_minute, "headers": hook.headers,
             "delivery_header": hook.delivery_header, "open": hook.open,
         });
         out!("{row}");
@@ -98,17 +105,18 @@ fn show(context: &Context, hook: &Hook, address: Option<SocketAddr>, wrong: Opti
     let url = url.unwrap_or_else(|| format!("/hooks/{}", hook.name));
     let open = if hook.auth == Auth::None && hook.open { ", open to all" } else { "" };
     out!("{}  {url}  {}{open}  {} a minute", hook.name, hook.kind, hook.per_minute);
-    if let Some(wrong) = wrong {
-        out!("  {}", plain(&wrong, SHOWN_CHARS));
+    for told in wrong.as_deref().into_iter().chain(off) {
+        out!("  {}", plain(told, SHOWN_CHARS));
     }
 }
 
-/// Where the running bot listens; none: no bot runs, or it listens nowhere.
-fn listener(context: &Context) -> Result<Option<SocketAddr>, Failure> {
+/// Where the running bot listens, and which hooks are off; none: no bot runs, or it listens nowhere.
+fn listener(context: &Context) -> Result<(Option<SocketAddr>, Value), Failure> {
     let mut found = Rows::default();
     let answered = control::ask(&context.data()?, &Request::Listener, &mut found)?;
     let address = found.0.first().and_then(|row| row["address"].as_str()?.parse().ok());
-    Ok(answered.and(address))
+    let off = found.0.first().map_or(Value::Null, |row| row["off"].clone());
+    Ok((answered.and(address), off))
 }
 
 /// The hook of a name.
@@ -127,7 +135,7 @@ fn named<'a>(context: &'a Context, name: &str) -> Result<&'a Hook, Failure> {
 
 fn test(context: &Context, args: &TestArgs) -> Result<u8, Failure> {
     let hook = named(context, &args.name)?;
-    let address = listener(context)?.ok_or_else(|| {
+    let address = listener(context)?.0.ok_or_else(|| {
         Failure::new(5, "no bot listens for webhooks with this data directory")
             .hint("start it with `beadle run`; `beadle hook list` says where it would listen")
     })?;

@@ -11,6 +11,7 @@ use crate::domain::policy::{
 };
 use crate::domain::role::Standing;
 use crate::domain::trigger::Trust;
+use crate::domain::words::policy as words;
 use crate::processor::policies::read_folder;
 use crate::processor::scripts::catalog;
 use crate::script::load::{ScriptSet, load_folder_within};
@@ -105,6 +106,11 @@ pub(super) fn problems(context: &Context, scripts: &ScriptSet) -> (usize, Vec<Pr
     if let Some(set) = &set {
         problems.extend(unknown(set, &names(context, scripts)));
     }
+    let anywhere = context.config.roles.by_power_anywhere();
+    problems.extend(anywhere.map(|role| {
+        let problem = PolicyProblem::file("", words::power_anywhere(role)).warning();
+        problem.hinted(words::NAME_THE_ROOM)
+    }));
     (count, problems.into_iter().map(shown).collect())
 }
 
@@ -183,7 +189,7 @@ fn asked(
     let account = UserId(who.to_owned());
     let room = RoomId(room.to_owned());
     let unseen = |_: &str| Standing::Unseen("who is in a room cannot be seen from here".to_owned());
-    let held = context.config.roles.held(&account, &room, &unseen);
+    let held = context.config.roles.held(&account, &room, true, &unseen);
     let mut roles = held.roles;
     let own = |role: &str, source: &str| RoleHeld { role: role.into(), source: source.into() };
     if management {

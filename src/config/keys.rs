@@ -4,6 +4,7 @@ use super::hooks::PER_MINUTE_MAX;
 use super::web::{BODY_BYTES_MAX, BODY_BYTES_MIN};
 use crate::domain::context::CONTEXT_TURNS_MAX;
 use crate::domain::pace::COMMANDS_PER_MINUTE_MAX;
+use crate::domain::storm::GROUP_AT_MAX;
 
 /// What kind of value a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum Kind {
     Count(u32, u32),
     /// Texts by name, for each of several names.
     Tables,
+    /// Quiet hours by the names of rooms.
+    Hours,
     /// An address to listen at, or `none`.
     Listen,
     /// A size within these bounds.
@@ -273,6 +276,41 @@ pub const KEYS: &[Key] = &[
         help: "How much a script may print; the rest is dropped.",
     },
     Key {
+        table: "alerts",
+        name: "rejoin_within",
+        kind: Kind::Duration,
+        default: "\"1h\"",
+        help: "An alert that fires again so soon after its end joins its thread; later it begins a new one. [alerts.md](alerts.md)",
+    },
+    Key {
+        table: "alerts",
+        name: "group_at",
+        kind: Kind::Count(1, GROUP_AT_MAX),
+        default: "5",
+        help: "More new alerts than this in one room within `group_wait` are told in one digest.",
+    },
+    Key {
+        table: "alerts",
+        name: "group_wait",
+        kind: Kind::Duration,
+        default: "\"10s\"",
+        help: "In which time new alerts are counted, and how long a digest gathers before it is told.",
+    },
+    Key {
+        table: "alerts",
+        name: "group_interval",
+        kind: Kind::Duration,
+        default: "\"5m\"",
+        help: "How often a digest is changed when something of it has changed.",
+    },
+    Key {
+        table: "alerts",
+        name: "quiet",
+        kind: Kind::Hours,
+        default: "{}",
+        help: "Quiet hours of rooms, by id or name: `\"#ops:example.org\" = \"22:00-07:00\"` under `[alerts.quiet]`. What fires in them is told in one digest at their end, unless its severity is `critical`.",
+    },
+    Key {
         table: "limits",
         name: "commands_per_minute",
         kind: Kind::Count(1, COMMANDS_PER_MINUTE_MAX),
@@ -339,7 +377,7 @@ pub const KEYS: &[Key] = &[
         table: "hooks",
         name: "NAME",
         kind: Kind::Hook,
-        default: "{}",
+        default: "{ auth = \"none\" }",
         help: "The hook of this name, `POST /hooks/NAME`: a table `[hooks.NAME]` with the keys below. The environment gives none.",
     },
 ];

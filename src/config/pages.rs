@@ -39,6 +39,7 @@ pub fn reference() -> String {
             Kind::Hosts => "list of hosts".to_owned(),
             Kind::List | Kind::Role => "list of texts".to_owned(),
             Kind::Tables => "tables of texts".to_owned(),
+            Kind::Hours => "hours by room".to_owned(),
             Kind::Duration => "time span".to_owned(),
             Kind::DurationOrNever => "time span or `never`".to_owned(),
             Kind::Count(least, most) => format!("number from {least} to {most}"),
@@ -49,14 +50,18 @@ pub fn reference() -> String {
             }
             Kind::Hook => "table".to_owned(),
         };
-        let (table, name, default, help) = (key.table, key.name, key.default, key.help);
+        let (table, name, help) = (key.table, key.name, key.help);
+        let default = match key.kind {
+            Kind::Hook => "–".to_owned(),
+            _ => format!("`{}`", key.default),
+        };
         let restart = if RESTART.contains(&(table, name)) { " *restart*" } else { "" };
         let variable = match key.kind {
             Kind::Role | Kind::Hook => "–".to_owned(),
             _ => format!("`{}`", variable(key)),
         };
         text.push_str(&format!(
-            "| `{table}.{name}` | {kind} | `{default}` | {variable} | {help}{restart} |\n"
+            "| `{table}.{name}` | {kind} | {default} | {variable} | {help}{restart} |\n"
         ));
     }
     text.push_str(&hooks());

@@ -196,6 +196,11 @@ impl Rules {
     /// As they are.
     pub const STRICT: Self = Self { counts_requester: false, ignores_content: false };
 
+    /// Whether what would run is not looked at: a mistake that tests make.
+    pub fn ignore_content(&self) -> bool {
+        self.ignores_content
+    }
+
     /// A mistake: the requester counts.
     #[cfg(test)]
     pub const COUNTS_REQUESTER: Self = Self { counts_requester: true, ..Self::STRICT };
@@ -203,6 +208,19 @@ impl Rules {
     /// A mistake: a vote counts for whatever would run.
     #[cfg(test)]
     pub const IGNORES_CONTENT: Self = Self { ignores_content: true, ..Self::STRICT };
+}
+
+/// Why a vote does not count, whatever would run: this is looked at first, so that only who counts finds it void.
+pub fn refused(
+    approval: &Approval,
+    voter: &Voter,
+    ballot: &Ballot,
+    person_of: &dyn Fn(&UserId) -> PersonId,
+    rules: &Rules,
+) -> Option<Refusal> {
+    let person = person_of(&voter.speaker.id);
+    let own = is_own(&approval.requested, &voter.speaker.id, person_of);
+    refusal(approval, voter, ballot, own, &person, person_of, rules)
 }
 
 /// Decides what one more vote does to an approval; `now` is what would run at this moment, and `person_of` says to
@@ -216,14 +234,13 @@ pub fn vote(
     rules: &Rules,
 ) -> Decided {
     let requested = &approval.requested;
+    if let Some(refusal) = refused(approval, voter, ballot, person_of, rules) {
+        return Decided::Refused(refusal);
+    }
     if now.hash != requested.content && !rules.ignores_content {
         return Decided::Void(void(requested, now));
     }
     let person = person_of(&voter.speaker.id);
-    let own = is_own(requested, &voter.speaker.id, person_of);
-    if let Some(refusal) = refusal(approval, voter, ballot, own, &person, person_of, rules) {
-        return Decided::Refused(refusal);
-    }
     let voters = counted(approval, person_of, rules);
     let complete = 1 + voters.len() >= requested.terms.count as usize;
     let outcome = match ballot.vote {
@@ -322,6 +339,14 @@ pub fn approvers(
     counted(approval, person_of, &Rules::STRICT)
 }
 
+/// Whether what was approved covers what is needed now: by the terms that were asked for then, and by the persons who
+/// approved it.
+pub fn covers(approval: &Approval, needs: &Needs, person_of: &dyn Fn(&UserId) -> PersonId) -> bool {
+    let Terms { count, role, device, reactions, .. } = approval.requested.terms.clone();
+    let met = Needs { count, from: role, device, reactions };
+    met.cover(needs) && approvers(approval, person_of).len() >= needs.count as usize
+}
+
 fn counted(
     approval: &Approval,
     person_of: &dyn Fn(&UserId) -> PersonId,
@@ -336,6 +361,11 @@ fn counted(
     };
     let votes = approval.votes.iter().filter(counts);
     votes.map(|vote| person_of(&vote.account)).collect()
+}
+
+/// What is recorded where something else would run now than what was to be approved.
+pub fn differs(requested: &ApprovalRequested, now: &Content) -> Option<ApprovalVoided> {
+    (now.hash != requested.content).then(|| void(requested, now))
 }
 
 /// That what was to be approved is not what would run now.

@@ -171,10 +171,13 @@ fn a_vote_is_for_one_content() {
     ] {
         let now = basis(part, value);
         assert_eq!(shown(&cast(&approval, "ben", &now, &Rules::STRICT)), want, "{part}");
-        // Who could not vote finds it void as well.
-        let other = if want == "granted" { "Unproven" } else { want };
-        let unproven = cast(&approval, "ben unproven", &now, &Rules::STRICT);
-        assert_eq!(shown(&unproven), other, "{part}");
+        // Who could not vote cannot end it either.
+        for (words, refusal) in
+            [("ben unproven", "Unproven"), ("ann", "Own"), ("ben barred", "Policy(")]
+        {
+            let told = shown(&cast(&approval, words, &now, &Rules::STRICT));
+            assert!(told.starts_with(refusal), "{part} {words}: {told}");
+        }
     }
 }
 
@@ -281,4 +284,35 @@ fn a_long_reason_is_cut_where_a_letter_ends() {
     assert_eq!(kept(&long).len(), REASON_BYTES_MAX);
     assert_eq!(kept(&format!("x{long}")).len(), REASON_BYTES_MAX - 1);
     assert_eq!(kept("short"), "short");
+}
+
+#[test]
+fn what_was_approved_for_less_or_by_fewer_does_not_cover_more() {
+    let needs = |count, from: Option<&str>, device| Needs {
+        count,
+        from: from.map(str::to_owned),
+        device,
+        reactions: false,
+    };
+    let terms = Terms { count: 2, role: Some("release".into()), ..Terms::default() };
+    let mut approval = given(&terms, vec![]);
+    for words in ["ben role", "eva role"] {
+        let Decided::Voted(vote) = cast(&approval, words, &basis("", ""), &Rules::STRICT) else {
+            panic!("{words} may vote");
+        };
+        approval.votes.push(vote);
+    }
+    for (needs, want) in [
+        (needs(1, None, false), true),
+        (needs(2, Some("release"), false), true),
+        (needs(3, None, false), false),
+        (needs(2, Some("ops"), false), false),
+        (needs(2, None, true), false),
+    ] {
+        assert_eq!(covers(&approval, &needs, &person_of), want, "{needs:?}");
+    }
+    // Who turns out to be one person is one approver.
+    let one = |_: &UserId| PersonId("@one:hs".into());
+    approval.requested.own.clear();
+    assert!(!covers(&approval, &needs(2, None, false), &one));
 }

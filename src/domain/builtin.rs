@@ -39,6 +39,8 @@ pub enum Builtin {
     Grant,
     /// Ends that before its time.
     Revoke,
+    /// Silences something for a while.
+    Silence,
 }
 
 /// Every built-in handler with its stored name.
@@ -57,6 +59,7 @@ const NAMES: &[(Builtin, &str)] = &[
     (Builtin::WhatDid, "what did"),
     (Builtin::Grant, "grant"),
     (Builtin::Revoke, "revoke"),
+    (Builtin::Silence, "silence"),
 ];
 
 impl Builtin {
@@ -97,7 +100,7 @@ impl Builtin {
             Self::CatchUp | Self::Unreadable => true,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
-            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
+            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke | Self::Silence => false,
         }
     }
 
@@ -108,7 +111,7 @@ impl Builtin {
             Self::Unreadable => false,
             Self::Rooms | Self::Join | Self::Leave => false,
             Self::Audit | Self::Find | Self::Clarify | Self::Save | Self::Deletion => false,
-            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke => false,
+            Self::Why | Self::WhatDid | Self::Grant | Self::Revoke | Self::Silence => false,
         }
     }
 }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub use super::action_event::{AttemptFailed, EffectDelayed, EffectProgressed, LockRequested};
+pub use super::alert_event::{
+    AlertAcknowledged, AlertEscalated, AlertPlaced, AlertRaised, AlertResolved, DigestTold,
+};
 pub use super::approval_event::{ApprovalRequested, ApprovalVoided, ApprovalVoted};
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
@@ -34,8 +37,12 @@ pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
     RoomLeft, RoomUpgraded,
 };
+pub use super::schedule_event::{Advance, ScheduleAdvanced, SensorAdvanced};
 pub use super::script_event::{ImportKept, ScriptKept};
-pub use super::switch_event::AutomationSwitched;
+pub use super::silence_event::{
+    SilenceEnded, SilenceExtended, SilenceHeld, SilenceNoticed, SilenceStarted,
+};
+pub use super::switch_event::{AutomationSwitched, RuleFired};
 pub use super::tree_head::TreeHead;
 use super::trigger::{Place, Speaker, Trigger};
 pub use super::wake::WakePlanned;
@@ -152,8 +159,22 @@ events! {
     AccountsUnlinked "accounts_unlinked" 1 Sealed,
     GrantMade "grant_made" 1 Sealed,
     GrantRevoked "grant_revoked" 1 Sealed,
+    ScheduleAdvanced "schedule_advanced" 1 Open,
+    SensorAdvanced "sensor_advanced" 1 Sealed,
     AutomationSwitched "automation_switched" 1 Sealed,
     WakePlanned "wake_planned" 1 Open,
+    AlertRaised "alert_raised" 1 Sealed,
+    AlertAcknowledged "alert_acknowledged" 1 Sealed,
+    AlertResolved "alert_resolved" 1 Sealed,
+    AlertEscalated "alert_escalated" 1 Sealed,
+    AlertPlaced "alert_placed" 1 Sealed,
+    DigestTold "digest_told" 1 Sealed,
+    SilenceStarted "silence_started" 1 Sealed,
+    SilenceExtended "silence_extended" 1 Sealed,
+    SilenceNoticed "silence_noticed" 1 Sealed,
+    SilenceEnded "silence_ended" 1 Sealed,
+    SilenceHeld "silence_held" 1 Sealed,
+    RuleFired "rule_fired" 1 Sealed,
     TriggerRecorded "trigger_recorded" 4 Sealed,
     TriggerRouted "trigger_routed" 2 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,

@@ -69,6 +69,16 @@ impl StreamName {
         Self(format!("script-{}", hash.0))
     }
 
+    /// The stream of one schedule.
+    pub fn schedule(tag: &Tag) -> Self {
+        Self(format!("schedule-{tag}"))
+    }
+
+    /// The stream of one sensor.
+    pub fn sensor(tag: &Tag) -> Self {
+        Self(format!("sensor-{tag}"))
+    }
+
     /// The stream of the policies that were in force.
     pub fn policies() -> Self {
         Self("policy-set".into())
@@ -117,6 +127,31 @@ impl StreamName {
     /// The stream that says what is granted to whom for a while.
     pub fn grants() -> Self {
         Self("grants-main".into())
+    }
+
+    /// The stream of one alert.
+    pub fn alert(tag: &Tag) -> Self {
+        Self(format!("alert-{tag}"))
+    }
+
+    /// The stream of how alerts come to one room.
+    pub fn digest(tag: &Tag) -> Self {
+        Self(format!("digest-{tag}"))
+    }
+
+    /// The stream that says what is silenced.
+    pub fn silences() -> Self {
+        Self("silences-main".into())
+    }
+
+    /// The stream of when a rule fired that fires only so often.
+    pub fn window(tag: &Tag) -> Self {
+        Self(format!("fired-{tag}"))
+    }
+
+    /// The stream of what one silence held back.
+    pub fn held_back(silence: &Tag) -> Self {
+        Self(format!("held-{silence}"))
     }
 
     /// The stream that says which automation is switched off.

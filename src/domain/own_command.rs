@@ -13,6 +13,7 @@ use super::policy::{Permission, PolicyAction, Resource, ResourceKind};
 use super::room_command::{self, RoomCommand};
 use super::route::Act;
 use super::save_command;
+use super::silence_command::{self, SilenceCommand};
 use super::switch_command::{self, SwitchCommand};
 use super::tell_command::{self, TellCommand};
 use super::why_command::{self, WhyCommand};
@@ -39,6 +40,13 @@ pub const WORDS: &[&str] = &[
     "grant",
     "grants",
     "revoke",
+    "silence",
+    "silences",
+    "unsilence",
+    "extend",
+    "ack",
+    "acknowledge",
+    "alerts",
     "rule",
     "schedule",
     "hook",
@@ -66,6 +74,8 @@ pub enum OwnCommand {
     People(PeopleCommand),
     /// To go on with a long answer.
     More(Option<Which>),
+    /// To silence something, or look after what fires.
+    Silence(SilenceCommand),
     /// To switch automation off or on.
     Switch(SwitchCommand),
     /// About what the bot and people did.
@@ -94,9 +104,10 @@ pub fn parse(text: &str) -> Option<OwnCommand> {
     let more = || more_command::parse(text).map(OwnCommand::More);
     let why = || why_command::parse(text).map(OwnCommand::Why);
     let switch = || switch_command::parse(text).map(OwnCommand::Switch);
+    let silence = || silence_command::parse(text).map(OwnCommand::Silence);
     let first = rooms.or_else(audit).or_else(executions).or_else(save);
     let first = first.or_else(people).or_else(pending).or_else(why).or_else(more);
-    first.or_else(tell).or_else(grant).or_else(switch)
+    first.or_else(tell).or_else(grant).or_else(switch).or_else(silence)
 }
 
 /// Texts that are the bot's own commands, for those who look whether a script takes one of them.
@@ -124,7 +135,10 @@ pub fn offered(
     let executions = executions.chain(pending_command::COMMANDS).chain(more_command::COMMANDS);
     let executions = executions.chain(tell_command::COMMANDS).copied();
     let grants = may(PolicyAction::Manage, grant_command::resource());
+    let told = |usage: &str| grants || usage != TellCommand::Grants.name();
+    let executions = executions.filter(|(usage, _)| told(usage));
     let grants = grant_command::COMMANDS.iter().filter(|_| grants);
+    let executions = executions.chain(silence_command::COMMANDS.iter().copied());
     let executions = executions.chain(switch_command::COMMANDS.iter().copied().filter(|_| manages));
     let others = rooms.chain(audit).chain(save_command::COMMANDS).chain(why_command::COMMANDS);
     let others = others.chain(grants).map(|(_, usage, help)| (*usage, *help));
@@ -146,6 +160,7 @@ impl OwnCommand {
             Self::Tell(command) => command.name(),
             Self::Grant(command) => command.name(),
             Self::Switch(command) => command.name(),
+            Self::Silence(command) => command.name(),
         }
     }
 
@@ -160,6 +175,10 @@ impl OwnCommand {
             Self::Pending(command) => Act::Pending(*command),
             Self::More(which) => Act::More(*which),
             Self::Switch(command) => Act::Switch(command.clone()),
+            Self::Silence(command) => match command.builtin() {
+                Some(builtin) => Act::BuiltIn { builtin, args: command.args(reply_to) },
+                None => Act::Silence(command.clone()),
+            },
             Self::Save(name) => {
                 Act::BuiltIn { builtin: Builtin::Save, args: save_command::args(name) }
             }
@@ -188,15 +207,19 @@ impl OwnCommand {
             Self::Rooms(command) if command.leaves_here() => None,
             Self::Rooms(_) => Some((PolicyAction::Manage, Resource::bot())),
             Self::Audit(_) => Some((PolicyAction::ReadAudit, Resource::log())),
-            Self::Executions(ExecutionCommand::List { all: true }) => {
+            Self::Executions(ExecutionCommand::List { all: true })
+            | Self::Pending(PendingCommand::All) => {
                 Some((PolicyAction::Manage, Resource::of(ResourceKind::Execution, "all")))
             }
-            Self::Grant(_) => Some((PolicyAction::Manage, grant_command::resource())),
+            Self::Grant(_) | Self::Tell(TellCommand::Grants) => {
+                Some((PolicyAction::Manage, grant_command::resource()))
+            }
             Self::Executions(_)
             | Self::Tell(_)
             | Self::Save(_)
             // What it names is looked at where it is done.
             | Self::Switch(_)
+            | Self::Silence(_)
             | Self::People(_)
             | Self::Why(_)
             | Self::Pending(_)
@@ -204,10 +227,16 @@ impl OwnCommand {
         }
     }
 
+    /// Whether it can wait for approvals, or needs none: taking a grant back is not held up.
+    fn waits(&self) -> bool {
+        matches!(self, Self::Grant(_) | Self::Tell(TellCommand::Grants))
+    }
+
     /// As it is said.
     fn said(&self) -> String {
         match self {
             Self::Executions(ExecutionCommand::List { all: true }) => "executions all".into(),
+            Self::Pending(PendingCommand::All) => "pending all".into(),
             other => other.name().into(),
         }
     }
@@ -218,6 +247,7 @@ impl OwnCommand {
             Self::Rooms(_) => "it is about other rooms",
             Self::Audit(_) => "it tells what was said in other rooms",
             Self::Grant(_) => "it changes who may do what",
+            Self::Tell(_) => "it tells who may do what",
             _ => "it tells of other rooms",
         }
     }
@@ -225,7 +255,7 @@ impl OwnCommand {
     /// Why it is not done, as policies decided.
     pub fn disallowed(&self, permission: &Permission, places: Where) -> Option<String> {
         if permission.allowed() {
-            return None;
+            return permission.at_once().filter(|_| !self.waits());
         }
         let alone = match self {
             Self::Rooms(_) => places.management.is_none(),
@@ -244,10 +274,11 @@ impl OwnCommand {
             Self::Rooms(command) => command.refusal(here, places.management),
             Self::Audit(command) => command.refusal(),
             Self::Executions(command) => command.refusal(),
-            Self::Pending(command) => command.refusal(here, places.management),
+            Self::Pending(_) => None,
             Self::Save(name) => save_command::refusal(name),
             Self::Grant(command) => command.refusal(),
             Self::Switch(command) => command.refusal(),
+            Self::Silence(command) => command.refusal(),
             // Who may say yes to what is decided with the codes.
             Self::People(_) => None,
             Self::More(_) => None,

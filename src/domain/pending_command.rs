@@ -1,7 +1,7 @@
 //! `!pending`: what waits for whom, for how long, and how it is answered.
 
 use super::conversation::OpenQuestion;
-use super::id::{RoomId, Timestamp};
+use super::id::Timestamp;
 use super::message::Doc;
 use super::words::questions as words;
 
@@ -50,14 +50,6 @@ pub fn parse(text: &str) -> Option<PendingCommand> {
     }
 }
 
-impl PendingCommand {
-    /// Why it is not done here, if so.
-    pub fn refusal(self, here: &RoomId, management: Option<&RoomId>) -> Option<String> {
-        let elsewhere = self == Self::All && management != Some(here);
-        elsewhere.then(words::pending_all_elsewhere)
-    }
-}
-
 /// What waits, the newest first; `more` are not among it. With `rooms` each names its room.
 pub fn listing(pending: &[Pending], more: usize, rooms: bool, now: Timestamp) -> Doc {
     let all: Vec<&OpenQuestion> = pending.iter().map(|it| &it.question).collect();
@@ -77,7 +69,7 @@ pub fn listing(pending: &[Pending], more: usize, rooms: bool, now: Timestamp) ->
 #[cfg(test)]
 mod tests {
     use super::super::event::{QuestionAsked, Wants};
-    use super::super::id::{ExecutionId, MessageId, PostId, UserId};
+    use super::super::id::{ExecutionId, MessageId, PostId, RoomId, UserId};
     use super::super::message::{Block, Span};
     use super::super::trigger::Place;
     use super::*;
@@ -94,11 +86,6 @@ mod tests {
         ] {
             assert_eq!(parse(text), want, "{text:?}");
         }
-        let (ops, boss) = (RoomId("!ops".into()), RoomId("!boss".into()));
-        assert!(PendingCommand::All.refusal(&ops, Some(&boss)).is_some());
-        assert!(PendingCommand::All.refusal(&ops, None).is_some());
-        assert_eq!(PendingCommand::All.refusal(&boss, Some(&boss)), None);
-        assert_eq!(PendingCommand::Mine.refusal(&ops, Some(&boss)), None);
     }
 
     fn waiting(nth: usize) -> Pending {

@@ -54,7 +54,12 @@ pub fn canonical(value: &Value) -> String {
 }
 
 /// The phrase for a content: the first one from where its hash points that is not taken; empty if all are.
-pub fn choose(key: &IdKey, content: &str, taken: impl Fn(&str) -> bool) -> String {
+///
+/// Of so many that are `open`, one more than that is tried at most: one of those is free, if any is.
+pub fn choose(key: &IdKey, content: &str, open: usize, taken: impl Fn(&str) -> bool) -> String {
+    if open >= PHRASES_MAX {
+        return String::new();
+    }
     let hash = key.hash("phrase", &[content]);
     let first = usize::from(hash[0]) * WORDS + usize::from(hash[1]);
     let nth = |n: usize| words((first + n * STRIDE) % PHRASES_MAX);

@@ -41,18 +41,24 @@ fn no_word_is_an_answer_by_itself() {
 #[test]
 fn the_same_content_has_the_same_phrase_and_a_taken_one_is_passed_over() {
     let key = IdKey([7; 32]);
-    let first = choose(&key, "c", |_| false);
-    assert_eq!(choose(&key, "c", |_| false), first);
-    assert_ne!(choose(&IdKey([8; 32]), "c", |_| false), first, "the key decides");
-    let second = choose(&key, "c", |phrase| phrase == first);
+    let first = choose(&key, "c", 0, |_| false);
+    assert_eq!(choose(&key, "c", 0, |_| false), first);
+    assert_ne!(choose(&IdKey([8; 32]), "c", 0, |_| false), first, "the key decides");
+    let second = choose(&key, "c", 0, |phrase| phrase == first);
     assert_ne!(second, first);
     let mut all = BTreeSet::new();
     for n in 0..PHRASES_MAX {
         all.insert(words((n * STRIDE) % PHRASES_MAX));
     }
     assert_eq!(all.len(), PHRASES_MAX, "each comes once");
-    assert_eq!(choose(&key, "c", |phrase| phrase != "pink martini"), "pink martini");
-    assert_eq!(choose(&key, "c", |_| true), "", "with all of them taken there is none");
+    assert_eq!(choose(&key, "c", 0, |phrase| phrase != "pink martini"), "pink martini");
+    assert_eq!(choose(&key, "c", 0, |_| true), "", "with all of them taken there is none");
+    let asked = std::cell::Cell::new(0);
+    let none = choose(&key, "c", PHRASES_MAX, |_| {
+        asked.set(asked.get() + 1);
+        true
+    });
+    assert_eq!((none.as_str(), asked.get()), ("", 0), "nothing is tried where all are taken");
     assert!(is_like_one(&first), "{first}");
 }
 

@@ -119,15 +119,25 @@ impl Roles {
         rooms
     }
 
+    /// The roles that are given by power in whatever room somebody speaks.
+    pub fn by_power_anywhere(&self) -> impl Iterator<Item = &String> {
+        let anywhere = |(_, giver): &(String, Giver)| matches!(giver, Giver::Power(_, None));
+        let roles = self.0.iter().filter(move |(_, entries)| entries.iter().any(anywhere));
+        roles.map(|(role, _)| role)
+    }
+
     fn givers(&self) -> impl Iterator<Item = &Giver> {
         self.0.values().flatten().map(|(_, giver)| giver)
     }
 
     /// The roles of somebody by the account that they use now.
+    ///
+    /// Power in the room where they speak counts where that room is `known`: in a room of their own everybody has it all.
     pub fn held(
         &self,
         account: &UserId,
         here: &RoomId,
+        known: bool,
         standing: &dyn Fn(&str) -> Standing,
     ) -> Held {
         let mut held = Held::default();
@@ -140,6 +150,7 @@ impl Roles {
                 Giver::Member(room) | Giver::Power(_, Some(room)) => {
                     given(giver, written, standing(room), &mut unseen)
                 }
+                Giver::Power(_, None) if !known => None,
                 Giver::Power(_, None) => {
                     let written = format!("{written} in {here}");
                     given(giver, &written, standing(here.as_str()), &mut unseen)
@@ -158,7 +169,7 @@ impl Roles {
     /// The roles that an account is given by its id alone.
     pub fn of_account(&self, account: &UserId) -> Vec<RoleHeld> {
         let nowhere = |_: &str| Standing::Stranger;
-        self.held(account, &RoomId(String::new()), &nowhere).roles
+        self.held(account, &RoomId(String::new()), false, &nowhere).roles
     }
 }
 
@@ -272,10 +283,28 @@ mod tests {
             (&["cli:ann"], "cli:ann", "r by cli:ann"),
         ] {
             let roles = read("r", entries).expect("they are entries");
-            let held = roles.held(&UserId(account.into()), &RoomId("!ops:hs".into()), &standing);
+            let here = RoomId("!ops:hs".into());
+            let held = roles.held(&UserId(account.into()), &here, true, &standing);
             assert_eq!(shown(&held), want, "{entries:?} {account:?}");
             let by_id = roles.of_account(&UserId(account.into()));
             assert_eq!(by_id.is_empty(), !want.starts_with("r by @") && !want.contains("cli:"));
+        }
+    }
+
+    #[test]
+    fn power_counts_in_rooms_that_are_known() {
+        let standing = |_: &str| Standing::Member(100);
+        for (entry, known, want) in [
+            ("power>=50", true, "r by power>=50 in !own:hs: 100"),
+            ("power>=50", false, ""),
+            ("power>=50 in #ops:hs", false, "r by power>=50 in #ops:hs: 100"),
+        ] {
+            let roles = read("r", &[entry]).expect("it is an entry");
+            let here = RoomId("!own:hs".into());
+            let held = roles.held(&UserId("@eve:hs".into()), &here, known, &standing);
+            assert_eq!(shown(&held), want, "{entry} {known}");
+            let anywhere = roles.by_power_anywhere().count() == 1;
+            assert_eq!(anywhere, entry == "power>=50", "{entry}");
         }
     }
 

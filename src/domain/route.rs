@@ -23,6 +23,7 @@ use super::people_command::PeopleCommand;
 use super::person::{People, may_be_taken_for};
 use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
+use super::silence_command::SilenceCommand;
 use super::switch_command::SwitchCommand;
 use super::tell_command::TellCommand;
 use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
@@ -116,6 +117,8 @@ pub enum Act {
     Pending(PendingCommand),
     /// Switch automation off or on.
     Switch(SwitchCommand),
+    /// Look after what fires, or at what is silenced.
+    Silence(SilenceCommand),
     /// Ask what an answer was meant for.
     AskBack {
         /// How.
@@ -237,11 +240,17 @@ pub fn reaction(reaction: &Reaction, view: &View) -> Decision {
         roles: view.roles,
         stale_after_ms: view.stale_after_ms,
     };
-    if let Some(args) = why_command::of_reaction(&reaction.key, &reaction.target) {
+    let proven = reaction.speaker.trust != Trust::Nothing;
+    if let Some(args) = why_command::of_reaction(&reaction.key, &reaction.target).filter(|_| proven)
+    {
         let act = Act::BuiltIn { builtin: Builtin::Why, args };
         return decision("command why", act, "it is a command of the bot itself");
     }
     let reading = conversation::read(&said, view.questions);
+    if reaction.speaker.trust == Trust::Nothing && reading != Reading::Nothing {
+        let sorry = Doc::text(&words::unproven());
+        return decision("message", Act::Refuse(sorry), "nothing proves who sent it");
+    }
     too_late(&reading, view, &said).unwrap_or_else(|| answered(&reading, view, &said))
 }
 

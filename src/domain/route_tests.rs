@@ -132,6 +132,7 @@ fn shown(decision: &Decision) -> String {
         Act::People(command) => format!("{command:?}"),
         Act::Pending(command) => format!("{command:?}"),
         Act::Switch(_) => "switch".into(),
+        Act::Silence(command) => command.name().into(),
         Act::AskBack { doc, question } => format!("ask back {question:?} {}", text_of(doc)),
         Act::Assume(wanting) => format!("assume {} {:?}", wanting.alias, wanting.params),
         Act::Say(doc) => format!("say {}", text_of(doc)),

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::alias::Format;
 use super::id::{ScriptHash, UserId};
 use super::phrase::canonical;
+use super::throttle::Windows;
 
 /// The network of those for whom rules run: nobody asked for it.
 pub const NETWORK: &str = "rule";
@@ -41,6 +42,8 @@ pub struct Rule {
     pub tags: Vec<String>,
     /// Who may use it or silence it.
     pub role: Option<String>,
+    /// How often it may fire.
+    pub windows: Windows,
     /// What its handler may do, as far as its source shows.
     pub does: Does,
     /// The script's file.

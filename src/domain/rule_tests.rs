@@ -15,6 +15,7 @@ fn rule(name: &str, on: On) -> Rule {
         on,
         criteria: false,
         room: None,
+        windows: Default::default(),
         tags: vec![],
         role: None,
         does: Does::default(),

@@ -6,6 +6,13 @@ use super::id::{Timestamp, UserId};
 use super::switch::Automation;
 use super::trigger::Place;
 
+/// A rule that fires only so often has fired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFired {
+    /// Its name.
+    pub rule: String,
+}
+
 /// A rule, schedule, hook or sensor was switched off or on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AutomationSwitched {

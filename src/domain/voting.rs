@@ -80,7 +80,13 @@ fn by_post<'a>(said: &Said, approvals: &[&'a OpenQuestion]) -> Option<Reading<'a
 }
 
 fn by_phrase<'a>(said: &Said, approvals: &[&'a OpenQuestion]) -> Option<Reading<'a>> {
-    approvals.iter().filter(|_| !said.reaction).find_map(|q| by_own_phrase(q, said))
+    let fits = |q: &&'a OpenQuestion| Some((*q, by_own_phrase(q, said)?));
+    let mut fitting: Vec<(&OpenQuestion, Reading)> =
+        approvals.iter().filter(|_| !said.reaction).filter_map(fits).collect();
+    match fitting.len() {
+        0 | 1 => fitting.pop().map(|(_, reading)| reading),
+        _ => Some(Reading::Which(fitting.into_iter().map(|(q, _)| q).collect())),
+    }
 }
 
 /// The phrase alone approves; with a vote beside it, it says for what that is.

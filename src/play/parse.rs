@@ -6,6 +6,7 @@ use crate::domain::alias::parse_duration;
 use crate::domain::event::EffectResult;
 use crate::domain::http::{UNREACHABLE, called};
 use crate::domain::named::bad_name;
+use crate::domain::quiet::Quiet;
 use crate::domain::role::Roles;
 use crate::domain::trigger::Trust;
 
@@ -21,6 +22,11 @@ pub const SETTINGS: &[&str] = &[
     "matrix.management_room",
     "limits.commands_per_minute",
     "limits.stop_rings",
+    "alerts.rejoin_within",
+    "alerts.group_at",
+    "alerts.group_wait",
+    "alerts.group_interval",
+    "alerts.quiet",
     "context.rooms",
 ];
 /// What joins the lines of one message.
@@ -293,7 +299,15 @@ fn directive(inside: &str) -> Result<Step, String> {
             }
             match key.trim() {
                 "catchup.run_within" | "conversation.stale_after" => drop(parse_duration(value)?),
-                "limits.commands_per_minute" if value.trim().parse::<u32>().is_err() => {
+                "alerts.rejoin_within" | "alerts.group_wait" | "alerts.group_interval" => {
+                    parse_duration(value)?;
+                }
+                "alerts.quiet" => {
+                    Quiet::parse(quiet_of(value).1)?;
+                }
+                "limits.commands_per_minute" | "alerts.group_at"
+                    if value.trim().parse::<u32>().is_err() =>
+                {
                     return Err(format!("`{value}` is no number"));
                 }
                 _ => {}
@@ -303,6 +317,11 @@ fn directive(inside: &str) -> Result<Step, String> {
         "log" => Ok(Step::Log(rest.split_whitespace().map(str::to_owned).collect())),
         other => Err(format!("there is no `({other} …)` here")),
     }
+}
+
+/// A room and its quiet hours: `#ops 22:00-07:00`.
+pub(super) fn quiet_of(value: &str) -> (&str, &str) {
+    value.trim().split_once(' ').unwrap_or((value, ""))
 }
 
 /// The entries of a role: `@ann` is ann of the simulated homeserver.

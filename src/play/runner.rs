@@ -7,13 +7,14 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::bot::BotError;
-use super::parse::{Does, Form, LINE_BREAK, Step, Transcript, role_entries};
+use super::parse::{Does, Form, LINE_BREAK, Step, Transcript, quiet_of, role_entries};
 use super::pattern::{Words, fill, matches};
 use super::world::{FakeExec, Heard, Person, Room, World};
 use crate::adapter::{Redaction, Relation, Reread};
 use crate::domain::alias::parse_duration;
 use crate::domain::id::{DedupeKey, Position, RoomId};
 use crate::domain::named::NamedEvent;
+use crate::domain::quiet::Quiet;
 use crate::domain::trigger::Trigger;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::{RUN_WITHIN_MS, STALE_AFTER_MS, Settings};
@@ -113,6 +114,20 @@ fn configure(settings: &mut Settings, key: &str, value: &str) {
         }
         "matrix.management_room" => settings.management_room = Some(RoomId(value.to_owned())),
         "limits.commands_per_minute" => settings.limits.commands_per_minute = value.parse().ok(),
+        "alerts.quiet" => {
+            let (room, hours) = quiet_of(value);
+            let hours = Quiet::parse(hours).expect("the line was read");
+            settings.alerts.quiet.insert(room.to_owned(), hours);
+        }
+        "alerts.group_at" => settings.alerts.group_at = value.parse().expect("the line was read"),
+        "alerts.rejoin_within" | "alerts.group_wait" | "alerts.group_interval" => {
+            let ms = parse_duration(value).expect("the line was read");
+            match key {
+                "alerts.rejoin_within" => settings.alerts.rejoin_within_ms = ms,
+                "alerts.group_wait" => settings.alerts.group_wait_ms = ms,
+                _ => settings.alerts.group_interval_ms = ms,
+            }
+        }
         "limits.stop_rings" => settings.limits.stop_rings = value == "true",
         "catchup.run_within" => {
             settings.run_within_ms = parse_duration(value).unwrap_or(RUN_WITHIN_MS);
@@ -180,9 +195,12 @@ impl Player<'_> {
 
     async fn begin(&mut self) -> Result<(), String> {
         let (_, next) = self.driver.log(Position::START).await.map_err(|why| why.to_string())?;
-        self.log_from = next;
         self.world.name_run(next.0);
         self.world.manage(self.setup.settings.management_room.clone());
+        // What begins with the bot, such as its schedules, begins before anything happens.
+        self.rest().await?;
+        let (_, next) = self.driver.log(next).await.map_err(|why| why.to_string())?;
+        self.log_from = next;
         Ok(())
     }
 

@@ -116,7 +116,7 @@ impl Scene {
             .with((props.engine.clone(), props.set.clone()));
         driver.open(&setup).map_err(|why| why.to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ok(Self {
+        let mut scene = Self {
             world,
             driver,
             setup,
@@ -130,7 +130,10 @@ impl Scene {
             in_doubt: false,
             deadline: props.deadline,
             acts: 0,
-        })
+        };
+        // What begins with the bot, such as its schedules, begins before anything happens.
+        scene.rest()?;
+        Ok(scene)
     }
 
     /// Counts what the test does.

@@ -1,6 +1,6 @@
 //! Actions as the processors see them: a call goes in, a result for the script comes out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,9 +118,39 @@ fn scrubbed(done: ActionDone, scrub: &Scrub) -> ActionDone {
 /// # Errors
 /// Why it cannot be run, in words.
 fn spec(call: &ActionCall, secrets: &Secrets) -> Result<Spec, String> {
-    let def = &call.def;
-    let mut argv = def.command_line(&call.args)?;
-    let folder = call.folder.join(&def.folder);
+    let argv = call.def.command_line(&call.args)?;
+    let mut spec = spec_of(&call.def, argv, &call.folder, secrets)?;
+    spec.env.insert("BEADLE_EFFECT_ID".into(), call.effect.clone());
+    spec.env.insert("BEADLE_EXECUTION".into(), call.execution.clone());
+    Ok(Spec { timeout: call.timeout, ..spec })
+}
+
+/// What to run for a sensor.
+///
+/// # Errors
+/// Why it cannot be run, in words.
+pub fn sensor_spec(
+    def: &ActionDef,
+    secrets: &Secrets,
+    scripts: &Path,
+    name: &str,
+    cursor: Option<&str>,
+) -> Result<Spec, String> {
+    let mut spec = spec_of(def, def.run.clone(), scripts, secrets)?;
+    spec.env.insert("BEADLE_SENSOR".into(), name.to_owned());
+    if let Some(cursor) = cursor {
+        spec.env.insert("BEADLE_CURSOR".into(), cursor.to_owned());
+    }
+    Ok(spec)
+}
+
+fn spec_of(
+    def: &ActionDef,
+    mut argv: Vec<String>,
+    scripts: &Path,
+    secrets: &Secrets,
+) -> Result<Spec, String> {
+    let folder = scripts.join(&def.folder);
     let mut env = def.env.clone();
     let mut known = vec![];
     for (variable, used) in &def.secrets {
@@ -132,8 +162,6 @@ fn spec(call: &ActionCall, secrets: &Secrets) -> Result<Spec, String> {
         env.insert(variable.clone(), value);
         known.push(secret);
     }
-    env.insert("BEADLE_EFFECT_ID".into(), call.effect.clone());
-    env.insert("BEADLE_EXECUTION".into(), call.execution.clone());
     let dir = match &def.dir {
         None => folder,
         Some(dir) => {
@@ -150,7 +178,7 @@ fn spec(call: &ActionCall, secrets: &Secrets) -> Result<Spec, String> {
         argv,
         dir,
         env,
-        timeout: call.timeout,
+        timeout: Duration::ZERO,
         output_bytes_max: process::OUTPUT_BYTES_MAX,
         memory_bytes: def.memory_bytes,
         secrets: known,

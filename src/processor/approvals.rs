@@ -2,18 +2,14 @@
 //!
 //! A policy can demand an approval before anything of a command runs: that is the gate, the first step of its execution.
 
-use std::io::Read;
-use std::path::Path;
-
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::dispatch::{Origin, Routed};
 use super::sheet::{Prepared, Sheet, queued};
 use super::{Error, Kernel, write};
 use crate::domain::approval::{
-    self, Approval, ApprovalVoided, ApprovalVoted, Ballot, Basis, Content, Decided, GATE_MS, Held,
-    How, Rules, Terms, Voter,
+    self, Approval, ApprovalVoided, ApprovalVoted, Ballot, Decided, GATE_MS, Held, How, Rules,
+    Terms, Voter,
 };
 use crate::domain::ballot::Spoken;
 use crate::domain::builtin::Builtin;
@@ -24,66 +20,17 @@ use crate::domain::event::{
 };
 use crate::domain::execution::Execution;
 use crate::domain::grant_command;
-use crate::domain::id::{PostId, ScriptHash, StreamName, Timestamp, UserId};
+use crate::domain::id::{PostId, StreamName, UserId};
 use crate::domain::message::Doc;
 use crate::domain::order::ordered_action;
 use crate::domain::path::GATE;
 use crate::domain::phrase;
-use crate::domain::policy::{PolicyAction, Resource};
+use crate::domain::policy::{Permission, PolicyAction, Resource};
 use crate::domain::trigger::What;
 use crate::domain::words::approvals as words;
-use crate::script::action::ActionDef;
-use crate::script::source::{Run, Script};
 use crate::store::{Expected, ReadError, Write};
 
-/// Largest program of an action that counts for what is approved, in bytes; of a larger one, its length and beginning do.
-pub const PROGRAM_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
 impl Kernel {
-    /// What would run if this were approved now.
-    pub(super) fn content(
-        &self,
-        execution: &Execution,
-        path: &str,
-        what: &str,
-        terms: &Terms,
-    ) -> Result<Content, ReadError> {
-        let started = &execution.started;
-        let terms = serde_json::to_string(terms).unwrap_or_default();
-        let mut basis = Basis::default()
-            .with("command", format!("{} {}", started.handler.file, started.handler.alias))
-            .with("parameters", phrase::canonical(&started.args))
-            .with("room", started.place.room.as_str())
-            .with("requester", started.requester.id.as_str())
-            .with("request", format!("{what} {terms}"));
-        if path == GATE {
-            let needed = serde_json::to_string(&self.needed(execution)).unwrap_or_default();
-            let refused = self.forbidden(execution).unwrap_or_default();
-            basis = basis.with("policy", format!("{needed} {refused}"));
-        }
-        if Builtin::of(&started.handler).is_some() {
-            return Ok(basis.content(self.store.key()));
-        }
-        let offered = self.scripts.offered();
-        let file = &started.handler.file;
-        let now = offered.set.scripts.get(file).map_or("gone", |script| script.hash.as_str());
-        let hashes = format!("{} {now}", started.handler.script);
-        basis = basis.with(format!("script {file}"), hashes);
-        let pinned = self.scripts.version(&started.handler.script, self.store.as_ref())?;
-        let pinned = pinned.as_deref();
-        for def in offered.set.actions.values().filter(|def| uses(pinned, execution, def)) {
-            let programs = programs(&offered.set.folder, def);
-            // What is written in Rhai is as its script is; else only what is declared counts.
-            let own = ActionDef { script: ScriptHash(String::new()), line: 0, ..def.clone() };
-            let declared = match &def.body {
-                Some(_) => def.script.to_string(),
-                None => format!("{own:?}"),
-            };
-            basis = basis.with(format!("action {}", def.name), format!("{declared} {programs}"));
-        }
-        Ok(basis.content(self.store.key()))
-    }
-
     /// Begins an execution that a policy lets run only when others approve it.
     pub(super) async fn gate(
         &self,
@@ -113,25 +60,45 @@ impl Kernel {
     }
 
     /// What comes of an execution whose gate is closed; none: it may run.
-    pub(super) fn closed_gate(&self, execution: &Execution) -> Option<Prepared> {
-        let step = execution.steps.get(GATE)?;
+    ///
+    /// An open one is looked at once more before anything of the execution runs: what was approved is what runs.
+    pub(super) async fn closed_gate(
+        &self,
+        execution: &Execution,
+    ) -> Result<Option<Prepared>, Error> {
+        let Some(step) = execution.steps.get(GATE) else { return Ok(None) };
         let mut sheet = Sheet::new(self, execution);
-        match &step.result {
-            Some(EffectResult::Ok(_)) => return None,
-            None => sheet.event(ExecutionSuspended {}),
-            Some(EffectResult::Err(error)) => {
+        match (&step.result, &step.approval) {
+            (Some(EffectResult::Ok(_)), Some(approval)) => {
+                if execution.steps.len() > 1 || self.rules().ignore_content() {
+                    return Ok(None);
+                }
+                let started = &execution.started;
+                self.learn(&started.requester, &started.place).await?;
+                let now = self.content_now(execution, &approval.requested).await?;
+                let Some(void) = approval::differs(&approval.requested, &now) else {
+                    return Ok(None);
+                };
+                let error = approval::voided(&void);
+                sheet.event(void);
+                let message = error["message"].as_str().unwrap_or_default().to_owned();
+                sheet.not_run(approval::VOID.to_owned(), message);
+            }
+            (Some(EffectResult::Ok(_)), None) => return Ok(None),
+            (None, _) => sheet.event(ExecutionSuspended {}),
+            (Some(EffectResult::Err(error)), _) => {
                 let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
                 sheet.not_run(text("kind"), text("message"));
             }
         }
-        Some(sheet.finish())
+        Ok(Some(sheet.finish()))
     }
 
-    /// Takes in a vote.
-    pub(super) fn voted(
+    /// Takes in a vote. Whether it counts is looked at first: what would run is worked out for those only whose vote does.
+    pub(super) async fn voted(
         &self,
         recorded: &Recorded,
-        origin: &Origin,
+        origin: &Origin<'_>,
         question: &OpenQuestion,
         answer: &Value,
     ) -> Result<Routed, Error> {
@@ -144,37 +111,53 @@ impl Kernel {
         let Some(spoken) = Spoken::of(answer) else {
             return Ok(Routed::ignored("approval", "it is no vote"));
         };
-        let requested = &approval.requested;
-        let now = self.content(execution, &requested.path, &requested.what, &requested.terms)?;
-        let voter = self.voter(execution, origin, &requested.terms);
+        let (voter, decision) = self.voter(execution, origin, &approval.requested.terms);
         let vague = spoken.vague;
         let ballot = ballot(recorded, origin, question, spoken);
         let people = self.people()?;
-        let person_of = |account: &_| people.voter_of(account);
-        let decided = approval::vote(&approval, &voter, &ballot, &now, &person_of, &self.rules());
         let who = &origin.speaker.name;
-        match decided {
-            Decided::Refused(why) => {
-                let told = words::refusal(who, &why, &question.phrase);
-                Ok(self.not_counted(recorded, origin, told))
-            }
-            Decided::Voted(_) if vague => {
-                let told = format!("{who}: {}.", words::how_to_vote(&question.phrase));
-                Ok(self.not_counted(recorded, origin, told))
-            }
-            Decided::Voted(vote) => Ok(self.counted(recorded, origin, execution, approval, vote)),
-            Decided::Void(void) => Ok(self.void(recorded, origin, execution, &approval, void)),
+        let refused = {
+            let person_of = |account: &UserId| people.voter_of(account);
+            approval::refused(&approval, &voter, &ballot, &person_of, &self.rules())
+        };
+        let told = match &refused {
+            Some(why) => Some(words::refusal(who, why, &question.phrase)),
+            None => vague.then(|| format!("{who}: {}.", words::how_to_vote(&question.phrase))),
+        };
+        if let Some(told) = told {
+            return Ok(Routed { decision, ..self.not_counted(recorded, origin, told) });
         }
+        let started = &execution.started;
+        self.learn(&started.requester, &started.place).await?;
+        let now = self.content_now(execution, &approval.requested).await?;
+        let person_of = |account: &UserId| people.voter_of(account);
+        let decided = approval::vote(&approval, &voter, &ballot, &now, &person_of, &self.rules());
+        let routed = match decided {
+            Decided::Refused(why) => {
+                self.not_counted(recorded, origin, words::refusal(who, &why, &question.phrase))
+            }
+            Decided::Voted(vote) => self.counted(recorded, origin, execution, approval, vote),
+            Decided::Void(void) => self.void(recorded, origin, execution, &approval, void),
+        };
+        Ok(Routed { decision, ..routed })
     }
 
-    fn voter<'a>(&self, execution: &Execution, origin: &'a Origin, terms: &Terms) -> Voter<'a> {
+    /// Who votes, with what policies say of that.
+    fn voter<'a>(
+        &self,
+        execution: &Execution,
+        origin: &Origin<'a>,
+        terms: &Terms,
+    ) -> (Voter<'a>, Option<Permission>) {
         let roles = self.roles(origin.speaker, origin.place);
-        Voter {
+        let (barred, decision) = self.barred(execution, origin, terms);
+        let voter = Voter {
             speaker: origin.speaker,
             encrypted: origin.place.encrypted,
             roles: roles.into_iter().map(Held::from).collect(),
-            barred: self.barred(execution, origin, terms),
-        }
+            barred,
+        };
+        (voter, decision)
     }
 
     /// A vote that does not count is answered, with the reason.
@@ -275,7 +258,7 @@ impl Kernel {
     }
 
     /// By what votes are judged.
-    fn rules(&self) -> Rules {
+    pub(super) fn rules(&self) -> Rules {
         *self.rules.read().expect("nobody panics with them")
     }
 
@@ -312,56 +295,14 @@ fn ballot(recorded: &Recorded, origin: &Origin, question: &OpenQuestion, spoken:
         () if replies => How::Reply,
         () => How::Typed,
     };
-    let at: Timestamp = trigger.map_or(recorded.wall, |trigger| trigger.at);
-    Ballot { vote: spoken.vote, how, reason: spoken.reason, post, at }
+    // The clocks of those who vote say nothing: it counts when it was recorded.
+    Ballot { vote: spoken.vote, how, reason: spoken.reason, post, at: recorded.wall }
 }
 
 /// Who asked, as others are told.
 pub(super) fn requester(execution: &Execution) -> String {
     let id = &execution.started.requester.id;
     words::name(id, Some(id))
-}
-
-/// Whether a script may run an action: it names it, or it names actions by what it works out.
-fn uses(script: Option<&Script>, execution: &Execution, def: &ActionDef) -> bool {
-    if ordered_action(&execution.started) == Some(def.name.as_str()) {
-        return true;
-    }
-    let Some(script) = script else { return true };
-    let alias = script.aliases.iter().find(|alias| alias.name == execution.started.handler.alias);
-    if let Some(Run::Action(name)) = alias.map(|alias| &alias.run) {
-        return *name == def.name;
-    }
-    let mut sources =
-        std::iter::once(&script.source).chain(script.imports.iter().map(|import| &import.source));
-    sources.any(|source| names(source, &def.name) || works_out(source))
-}
-
-fn names(source: &str, action: &str) -> bool {
-    ['"', '`'].iter().any(|quote| source.contains(&format!("{quote}{action}{quote}")))
-}
-
-/// Whether a source calls `exec` with anything else than a plain text.
-fn works_out(source: &str) -> bool {
-    let calls = source.match_indices("exec").map(|(at, word)| &source[at + word.len()..]);
-    let argument =
-        |rest: &str| rest.trim_start().strip_prefix('(').map(|it| it.trim_start().chars().next());
-    calls.filter_map(argument).flatten().any(|first| first != '"')
-}
-
-/// The hashes of the files that an action's command line names.
-fn programs(folder: &Path, def: &ActionDef) -> String {
-    let dir = folder.join(&def.folder);
-    let hash = |part: &String| {
-        let path = dir.join(part);
-        let length = std::fs::metadata(&path).ok().filter(|it| it.is_file())?.len();
-        let mut seen = vec![];
-        let file = std::fs::File::open(&path).ok()?;
-        file.take(PROGRAM_BYTES_MAX).read_to_end(&mut seen).ok()?;
-        let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(&seen));
-        Some(format!("{length}:{hash}"))
-    };
-    def.run.iter().filter_map(hash).collect::<Vec<_>>().join(" ")
 }
 
 impl Kernel {
@@ -373,24 +314,15 @@ impl Kernel {
         Ok(std::iter::once(account.clone()).chain(others).collect())
     }
 
-    /// What policies demand before an execution runs, for who asked for it; none: nothing.
-    pub(super) fn needed(&self, execution: &Execution) -> Option<Terms> {
+    /// What policies say of an execution now, for who asked for it; none: they are not asked about it.
+    pub(super) fn permission(&self, execution: &Execution) -> Option<Permission> {
         let started = &execution.started;
         let (action, resource) = self.demanded(execution)?;
-        let (who, place) = (&started.requester, &started.place);
-        self.may(action, resource, who, place).needs.map(Terms::from)
-    }
-
-    /// Why policies do not let it run any more for who asked for it, if so.
-    fn forbidden(&self, execution: &Execution) -> Option<String> {
-        let started = &execution.started;
-        let (action, resource) = self.demanded(execution)?;
-        let may = self.may(action, resource, &started.requester, &started.place);
-        may.refusal().map(str::to_owned)
+        Some(self.may(action, resource, &started.requester, &started.place))
     }
 
     /// What policies are asked before an execution runs: to run it, or to manage grants for one that makes a grant.
-    fn demanded(&self, execution: &Execution) -> Option<(PolicyAction, Resource)> {
+    pub(super) fn demanded(&self, execution: &Execution) -> Option<(PolicyAction, Resource)> {
         match Builtin::of(&execution.started.handler) {
             Some(Builtin::Grant) => Some((PolicyAction::Manage, grant_command::resource())),
             _ => self.resource(execution).map(|resource| (PolicyAction::Run, resource)),
@@ -410,19 +342,29 @@ impl Kernel {
         alias.filter(|_| !built_in).map(Resource::alias)
     }
 
-    /// Why a policy does not let somebody approve this, if so.
+    /// Why a policy does not let somebody approve this, if so, and what was decided.
     ///
-    /// Where the approval names a role, holding it is enough unless a policy forbids it; else a policy must permit it.
-    fn barred(&self, execution: &Execution, origin: &Origin, terms: &Terms) -> Option<String> {
+    /// Where the approval names a role, holding it is enough unless a policy forbids it; else a policy must permit it. An
+    /// approval that needs approvals itself is none.
+    fn barred(
+        &self,
+        execution: &Execution,
+        origin: &Origin,
+        terms: &Terms,
+    ) -> (Option<String>, Option<Permission>) {
+        let Some(demanded) = self.demanded(execution) else { return (None, None) };
         // Who approves a grant could have given it: else anybody would do as the second person.
-        let (action, resource, named) = match self.demanded(execution)? {
+        let (action, resource, named) = match demanded {
             (PolicyAction::Run, resource) => {
                 (PolicyAction::Approve, resource, terms.role.is_some())
             }
             (managed, resource) => (managed, resource, false),
         };
         let may = self.may(action, resource, origin.speaker, origin.place);
-        let forbidden = !may.policies.is_empty() || may.fault.is_some();
-        may.refusal().filter(|_| forbidden || !named).map(str::to_owned)
+        let why = match action {
+            PolicyAction::Approve => may.at_once(),
+            _ => may.refusal().map(str::to_owned),
+        };
+        (why.filter(|_| may.allowed() || may.forbids() || !named), Some(may))
     }
 }

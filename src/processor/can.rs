@@ -42,7 +42,9 @@ impl Kernel {
     }
 
     /// Who may do what a text commands, here.
-    pub(super) fn who_can(
+    ///
+    /// What each is in rooms is looked at just before they are decided on: of many people not all of it is remembered.
+    pub(super) async fn who_can(
         &self,
         asker: &Asker,
         (people, bounded): (&[Speaker], bool),
@@ -52,11 +54,14 @@ impl Kernel {
             return Ok(Doc::text(&say::no_command(text)));
         };
         let resource = Resource::alias(alias);
-        let may = |speaker: &&Speaker| {
-            self.may(PolicyAction::Run, resource.clone(), speaker, &asker.place).allowed()
-        };
-        let mut lines: Vec<String> =
-            people.iter().filter(may).map(|speaker| format!("• {}", full_name(speaker))).collect();
+        let mut lines: Vec<String> = vec![];
+        for speaker in people {
+            self.learn(speaker, &asker.place).await?;
+            let may = self.may(PolicyAction::Run, resource.clone(), speaker, &asker.place);
+            if may.allowed() {
+                lines.push(format!("• {}", full_name(speaker)));
+            }
+        }
         let (count, looked) = (lines.len(), people.len());
         lines.truncate(NAMED_MAX);
         if count > NAMED_MAX {

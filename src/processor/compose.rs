@@ -6,24 +6,39 @@ use super::dispatch::{Origin, Routed};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
 use crate::domain::deletion;
 use crate::domain::event::{
-    EffectCompleted, EffectResult, Ending, Event, Handler, HandlerKind, NewEvent, Outcome,
-    Recorded, Verdict,
+    AutomationSwitched, EffectCompleted, EffectResult, Ending, Event, Handler, HandlerKind,
+    NewEvent, Outcome, Recorded, Verdict,
 };
 use crate::domain::execution::{CANCELLED, Execution, Step};
+use crate::domain::hook;
 use crate::domain::id::{DedupeKey, EventId, ExecutionId, StreamName, Version};
 use crate::domain::named::{CALLS_DEEP_MAX, CONTINUED_MAX, Call, NamedEvent, fits};
 use crate::domain::path::follows;
 use crate::domain::route::{self, Act};
+use crate::domain::switch::Automation;
 use crate::domain::trigger::{Address, Command, Message, Trigger, What};
 use crate::store::{Direction, Expected, ReadError, Write};
 
 impl Kernel {
+    /// Whether a rule listens to a named trigger, or an execution waits for it.
+    pub(super) fn awaited_name(&self, event: &NamedEvent) -> bool {
+        let tag = self.store.key().tag("named trigger", &[&event.name]).to_string();
+        self.listens(&event.name) || self.agenda(|agenda| agenda.compose.awaits(&tag))
+    }
+
     /// Hands a named trigger to the executions that wait for it and to the rules that listen to it.
     pub(super) async fn happened(
         &self,
         recorded: &Recorded,
         event: &NamedEvent,
     ) -> Result<(Vec<Outcome>, Vec<Write>), Error> {
+        if let Some(off) = self.hook_off(event)? {
+            let reason = self.off_reason(&off);
+            return Ok((
+                vec![outcome(format!("hook {}", off.name), Verdict::Ignored, reason)],
+                vec![],
+            ));
+        }
         let (mut outcomes, mut writes) = self.awaited(recorded, event)?;
         let ruled = self.rules_on(recorded, event, writes.len()).await?;
         outcomes.extend(ruled.outcomes);
@@ -34,6 +49,14 @@ impl Kernel {
             outcomes.push(outcome(considered, Verdict::Ignored, reason));
         }
         Ok((outcomes, writes))
+    }
+
+    /// How the hook that brought a trigger was switched off, if it is off now.
+    fn hook_off(&self, event: &NamedEvent) -> Result<Option<AutomationSwitched>, ReadError> {
+        match event.name.strip_prefix(hook::TRIGGER) {
+            Some(name) => self.switched_off(Automation::Hook, name),
+            None => Ok(None),
+        }
     }
 
     /// Hands a named trigger to the executions that wait for it.
@@ -141,7 +164,8 @@ impl Kernel {
             text: &call.command,
         };
         let id = self.execution_id(&recorded.id.stream, &handler);
-        let writes = self.start(recorded, &origin, handler, args).await?;
+        let writes =
+            self.start(recorded, &origin, handler, args, decision.permission.as_ref()).await?;
         let (considered, verdict) = (decision.considered, Verdict::Started(id));
         let routed = Routed::new(verdict, format!("{} called it", caller.id), writes);
         Ok(Routed { considered, decision: decision.permission, ..routed })

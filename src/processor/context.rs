@@ -1,11 +1,14 @@
 //! What a conversation is about: the executions that were started in it are read back from the log's index, as few as count.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::dispatch::{Origin, Routed};
 use super::scene::Scene;
 use super::sheet::queued;
 use super::{Error, Kernel};
+use crate::domain::alert::Alert;
 use crate::domain::alias::{Format, Kind};
 use crate::domain::builtin::Builtin;
 use crate::domain::catalog::Catalog;
@@ -72,14 +75,14 @@ impl Kernel {
         recorded: &Recorded,
         origin: &Origin,
         catalog: &Catalog,
-    ) -> Result<Known, ReadError> {
+    ) -> Result<Known, Error> {
         let settings = self.settings();
         let here = |name: &String| self.listed(std::slice::from_ref(name), &origin.place.room);
         let rooms = settings.context.rooms.iter().filter(|(name, _)| here(name));
         let defaults = rooms.flat_map(|(_, values)| values.clone()).collect();
         let mentions = self.mentions(recorded, origin, catalog)?;
-        // No alert has a thread yet, so none says anything.
-        Ok(Known { alert: Default::default(), mentions, defaults })
+        let alert = self.alert_here(origin)?.map(|(_, alert)| of_alert(&alert));
+        Ok(Known { alert: alert.unwrap_or_default(), mentions, defaults })
     }
 
     /// What was mentioned in this conversation, the newest first: in this thread by anybody, outside of threads by this
@@ -151,6 +154,22 @@ impl Kernel {
         found.truncate(READ_BACK_MAX);
         Ok(found)
     }
+}
+
+/// What an alert says of itself, by the names of parameters; its own facts come before its labels.
+fn of_alert(alert: &Alert) -> BTreeMap<String, Value> {
+    let facts = &alert.raised.facts;
+    let mut known: BTreeMap<String, Value> = facts.labels.clone().into_iter().collect();
+    let own = [
+        ("key", &alert.raised.key),
+        ("alert", &alert.raised.key),
+        ("host", &facts.host),
+        ("source", &facts.source),
+        ("severity", &facts.severity),
+    ];
+    let own = own.into_iter().filter(|(_, value)| !value.is_empty());
+    known.extend(own.map(|(name, value)| (name.to_owned(), Value::String(value.clone()))));
+    known
 }
 
 /// A thread, or what one person says in a room.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::approval::Terms;
 use crate::domain::builtin::Builtin;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
@@ -16,6 +17,7 @@ use crate::domain::execution::{Execution, timer_result};
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
 use crate::domain::person::People;
+use crate::domain::policy::Permission;
 use crate::domain::reminder;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Message, Place, Speaker, Timer, Trigger, What};
@@ -188,7 +190,6 @@ impl Kernel {
         decide: impl FnOnce(&View) -> Decision,
     ) -> Result<Routed, Error> {
         let mut scene = self.scene(&origin.place.room, origin.target)?;
-        self.learn_askers(&scene.questions).await?;
         scene.roles = self.role_names(origin.speaker, origin.place);
         let decision = self.decide(&scene, trigger.at, decide);
         if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
@@ -225,6 +226,10 @@ impl Kernel {
             let routed = self.hold(recorded, trigger.at, origin)?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
+        if let Act::Silence(command) = &decision.act {
+            let routed = self.silence_command(recorded, origin, command)?;
+            return Ok(Routed { considered: decision.considered, ..routed });
+        }
         if let Act::Switch(command) = &decision.act {
             let routed = self.switch_command(recorded, origin, command)?;
             return Ok(Routed { considered: decision.considered, ..routed });
@@ -246,7 +251,8 @@ impl Kernel {
         decision: Decision,
     ) -> Result<Routed, Error> {
         let Decision { considered, act, reason, permission } = decision;
-        let mut routed = self.acted(recorded, origin, scene, (act, reason)).await?;
+        let mut routed =
+            self.acted(recorded, origin, scene, (act, reason), permission.as_ref()).await?;
         let fault = permission.as_ref().and_then(|permission| permission.fault.as_ref());
         if let Some(fault) = fault {
             let message = self.store.key().message(recorded.id.stream.as_str(), "fault");
@@ -266,6 +272,7 @@ impl Kernel {
         origin: &Origin<'_>,
         scene: &Scene,
         (act, reason): (Act, String),
+        permission: Option<&Permission>,
     ) -> Result<Routed, Error> {
         let stream = &recorded.id.stream;
         let routed = |verdict, writes| Routed::new(verdict, reason, writes);
@@ -276,6 +283,7 @@ impl Kernel {
             | Act::People(_)
             | Act::Pending(_)
             | Act::Switch(_)
+            | Act::Silence(_)
             | Act::More(_)
             | Act::Tell(_) => Ok(routed(Verdict::Ignored, vec![])),
             Act::Say(doc) => {
@@ -292,11 +300,12 @@ impl Kernel {
                 Ok(routed(Verdict::Refused(message), writes))
             }
             Act::Answer { question, value } => {
-                self.answered(recorded, origin, &scene.questions[question], value)
+                self.answered(recorded, origin, &scene.questions[question], value).await
             }
             Act::Assume(wanting) => self.assume(recorded, origin, scene, &wanting).await,
             Act::BuiltIn { builtin, args } => {
-                let writes = self.start(recorded, origin, builtin.handler(), args).await?;
+                let writes =
+                    self.start(recorded, origin, builtin.handler(), args, permission).await?;
                 let id = self.execution_id(stream, &builtin.handler());
                 Ok(routed(Verdict::Started(id), writes))
             }
@@ -309,7 +318,7 @@ impl Kernel {
                     kind: HandlerKind::Alias,
                 };
                 let id = self.execution_id(stream, &handler);
-                let writes = self.start(recorded, origin, handler, args).await?;
+                let writes = self.start(recorded, origin, handler, args, permission).await?;
                 Ok(routed(Verdict::Started(id), writes))
             }
         }
@@ -353,19 +362,22 @@ impl Kernel {
         self.store.key().execution(trigger, &Builtin::cause(handler), 0)
     }
 
-    /// Starts an execution and runs its first slice.
+    /// Starts an execution and runs its first slice, as was decided: policies that change meanwhile change nothing of it.
     pub(super) async fn start(
         &self,
         recorded: &Recorded,
         origin: &Origin<'_>,
         handler: Handler,
         args: Value,
+        decided: Option<&Permission>,
     ) -> Result<Vec<Write>, Error> {
         let id = self.execution_id(&recorded.id.stream, &handler);
         let started = self.started(recorded, origin, handler, args)?;
         let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());
-        let prepared = match self.needed(&execution) {
-            Some(terms) => self.gate(&execution, terms).await?,
+        let needs = decided.and_then(|permission| permission.needs.clone());
+        let gated = self.demanded(&execution).is_some();
+        let prepared = match needs.filter(|_| gated) {
+            Some(needs) => self.gate(&execution, Terms::from(needs)).await?,
             None => self.prepare(&execution, true).await?,
         };
         let mut events = vec![NewEvent::with(&origin.meta(recorded), started)];
@@ -400,7 +412,7 @@ impl Kernel {
             trigger: recorded.id.clone(),
             handler,
             args,
-            msg: msg(recorded, origin, &*self.people()?),
+            msg: self.msg_with_alert(recorded, origin)?,
             command: origin.text.to_owned(),
             place: origin.place.clone(),
             requester: origin.speaker.clone(),
@@ -410,15 +422,15 @@ impl Kernel {
     }
 
     /// Hands an answer to the execution that waits for it.
-    fn answered(
+    async fn answered(
         &self,
         recorded: &Recorded,
-        origin: &Origin,
+        origin: &Origin<'_>,
         question: &OpenQuestion,
         answer: Value,
     ) -> Result<Routed, Error> {
         if question.wants == Wants::Approval {
-            return self.voted(recorded, origin, question, &answer);
+            return self.voted(recorded, origin, question, &answer).await;
         }
         let open = self.execution(&question.execution)?;
         let open = open.filter(|it| it.steps.get(&question.path).is_some_and(|step| step.asks()));

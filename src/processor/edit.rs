@@ -14,7 +14,7 @@ use crate::domain::route::{self, View};
 use crate::domain::trigger::{Message, Place, Trigger, What};
 use crate::domain::words::{edits as words, to};
 use crate::query::executions;
-use crate::store::{By, Direction, Expected, ReadError, Write};
+use crate::store::{By, Direction, Expected, ReadError, Subject, Write};
 
 /// Most events of a person that are looked at for earlier versions of what they edit: the newest.
 pub const LOOKED_AT_MAX: usize = 1_024;
@@ -30,6 +30,8 @@ struct Heard {
     first: Option<Message>,
     /// The newest first.
     versions: Vec<Version>,
+    /// Whether they were told of an edit of it that it is not taken.
+    told: bool,
 }
 
 impl Kernel {
@@ -41,9 +43,7 @@ impl Kernel {
         late: Late,
         message: &Message,
     ) -> Result<Routed, Error> {
-        let Some(command) = &message.command else {
-            return Ok(Routed::ignored(CONSIDERED, "an edited answer changes nothing"));
-        };
+        let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
         let mut heard = self.heard_before(recorded, message)?;
         heard.versions.reverse();
         let origin = Origin {
@@ -51,9 +51,25 @@ impl Kernel {
             speaker: &message.speaker,
             post: Some(&message.post),
             target: None,
-            text: &command.text,
+            text,
         };
-        let judged = edit::judge(&heard.versions, &command.text, recorded.wall);
+        if message.command.is_none() {
+            let answered = heard.first.as_ref().is_some_and(|first| first.command.is_none());
+            let same = heard.versions.iter().any(|version| version.text.trim() == text.trim());
+            if !answered || same || heard.told {
+                return Ok(Routed::ignored(CONSIDERED, "an edited answer changes nothing"));
+            }
+            return Ok(self.edit_told(
+                recorded,
+                &origin,
+                &words::stays(),
+                "what was said first counts",
+            ));
+        }
+        if let Some(routed) = self.too_fast(recorded, &origin) {
+            return Ok(routed);
+        }
+        let judged = edit::judge(&heard.versions, text, recorded.wall);
         let (words, reason) = match (judged, heard.first) {
             (Judged::Take(asked), Some(first)) => {
                 return self.mended(recorded, trigger, late, (message, &first), asked).await;
@@ -61,16 +77,41 @@ impl Kernel {
             (Judged::Same, _) => {
                 return Ok(Routed::ignored(CONSIDERED, "it says what was said before"));
             }
+            (Judged::Stays, _) if heard.told => {
+                return Ok(Routed::ignored(
+                    CONSIDERED,
+                    "they were told that what was said first counts",
+                ));
+            }
             (Judged::Stays, _) => (words::stays(), "what was said first counts"),
             (Judged::TooLate, _) => (words::too_late(), "the edit comes too late"),
             (Judged::Unheard | Judged::Take(_), _) => {
                 (words::unheard(), "what it corrects was not heard")
             }
         };
-        let told = Doc::text(&to(&message.speaker.name, &words));
-        let (message, writes) = self.answer(recorded, &origin, told);
-        let (considered, reason) = (CONSIDERED.to_owned(), reason.to_owned());
-        Ok(Routed { considered, ..Routed::new(Verdict::Refused(message), reason, writes) })
+        Ok(self.edit_told(recorded, &origin, &words, reason))
+    }
+
+    fn edit_told(&self, recorded: &Recorded, origin: &Origin, words: &str, reason: &str) -> Routed {
+        let told = Doc::text(&to(&origin.speaker.name, words));
+        let (message, writes) = self.answer(recorded, origin, told);
+        let considered = CONSIDERED.to_owned();
+        Routed { considered, ..Routed::new(Verdict::Refused(message), reason, writes) }
+    }
+
+    /// Whether the log knows what an edit corrects.
+    pub(super) fn knows_edited(&self, edit: &Message) -> Result<bool, ReadError> {
+        let person = Subject::Person(edit.speaker.id.0.clone());
+        let Some(actor) = self.store.pseudonym(&person) else { return Ok(false) };
+        let by = By::Actor(actor);
+        let newest = self.store.positions(&by, Position::END, Direction::Backward, PAGE)?;
+        Ok(self.store.read_at(&newest)?.iter().any(|event| match event.event() {
+            Some(Event::TriggerRecorded(e)) => matches!(&e.trigger.what, What::Message(said)
+                if Some(&said.post) == edit.edits.as_ref()
+                    && said.place.room == edit.place.room
+                    && said.speaker.id == edit.speaker.id),
+            _ => false,
+        }))
     }
 
     /// Decides on an edit as if it had been said so at first: where it was said, and as a reply to what it replied to.
@@ -125,7 +166,10 @@ impl Kernel {
                 if !(of_it && same) {
                     continue;
                 }
-                heard.versions.extend(self.version_of(&event, said)?);
+                match self.version_of(&event, said)? {
+                    Some(version) => heard.versions.push(version),
+                    None => heard.told = true,
+                }
                 if is_first {
                     heard.first = Some(said.clone());
                 }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::action::ActionDone;
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::approval::VOID;
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{
     AttemptFailed, EffectCancelled, EffectClass, EffectCompleted, EffectInDoubt, EffectResult,
@@ -15,6 +16,7 @@ use crate::domain::event::{
 use crate::domain::execution::{Execution, Step};
 use crate::domain::http::{self, Request};
 use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp};
+use crate::domain::words::approvals;
 use crate::script::action::ActionDef;
 use crate::store::{Expected, ReadError, Write};
 
@@ -25,6 +27,9 @@ impl Kernel {
     /// Does an effect that was asked for and not started yet.
     pub(super) async fn effect(&self, id: &ExecutionId, path: &str) -> Result<(), Error> {
         let fresh = |step: &Step| step.wants_doing() && !step.under_way;
+        if self.void_effect(id, path, fresh).await? {
+            return Ok(());
+        }
         let Some(attempt) = self.begin(id, path, fresh).await? else { return Ok(()) };
         self.carry_out(id, path, attempt).await
     }
@@ -38,6 +43,9 @@ impl Kernel {
             return self.stopped(id, path, step.attempt).await;
         }
         if again {
+            if self.void_effect(id, path, left).await? {
+                return Ok(());
+            }
             let Some(attempt) = self.begin(id, path, left).await? else { return Ok(()) };
             return self.carry_out(id, path, attempt).await;
         }
@@ -46,6 +54,36 @@ impl Kernel {
         })
         .await
         .map(|_| ())
+    }
+
+    /// Ends an effect before it begins if it is not what was approved: its action was changed since then.
+    async fn void_effect(
+        &self,
+        id: &ExecutionId,
+        path: &str,
+        wanted: fn(&Step) -> bool,
+    ) -> Result<bool, Error> {
+        let Some(execution) = self.execution(id)? else { return Ok(false) };
+        let approved = execution.steps.values().any(|step| step.approval.is_some());
+        if !approved || self.rules().ignore_content() {
+            return Ok(false);
+        }
+        let (me, at) = (self.itself(), path.to_owned());
+        let looked = tokio::task::spawn_blocking(move || {
+            execution.steps.get(&at).map_or(Ok(false), |step| me.is_void(&execution, step))
+        });
+        if !looked.await.map_err(|why| ReadError::Store(why.to_string()))?? {
+            return Ok(false);
+        }
+        self.record(id, path, wanted, |step| {
+            let action = step.action().unwrap_or_default();
+            let message = approvals::void(&[format!("action {action}")]);
+            let error = json!({ "kind": VOID, "action": action, "message": message });
+            let (path, result) = (path.to_owned(), EffectResult::Err(error));
+            EffectCompleted { path, attempt: step.attempt, result, output: None, took_ms: 0 }.into()
+        })
+        .await?;
+        Ok(true)
     }
 
     /// Records that an attempt starts; none: there is nothing to do any more.

@@ -76,7 +76,7 @@ impl Kernel {
         execution: &Execution,
         first: bool,
     ) -> Result<Prepared, Error> {
-        if let Some(prepared) = self.closed_gate(execution) {
+        if let Some(prepared) = self.closed_gate(execution).await? {
             return Ok(prepared);
         }
         // Behind a gate, the first slice comes when that is open.
@@ -240,6 +240,7 @@ impl Kernel {
             permit,
             recall,
             may: self.answers(started),
+            silenced: self.answers_silenced(),
             cancel: undelivered(execution),
         })
     }

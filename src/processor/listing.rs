@@ -3,6 +3,7 @@
 use super::Kernel;
 use crate::domain::catalog::Alias;
 use crate::domain::listing::{Kind, Listed, State};
+use crate::domain::policy::GUARDED;
 use crate::domain::words::listing as say;
 use crate::processor::scripts::Offered;
 use crate::query::uses::{Uses, uses};
@@ -40,6 +41,22 @@ impl Kernel {
                     state: self.state(script, &offered),
                 });
             }
+        }
+        for standing in self.schedules()? {
+            let Some(script) = offered.set.scripts.get(&standing.def.file) else { continue };
+            let name = standing.def.name;
+            listed.push(Listed {
+                kind: Kind::Schedule,
+                usage: format!("{name} ({})", standing.def.spec),
+                name,
+                help: standing.def.help,
+                file: script.file.clone(),
+                line: standing.def.line,
+                tags: vec![],
+                who: String::new(),
+                used: standing.stands.and_then(|stands| stands.last),
+                state: self.state(script, &offered),
+            });
         }
         let left_out =
             offered.problems.iter().filter(|(file, _)| !offered.set.scripts.contains_key(*file));
@@ -88,7 +105,8 @@ impl Kernel {
 
 /// Who may use a command, in words.
 fn who(alias: &Alias) -> String {
-    let role = alias.role.as_deref().map(say::role);
+    let guarded = alias.tags.iter().any(|tag| tag == GUARDED).then(|| say::GUARDED.to_owned());
+    let role = alias.role.as_deref().map(say::role).or(guarded);
     let rooms = (!alias.rooms.is_empty()).then(|| say::rooms(&alias.rooms));
     let words: Vec<String> = role.into_iter().chain(rooms).collect();
     if words.is_empty() { say::EVERYONE.to_owned() } else { words.join(", ") }

@@ -25,7 +25,14 @@ impl Kernel {
         origin: &Origin,
         decision: &Decision,
     ) -> Result<Option<Routed>, Error> {
-        let What::Message(message) = &trigger.what else { return Ok(None) };
+        let message = match &trigger.what {
+            What::Message(message) => message,
+            // An emoji that runs something is a command like any other.
+            What::Reaction(_) if matches!(decision.act, Act::BuiltIn { .. } | Act::Run { .. }) => {
+                return Ok(self.too_fast(recorded, origin));
+            }
+            _ => return Ok(None),
+        };
         if message.command.is_none() || matches!(decision.act, Act::Answer { .. } | Act::Ignore) {
             return Ok(None);
         }
@@ -39,7 +46,7 @@ impl Kernel {
         }
     }
 
-    fn too_fast(&self, recorded: &Recorded, origin: &Origin) -> Option<Routed> {
+    pub(super) fn too_fast(&self, recorded: &Recorded, origin: &Origin) -> Option<Routed> {
         let most = self.settings().limits.commands_per_minute?;
         let actor = recorded.actor.as_ref()?;
         let stream = &recorded.id.stream;

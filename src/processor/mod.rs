@@ -21,6 +21,7 @@ use crate::domain::id::{
 };
 use crate::domain::message::Doc;
 use crate::domain::role::Roles;
+use crate::domain::storm::Terms;
 use crate::domain::trigger::Place;
 use crate::query::agenda::{self, Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
@@ -28,7 +29,9 @@ use crate::store::{
     AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Write,
 };
 
+mod acks;
 pub mod action;
+pub mod alerts;
 pub mod alone;
 pub mod approvals;
 mod attach;
@@ -36,6 +39,7 @@ mod builtin;
 pub mod can;
 pub mod cancel;
 mod compose;
+pub mod content;
 pub mod context;
 pub mod deliver;
 pub mod dispatch;
@@ -66,8 +70,11 @@ pub mod rooms;
 mod rules;
 mod scene;
 pub mod schedule;
+pub mod schedules;
 pub mod scripts;
+pub mod sensors;
 mod sheet;
+pub mod silences;
 mod stays;
 mod switches;
 mod tell;
@@ -75,6 +82,7 @@ pub mod timer;
 pub mod tree_head;
 pub mod upkeep;
 mod wake;
+mod windows;
 
 use action::Actions;
 use scripts::Scripts;
@@ -134,6 +142,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The hosts that scripts may reach over HTTP.
     pub http: Arc<Allow>,
+    /// How alerts are told.
+    pub alerts: Terms,
 }
 
 /// What is too much from one account.
@@ -184,6 +194,7 @@ impl Settings {
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),
             http: Arc::default(),
+            alerts: Terms::default(),
         }
     }
 }
@@ -215,10 +226,15 @@ pub struct Kernel {
     held: held::Held,
     running: cancel::Running,
     hot: hot::HotRuns,
+    hashes: content::Hashes,
     folds: folds::Folds,
+    schedules: schedules::Known,
+    sensing: sensors::Board,
     known: people::Known,
     granted: grants::Known,
     switched: switches::Known,
+    silent: silences::Known,
+    alerting: alerts::Known,
 }
 
 impl Kernel {
@@ -245,11 +261,16 @@ impl Kernel {
             held: held::Held::default(),
             running: cancel::Running::default(),
             hot: hot::HotRuns::default(),
+            hashes: content::Hashes::default(),
             folds: folds::Folds::default(),
             policies,
+            schedules: schedules::Known::default(),
+            sensing: sensors::Board::default(),
             known: people::Known::default(),
             granted: grants::Known::default(),
             switched: switches::Known::default(),
+            silent: silences::Known::default(),
+            alerting: alerts::Known::default(),
             store,
             scripts,
             chat,
@@ -327,14 +348,18 @@ impl Kernel {
     pub fn tasks(&self, taken: &dyn Fn(&str) -> bool, budget: Budget) -> Vec<Task> {
         let now = self.clock.now();
         let held = |lane: &str| taken(lane) || self.held.waits(lane, now);
-        self.agenda(|agenda| agenda.tasks(now, &held, budget))
+        let mut tasks = self.agenda(|agenda| agenda.tasks(now, &held, budget));
+        let left = tasks.iter().fold(budget, |left, task| left.less(&task.work));
+        tasks.extend(self.due_schedules(now, &held, left.steps));
+        tasks
     }
 
     /// When something becomes due by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
         let now = self.clock.now();
         let agenda = self.agenda(|agenda| agenda.next_due(now));
-        agenda.into_iter().chain(self.held.next(now)).min()
+        let others = [self.held.next(now), self.next_schedule(now)];
+        agenda.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Does one thing.
@@ -353,6 +378,7 @@ impl Kernel {
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,
+            Work::Occur(name) => self.occur(name).await,
         }
     }
 

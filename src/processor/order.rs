@@ -86,8 +86,9 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         let considered = format!("order {}", order.words());
         let permission = self.may_order(order);
-        if let Some(why) = permission.as_ref().and_then(Permission::refusal) {
-            let routed = Routed::ignored(&considered, why);
+        // Nobody can be asked at the command line: what needs approvals is commanded in a room.
+        if let Some(why) = permission.as_ref().and_then(Permission::at_once) {
+            let routed = Routed::ignored(&considered, &why);
             return Ok(Routed { decision: permission, ..routed });
         }
         let routed = match &order.what {
@@ -103,7 +104,7 @@ impl Kernel {
                 self.retry(recorded, order, execution, *in_doubt_too).await?
             }
             OrderKind::RunAction { action, params } => {
-                self.run_ordered(recorded, order, action, params).await?
+                self.run_ordered(recorded, order, action, params, permission.as_ref()).await?
             }
             OrderKind::Switch(command) => {
                 let meta = trigger_meta(recorded);
@@ -139,6 +140,7 @@ impl Kernel {
         order: &Order,
         action: &str,
         params: &Value,
+        decided: Option<&Permission>,
     ) -> Result<Routed, Error> {
         let offered = self.scripts.offered();
         let Some(def) = offered.set.actions.get(action) else {
@@ -162,7 +164,7 @@ impl Kernel {
             text: &words,
         };
         let id = self.execution_id(&recorded.id.stream, &handler);
-        let writes = self.start(recorded, &origin, handler, params.clone()).await?;
+        let writes = self.start(recorded, &origin, handler, params.clone(), decided).await?;
         Ok(Routed::new(Verdict::Started(id), "it was ordered", writes))
     }
 

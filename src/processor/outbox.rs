@@ -127,8 +127,9 @@ impl Kernel {
         if queued.doc.reaction().is_some() {
             return Ok(to.map(Relation::Reaction));
         }
-        Ok(Some(match (&queued.place.thread, to) {
-            (Some(root), _) => Relation::Thread(root.clone()),
+        let thread = queued.place.thread.as_ref().map(|post| self.sent_post(post)).transpose()?;
+        Ok(Some(match (thread.flatten(), to) {
+            (Some(root), _) => Relation::Thread(root),
             (None, Some(post)) => Relation::Reply(post),
             (None, None) => Relation::New,
         }))

@@ -10,7 +10,7 @@ use crate::domain::execution::Execution;
 use crate::domain::execution_command::{ExecutionCommand, LISTED_MAX, listing};
 use crate::domain::id::{ExecutionId, Position};
 use crate::domain::message::Doc;
-use crate::domain::policy::{PolicyAction, Resource};
+use crate::domain::policy::{Permission, PolicyAction, Resource};
 use crate::domain::route;
 use crate::domain::trigger::{Place, Speaker, Trigger};
 use crate::domain::words::{context, executions as words, to};
@@ -21,6 +21,9 @@ use crate::store::{By, Direction, READ_EVENTS_MAX, Subject};
 pub const LOOKED_AT_MAX: usize = 1_000;
 /// Events that are read at a time to find what somebody asked for last; `!again` looks at the newest 4,096 of theirs.
 const PAGE: usize = 64;
+
+/// An execution that somebody means, with what lets them manage it; or why not, with what decided that.
+type Meant = Result<(Execution, Option<Permission>), (String, Option<Permission>)>;
 
 impl Kernel {
     /// Does what one of these commands says.
@@ -43,19 +46,23 @@ impl Kernel {
             }
             ExecutionCommand::Again { execution, change } => {
                 let earlier = self.earlier(recorded, origin, execution.as_deref())?;
-                let before = match earlier {
-                    Ok(before) => before,
-                    Err(why) => return Ok(self.refused(recorded, origin, &why)),
+                let (before, may) = match earlier {
+                    Ok(found) => found,
+                    Err((why, decision)) => {
+                        return Ok(Routed { decision, ..self.refused(recorded, origin, &why) });
+                    }
                 };
                 let text = &before.started.command;
                 let again = Origin { post: origin.post, target: origin.target, text, ..*origin };
-                match change {
+                let routed = match change {
                     _ if late == Late::Ask && self.came_late(trigger) => {
-                        self.hold(recorded, trigger.at, &again)
+                        self.hold(recorded, trigger.at, &again)?
                     }
-                    Some(change) => self.repeat_with(recorded, origin, &before, change).await,
-                    None => self.repeat(recorded, &again).await,
-                }
+                    Some(change) => self.repeat_with(recorded, origin, &before, change).await?,
+                    None => self.repeat(recorded, &again).await?,
+                };
+                // What runs again is decided on for itself; what lets them repeat it is kept where nothing is.
+                Ok(Routed { decision: routed.decision.or(may), ..routed })
             }
         }
     }
@@ -117,9 +124,11 @@ impl Kernel {
         prefix: &str,
         reason: &str,
     ) -> Result<Routed, Error> {
-        let execution = match self.meant(origin, prefix)? {
-            Ok(execution) => execution,
-            Err(why) => return Ok(self.refused(recorded, origin, &why)),
+        let (execution, decision) = match self.meant(origin, prefix)? {
+            Ok(found) => found,
+            Err((why, decision)) => {
+                return Ok(Routed { decision, ..self.refused(recorded, origin, &why) });
+            }
         };
         let cancel =
             Cancel { by: origin.speaker.id.clone(), reason: reason.to_owned(), force: false };
@@ -131,9 +140,9 @@ impl Kernel {
                 let words = words::cancelling(command, id);
                 let (_, writes) = self.answer(recorded, origin, Doc::text(&words));
                 routed.writes.extend(writes);
-                Ok(routed)
+                Ok(Routed { decision, ..routed })
             }
-            Err(why) => Ok(self.refused(recorded, origin, &why)),
+            Err(why) => Ok(Routed { decision, ..self.refused(recorded, origin, &why) }),
         }
     }
 
@@ -159,33 +168,39 @@ impl Kernel {
         Ok(Routed::new(Verdict::Continued(id.clone()), reason, writes))
     }
 
-    /// The execution that somebody means, if it is theirs or they are in the management room; else why not.
-    fn meant(&self, origin: &Origin, prefix: &str) -> Result<Result<Execution, String>, Error> {
+    /// The execution that somebody means, if it is theirs or policies let them manage it; else why not.
+    fn meant(&self, origin: &Origin, prefix: &str) -> Result<Meant, Error> {
         let found = match executions::resolve(self.store.as_ref(), prefix)? {
             Ok(id) => executions::seen(self.store.as_ref(), &id)?,
             Err(0) => None,
             Err(_) => {
-                return Ok(Err(words::several_begin(prefix)));
+                return Ok(Err((words::several_begin(prefix), None)));
             }
         };
-        let here = |it: &Execution| it.started.place.room == origin.place.room;
-        Ok(match found {
-            Some(execution) if self.manages(origin.speaker, origin.place, &execution)? => {
-                Ok(execution)
-            }
-            Some(execution) if here(&execution) => {
-                let name = &execution.started.requester.name;
-                Err(words::of_somebody_else(name, execution.id.short()))
-            }
-            Some(_) | None => Err(words::none_of_yours(prefix)),
+        let Some(execution) = found else { return Ok(Err((words::none_of_yours(prefix), None))) };
+        let decision = self.manages(origin.speaker, origin.place, &execution)?;
+        let Some(permission) = &decision else { return Ok(Ok((execution, None))) };
+        let here = execution.started.place.room == origin.place.room;
+        let name = &execution.started.requester.name;
+        Ok(match permission.at_once() {
+            None => Ok((execution, decision)),
+            Some(why) if permission.allowed() => Err((why, decision)),
+            Some(_) if here => Err((words::of_somebody_else(name, execution.id.short()), decision)),
+            // What is elsewhere reads as what does not exist.
+            Some(_) => Err((words::none_of_yours(prefix), decision)),
         })
     }
 
-    /// Whether somebody may cancel or repeat an execution: their own, or one that policies let them manage here.
-    fn manages(&self, who: &Speaker, place: &Place, execution: &Execution) -> Result<bool, Error> {
+    /// What policies say of somebody who wants to cancel or repeat an execution; none: it is their own.
+    fn manages(
+        &self,
+        who: &Speaker,
+        place: &Place,
+        execution: &Execution,
+    ) -> Result<Option<Permission>, Error> {
         let own = self.people()?.same(&who.id, &execution.started.requester.id);
         let resource = Resource::execution(&execution.id);
-        Ok(own || self.may(PolicyAction::Manage, resource, who, place).allowed())
+        Ok((!own).then(|| self.may(PolicyAction::Manage, resource, who, place)))
     }
 
     /// What somebody wants once more: what they name, or what they last asked for here; else why not.
@@ -194,14 +209,19 @@ impl Kernel {
         recorded: &Recorded,
         origin: &Origin,
         prefix: Option<&str>,
-    ) -> Result<Result<Execution, String>, Error> {
+    ) -> Result<Meant, Error> {
         let found = match prefix {
             Some(prefix) => self.meant(origin, prefix)?,
-            None => self.last_of(recorded, origin)?.ok_or_else(words::nothing_to_repeat),
+            None => {
+                let last = self.last_of(recorded, origin)?;
+                last.map(|last| (last, None)).ok_or_else(|| (words::nothing_to_repeat(), None))
+            }
         };
-        Ok(found.and_then(|execution| match Builtin::of(&execution.started.handler) {
-            Some(builtin) if builtin.gathers() => Err(words::began_by_itself(execution.id.short())),
-            _ => Ok(execution),
+        Ok(found.and_then(|(execution, may)| match Builtin::of(&execution.started.handler) {
+            Some(builtin) if builtin.gathers() => {
+                Err((words::began_by_itself(execution.id.short()), may))
+            }
+            _ => Ok((execution, may)),
         }))
     }
 

@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::rooms::UPGRADES_MAX;
 use super::{Error, Kernel};
 use crate::adapter::{RoomAct, RoomAnswer};
+use crate::domain::approval::{self, Approval};
 use crate::domain::conversation::OpenQuestion;
-use crate::domain::event::{EffectResult, ExecutionStarted, GrantMade};
+use crate::domain::event::{EffectResult, Event, ExecutionStarted, GrantMade, Recorded};
 use crate::domain::execution::Execution;
 use crate::domain::id::{PersonId, RoomId, UserId};
-use crate::domain::order::{NETWORK, ordered_action};
+use crate::domain::order::NETWORK;
 use crate::domain::path::GATE;
 use crate::domain::policy::{
     Inputs, LOCAL, Needs, OWNER, Permission, PolicyAction, PolicySet, Resource, ResourceKind,
@@ -49,6 +51,27 @@ impl Kernel {
         self.held(who, place).roles
     }
 
+    /// The roles that somebody holds or may hold in a place: before anybody has looked, they may hold all that are asked for.
+    /// What is recorded for that is decided on when it was looked.
+    pub(super) fn roles_perhaps(
+        &self,
+        who: &Speaker,
+        place: &Place,
+        questions: &[OpenQuestion],
+    ) -> Vec<String> {
+        let asked = || questions.iter().flat_map(|question| &question.roles);
+        if asked().next().is_none() || who.trust == Trust::Nothing {
+            return vec![];
+        }
+        let Held { roles, unseen } = self.held(who, place);
+        let management = self.management_room().ok().flatten();
+        let standing = |room: &RoomId| self.policies.standing(&who.id, room);
+        let not_seen = |room: &RoomId| matches!(standing(room), Standing::Unseen(_));
+        let open = !unseen.is_empty() || management.as_ref().is_some_and(not_seen);
+        let perhaps = asked().filter(|_| open).cloned();
+        roles.into_iter().map(|held| held.role).chain(perhaps).collect()
+    }
+
     /// Looks what somebody is in the rooms that roles ask about, before it is decided on what they say.
     pub(super) async fn learn(&self, who: &Speaker, place: &Place) -> Result<(), Error> {
         if who.trust == Trust::Nothing || !who.id.as_str().starts_with('@') {
@@ -75,22 +98,6 @@ impl Kernel {
         Ok(())
     }
 
-    /// Looks what those are in rooms who wait for these questions, if nobody has looked since the start: what they may do is
-    /// asked again when they are answered.
-    pub(super) async fn learn_askers(&self, questions: &[OpenQuestion]) -> Result<(), Error> {
-        if self.settings().roles.rooms("").is_empty() {
-            return Ok(());
-        }
-        for question in questions {
-            let Some(execution) = self.execution(&question.execution)? else { continue };
-            let started = &execution.started;
-            if !self.policies.knows(&started.requester.id) {
-                self.learn(&started.requester, &started.place).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// The room that a name of the configuration or of a policy stands for today.
     fn room_named(&self, name: &str) -> Result<RoomId, Error> {
         let known = self.rooms.read().expect("nobody panics with them").get(name).cloned();
@@ -113,7 +120,8 @@ impl Kernel {
         }
         let settings = self.settings();
         let standing = |name: &str| self.seen_in(&who.id, name);
-        let mut held = settings.roles.held(&who.id, &place.room, &standing);
+        let known = self.is_known(place);
+        let mut held = settings.roles.held(&who.id, &place.room, known, &standing);
         let role = |role: &str, source: &str| RoleHeld { role: role.into(), source: source.into() };
         if let Some(source) = self.owns(who, place) {
             held.roles.push(role(OWNER, source));
@@ -122,6 +130,39 @@ impl Kernel {
             held.roles.push(role(LOCAL, "the owner of the data directory"));
         }
         held
+    }
+
+    /// Whether power in a place means anything: somebody who looks after the bot named that room, or had the bot come there.
+    ///
+    /// Whoever opens a chat with the bot, or a room of their own, has all the power there.
+    fn is_known(&self, place: &Place) -> bool {
+        let settings = self.settings();
+        if place.direct || settings.roles.by_power_anywhere().next().is_none() {
+            return false;
+        }
+        let given = settings.roles.rooms("").into_iter().filter(|name| !name.is_empty());
+        let mut named: Vec<String> = given.map(str::to_owned).collect();
+        named.extend(settings.context.rooms.keys().cloned());
+        let own = [&settings.management_room, &settings.audit_room, &settings.asking_room];
+        named.extend(own.into_iter().flatten().map(|room| room.0.clone()));
+        self.listed(&named, &place.room) || self.was_fetched(&place.room)
+    }
+
+    /// Whether the bot is in a room because it was told in the management room to come, or in one that replaces such a room.
+    fn was_fetched(&self, room: &RoomId) -> bool {
+        let mut room = room.clone();
+        for _ in 0..UPGRADES_MAX {
+            let last = self.standing(&room).unwrap_or_else(|error| {
+                tracing::error!(%error, "the stays in rooms cannot be read");
+                None
+            });
+            match last.as_ref().and_then(Recorded::event) {
+                Some(Event::RoomJoined(_)) => return true,
+                Some(Event::RoomFollowed(followed)) => room = followed.from.clone(),
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// What makes somebody one of those who look after the bot, if anything does.
@@ -156,7 +197,13 @@ impl Kernel {
             vec![]
         });
         let others = accounts.into_iter().filter(|other| *other != who.id);
-        others.map(|other| (other.clone(), roles.of_account(&other))).collect()
+        let held = |other: &UserId| -> Vec<RoleHeld> {
+            let source = words::ANOTHER_ACCOUNT.to_owned();
+            let held = roles.of_account(other).into_iter();
+            // Which account that is, is no matter of who asks why.
+            held.map(|held| RoleHeld { source: source.clone(), ..held }).collect()
+        };
+        others.map(|other| (other.clone(), held(&other))).collect()
     }
 
     /// Everything that a decision on somebody in a place is made from, but what they want.
@@ -265,11 +312,13 @@ impl Kernel {
 
     /// Says why an action may not run for an execution, if so: it goes by who asked for that, and where.
     ///
-    /// What an action needs is met when the execution was approved for as much before it began.
+    /// What an action needs is met when the execution was approved for as much before it began, by enough persons: by the
+    /// terms of that approval, whatever policies ask for now.
     pub(super) fn permit(&self, execution: &Execution) -> Permit {
         let (kernel, started) = (self.me.clone(), execution.started.clone());
-        let gate = execution.steps.get(GATE).and_then(|step| step.result.as_ref());
-        let approved = matches!(gate, Some(EffectResult::Ok(_)));
+        let gate = execution.steps.get(GATE);
+        let granted = gate.filter(|gate| matches!(gate.result, Some(EffectResult::Ok(_))));
+        let approval = granted.and_then(|gate| gate.approval.clone());
         Arc::new(move |def| {
             let Some(kernel) = kernel.upgrade() else { return Some(words::stopping()) };
             let permission = kernel.may_operate(def, &started.requester, &started.place);
@@ -277,10 +326,18 @@ impl Kernel {
                 return Some(why.to_owned());
             }
             let needs = permission.needs?;
-            let met = kernel.needs_of(&started).filter(|_| approved);
-            let met = met.is_some_and(|met| met.cover(&needs));
+            let met = approval.as_ref().is_some_and(|approval| kernel.met(approval, &needs));
             (!met).then(|| words::operation_needs(&def.name, &needs))
         })
+    }
+
+    /// Whether an approval that was given is enough for what is needed now.
+    pub(super) fn met(&self, approval: &Approval, needs: &Needs) -> bool {
+        let people = self.people().unwrap_or_else(|error| {
+            tracing::error!(%error, "the accounts of persons cannot be read");
+            Arc::default()
+        });
+        approval::covers(approval, needs, &|account| people.voter_of(account))
     }
 
     /// The grant that covers what somebody wants to run; it is asked about nothing but running.
@@ -302,19 +359,6 @@ impl Kernel {
             tracing::error!(%error, "the grants cannot be read: none holds");
             None
         })
-    }
-
-    /// What an execution was approved for before it began, by what policies say now.
-    fn needs_of(&self, started: &ExecutionStarted) -> Option<Needs> {
-        let offered = self.scripts.offered();
-        let (who, place) = (&started.requester, &started.place);
-        if let Some(action) = ordered_action(started) {
-            let def = offered.set.actions.get(action)?;
-            return self.may_operate(def, who, place).needs;
-        }
-        let mut aliases = offered.catalog.aliases.iter();
-        let alias = aliases.find(|alias| alias.name == started.handler.alias)?;
-        self.may(PolicyAction::Run, Resource::alias(alias), who, place).needs
     }
 
     /// Whether somebody may have an action run in a place.

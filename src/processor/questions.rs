@@ -70,7 +70,9 @@ impl Kernel {
         let room = &origin.place.room;
         let managed = self.management_room()?.as_ref() == Some(room);
         let everywhere = match which {
-            PendingCommand::Here | PendingCommand::All => managed,
+            PendingCommand::Here => managed,
+            // Policies have been asked whether they may.
+            PendingCommand::All => true,
             PendingCommand::Mine => managed || origin.place.direct,
         };
         let (places, more) = match (everywhere, self.room_pseudonym(room)) {
@@ -82,8 +84,10 @@ impl Kernel {
         for (id, path) in places {
             let Some(execution) = self.execution(&id)? else { continue };
             let Some(question) = self.question(&execution, &path)? else { continue };
+            // A role that is held here may not be held where it is asked.
+            let here = question.place.room == *room;
             let mine = scene.people.are_among(&origin.speaker.id, &question.from)
-                || question.roles.iter().any(|role| scene.roles.contains(role));
+                || here && question.roles.iter().any(|role| scene.roles.contains(role));
             if which != PendingCommand::Mine || mine {
                 let started = &execution.started;
                 let (command, requester) =

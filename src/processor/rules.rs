@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::dispatch::{Origin, Routed};
+use super::windows::Gate;
 use super::{Error, Kernel};
 use crate::domain::event::{ExecutionStarted, Handler, HandlerKind, Outcome, Recorded, Verdict};
 use crate::domain::id::{RoomId, StreamName, UserId};
@@ -10,6 +11,7 @@ use crate::domain::named::NamedEvent;
 use crate::domain::policy::{PolicyAction, Resource};
 use crate::domain::route::EXECUTIONS_OPEN_MAX;
 use crate::domain::rule::{self, NETWORK, On, Rule, STARTED_MAX};
+use crate::domain::switch::Automation;
 use crate::domain::trigger::{Message, Place, Speaker, Trust};
 use crate::domain::words::rules as words;
 use crate::processor::scripts::Offered;
@@ -43,7 +45,13 @@ impl Kernel {
         let fitting = catalog.rule_index.fitting(&catalog.rules, &event.name, &event.fields);
         let mut ruled = Ruled::default();
         let fields = Value::Object(event.fields.clone());
-        let rules: Vec<&Rule> = fitting.iter().map(|n| &catalog.rules[*n]).collect();
+        let mut rules: Vec<&Rule> = vec![];
+        for rule in fitting.iter().map(|number| &catalog.rules[*number]) {
+            match self.kept_from(rule)? {
+                Some(why) => ruled.outcomes.push(ignored(rule, why)),
+                None => rules.push(rule),
+            }
+        }
         let mut fired = vec![];
         for (rule, held) in rules.iter().zip(self.criteria(&offered, &rules, &fields).await) {
             match held {
@@ -89,6 +97,10 @@ impl Kernel {
                 ruled.outcomes.push(ignored(rule, words::too_many(STARTED_MAX)));
                 continue;
             }
+            if let Some(why) = self.kept_from(rule)? {
+                ruled.outcomes.push(ignored(rule, why));
+                continue;
+            }
             let permission = self.may(PolicyAction::Run, Resource::rule(rule), speaker, place);
             if let Some(why) = permission.refusal() {
                 let refused = ignored(rule, why.to_owned());
@@ -123,6 +135,12 @@ impl Kernel {
         catalog.rule_index.hearing(&catalog.rules, &message.text, &here)
     }
 
+    /// Why a rule that would run does not, if so.
+    fn kept_from(&self, rule: &Rule) -> Result<Option<String>, ReadError> {
+        let off = self.switched_off(Automation::Rule, &rule.name)?;
+        Ok(off.map(|switch| self.off_reason(&switch)))
+    }
+
     /// Whether any rule listens to a trigger of this name.
     pub fn listens(&self, trigger: &str) -> bool {
         self.scripts.offered().catalog.rule_index.listens(trigger)
@@ -142,6 +160,15 @@ impl Kernel {
             ruled.outcomes.push(ignored(rule, words::too_many_open(EXECUTIONS_OPEN_MAX)));
             return Ok(());
         }
+        let meta = origin.meta(recorded);
+        let used = match self.gate_of_rule(rule, args, &meta)? {
+            Gate::Open(used) => used,
+            Gate::Closed(outcome, writes) => {
+                ruled.outcomes.push(outcome);
+                ruled.writes.extend(writes);
+                return Ok(());
+            }
+        };
         let handler = Handler {
             script: rule.script.clone(),
             file: rule.file.clone(),
@@ -150,10 +177,11 @@ impl Kernel {
         };
         let id = self.execution_id(&recorded.id.stream, &handler);
         let writes = match alone {
-            true => self.start(recorded, origin, handler, args.clone()).await?,
+            true => self.start(recorded, origin, handler, args.clone(), None).await?,
             false => self.only_start(recorded, origin, handler, args.clone())?,
         };
         ruled.writes.extend(writes);
+        ruled.writes.extend(used);
         ruled.outcomes.push(Outcome {
             considered: considered(rule),
             verdict: Verdict::Started(id),
@@ -266,7 +294,7 @@ fn considered(rule: &Rule) -> String {
     format!("rule {}", rule.name)
 }
 
-fn ignored(rule: &Rule, reason: String) -> Outcome {
+pub(super) fn ignored(rule: &Rule, reason: String) -> Outcome {
     let considered = considered(rule);
     Outcome { considered, verdict: Verdict::Ignored, reason, decision: None }
 }

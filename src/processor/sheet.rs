@@ -1,6 +1,7 @@
 //! Turns what a slice did into the events and writes of one batch.
 
 mod ack;
+mod alert;
 mod approve;
 mod talk;
 
@@ -10,7 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub(super) use self::talk::Asking;
+use super::alerts::Alerting;
 use super::attach::Attached;
+use super::silences::Silencing;
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
     EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
@@ -86,6 +89,10 @@ pub(super) struct Sheet<'a> {
     placed: BTreeMap<MessageId, Place>,
     /// The phrases of what this slice asked.
     phrases: Vec<String>,
+    /// What this slice changed of alerts.
+    alerting: Option<Alerting<'a>>,
+    /// What this slice changed of silences.
+    silencing: Option<Silencing<'a>>,
 }
 
 impl<'a> Sheet<'a> {
@@ -103,6 +110,8 @@ impl<'a> Sheet<'a> {
             attached: BTreeMap::new(),
             placed: BTreeMap::new(),
             phrases: vec![],
+            alerting: None,
+            silencing: None,
         }
     }
 
@@ -158,7 +167,7 @@ impl<'a> Sheet<'a> {
             }
         }
         match entry.op.as_str() {
-            "say" | "reply" | "tell" | "progress" => self.speak(entry),
+            "say" | "reply" | "tell" | "progress" => self.speak(entry)?,
             "update" | "done" | "fail" | "edit" => self.change(entry),
             "react" => self.react(entry),
             "ask" | "confirm" if matches!(entry.state, Noted::Waits { .. }) => {
@@ -168,6 +177,9 @@ impl<'a> Sheet<'a> {
             "remember" => self.remember(entry, reads),
             "action" => self.keep_action(entry)?,
             "emit" => self.emit(entry),
+            "alert" => self.alert(entry)?,
+            "silence" => self.silence(entry)?,
+            "unsilence" => self.unsilence(entry)?,
             "run" if matches!(entry.state, Noted::Waits { .. }) => self.call(entry),
             _ => {}
         }
@@ -400,6 +412,8 @@ impl<'a> Sheet<'a> {
             };
             self.others.push(write(stream, expected, events));
         }
+        self.others.extend(self.alerting.take().map(Alerting::finish).into_iter().flatten());
+        self.others.extend(self.silencing.take().map(Silencing::finish).into_iter().flatten());
         Prepared { events: self.events, others: self.others }
     }
 }

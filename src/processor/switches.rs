@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use super::dispatch::{Origin, Routed};
 use super::sheet::queued;
-use super::wake::Looked;
 use super::{Error, Kernel, write};
 use crate::domain::event::{
     AutomationSwitched, Event, MessageQueued, Meta, NewEvent, Recorded, Verdict,
 };
 use crate::domain::id::{StreamName, Timestamp, Version};
 use crate::domain::message::Doc;
+use crate::domain::near::nearest;
 use crate::domain::order::NETWORK;
 use crate::domain::policy::{Permission, PolicyAction};
 use crate::domain::switch::{Automation, SWITCHED_OFF_MAX, Switches};
@@ -120,7 +120,10 @@ impl Kernel {
         who: &Speaker,
         place: &Place,
     ) -> Permission {
-        let resource = SwitchCommand::resource(command.kind, &command.name);
+        let resource = match command.kind {
+            Automation::Rule => self.rule_resource(&command.name),
+            kind => SwitchCommand::resource(kind, &command.name),
+        };
         self.may(PolicyAction::Manage, resource, who, place)
     }
 
@@ -136,6 +139,9 @@ impl Kernel {
         let (now, zone) = (self.clock.now(), self.settings().zone.clone());
         let (kind, name) = (command.kind, command.name.as_str());
         let refused = |answer: String| Ok(Switched { answer, writes: vec![], refused: true });
+        if let Some(near) = self.unknown_automation(kind, name) {
+            return refused(words::unknown(kind, name, near.as_deref()));
+        }
         let off = switches.off(kind, name, now);
         if command.on && off.is_none() {
             return refused(words::is_on(kind, name));
@@ -164,8 +170,21 @@ impl Kernel {
         Ok(Switched { answer, writes, refused: false })
     }
 
+    /// What may have been meant by a name that nothing of this kind has; none: there is such a thing, or nobody can say.
+    fn unknown_automation(&self, kind: Automation, name: &str) -> Option<Option<String>> {
+        let offered = self.scripts.offered();
+        let names: Vec<&str> = match kind {
+            Automation::Rule => {
+                offered.catalog.rules.iter().map(|rule| rule.name.as_str()).collect()
+            }
+            Automation::Schedule | Automation::Hook | Automation::Sensor => return None,
+        };
+        let known = names.contains(&name);
+        (!known).then(|| nearest(name, names.iter().copied()).map(str::to_owned))
+    }
+
     /// What comes back because its time is over, told where it was switched off.
-    pub(super) fn switches_due(&self, now: Timestamp) -> Result<Looked, Error> {
+    pub(super) fn switches_due(&self, now: Timestamp) -> Result<Vec<Write>, Error> {
         let (switches, version) = self.switches()?;
         let (mut events, mut others) = (vec![], vec![]);
         for switch in switches.back(now) {
@@ -183,6 +202,13 @@ impl Kernel {
             let on = AutomationSwitched { on: true, until: None, by: None, reason, ..switch };
             events.push(Event::from(on));
         }
-        Ok(Looked { version, events: with_plan(&*switches, events, now), others })
+        if events.is_empty() {
+            return Ok(vec![]);
+        }
+        let events = with_plan(&*switches, events, now).into_iter().map(NewEvent::bare).collect();
+        let expected = version.map_or(Expected::NoStream, Expected::Exact);
+        let mut writes = vec![write(StreamName::switches(), expected, events)];
+        writes.extend(others);
+        Ok(writes)
     }
 }

@@ -66,11 +66,7 @@ impl Kernel {
     ) -> Result<Doc, Error> {
         let speaker = origin.speaker.clone();
         let (people, bounded) = self.beside(move |me| me.known_people(&speaker)).await?;
-        for person in &people {
-            self.learn(person, origin.place).await?;
-        }
-        let (asker, text) = (asker(origin, scene), text.to_owned());
-        self.beside(move |me| me.who_can(&asker, (&people, bounded), &text)).await
+        self.who_can(&asker(origin, scene), (&people, bounded), text).await
     }
 
     /// Looks something up beside the other work: a long log takes a while.
@@ -88,12 +84,17 @@ impl Kernel {
         let listing = self.beside(|me| Ok(me.listing()?)).await?;
         let mut listing: Vec<Listed> =
             listing.into_iter().filter_map(|it| self.usable(it, origin, scene)).collect();
-        listing.retain(|it| it.kind != Kind::Script);
+        listing.retain(|it| !matches!(it.kind, Kind::Script | Kind::Schedule));
         Ok(listing::doc(&listing, &self.settings().prefix, self.clock.now()))
     }
 
     /// Something that is offered, if they may use it here, with what it needs before it is done.
     fn usable(&self, mut listed: Listed, origin: &Origin<'_>, scene: &Scene) -> Option<Listed> {
+        if listed.kind == Kind::Action {
+            let def = scene.offered.set.actions.get(&listed.name)?;
+            let may = self.may_operate(def, origin.speaker, origin.place);
+            return may.allowed().then_some(listed);
+        }
         if listed.kind != Kind::Alias {
             return Some(listed);
         }

@@ -2,6 +2,7 @@
 //!
 //! It holds positions, paths and pseudonyms only, so that nothing in it has to be erased.
 
+pub mod alerts;
 mod asked;
 mod erased;
 mod manners;
@@ -27,6 +28,7 @@ use crate::domain::reminder::timer_path;
 use crate::domain::trigger::What;
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
+use self::alerts::Alerts;
 use self::manners::Manners;
 use self::wakes::Wakes;
 pub use self::work::{Budget, Task, Work};
@@ -62,6 +64,8 @@ pub struct Agenda {
     pub unreadable: Unreadable,
     /// How people and bots talk.
     pub manners: Manners,
+    /// The alerts that are not over.
+    pub alerts: Alerts,
     /// What is looked at again by itself.
     pub wakes: Wakes,
 }
@@ -180,6 +184,8 @@ impl Agenda {
                 self.sent(&recorded.id.stream, None);
             }
             Event::WakePlanned(e) => self.wakes.plan(&recorded.id.stream, e.due),
+            Event::AlertRaised(_) => self.alerts.opened(&recorded.id.stream),
+            Event::AlertResolved(_) => self.alerts.closed(&recorded.id.stream),
             Event::LogCreated(_)
             | Event::StoreRebuilt(_)
             | Event::ClockStepped(_)
@@ -202,6 +208,8 @@ impl Agenda {
             | Event::InvitesDeclined(_)
             | Event::RoomJoined(_)
             | Event::RoomFollowed(_)
+            | Event::ScheduleAdvanced(_)
+            | Event::SensorAdvanced(_)
             | Event::RoomLeft(_)
             | Event::LinkOffered(_)
             | Event::LinkClaimed(_)
@@ -212,6 +220,16 @@ impl Agenda {
             | Event::GrantMade(_)
             | Event::GrantRevoked(_)
             | Event::AutomationSwitched(_)
+            | Event::AlertAcknowledged(_)
+            | Event::AlertEscalated(_)
+            | Event::AlertPlaced(_)
+            | Event::DigestTold(_)
+            | Event::SilenceStarted(_)
+            | Event::SilenceExtended(_)
+            | Event::SilenceNoticed(_)
+            | Event::SilenceEnded(_)
+            | Event::SilenceHeld(_)
+            | Event::RuleFired(_)
             | Event::MemoryWritten(_) => {}
             event => self.apply_execution(event, recorded),
         }

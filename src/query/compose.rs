@@ -41,6 +41,11 @@ impl Compose {
         waits.map(|(_, id, path)| (id.clone(), path.clone())).collect()
     }
 
+    /// Whether anybody waits for a named trigger.
+    pub fn awaits(&self, tag: &str) -> bool {
+        self.waits.contains_key(tag)
+    }
+
     /// A call is on its way.
     pub fn call(&mut self, trigger: &StreamName, id: &ExecutionId, path: &str) {
         self.calling.insert(trigger.clone(), (id.clone(), path.to_owned()));

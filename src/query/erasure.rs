@@ -207,7 +207,7 @@ impl Planner {
         }
         let theirs = self.actor.is_some() && event.actor == self.actor || self.spoke(event);
         if theirs && event.kind == "trigger_recorded" {
-            correlation(store, &event.id.stream, round)?;
+            correlation(store, &event.id.stream, Keeps::Nothing, round)?;
         } else if theirs || self.mention(store, event)? {
             round.take(store, event, true)?;
         }
@@ -347,7 +347,7 @@ fn one_event(store: &dyn EventStore, id: &str, round: &mut Round) -> Result<(), 
         return Err(PlanError::Invalid(what));
     }
     match event.kind == "trigger_recorded" {
-        true => Ok(correlation(store, &event.id.stream, round)?),
+        true => Ok(correlation(store, &event.id.stream, Keeps::Nothing, round)?),
         false => Ok(round.take(store, &event, false)?),
     }
 }
@@ -366,7 +366,7 @@ fn one_execution(store: &dyn EventStore, prefix: &str, round: &mut Round) -> Res
     };
     let first = store.read(&stream, Version::START, Direction::Forward, 1)?;
     if let Some(trigger) = first.first().and_then(|first| first.correlation.clone()) {
-        correlation(store, &trigger, round)?;
+        correlation(store, &trigger, Keeps::Nothing, round)?;
     }
     Ok(whole_stream(store, &stream, round)?)
 }
@@ -378,8 +378,28 @@ fn heard(store: &dyn EventStore, key: &DedupeKey, round: &mut Round) -> Result<(
     match first.first().and_then(Recorded::event) {
         Some(Event::TriggerRecorded(it)) if matches!(it.trigger.what, What::Reaction(_)) => Ok(()),
         _ if first.is_empty() => Ok(()),
-        _ => correlation(store, &stream, round),
+        _ => correlation(store, &stream, Keeps::Others, round),
     }
+}
+
+/// What of a trigger stays that reached executions which others asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    /// Nothing.
+    Nothing,
+    /// What those cannot do without: everything while they are open, and votes for good.
+    Others,
+}
+
+impl Keeps {
+    fn has(self, store: &dyn EventStore, event: &Recorded) -> Result<bool, ReadError> {
+        let vote = || matches!(event.event(), Some(Event::ApprovalVoted(_)));
+        Ok(self == Self::Others && (vote() || is_open(store, &event.id.stream)?))
+    }
+}
+
+fn is_open(store: &dyn EventStore, stream: &StreamName) -> Result<bool, ReadError> {
+    Ok(last_of(store, stream)?.is_some_and(|last| ending(&last).is_some()))
 }
 
 /// All that a trigger led to: its events, the executions that it started as a whole, and in executions that it answered
@@ -387,6 +407,7 @@ fn heard(store: &dyn EventStore, key: &DedupeKey, round: &mut Round) -> Result<(
 fn correlation(
     store: &dyn EventStore,
     trigger: &StreamName,
+    keeps: Keeps,
     round: &mut Round,
 ) -> Result<(), ReadError> {
     let (mut started, mut answered) = (BTreeSet::new(), BTreeSet::new());
@@ -401,7 +422,12 @@ fn correlation(
             "execution" if event.kind == "execution_started" => {
                 started.insert(event.id.stream.clone());
             }
-            "execution" => drop(answered.insert(event.id.stream.clone())),
+            "execution" if !started.contains(&event.id.stream) => {
+                answered.insert(event.id.stream.clone());
+                if keeps.has(store, event)? {
+                    return Ok(());
+                }
+            }
             _ => {}
         }
         round.take(store, event, false)
@@ -411,10 +437,14 @@ fn correlation(
     }
     let copies = Needles::new((text.chars().count() >= COPY_CHARS_MIN).then_some(text));
     for stream in answered.difference(&started).filter(|_| !copies.is_empty()) {
+        if keeps == Keeps::Others && is_open(store, stream)? {
+            continue;
+        }
         let first = store.read(stream, Version::START, Direction::Forward, 1)?;
         let Some(of) = first.first().and_then(|first| first.correlation.clone()) else { continue };
         each(store, &By::Correlation(of), |event| {
-            let copy = copies.are_in(&content(event));
+            let stays = event.id.stream.category() == "execution" && keeps.has(store, event)?;
+            let copy = !stays && copies.are_in(&content(event));
             if copy { round.take(store, event, false) } else { Ok(()) }
         })?;
     }

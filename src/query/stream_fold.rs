@@ -27,12 +27,32 @@ impl<T: Default> StreamFold<T> {
         stream: &StreamName,
         apply: impl Fn(&mut T, &Recorded),
     ) -> Result<(), ReadError> {
+        self.follow(store, stream, usize::MAX, apply)
+    }
+
+    /// The same for a stream whose last events hold all that is known: at the beginning so many are read.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn follow(
+        &mut self,
+        store: &dyn EventStore,
+        stream: &StreamName,
+        look_back: usize,
+        apply: impl Fn(&mut T, &Recorded),
+    ) -> Result<(), ReadError> {
         let erasures = store.version(&StreamName::erasures())?;
         if erasures != self.erasures {
             *self = Self { erasures, ..Self::default() };
         }
-        while store.version(stream)? != self.version {
-            let from = self.version.map_or(Version::START, Version::next);
+        loop {
+            let last = store.version(stream)?;
+            if last == self.version {
+                break;
+            }
+            let behind = last.map_or(0, |last| last.0).saturating_add(1);
+            let begin = Version(behind.saturating_sub(look_back as u64));
+            let from = self.version.map_or(begin, Version::next);
             let page = store.read(stream, from, Direction::Forward, READ_EVENTS_MAX)?;
             let Some(last) = page.last() else { break };
             for recorded in &page {

@@ -50,6 +50,8 @@ pub struct ActionDef {
     pub memory_bytes: Option<u64>,
     /// Where it runs, from the folder of its script; none: there.
     pub dir: Option<String>,
+    /// The files that it is made of besides those that its command line names, from the folder of its script.
+    pub files: Vec<String>,
     /// Calls with the same lock run one at a time; has `{parameter}` places.
     pub lock: Option<String>,
     /// When it is tried again.
@@ -295,6 +297,7 @@ pub mod tests {
             secrets: BTreeMap::new(),
             memory_bytes: None,
             dir: None,
+            files: vec![],
             lock: None,
             retry: None,
             role: None,

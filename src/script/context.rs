@@ -58,6 +58,8 @@ pub struct UndoneFor {
 pub type Recall = Box<dyn FnMut(Scope, &str) -> Result<Value, String> + Send>;
 /// Whether a person may run an alias or an action here: their id, and its name.
 pub type May = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
+/// Whether something of this name is silenced.
+pub type Silenced = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 /// Says why an action may not run where the script runs, if so.
 pub type Permit = Arc<dyn Fn(&ActionDef) -> Option<String> + Send + Sync>;
 
@@ -91,6 +93,10 @@ pub struct Run {
     pub memory: BTreeMap<(Scope, String), Value>,
     /// Who may run what here.
     pub may: May,
+    /// What is silenced.
+    pub silenced: Silenced,
+    /// What this slice silenced, and what it let speak again.
+    pub hushed: BTreeMap<String, bool>,
     /// What it printed.
     pub printed: String,
     /// The bytes of the files that it attached, by the effect's place in the journal.
@@ -287,6 +293,17 @@ impl Run {
         hand_over(self, Entry { path, op: LIMIT.to_owned(), args, line, state });
     }
 
+    /// Whether something is silenced, as far as this slice goes.
+    pub fn is_silenced(&self, what: &str) -> bool {
+        let hushed = self.hushed.get(&what.trim().to_lowercase()).copied();
+        hushed.unwrap_or_else(|| (self.silenced)(what))
+    }
+
+    /// Something is silenced from here on, or speaks again.
+    pub fn hush(&mut self, what: &str, silenced: bool) {
+        self.hushed.insert(what.trim().to_lowercase(), silenced);
+    }
+
     /// Whether it has halted because it waits.
     pub fn waits(&self) -> bool {
         self.halted == Some(Halt::Suspended)
@@ -321,6 +338,7 @@ impl Run {
         self.permit = wake.permit;
         self.recall = wake.recall;
         self.memory.clear();
+        self.hushed.clear();
         self.tape.come(wake.results);
         self.deadline = Instant::now() + self.slice_time;
         true

@@ -162,6 +162,8 @@ mod tests {
             permit: std::sync::Arc::new(|_| None),
             recall: Box::new(|_, _| Ok(serde_json::Value::Null)),
             may: std::sync::Arc::new(|_, _| true),
+            silenced: std::sync::Arc::new(|_| false),
+            hushed: Default::default(),
             memory: Default::default(),
             printed: String::new(),
             files: Default::default(),

@@ -26,6 +26,8 @@ pub mod problem;
 pub mod reload;
 pub mod resolver;
 pub mod run;
+pub mod sensor;
 pub mod shape;
 pub mod source;
 pub mod threads;
+pub mod uses;

@@ -10,7 +10,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Position};
 use serde_json::{Value, json};
 
 use super::closure::Closure;
-use super::context::{self, Halt, HostResult, May, Permit, Recall};
+use super::context::{self, Halt, HostResult, May, Permit, Recall, Silenced};
 use super::engine::budgets;
 use super::gauge::gauged;
 use super::host;
@@ -58,6 +58,8 @@ pub struct Input {
     pub cancel: Option<Value>,
     /// Who may run what here.
     pub may: May,
+    /// What is silenced.
+    pub silenced: Silenced,
 }
 
 /// What a slice did.
@@ -140,6 +142,8 @@ fn run_here(
         recall: input.recall,
         memory: BTreeMap::new(),
         may: input.may,
+        silenced: input.silenced,
+        hushed: BTreeMap::new(),
         printed: String::new(),
         files: BTreeMap::new(),
         levels: 0,

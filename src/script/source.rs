@@ -8,10 +8,13 @@ use sha2::{Digest, Sha256};
 
 pub use super::action::{ActionDef, OutputFormat};
 pub use super::param::ParamDef;
+pub use super::sensor::SensorDef;
 use crate::domain::catalog::FromContext;
 use crate::domain::event::{Handler, HandlerKind};
 use crate::domain::id::ScriptHash;
 use crate::domain::rule::On;
+use crate::domain::schedule::Policy;
+use crate::domain::throttle::Windows;
 
 /// Largest script in bytes.
 pub const SCRIPT_BYTES_MAX: usize = 96 * 1024;
@@ -40,8 +43,29 @@ pub struct Script {
     pub rules: Vec<RuleDef>,
     /// The actions it declares.
     pub actions: BTreeMap<String, ActionDef>,
+    /// The schedules it declares; each has a rule of the same name.
+    pub schedules: Vec<ScheduleDef>,
+    /// The sensors it declares.
+    pub sensors: Vec<SensorDef>,
     /// Its tests: `beadle script test` runs them, a bot does not.
     pub tests: Vec<TestDef>,
+}
+
+/// The clock of something that a script does at times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleDef {
+    /// Its name: its occurrences are the triggers `schedule.NAME`.
+    pub name: String,
+    /// When it comes.
+    pub spec: String,
+    /// What becomes of missed occurrences, and by how much they are spread.
+    pub policy: Policy,
+    /// What it is for.
+    pub help: String,
+    /// Where it is declared.
+    pub line: u32,
+    /// Where it is declared.
+    pub column: u32,
 }
 
 /// A rule that a script declares.
@@ -59,6 +83,8 @@ pub struct RuleDef {
     pub role: Option<String>,
     /// Labels for policies.
     pub tags: Vec<String>,
+    /// How often it may fire.
+    pub windows: Windows,
     /// The criteria: a closure that must give true.
     pub when: Option<FnPtr>,
     /// What runs.

@@ -18,6 +18,7 @@ use crate::domain::hook::body::{BadBody, fields, pairs};
 use crate::domain::hook::proof::{self, Denied};
 use crate::domain::hook::{Auth, Hook};
 use crate::domain::named::OUTSIDE_BYTES_MAX;
+use crate::domain::switch::Automation;
 use crate::domain::trigger::{Trigger, What};
 use crate::processor::deliver::{DeliverError, Delivered};
 
@@ -82,10 +83,11 @@ async fn take(
         web.believes(hook, secret.as_ref(), peer, &head.headers, &[]).map_err(Refusal::closing)?;
     }
     web.parts.ear.open_for_deliveries().await.map_err(|error| not_taken(error).closing())?;
-    let body = read(&head.headers, body, setup.body_bytes_max).await?;
+    let within = web.parts.bounds.body_within;
+    let body = read(&head.headers, body, setup.body_bytes_max, within).await?;
     let post = Post { head, body };
     let _permit = web.work.try_acquire().map_err(|_| {
-        let error = format!("{WORK_MAX} requests are at work");
+        let error = format!("{} requests are at work", web.parts.bounds.work_max);
         let hint = "try again a little later";
         Refusal::later(StatusCode::SERVICE_UNAVAILABLE, error, hint, WORK_WAIT)
     })?;
@@ -168,6 +170,14 @@ impl Web {
         })
     }
 
+    /// Why nothing follows from what a hook brings, if it is switched off.
+    fn off(&self, hook: &Hook) -> Option<String> {
+        let kernel = &self.parts.kernel;
+        // What the log does not say is decided when the trigger is.
+        let off = kernel.switched_off(Automation::Hook, &hook.name).ok().flatten()?;
+        Some(kernel.off_reason(&off))
+    }
+
     /// Records what was posted, and says under which id.
     async fn record(&self, hook: &Hook, post: &Post) -> Result<Response<Body>, Refusal> {
         let bad =
@@ -185,14 +195,20 @@ impl Web {
         let key = hook.dedupe(delivery.as_deref(), &head, &post.body, &nonce);
         let at = self.parts.kernel.clock.now();
         let trigger = Trigger { key, at, late: false, what: What::Event(event) };
+        let off = self.off(hook);
         match self.parts.ear.deliver(trigger).await.map_err(not_taken)? {
+            Delivered::Recorded(id) if off.is_some() => {
+                tracing::debug!(hook = hook.name, trigger = %id, "a delivery came to a hook that is off");
+                let told = json!({ "trigger": id.to_string(), "delivery": delivery, "off": off });
+                Ok(json(StatusCode::OK, &told))
+            }
             Delivered::Recorded(id) => {
-                tracing::info!(hook = hook.name, trigger = %id, "a delivery was recorded");
+                tracing::debug!(hook = hook.name, trigger = %id, "a delivery was recorded");
                 let told = json!({ "trigger": id.to_string(), "delivery": delivery });
                 Ok(json(StatusCode::ACCEPTED, &told))
             }
             Delivered::Known(id) => {
-                tracing::info!(hook = hook.name, trigger = %id, "a delivery came again");
+                tracing::debug!(hook = hook.name, trigger = %id, "a delivery came again");
                 let told =
                     json!({ "trigger": id.to_string(), "delivery": delivery, "duplicate": true });
                 Ok(json(StatusCode::OK, &told))
@@ -224,7 +240,12 @@ fn is_near(hook: &Hook, peer: Peer, headers: &HeaderMap) -> Result<(), Refusal> 
 }
 
 /// Reads a body within its size and its time.
-async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
+async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+    within: Duration,
+) -> Result<Vec<u8>, Refusal> {
     let coded = of(headers, "content-encoding").filter(|it| !it.eq_ignore_ascii_case("identity"));
     if coded.is_some() {
         let (error, hint) = ("a compressed body is not taken", "send it as it is");
@@ -253,8 +274,8 @@ async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u
         }
         Ok(bytes)
     };
-    tokio::time::timeout(BODY_WITHIN, reading).await.unwrap_or_else(|_| {
-        let error = format!("the body has not come within {} s", BODY_WITHIN.as_secs());
+    tokio::time::timeout(within, reading).await.unwrap_or_else(|_| {
+        let error = format!("the body has not come within {} s", within.as_secs());
         Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error, "send it faster").closing())
     })
 }

@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use self::health::{DISCONNECTED_MAX, problems};
 pub use self::hooks::{BODY_WITHIN, FAILURES_PER_MINUTE_MAX, URL_BYTES_MAX, WORK_MAX};
+use self::serve::{CONNECTION_WITHIN, HEAD_WITHIN};
 use crate::adapter::secrets::Secrets;
 use crate::config;
 use crate::domain::hook::rate::Buckets;
@@ -57,6 +58,32 @@ pub struct Parts {
     pub data: Option<PathBuf>,
     /// A homeserver is expected to be connected.
     pub connects: bool,
+    /// How long and how much.
+    pub bounds: Bounds,
+}
+
+/// How long things may take and how many may be at work; tests that wait for an end set less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The head of a request.
+    pub head_within: Duration,
+    /// A body.
+    pub body_within: Duration,
+    /// A connection.
+    pub connection_within: Duration,
+    /// Requests at work at once, once their bodies are read.
+    pub work_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            head_within: HEAD_WITHIN,
+            body_within: BODY_WITHIN,
+            connection_within: CONNECTION_WITHIN,
+            work_max: WORK_MAX,
+        }
+    }
 }
 
 /// What each may still do.
@@ -93,16 +120,16 @@ impl Web {
     pub fn new(parts: Parts, setup: config::Web) -> Arc<Self> {
         let tally = Tally::from_here(parts.kernel.store.as_ref());
         Arc::new(Self {
-            parts,
             setup: RwLock::new(Arc::new(setup)),
             rates: Mutex::default(),
-            work: Semaphore::new(WORK_MAX),
+            work: Semaphore::new(parts.bounds.work_max),
             counts: Mutex::default(),
             refused_connections: AtomicU64::new(0),
             tally: Mutex::new(tally),
             synced: OnceLock::new(),
             started: Instant::now(),
             stopping: AtomicBool::new(false),
+            parts,
         })
     }
 

@@ -36,12 +36,14 @@ pub const HEADERS_MAX: usize = 64;
 pub const CONNECTION_WITHIN: Duration = Duration::from_secs(300);
 /// How long what is at work may take when the connection has to end.
 pub const ENDS_WITHIN: Duration = Duration::from_secs(3);
+/// How often what is new in the log is counted, whether or not somebody asks.
+const COUNTED_EVERY: Duration = Duration::from_secs(60);
 /// How long nobody is accepted after the system refused a connection.
 const REFUSED_WAIT: Duration = Duration::from_millis(100);
 /// The answer to a connection beyond the bound.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
-    Content-Type: application/json\r\nContent-Length: 72\r\n\r\n\
+    Content-Type: application/json\r\nContent-Length: 73\r\n\r\n\
     {\"error\":\"too many connections\",\"hint\":\"use fewer, or try again later\"}\n\n";
 
 /// Why nobody can be listened to.
@@ -118,11 +120,18 @@ impl Drop for Place {
 /// Answers until it is told to stop; then nobody is accepted any more, and what is at work ends.
 pub async fn serve(listener: TcpListener, web: Arc<Web>, mut stop: watch::Receiver<bool>) {
     let (places, mut open) = (Places::default(), JoinSet::new());
+    let mut counting = tokio::time::interval(COUNTED_EVERY);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(ended) = open.join_next() => {
                 told(ended);
+                continue;
+            }
+            _ = counting.tick() => {
+                // So that a first look after months need not go over all of them.
+                let web = web.clone();
+                open.spawn(async move { drop(tokio::task::spawn_blocking(move || web.tally()).await) });
                 continue;
             }
             _ = stop.wait_for(|stop| *stop) => break,
@@ -164,6 +173,7 @@ fn told(ended: Result<(), tokio::task::JoinError>) -> bool {
 
 /// One connection.
 async fn converse(stream: TcpStream, peer: Peer, web: Arc<Web>, mut stop: watch::Receiver<bool>) {
+    let bounds = web.parts.bounds;
     let router = router(web);
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
@@ -175,13 +185,13 @@ async fn converse(stream: TcpStream, peer: Peer, web: Arc<Web>, mut stop: watch:
         }
     });
     let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    builder.timer(TokioTimer::new()).header_read_timeout(bounds.head_within);
     builder.max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX).half_close(true);
     let mut conversation = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = conversation.as_mut() => Some(ended),
         _ = stop.wait_for(|stop| *stop) => None,
-        () = tokio::time::sleep(CONNECTION_WITHIN) => None,
+        () = tokio::time::sleep(bounds.connection_within) => None,
     };
     let ended = match ended {
         Some(ended) => Ok(ended),
@@ -215,6 +225,28 @@ mod tests {
         drop(first);
         assert_eq!(take(1, 1).len(), 1);
         assert!(places.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_had_is_told_with_what_to_do() {
+        let held = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let taken = held.local_addr().unwrap();
+        for (address, want) in [
+            (taken, "another program listens there"),
+            // TEST-NET-1: no machine has it.
+            ("192.0.2.1:1".parse().unwrap(), "this machine has no such address"),
+        ] {
+            let error = bind(address).await.unwrap_err();
+            assert!(
+                error.to_string().starts_with(&format!("cannot listen at {address}: ")),
+                "{error}"
+            );
+            assert!(
+                error.hint().contains(want) && error.hint().contains("`none`"),
+                "{}",
+                error.hint()
+            );
+        }
     }
 
     #[test]

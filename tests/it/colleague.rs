@@ -101,6 +101,11 @@ const SENTENCES: &[(u32, &str, &str)] = &[
     (7, "edit-too-late", "An edit after two minutes is not taken as the command."),
     (7, "deleted-waits", "A deleted command cancels what still waits."),
     (7, "deleted-runs", "A deleted command offers to stop what runs."),
+    (
+        7,
+        "deleted-vote",
+        "A vote that is deleted later still counts, and what others asked for goes on.",
+    ),
     (7, "deleted-text", "The text of a deleted command is erased."),
     (8, "direct-chat", "In a direct chat no prefix is needed."),
     (8, "two-person-room", "In a room for two no prefix is needed."),

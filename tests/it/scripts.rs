@@ -38,6 +38,7 @@ pub fn input(script: &Script, journal: Journal) -> Input {
         permit: std::sync::Arc::new(|_| None),
         recall: Box::new(|_, _| Ok(Value::Null)),
         may: Arc::new(|_, _| true),
+        silenced: Arc::new(|_| false),
         cancel: None,
     }
 }

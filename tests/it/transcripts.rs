@@ -130,6 +130,7 @@ macro_rules! topics {
 
 topics! {
     duplex;
+    duplex_2_schedules: "2-",
     duplex_4_rules: "4-",
 }
 

@@ -5,13 +5,16 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use cedar_policy::ffi::DetailedError;
-use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
+use cedar_policy::{
+    ActionConstraint, PolicyId, ResourceConstraint, Schema, ValidationMode, Validator,
+};
 use sha2::{Digest, Sha256};
 
 use super::annotation::{self, Annotated};
 use super::problem::PolicyProblem;
 use super::set::{Policy, PolicySet, permits};
 use super::{Cited, RoleNames};
+use crate::domain::grant_command::GRANTS;
 use crate::domain::near::nearest;
 use crate::domain::words::policy as words;
 
@@ -150,6 +153,11 @@ impl Gathered {
         let Annotated { id, needs, problems } =
             annotation::read(source, at, text, permits(policy), &annotations);
         self.problems.extend(problems);
+        if needs.is_some() && permits(policy) && !can_wait(policy) {
+            let at = at + text.find("@approvals").unwrap_or_default();
+            let problem = PolicyProblem::at(source, at, words::nothing_waits());
+            self.problems.push(problem.hinted(words::what_waits()));
+        }
         let line = PolicyProblem::place(&source.text, at).0;
         if let Some(id) = id.clone().filter(|id| !self.ids.insert(id.clone())) {
             let what = format!("there are two policies `{id}`");
@@ -195,6 +203,22 @@ impl Gathered {
             self.problems.push(PolicyProblem { error, ..problem });
         }
     }
+}
+
+/// Whether all that a policy permits can wait for approvals: to run something, or to give a grant.
+fn can_wait(policy: &cedar_policy::Policy) -> bool {
+    let actions = match policy.action_constraint() {
+        ActionConstraint::Any => return false,
+        ActionConstraint::In(actions) => actions,
+        ActionConstraint::Eq(action) => vec![action],
+    };
+    let of_grants = matches!(policy.resource_constraint(), ResourceConstraint::Eq(what)
+        if what.type_name().basename() == "Bot" && what.id().unescaped() == GRANTS);
+    actions.iter().all(|action| match action.id().unescaped() {
+        "run" => true,
+        "manage" => of_grants,
+        _ => false,
+    })
 }
 
 /// What Cedar says is wrong, with its place.

@@ -8,6 +8,7 @@ use super::catalog::Alias;
 use super::id::{ExecutionId, PersonId, RoomId, UserId};
 use super::rule::Rule;
 use super::trigger::Trust;
+use super::words::policy as words;
 
 mod annotation;
 mod compile;
@@ -29,6 +30,8 @@ pub use set::{PolicySet, SHIPPED};
 pub const OWNER: &str = "owner";
 /// The role of those who own the data directory, at the command line.
 pub const LOCAL: &str = "local";
+/// What stands for the hash of the policies where none can be used.
+pub const SAFE: &str = "safe";
 /// The tag of what is closed until a policy opens it.
 pub const GUARDED: &str = "guarded";
 
@@ -289,9 +292,18 @@ impl Permission {
         self.verdict == Verdict::Allowed
     }
 
-    /// Whether a policy forbids it, or one of them cannot be decided: not only that none permits it.
+    /// Whether a policy forbids it, one of them cannot be decided, or none can be used: not only that none permits it.
     pub fn forbids(&self) -> bool {
-        !self.allowed() && (!self.policies.is_empty() || self.fault.is_some())
+        let safe = self.inputs.set == SAFE;
+        !self.allowed() && (safe || !self.policies.is_empty() || self.fault.is_some())
+    }
+
+    /// Why what is done at once is not, if so: they may not, or policies ask for approvals, for which it cannot wait.
+    pub fn at_once(&self) -> Option<String> {
+        let name = &self.inputs.resource.name;
+        let needs =
+            self.needs.as_ref().map(|needs| words::cannot_wait(name, needs, &self.policies));
+        self.refusal().map(str::to_owned).or(needs)
     }
 
     /// Why they may not, if so.

@@ -7,7 +7,7 @@ use cedar_policy::{Authorizer, Decision, Effect, PolicyId};
 
 use super::compile::{Source, compile};
 use super::entities;
-use super::{Cited, Needs, OWNER, Permission, PolicyAction, Request, RoleHeld, Verdict};
+use super::{Cited, Needs, OWNER, Permission, PolicyAction, Request, RoleHeld, SAFE, Verdict};
 use crate::domain::id::UserId;
 use crate::domain::person::ACCOUNTS_MAX;
 use crate::domain::words::policy as words;
@@ -84,7 +84,7 @@ impl PolicySet {
     /// What is in force where no policies can be used, and why they cannot.
     pub fn safe(why: impl Into<String>) -> Self {
         let rule = Rule::Safe { why: why.into() };
-        Self { hash: "safe".into(), sources: vec![], rooms: vec![], rule }
+        Self { hash: SAFE.into(), sources: vec![], rooms: vec![], rule }
     }
 
     /// Why no policies can be used, if so.

@@ -196,16 +196,22 @@ fn the_strictest_of_what_permits_is_asked_for() {
     };
     for (text, want) in [
         ("permit (principal, action, resource);", None),
-        ("@approvals(\"1\")\npermit (principal, action, resource);", needs(1, None, false, false)),
         (
-            "@approvals(\"2\") @from(\"release\") @reactions(\"yes\")\npermit (principal, action, resource);\n@approvals(\"1\") @device(\"yes\") @reactions(\"yes\")\npermit (principal, action, resource);",
+            "@approvals(\"1\")\npermit (principal, action == Action::\"run\", resource);",
+            needs(1, None, false, false),
+        ),
+        (
+            "@approvals(\"2\") @from(\"release\") @reactions(\"yes\")\npermit (principal, action == Action::\"run\", resource);\n@approvals(\"1\") @device(\"yes\") @reactions(\"yes\")\npermit (principal, action == Action::\"run\", resource);",
             needs(2, Some("release"), true, true),
         ),
         (
-            "@approvals(\"1\") @reactions(\"yes\")\npermit (principal, action, resource);\n@approvals(\"1\") @from(\"ops\")\npermit (principal, action, resource);",
+            "@approvals(\"1\") @reactions(\"yes\")\npermit (principal, action == Action::\"run\", resource);\n@approvals(\"1\") @from(\"ops\")\npermit (principal, action == Action::\"run\", resource);",
             needs(1, Some("ops"), false, false),
         ),
-        ("@approvals(\"9\")\npermit (principal in Role::\"nobody\", action, resource);", None),
+        (
+            "@approvals(\"9\")\npermit (principal in Role::\"nobody\", action == Action::\"run\", resource);",
+            None,
+        ),
     ] {
         let asked = inputs(PolicyAction::Run, resource(&[], None), &ann(), &ops());
         assert_eq!(set(text).decide(&asked).needs, want, "{text}");
@@ -221,11 +227,13 @@ fn in_safe_mode_the_management_room_manages_and_nothing_else_is_done() {
         (PolicyAction::Manage, &["local"], false),
         (PolicyAction::Run, &["owner"], false),
         (PolicyAction::ReadAudit, &["owner"], false),
+        (PolicyAction::Approve, &["ops"], false),
     ] {
         let asked = inputs(action, resource(&[], None), &ann(), &ops());
         let permission = set.decide(&Inputs { roles: held(roles), ..asked });
         assert_eq!(permission.allowed(), allowed, "{action:?} {roles:?}");
         assert!(permission.reason.contains("safe mode"), "{}", permission.reason);
+        assert_eq!(permission.forbids(), !allowed, "{action:?} {roles:?}");
     }
 }
 
@@ -256,12 +264,30 @@ fn every_problem_is_told_with_its_place() {
             vec!["error t.cedar:1:1 what is forbidden needs no approvals"],
         ),
         (
-            "@approvals(\"2\") @device(\"maybe\")\npermit (principal, action, resource);",
+            "@approvals(\"2\") @device(\"maybe\")\npermit (principal, action == Action::\"run\", resource);",
             vec!["error t.cedar:1:17 that is \"yes\" or \"no\""],
         ),
         (
             "permit (principal, action == Action::\"rum\", resource);\n\n  permit (principal, action, resource is Aliass);",
             vec!["error t.cedar:1:30 ", "error t.cedar:3:42 "],
+        ),
+        (
+            "@id(\"all\")\n@approvals(\"2\")\npermit (principal, action, resource);",
+            vec![
+                "error t.cedar:2:1 `@approvals` stands above what cannot wait for approvals (what",
+            ],
+        ),
+        (
+            "@approvals(\"2\")\npermit (principal, action == Action::\"manage\", resource == Bot::\"beadle\");",
+            vec!["error t.cedar:1:1 `@approvals` stands above what cannot wait"],
+        ),
+        (
+            "@approvals(\"2\")\npermit (principal, action in [Action::\"run\", Action::\"read_audit\"], resource);",
+            vec!["error t.cedar:1:1 `@approvals` stands above what cannot wait"],
+        ),
+        (
+            "@approvals(\"2\")\npermit (principal, action == Action::\"manage\", resource == Bot::\"grants\");\n@approvals(\"2\")\npermit (principal, action in [Action::\"run\"], resource);",
+            vec![],
         ),
         (
             "permit (principal == ?principal, action, resource);",
@@ -310,13 +336,14 @@ fn names_that_nothing_has_may_be_mistyped() {
 #[test]
 fn bounds_hold() {
     let one = "permit (principal, action, resource);\n";
+    let run = "permit (principal, action == Action::\"run\", resource);\n";
     for (text, fits) in [
         (one.repeat(super::compile::POLICIES_MAX), true),
         (one.repeat(super::compile::POLICIES_MAX + 1), false),
         (format!("{one}//{}", " ".repeat(SET_BYTES_MAX - one.len() - 2)), true),
         (format!("{one}//{}", " ".repeat(SET_BYTES_MAX - one.len() - 1)), false),
-        (format!("@approvals(\"{APPROVALS_MAX}\"){one}"), true),
-        (format!("@approvals(\"{}\"){one}", APPROVALS_MAX + 1), false),
+        (format!("@approvals(\"{APPROVALS_MAX}\"){run}"), true),
+        (format!("@approvals(\"{}\"){run}", APPROVALS_MAX + 1), false),
         (format!("@id(\"{}\"){one}", "x".repeat(annotation::NAME_BYTES_MAX)), true),
         (format!("@id(\"{}\"){one}", "x".repeat(annotation::NAME_BYTES_MAX + 1)), false),
     ] {
@@ -389,4 +416,17 @@ fn what_is_forbidden_to_another_account_of_somebody_is_forbidden_and_what_is_per
     let many: Vec<_> = many.into_iter().map(|(id, held)| (UserId(id), held)).collect();
     let asked = inputs(PolicyAction::Run, resource(&[], None), &ann(), &ops());
     assert!(set.decide_for(&asked, &many).allowed());
+}
+
+#[test]
+fn what_is_done_at_once_is_not_done_where_policies_ask_for_approvals() {
+    let asked = inputs(PolicyAction::Run, resource(&[], None), &ann(), &ops());
+    let set = set(
+        "@id(\"two\")\n@approvals(\"2\")\n@from(\"release\")\npermit (principal, action == Action::\"run\", resource);",
+    );
+    let permission = set.decide(&asked);
+    assert!(permission.allowed() && permission.refusal().is_none());
+    let why = permission.at_once().expect("it needs approvals");
+    assert!(why.starts_with("`deploy` needs 2 approvals from the role `release` (by "), "{why}");
+    assert_eq!(PolicySet::shipped().decide(&asked).at_once(), None);
 }

@@ -6,6 +6,8 @@ pub const NOTHING: &str = "There is nothing that you may do here.";
 pub const ON: &str = "on";
 /// Anybody may use it.
 pub const EVERYONE: &str = "everyone";
+/// Nobody may use it but those whom a policy lets.
+pub const GUARDED: &str = "whom a policy permits";
 /// Scripts run it.
 pub const BY_SCRIPTS: &str = "run by scripts";
 

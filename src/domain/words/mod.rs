@@ -5,6 +5,7 @@
 
 use super::id::UserId;
 
+pub mod alerts;
 pub mod approvals;
 pub mod can;
 pub mod context;
@@ -20,6 +21,8 @@ pub mod questions;
 pub mod records;
 pub mod routing;
 pub mod rules;
+pub mod sensors;
+pub mod silences;
 pub mod switches;
 pub mod what_did;
 pub mod why;

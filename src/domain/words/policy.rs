@@ -1,7 +1,9 @@
 //! What people are told of who may do what.
 
 use crate::domain::event::{PolicyChanged, PolicyFile};
-use crate::domain::policy::{Cited, GUARDED, Needs, Permission, PolicyProblem, Resource, RoleHeld};
+use crate::domain::policy::{
+    Cited, GUARDED, Needs, Permission, PolicyProblem, Resource, RoleHeld, SAFE,
+};
 
 /// Most of a policy that is quoted, in characters.
 const POLICY_CHARS_SHOWN: usize = 300;
@@ -48,7 +50,7 @@ fn not_seen(unseen: &RoleHeld) -> String {
 /// To a command of the bot itself that no policy allows here, and why that is right.
 pub fn own_command(name: &str, permission: &Permission, concerns: &str) -> String {
     let plain = permission.policies.is_empty() && permission.fault.is_none();
-    match plain && permission.inputs.set != "safe" {
+    match plain && permission.inputs.set != SAFE {
         true => format!(
             "`{name}` is not allowed here: no policy allows it. It is for the management room: {concerns}."
         ),
@@ -97,6 +99,36 @@ pub fn operation_needs(name: &str, needs: &Needs) -> String {
     )
 }
 
+/// To a role that is given by power in no room by name.
+pub fn power_anywhere(role: &str) -> String {
+    format!(
+        "the role `{role}` is given by power without a room: it counts in rooms that the configuration names, or where `join` brought me"
+    )
+}
+
+/// What to write instead.
+pub const NAME_THE_ROOM: &str = "write `power>=50 in #room:example.org`";
+
+/// To a policy that asks for approvals of what is done at once.
+pub fn nothing_waits() -> String {
+    "`@approvals` stands above what cannot wait for approvals".into()
+}
+
+/// What can wait for approvals.
+pub fn what_waits() -> String {
+    "what waits is to run something, `action == Action::\"run\"`, and to give a grant, `action == Action::\"manage\", resource == Bot::\"grants\"`".into()
+}
+
+/// To what is done at once, where policies ask for approvals before it is done.
+pub fn cannot_wait(name: &str, needs: &Needs, by: &[Cited]) -> String {
+    let from = needs.from.as_ref().map_or(String::new(), |role| format!(" from the role `{role}`"));
+    let by = if by.is_empty() { String::new() } else { format!(" (by {})", names(by)) };
+    format!(
+        "`{name}` needs {} approvals{from}{by}, and nobody can be asked for them here: approvals are for commands of scripts, actions and grants",
+        needs.count
+    )
+}
+
 /// Why an action does not run while the bot ends.
 pub fn stopping() -> String {
     "I am being stopped".into()
@@ -111,6 +143,9 @@ pub fn unreadable(why: &str) -> String {
 pub fn too_long(most: usize) -> String {
     format!("the policies have more than {most} bytes together")
 }
+
+/// What gives a role to another account of the same person.
+pub const ANOTHER_ACCOUNT: &str = "another account of the same person";
 
 /// That nobody has looked yet what somebody is in a room.
 pub fn not_learnt() -> String {

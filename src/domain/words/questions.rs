@@ -100,11 +100,6 @@ pub fn nothing_pending() -> String {
     "Nobody is asked anything here.".into()
 }
 
-/// Why all questions are not listed here.
-pub fn pending_all_elsewhere() -> String {
-    "`pending all` is for the management room: it tells of other rooms.".into()
-}
-
 /// A question as it is asked, with what may be answered.
 pub fn asked(wants: Wants, text: &str, choices: &[String]) -> String {
     let suffix = match wants {

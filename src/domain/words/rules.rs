@@ -52,6 +52,12 @@ pub fn tell_criteria_failed(rule: &Rule, why: &str) -> String {
     )
 }
 
+/// It has fired so recently.
+pub fn fired_lately(kind: &str, ms: i64, until: &str) -> String {
+    let what = if kind == "dedup" { "for the same" } else { "already" };
+    format!("it fired {what} within {}; not again until {until}", super::silences::span(ms))
+}
+
 /// A rule was taken away while it was decided on.
 pub fn gone(name: &str) -> String {
     format!("no script has the rule `{name}` any more")

@@ -42,7 +42,7 @@ impl Kernel {
         };
         let (handler, args) = (Builtin::Deletion.handler(), deletion::args(deletion));
         let id = self.execution_id(&recorded.id.stream, &handler);
-        let writes = self.start(recorded, &origin, handler, args).await?;
+        let writes = self.start(recorded, &origin, handler, args, None).await?;
         let reason = "a command was deleted that something still waits or runs for".to_owned();
         let routed = Routed::new(Verdict::Started(id), reason, writes);
         Ok(Routed { considered: "deletion".to_owned(), ..routed })

@@ -15,6 +15,7 @@ mod deletion;
 mod grant;
 mod rooms;
 mod save;
+mod silence;
 mod unreadable;
 mod why;
 
@@ -37,6 +38,7 @@ impl Kernel {
             }
             Builtin::Grant | Builtin::Revoke => self.grant_slice(builtin, execution),
             Builtin::Save => self.save_slice(execution),
+            Builtin::Silence => self.silence_slice(execution),
             Builtin::Deletion => self.deletion_slice(execution),
         }
     }

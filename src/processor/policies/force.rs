@@ -129,13 +129,6 @@ impl Policies {
         known.insert((who.clone(), room.clone()), standing);
     }
 
-    /// Whether anything was learnt of somebody.
-    pub(super) fn knows(&self, who: &UserId) -> bool {
-        let known = self.standings.lock().expect("nobody panics with them");
-        let first = known.range((who.clone(), RoomId(String::new()))..).next();
-        first.is_some_and(|((account, _), _)| account == who)
-    }
-
     pub(super) fn standing(&self, who: &UserId, room: &RoomId) -> Standing {
         let known = self.standings.lock().expect("nobody panics with them");
         let standing = known.get(&(who.clone(), room.clone()));

@@ -31,7 +31,7 @@ impl Sheet<'_> {
     ) -> Result<(), ReadError> {
         let (kernel, execution) = (self.kernel, self.execution);
         let started = &execution.started;
-        let content = kernel.content(execution, path, what, &terms)?;
+        let content = kernel.content(execution, what, &terms)?;
         let message = self.message_id(path);
         let id = execution.id.short();
         let key = kernel.store.key();

@@ -12,9 +12,17 @@ use crate::domain::trigger::Place;
 use crate::domain::words::executions::percent_done;
 use crate::domain::words::questions as words;
 use crate::script::journal::Entry;
+use crate::store::ReadError;
 
 impl Sheet<'_> {
-    pub(super) fn speak(&mut self, entry: &Entry) {
+    pub(super) fn speak(&mut self, entry: &Entry) -> Result<(), ReadError> {
+        if let Some(silence) = self.kernel.mutes(&self.execution.started)? {
+            let rule = &self.execution.started.handler.alias;
+            let held = self.kernel.counted_back(&silence, rule, &self.meta);
+            self.attached.remove(&entry.path);
+            self.others.push(held);
+            return Ok(());
+        }
         let (started, args) = (&self.execution.started, &entry.args);
         let (here, asker) = (&started.place, &self.asker());
         let place = match (entry.op.as_str(), args["room"].as_str(), args["user"].as_str()) {
@@ -56,6 +64,7 @@ impl Sheet<'_> {
             execution: Some(self.execution.id.clone()),
             question: None,
         });
+        Ok(())
     }
 
     pub(super) fn change(&mut self, entry: &Entry) {
@@ -170,8 +179,10 @@ impl Sheet<'_> {
     pub(super) fn phrase(&mut self, content: &str) -> String {
         let (kernel, chosen) = (self.kernel, &self.phrases);
         let (key, offered) = (kernel.store.key(), kernel.scripts.offered());
+        // The same command given twice at once is asked about twice, by different words.
+        let content = format!("{content} {}", self.execution.id);
         let chosen = kernel.agenda(|agenda| {
-            phrase::choose(key, content, |phrase| {
+            phrase::choose(key, &content, agenda.phrases(), |phrase| {
                 chosen.iter().any(|other| other == phrase)
                     || agenda.has_phrase(&phrase::tag(key, phrase))
                     // Who gives a command must not answer a question by it.
@@ -210,7 +221,7 @@ impl Asking {
 }
 
 /// What a call says.
-fn said(args: &Value) -> Doc {
+pub(super) fn said(args: &Value) -> Doc {
     let doc = args.get("doc").and_then(|doc| serde_json::from_value(doc.clone()).ok());
     doc.unwrap_or_else(|| Doc::text(args["text"].as_str().unwrap_or_default()))
 }
@@ -224,7 +235,7 @@ fn post_id(text: &str) -> PostId {
 }
 
 /// Another room on the same network.
-fn elsewhere(place: &Place, room: &str) -> Place {
+pub(super) fn elsewhere(place: &Place, room: &str) -> Place {
     Place {
         network: place.network.clone(),
         room: RoomId(room.to_owned()),
@@ -236,7 +247,7 @@ fn elsewhere(place: &Place, room: &str) -> Place {
 }
 
 /// People as a script names them, and roles: `role:lead`.
-fn whom(names: &[String], asker: &UserId) -> Whom {
+pub(super) fn whom(names: &[String], asker: &UserId) -> Whom {
     let mut whom = Whom::default();
     for name in names {
         match name.strip_prefix("role:") {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::event::{Event, Recorded, Verdict};
+use crate::domain::event::{Event, Outcome, Recorded, Verdict};
 use crate::domain::id::{Pseudonym, StreamName, Timestamp};
 use crate::domain::loops::{self, MUTE_MS, QUICK_MAX, QUICK_MS};
 use crate::domain::pace::{self, COMMANDS_PER_MINUTE_MAX, Given, PACE_MS};
@@ -54,6 +54,10 @@ impl Manners {
                 }
             }
             Some(Event::TriggerRouted(e)) => {
+                let ran = |outcome: &Outcome| matches!(outcome.verdict, Verdict::Started(_));
+                if e.outcomes.iter().any(ran) {
+                    self.ran(recorded);
+                }
                 for outcome in &e.outcomes {
                     let told = matches!(outcome.verdict, Verdict::Refused(_));
                     if matches!(outcome.verdict, Verdict::Continued(_)) {
@@ -82,14 +86,7 @@ impl Manners {
         let (Some(actor), Some(room)) = (&recorded.actor, &recorded.room) else { return };
         let stream = &recorded.id.stream;
         if command {
-            let recent = |one: &One| now.0.saturating_sub(one.at.0) < PACE_MS;
-            self.given.retain(|_, all| all.back().is_some_and(recent));
-            let all = self.given.entry(actor.clone()).or_default();
-            while all.len() >= GIVEN_MAX || all.front().is_some_and(|one| !recent(one)) {
-                all.pop_front();
-            }
-            let stream = stream.clone();
-            all.push_back(One { at: now, stream, slowed: false, told: false });
+            self.gave(actor, stream, now);
         }
         // Each thing that the bot says is answered once: two bots take turns.
         let spoke = self.spoke.remove(room);
@@ -107,6 +104,25 @@ impl Manners {
                 }
             }
         }
+    }
+
+    /// What ran something was a command, if it was no message that said so: an emoji.
+    fn ran(&mut self, recorded: &Recorded) {
+        let (Some(actor), stream) = (&recorded.actor, &recorded.id.stream) else { return };
+        let known = self.given.get(actor).into_iter().flatten().any(|one| one.stream == *stream);
+        if !known && stream.category() == "trigger" {
+            self.gave(actor, stream, recorded.wall);
+        }
+    }
+
+    fn gave(&mut self, actor: &Pseudonym, stream: &StreamName, now: Timestamp) {
+        let recent = |one: &One| now.0.saturating_sub(one.at.0) < PACE_MS;
+        self.given.retain(|_, all| all.back().is_some_and(recent));
+        let all = self.given.entry(actor.clone()).or_default();
+        while all.len() >= GIVEN_MAX || all.front().is_some_and(|one| !recent(one)) {
+            all.pop_front();
+        }
+        all.push_back(One { at: now, stream: stream.clone(), slowed: false, told: false });
     }
 
     /// What is an answer is no command.

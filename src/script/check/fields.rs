@@ -8,7 +8,9 @@ use crate::domain::alias::Format;
 use crate::domain::near::nearest;
 
 /// The fields of a handler's `msg`.
-pub const MSG_FIELDS: &[&str] = &["id", "in_thread", "room", "text", "time", "user"];
+pub const MSG_FIELDS: &[&str] = &["alert", "id", "in_thread", "room", "text", "time", "user"];
+/// The fields of `msg.alert`, where that is not `()`.
+pub const ALERT_FIELDS: &[&str] = &["host", "key", "labels", "link", "severity", "source", "state"];
 /// The fields of `msg.user`.
 pub const USER_FIELDS: &[&str] = &["id", "name", "network", "person", "trust"];
 /// The fields of `msg.room`.
@@ -61,6 +63,7 @@ fn of_msg(field: &str, inner: Option<&str>) -> Unknown {
     match (field, inner) {
         ("user", Some(inner)) => unknown(inner, USER_FIELDS),
         ("room", Some(inner)) => unknown(inner, ROOM_FIELDS),
+        ("alert", Some(inner)) => unknown(inner, ALERT_FIELDS),
         _ => unknown(field, MSG_FIELDS),
     }
 }

@@ -28,6 +28,11 @@ pub mod words;
 pub use fields::{MSG_FIELDS, ROOM_FIELDS, USER_FIELDS};
 use names::Names;
 
+/// Whether an expression is a closure.
+pub(super) fn is_closure(expr: &rhai::Expr) -> bool {
+    walk::closure(expr).is_some()
+}
+
 /// Most problems of one script that are told.
 pub const PROBLEMS_MAX: usize = 100;
 

@@ -20,11 +20,15 @@ use crate::domain::id::ScriptHash;
 
 /// How long an action may take if it does not say.
 pub const ACTION_TIMEOUT_MS: i64 = 60_000;
+/// Most files that an action can say it is made of.
+pub const FILES_MAX: usize = 100;
 /// Least memory that an action can be given, in bytes: a smaller one starts no program.
 pub const MEMORY_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// What only programs have.
-const OF_PROGRAMS: &[&str] =
-    &["run", "timeout", "output", "effect", "env", "secrets", "memory", "dir", "lock", "retry"];
+const OF_PROGRAMS: &[&str] = &[
+    "run", "files", "timeout", "output", "effect", "env", "secrets", "memory", "dir", "lock",
+    "retry",
+];
 
 /// How actions are declared.
 pub const ROWS: &[HostFn] = &[HostFn {
@@ -36,6 +40,11 @@ pub const ROWS: &[HostFn] = &[HostFn {
     ],
     options: &[
         opt("run", Kind::Texts, "the program and its arguments, with `{parameter}` places"),
+        opt(
+            "files",
+            Kind::Texts,
+            "what it is made of besides the files that `run` names, from the folder of the script: an approval is void when one of them changes",
+        ),
         opt(
             "params",
             Kind::Map,
@@ -130,6 +139,7 @@ fn named(call: &NativeCallContext, name: &str, options: &Options) -> HostResult<
         secrets: BTreeMap::new(),
         memory_bytes: None,
         dir: None,
+        files: vec![],
         lock: None,
         retry: None,
         role: options.text("role")?,
@@ -160,10 +170,20 @@ fn program(call: &NativeCallContext, name: &str, options: &Map) -> HostResult<Ac
     }
     def.memory_bytes = memory(call, options.get("memory"))?;
     def.dir = options.text("dir")?;
+    def.files = files(call, options)?;
     def.lock = options.text("lock")?;
     def.retry = retry(call, options.map("retry")?)?;
     places(call, &def)?;
     Ok(def)
+}
+
+/// The files that it says it is made of.
+fn files(call: &NativeCallContext, options: &Options) -> HostResult<Vec<String>> {
+    let files = options.texts("files")?;
+    if files.len() > FILES_MAX {
+        return Err(error(call, format!("an action names at most {FILES_MAX} files")));
+    }
+    Ok(files)
 }
 
 /// Every `{name}` of a lock, and every one that is an argument for itself, must be a parameter: a typing error would lock nothing.
@@ -220,7 +240,7 @@ fn class(call: &NativeCallContext, value: Option<String>) -> HostResult<EffectCl
 
 type Environment = (BTreeMap<String, String>, BTreeMap<String, SecretUse>);
 
-fn environment(call: &NativeCallContext, map: Option<Map>) -> HostResult<Environment> {
+pub(super) fn environment(call: &NativeCallContext, map: Option<Map>) -> HostResult<Environment> {
     let (mut env, mut secrets) = (BTreeMap::new(), BTreeMap::new());
     for (name, value) in map.unwrap_or_default() {
         let name = variable(call, &name)?;
@@ -251,7 +271,7 @@ fn variable(call: &NativeCallContext, name: &str) -> HostResult<String> {
     }
 }
 
-fn secrets(
+pub(super) fn secrets(
     call: &NativeCallContext,
     value: Option<&Dynamic>,
 ) -> HostResult<BTreeMap<String, SecretUse>> {
@@ -285,7 +305,7 @@ fn secrets(
     Ok(found)
 }
 
-fn memory(call: &NativeCallContext, value: Option<&Dynamic>) -> HostResult<Option<u64>> {
+pub(super) fn memory(call: &NativeCallContext, value: Option<&Dynamic>) -> HostResult<Option<u64>> {
     let Some(value) = value else { return Ok(None) };
     let bytes = match (value.as_int(), value.clone().into_string()) {
         (Ok(bytes), _) => u64::try_from(bytes).ok(),

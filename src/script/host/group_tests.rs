@@ -53,6 +53,7 @@ impl Bench {
             permit: std::sync::Arc::new(|_| None),
             recall: Box::new(|_, _| Ok(Value::Null)),
             may: Arc::new(|_, _| true),
+            silenced: Arc::new(|_| false),
             cancel,
         };
         run(&self.engine, &self.script, &self.script.aliases[0].run, input)

@@ -12,6 +12,7 @@ use crate::domain::alias_index::damerau;
 
 pub mod act;
 pub mod action;
+pub mod alert;
 pub mod approve;
 mod bot;
 pub mod bounded;
@@ -31,7 +32,9 @@ pub mod question;
 pub mod reference;
 pub mod rule;
 pub mod saga;
+pub mod schedule;
 pub mod secret;
+pub mod sensor;
 pub mod table;
 pub mod talk;
 pub mod time;
@@ -58,8 +61,11 @@ const NEAR_MAX: usize = 2;
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
     ("Rules", rule::ROWS),
+    ("Schedules", schedule::ROWS),
     ("Actions", action::ROWS),
+    ("Watching", sensor::ROWS),
     ("Saying", talk::ROWS),
+    ("Alerting", alert::ROWS),
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Approving", approve::ROWS),
@@ -79,13 +85,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
-pub const LATER: &[(&str, &str)] = &[
-    ("schedule", "schedules are not available yet: `sleep` waits inside of an execution"),
-    ("alert", "alerts are not available yet: `say` posts a message"),
-    ("silence", "silencing is not available yet"),
-    ("silenced", "silencing is not available yet"),
-    ("unsilence", "silencing is not available yet"),
-];
+pub const LATER: &[(&str, &str)] = &[];
 
 /// The names that stand for something in every handler.
 pub const VARIABLES: &[&str] = &["memory"];
@@ -98,7 +98,9 @@ pub fn variable(name: &str) -> Option<Dynamic> {
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    sensor::register(engine);
     rule::register(engine);
+    schedule::register(engine);
     chat::register(engine);
     talk::register(engine);
     doc::register(engine);
@@ -106,6 +108,7 @@ pub fn register(engine: &mut Engine) {
     approve::register(engine);
     act::register(engine);
     http::register(engine);
+    alert::register(engine);
     memory::register(engine);
     picture::register(engine);
     time::register(engine);

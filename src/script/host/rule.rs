@@ -10,6 +10,7 @@ use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, Param, form, opt, p};
 use crate::domain::named::bad_name;
 use crate::domain::rule::{NAME_BYTES_MAX, On, Pattern};
+use crate::domain::throttle::{WINDOW_MS_MAX, Windows};
 
 const TRIGGER: Param = p("trigger", Kind::Text);
 const WANTED: Param = p("fields", Kind::Map);
@@ -26,6 +27,18 @@ pub(super) const ABOUT: [super::table::Opt; 5] = [
     opt("tags", Kind::Texts, "labels for policies"),
 ];
 
+/// What rules on triggers can say of themselves, and how often they fire.
+const OF_RULE: [super::table::Opt; 8] = [
+    ABOUT[0],
+    ABOUT[1],
+    ABOUT[2],
+    ABOUT[3],
+    ABOUT[4],
+    opt("throttle", Kind::Duration, "it fires at most once in this time"),
+    opt("by", Kind::Text, "the field for each of whose values `throttle` counts: `\"host\"`"),
+    opt("dedup", Kind::Duration, "it fires once in this time for the same fields"),
+];
+
 /// What the top level can declare about triggers.
 pub const ROWS: &[HostFn] = &[
     HostFn {
@@ -40,7 +53,7 @@ pub const ROWS: &[HostFn] = &[
             form(&[OPTIONS, TRIGGER, CRITERIA, HANDLER], Kind::Unit),
             form(&[OPTIONS, TRIGGER, WANTED, CRITERIA, HANDLER], Kind::Unit),
         ],
-        options: &ABOUT,
+        options: &OF_RULE,
         help: "Runs its last closure when a named trigger arrives whose fields have these values, and the criteria give true. \
                The values are data: thousands of rules are found by them, and help shows them; a name with dots, `\"labels.severity\"`, \
                reaches into maps. The criteria are free of effects.",
@@ -142,7 +155,8 @@ fn rule(
     let wanted = wanted.as_object().cloned().unwrap_or_default();
     let name = name(call, "rule", options.text("name")?)?;
     let on = On::Trigger { name: trigger.to_owned(), wanted };
-    add(call, "rule", &options, name, on, when, run)
+    let windows = windows(&options)?;
+    add(call, "rule", &options, (name, windows), on, when, run)
 }
 
 fn hear(call: &NativeCallContext, pattern: &str, options: &Map, run: FnPtr) -> HostResult<()> {
@@ -151,14 +165,31 @@ fn hear(call: &NativeCallContext, pattern: &str, options: &Map, run: FnPtr) -> H
         .map_err(|why| error(call, format!("the pattern `{pattern}`: {why}")))?;
     let own = options.text("name")?.unwrap_or_else(|| pattern.to_owned());
     let on = On::Talk { pattern: parsed, rooms: options.texts("rooms")? };
-    add(call, "hear", &options, name(call, "rule", Some(own))?, on, None, run)
+    let name = name(call, "rule", Some(own))?;
+    add(call, "hear", &options, (name, Windows::default()), on, None, run)
+}
+
+/// How often a rule may fire.
+fn windows(options: &Options) -> HostResult<Windows> {
+    let window = |name: &str| match options.duration(name)? {
+        Some(ms) if !(1..=WINDOW_MS_MAX).contains(&ms) => {
+            let days = WINDOW_MS_MAX / 86_400_000;
+            Err(options.error(format!("`{name}` is at most {days} days")))
+        }
+        ms => Ok(ms),
+    };
+    let (throttle_ms, dedup_ms, by) = (window("throttle")?, window("dedup")?, options.text("by")?);
+    match by.is_some() && throttle_ms.is_none() {
+        true => Err(options.error("`by` goes with `throttle`")),
+        false => Ok(Windows { throttle_ms, by, dedup_ms }),
+    }
 }
 
 fn add(
     call: &NativeCallContext,
     what: &str,
     options: &Options,
-    name: String,
+    (name, windows): (String, Windows),
     on: On,
     when: Option<FnPtr>,
     run: FnPtr,
@@ -172,6 +203,7 @@ fn add(
         room: if speaks { options.text("room")? } else { None },
         role: options.text("role")?,
         tags: options.texts("tags")?,
+        windows,
         when,
         run: Run::Handler(run, 0),
         line: line(call),

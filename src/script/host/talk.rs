@@ -174,7 +174,7 @@ pub(super) fn register(engine: &mut Engine) {
 }
 
 /// What is said, as the journal has it: a text, or a formatted one.
-fn said_args(call: &NativeCallContext, value: &Dynamic) -> HostResult<Value> {
+pub(super) fn said_args(call: &NativeCallContext, value: &Dynamic) -> HostResult<Value> {
     let is;
     let args = match value.clone().try_cast::<Formatted>() {
         Some(Formatted(doc)) if doc.is_empty() => {

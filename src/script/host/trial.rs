@@ -156,5 +156,6 @@ fn input(
         }),
         cancel: None,
         may: Arc::new(|who, what| who == "@ann:local" && what != "launch"),
+        silenced: Arc::new(|_| false),
     }
 }

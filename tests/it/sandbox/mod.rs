@@ -172,6 +172,7 @@ fn attacked(source: String, budgets: Budgets) -> (String, Option<Arc<Script>>, O
                 permit: std::sync::Arc::new(|_| None),
                 recall: Box::new(|_, _| Ok(Value::Null)),
                 may: Arc::new(|_, _| true),
+                silenced: Arc::new(|_| false),
                 cancel: None,
             };
             run(&engine, &script, &alias.run, input)
