@@ -47,6 +47,7 @@ pub mod orders;
 pub mod policies;
 mod proofs;
 mod reload;
+mod rules;
 pub mod saved;
 mod tend;
 mod timetable;

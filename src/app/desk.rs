@@ -113,6 +113,11 @@ impl Answers for Desk {
             Request::Switch(command) => {
                 self.order(by, OrderKind::Switch(command.clone()), false, sink)
             }
+            Request::Emit { name, fields } => {
+                let (name, fields) = (name.clone(), fields.clone());
+                self.order(by, OrderKind::Emit { name, fields }, false, sink)
+            }
+            Request::RuleWhy { trigger, rule } => self.rule_why(trigger, rule, sink),
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),
             Request::Listener => self.listener(sink),

@@ -55,7 +55,7 @@ enum Alone {
 fn alone(what: &OrderKind) -> Alone {
     match what {
         OrderKind::Retry { .. } => Alone::Waits,
-        OrderKind::Cancel { .. } | OrderKind::Switch(_) => Alone::Decided,
+        OrderKind::Cancel { .. } | OrderKind::Switch(_) | OrderKind::Emit { .. } => Alone::Decided,
         OrderKind::RunAction { .. } => Alone::Done,
     }
 }

@@ -33,12 +33,14 @@ mod policy;
 mod progress;
 mod proof;
 mod query;
+mod rule;
 mod run;
 mod schedule;
 mod script;
 mod sensor;
 mod story;
 mod style;
+mod trigger;
 mod trim;
 mod why;
 
@@ -115,6 +117,15 @@ enum Command {
     /// Shows what watches for the bot: programs and files whose lines are triggers.
     #[command(subcommand, after_help = "Example: beadle sensor list")]
     Sensor(sensor::SensorCommand),
+    /// Shows the rules: what runs when something happens, and why not; switches them off and on.
+    #[command(subcommand, after_help = "Example: beadle rule list")]
+    Rule(rule::RuleCommand),
+    /// Lets something happen by hand.
+    #[command(
+        subcommand,
+        after_help = "Example: beadle trigger emit deploy.finished '{\"app\": \"shop\"}'"
+    )]
+    Trigger(trigger::TriggerCommand),
     /// Shows the hooks for webhooks, and sends a test to one.
     #[command(subcommand, after_help = "Example: beadle hook list")]
     Hook(hook::HookCommand),
@@ -399,6 +410,8 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Action(command)) => action::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
         Some(Command::Sensor(command)) => sensor::main(&context, &command),
+        Some(Command::Rule(command)) => rule::main(&context, &command),
+        Some(Command::Trigger(command)) => trigger::main(&context, &command),
         Some(Command::Schedule(command)) => schedule::main(&context, &command),
         Some(Command::Hook(command)) => hook::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),

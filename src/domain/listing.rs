@@ -20,6 +20,8 @@ pub enum Kind {
     Alias,
     /// An operation that scripts run.
     Action,
+    /// Something that runs when something happens.
+    Rule,
     /// Something that is done at times.
     Schedule,
     /// A file of scripts of which nothing is offered.
@@ -30,6 +32,7 @@ pub enum Kind {
 pub const KINDS: &[(Kind, &str)] = &[
     (Kind::Alias, "Commands"),
     (Kind::Action, "Actions"),
+    (Kind::Rule, "Rules"),
     (Kind::Schedule, "Schedules"),
     (Kind::Script, "Scripts"),
 ];
@@ -90,7 +93,9 @@ impl Listed {
         };
         let used = match self.kind {
             Kind::Script => None,
-            Kind::Alias | Kind::Action | Kind::Schedule => Some(say::used(used.as_deref())),
+            Kind::Alias | Kind::Action | Kind::Rule | Kind::Schedule => {
+                Some(say::used(used.as_deref()))
+            }
         };
         let facts = [Some(self.place()), Some(self.who.clone()), used, Some(state)];
         let facts: Vec<String> =

@@ -1,7 +1,7 @@
 //! Orders: what somebody tells the bot from the command line of its machine instead of in a room.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::builtin::Builtin;
 use super::event::{EffectClass, EffectResult, Ending, ExecutionStarted};
@@ -53,6 +53,13 @@ pub enum OrderKind {
         /// Its parameters.
         params: Value,
     },
+    /// Let a named trigger happen.
+    Emit {
+        /// Its name.
+        name: String,
+        /// Its fields.
+        fields: Map<String, Value>,
+    },
     /// Switch automation off or on.
     Switch(SwitchCommand),
 }
@@ -86,6 +93,7 @@ impl Order {
             OrderKind::Cancel { execution, .. } => format!("cancel {}", execution.short()),
             OrderKind::Retry { execution, .. } => format!("retry {}", execution.short()),
             OrderKind::RunAction { action, .. } => format!("run {action}"),
+            OrderKind::Emit { name, .. } => format!("emit {name}"),
             OrderKind::Switch(switch) => {
                 let way = if switch.on { "on" } else { "off" };
                 format!("{} {way} {}", switch.kind.word(), switch.name)

@@ -54,6 +54,31 @@ pub struct Rule {
     pub script: ScriptHash,
 }
 
+impl Rule {
+    /// The rooms in which it speaks, as far as that can be seen.
+    pub fn speaks_in(&self) -> Vec<String> {
+        let mut rooms: Vec<String> = self.room.iter().chain(&self.does.rooms).cloned().collect();
+        if let On::Talk { rooms: heard, .. } = &self.on {
+            rooms.extend(heard.iter().cloned());
+        }
+        rooms.sort();
+        rooms.dedup();
+        rooms
+    }
+
+    /// Whether words are about it: its name, its trigger, a room in which it speaks, an action that it runs, or its file.
+    pub fn is_about(&self, words: &str) -> bool {
+        let words = words.to_lowercase();
+        let has = |text: &str| text.to_lowercase().contains(&words);
+        let listens = match &self.on {
+            On::Trigger { name, .. } => has(name),
+            On::Talk { pattern, .. } => has(&pattern.shown()),
+        };
+        let does = || self.speaks_in().iter().chain(&self.does.actions).any(|it| has(it));
+        has(&self.name) || listens || does() || has(&self.file)
+    }
+}
+
 /// What a rule listens to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum On {

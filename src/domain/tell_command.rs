@@ -15,6 +15,11 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ),
     ("who can {command}", "Tell who may run a command here"),
     ("grants", "List what is granted to whom for a while"),
+    (
+        "rules [for {room or words}]",
+        "List the rules: what each listens to, where it speaks, what it runs, when it ran last, on or off",
+    ),
+    ("what posts here", "List the rules that speak in this room"),
 ];
 
 /// A command of these.
@@ -36,6 +41,13 @@ pub enum TellCommand {
     },
     /// What is granted now.
     Grants,
+    /// The rules that these words are about: a room, a trigger, a part of a name. Empty: all.
+    Rules {
+        /// The words.
+        about: String,
+    },
+    /// The rules that speak in this room.
+    PostsHere,
 }
 
 /// The command that a text is, if it is one.
@@ -49,6 +61,10 @@ pub fn parse(text: &str) -> Option<TellCommand> {
     };
     match words.as_slice() {
         ["grants"] => Some(TellCommand::Grants),
+        ["rules"] => Some(TellCommand::Rules { about: String::new() }),
+        ["rules", "for", ..] => behind(2).map(|about| TellCommand::Rules { about }),
+        ["rules", ..] => behind(1).map(|about| TellCommand::Rules { about }),
+        ["what", "posts", "here"] => Some(TellCommand::PostsHere),
         ["who", "can", ..] => behind(2).map(|text| TellCommand::WhoCan { text }),
         // Without an @ it is talk: can you believe it.
         ["can", who, ..] if *who == "i" || who.starts_with('@') => {
@@ -72,6 +88,8 @@ impl TellCommand {
             Self::Can { .. } => "can",
             Self::WhoCan { .. } => "who can",
             Self::Grants => "grants",
+            Self::Rules { .. } => "rules",
+            Self::PostsHere => "what posts here",
         }
     }
 }
@@ -91,6 +109,10 @@ mod tests {
             (" What can you do here? ", Some(TellCommand::Catalog)),
             ("what can i do", Some(TellCommand::Catalog)),
             ("grants", Some(TellCommand::Grants)),
+            ("rules", Some(TellCommand::Rules { about: String::new() })),
+            ("Rules for #ops?", Some(TellCommand::Rules { about: "#ops".into() })),
+            ("rules nagios", Some(TellCommand::Rules { about: "nagios".into() })),
+            ("what posts here?", Some(TellCommand::PostsHere)),
             ("who can deploy Shop?", Some(TellCommand::WhoCan { text: "deploy Shop".into() })),
             ("who can", None),
             ("can @Bob deploy Shop", can(Some("@Bob"), "deploy Shop")),

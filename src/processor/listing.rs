@@ -4,7 +4,8 @@ use super::Kernel;
 use crate::domain::catalog::Alias;
 use crate::domain::listing::{Kind, Listed, State};
 use crate::domain::policy::GUARDED;
-use crate::domain::words::listing as say;
+use crate::domain::rule::Rule;
+use crate::domain::words::{listing as say, rules};
 use crate::processor::scripts::Offered;
 use crate::query::uses::{Uses, uses};
 use crate::script::engine::budgets;
@@ -59,6 +60,9 @@ impl Kernel {
                 state: off.map_or_else(|| self.state(script, &offered), State::Off),
             });
         }
+        for rule in &offered.catalog.rules {
+            listed.push(self.listed_rule(rule, &offered, &uses)?);
+        }
         let left_out =
             offered.problems.iter().filter(|(file, _)| !offered.set.scripts.contains_key(*file));
         listed.extend(left_out.map(|(file, problem)| Listed {
@@ -92,6 +96,33 @@ impl Kernel {
             used: uses.aliases.get(&key).copied(),
             state: script.map_or(State::On, |script| self.state(script, offered)),
         }
+    }
+
+    fn listed_rule(
+        &self,
+        rule: &Rule,
+        offered: &Offered,
+        uses: &Uses,
+    ) -> Result<Listed, ReadError> {
+        let key = (rule.file.clone(), rule.name.clone());
+        let script = offered.set.scripts.get(&rule.file);
+        let off = self.kept_from(rule)?;
+        Ok(Listed {
+            kind: Kind::Rule,
+            name: rule.name.clone(),
+            usage: rule.name.clone(),
+            help: rule.help.clone(),
+            file: rule.file.clone(),
+            line: rule.line,
+            tags: rule.tags.clone(),
+            who: rules::facts(rule),
+            used: uses.aliases.get(&key).copied(),
+            state: match (off, script) {
+                (Some(why), _) => State::Off(why),
+                (None, Some(script)) => self.state(script, offered),
+                (None, None) => State::On,
+            },
+        })
     }
 
     fn state(&self, script: &Script, offered: &Offered) -> State {

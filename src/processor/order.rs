@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::cancel::Cancel;
 use super::dispatch::{Origin, Routed, trigger_meta};
@@ -11,8 +11,9 @@ use super::sheet::queued;
 use super::{Error, Kernel};
 use crate::domain::event::{Event, Handler, HandlerKind, MessageQueued, Recorded, Verdict};
 use crate::domain::execution::Execution;
-use crate::domain::id::{ExecutionId, PostId, StreamName, Version};
+use crate::domain::id::{DedupeKey, ExecutionId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
+use crate::domain::named::{NamedEvent, OUTSIDE_BYTES_MAX, bad_name};
 use crate::domain::order::{NETWORK, Order, OrderKind, done_before, handler_of, retry_refusal};
 use crate::domain::policy::{Permission, PolicyAction, Resource};
 use crate::domain::route::{self, Act};
@@ -106,6 +107,7 @@ impl Kernel {
             OrderKind::RunAction { action, params } => {
                 self.run_ordered(recorded, order, action, params, permission.as_ref()).await?
             }
+            OrderKind::Emit { name, fields } => self.emitted(recorded, name, fields),
             OrderKind::Switch(command) => {
                 let meta = trigger_meta(recorded);
                 self.switch_ordered(command, (&order.speaker, &order.place), &meta)?
@@ -129,8 +131,33 @@ impl Kernel {
                 let def = offered.set.actions.get(action)?;
                 Some(self.may_operate(def, who, place))
             }
+            OrderKind::Emit { .. } => {
+                Some(self.may(PolicyAction::Manage, Resource::bot(), who, place))
+            }
             OrderKind::Switch(command) => Some(self.may_switch(command, who, place)),
         }
+    }
+
+    /// Lets a named trigger happen, once for the order.
+    fn emitted(&self, recorded: &Recorded, name: &str, fields: &Map<String, Value>) -> Routed {
+        if let Some(why) = bad_name(name) {
+            return Routed::ignored("", &why);
+        }
+        let bytes = Value::Object(fields.clone()).to_string().len();
+        if bytes > OUTSIDE_BYTES_MAX {
+            let why = format!(
+                "a trigger may have {OUTSIDE_BYTES_MAX} bytes of fields, these are {bytes}"
+            );
+            return Routed::ignored("", &why);
+        }
+        let key = DedupeKey::new(&["emitted", recorded.id.stream.as_str()]);
+        let source = "command line".to_owned();
+        let event = NamedEvent { name: name.to_owned(), fields: fields.clone(), source };
+        let trigger = Trigger::event(key, self.clock.now(), event);
+        let write = record(self.store.as_ref(), trigger);
+        let told = format!("{name} happened: {}", write.stream);
+        let message = self.store.key().message("emitted", recorded.id.stream.as_str());
+        Routed::new(Verdict::Said(message), told, vec![write])
     }
 
     /// Starts an execution that is one call of an action.

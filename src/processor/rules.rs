@@ -137,7 +137,7 @@ impl Kernel {
     }
 
     /// Why a rule that would run does not, if so.
-    fn kept_from(&self, rule: &Rule) -> Result<Option<String>, ReadError> {
+    pub(super) fn kept_from(&self, rule: &Rule) -> Result<Option<String>, ReadError> {
         let off = self.switched_off(Automation::Rule, &rule.name)?;
         Ok(off.map(|switch| self.off_reason(&switch)))
     }

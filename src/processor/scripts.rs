@@ -15,7 +15,7 @@ use crate::domain::budget::Budgets;
 use crate::domain::catalog::{Alias, Catalog, Scheduled};
 use crate::domain::event::{Event, Handler, ScriptKept};
 use crate::domain::id::{DedupeKey, ScriptHash, StreamName, Version};
-use crate::domain::rule::{Does, Rule, RuleIndex};
+use crate::domain::rule::{Rule, RuleIndex};
 use crate::script::engine::{self, engine, engine_within};
 use crate::script::load::{
     ScriptSet, load_folder_within, load_script, load_sources, on_script_thread,
@@ -271,7 +271,7 @@ fn rules(set: &ScriptSet) -> Vec<Rule> {
         tags: def.tags.clone(),
         windows: def.windows.clone(),
         role: def.role.clone(),
-        does: Does::default(),
+        does: def.does.clone(),
         file: script.file.clone(),
         line: def.line,
         script: script.hash.clone(),

@@ -1,15 +1,19 @@
 //! What is told at once of scripts and policies: read, and answered with the trigger's decision.
 
+use std::collections::BTreeSet;
+
 use super::can::Asker;
 use super::dispatch::{Origin, Routed};
 use super::scene::Scene;
 use super::{Error, Kernel};
 use crate::domain::event::Recorded;
+use crate::domain::id::RoomId;
 use crate::domain::listing::{self, Kind, Listed};
 use crate::domain::message::Doc;
 use crate::domain::policy::{PolicyAction, Resource};
+use crate::domain::rule::Rule;
 use crate::domain::tell_command::TellCommand;
-use crate::domain::words::{can, grants, listing as say};
+use crate::domain::words::{can, grants, listing as say, rules};
 use crate::store::ReadError;
 
 impl Kernel {
@@ -27,6 +31,8 @@ impl Kernel {
                 self.told_can(origin, scene, who.as_deref(), text).await?
             }
             TellCommand::WhoCan { text } => self.told_who_can(origin, scene, text).await?,
+            TellCommand::Rules { about } => self.rules_told(origin, scene, Some(about)).await?,
+            TellCommand::PostsHere => self.rules_told(origin, scene, None).await?,
             TellCommand::Grants => match self.grants_told()?.as_slice() {
                 [] => Doc::text(grants::NONE),
                 lines => Doc::text(&lines.join("\n")),
@@ -86,6 +92,41 @@ impl Kernel {
             listing.into_iter().filter_map(|it| self.usable(it, origin, scene)).collect();
         listing.retain(|it| !matches!(it.kind, Kind::Script | Kind::Schedule));
         Ok(listing::doc(&listing, &self.settings().prefix, self.clock.now()))
+    }
+
+    /// The rules that words are about; none: those that speak here.
+    async fn rules_told(
+        &self,
+        origin: &Origin<'_>,
+        scene: &Scene,
+        about: Option<&str>,
+    ) -> Result<Doc, Error> {
+        let (room, name) = (&origin.place.room, &origin.place.name);
+        let here = |rule: &Rule| {
+            let says = rule.speaks_in();
+            says.contains(name)
+                || self.listed(&says, room)
+                || says.is_empty() && self.is_management(room)
+        };
+        let wanted = |rule: &Rule| match about {
+            None => here(rule),
+            Some(about) => rule.is_about(about),
+        };
+        let rules = scene.offered.catalog.rules.iter().filter(|rule| wanted(rule));
+        let names: BTreeSet<String> = rules.map(|rule| rule.name.clone()).collect();
+        let mut listing = self.beside(|me| Ok(me.listing()?)).await?;
+        listing.retain(|it| it.kind == Kind::Rule && names.contains(&it.name));
+        Ok(match (listing.is_empty(), about) {
+            (false, _) => listing::doc(&listing, &self.settings().prefix, self.clock.now()),
+            (true, None) => Doc::text(rules::NONE_HERE),
+            (true, Some("")) => Doc::text(rules::NONE),
+            (true, Some(about)) => Doc::text(&rules::none_about(about)),
+        })
+    }
+
+    /// Whether a room is the one in which those speak who have no other.
+    fn is_management(&self, room: &RoomId) -> bool {
+        self.management_room().is_ok_and(|management| management.as_ref() == Some(room))
     }
 
     /// Something that is offered, if they may use it here, with what it needs before it is done.

@@ -112,6 +112,20 @@ pub enum Request {
     Why(String),
     /// Everything that is offered.
     Catalog,
+    /// Why a rule is or is not for a trigger.
+    RuleWhy {
+        /// The trigger: its stream, or one of its events.
+        trigger: String,
+        /// The rule's name.
+        rule: String,
+    },
+    /// Let a named trigger happen.
+    Emit {
+        /// Its name.
+        name: String,
+        /// Its fields.
+        fields: serde_json::Map<String, Value>,
+    },
     /// The schedules, with their next times.
     ScheduleList,
     /// The sensors, with how they do.
@@ -217,6 +231,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         Request::Why(_)
         | Request::Catalog
         | Request::ScheduleList
+        | Request::RuleWhy { .. }
         | Request::SensorList
         | Request::Listener
         | Request::TriggerDecided(_)
@@ -232,6 +247,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         | Request::ExecutionCancel { .. }
         | Request::ActionRun { .. }
         | Request::Switch(_)
+        | Request::Emit { .. }
         | Request::ExecutionRetry { .. } => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
         }

@@ -118,7 +118,10 @@ fn retried(store: &dyn EventStore, execution: &Execution) -> Result<Option<Strin
     Ok(match &e.trigger.what {
         What::Order(order) => match &order.what {
             OrderKind::Retry { execution, .. } => Some(execution.to_string()),
-            OrderKind::Cancel { .. } | OrderKind::RunAction { .. } | OrderKind::Switch(_) => None,
+            OrderKind::Cancel { .. }
+            | OrderKind::RunAction { .. }
+            | OrderKind::Emit { .. }
+            | OrderKind::Switch(_) => None,
         },
         What::Message(_)
         | What::Reaction(_)

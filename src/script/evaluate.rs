@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr, Position, Scope, Stmt};
 
+use super::check::does;
 use super::engine::budgets;
 use super::gauge::gauged;
 use super::host::{self, Loading};
@@ -65,6 +66,9 @@ pub fn load_script(
     }
     let mut rules = loaded.rules;
     for rule in &mut rules {
+        if let Run::Handler(closure, _) = &rule.run {
+            rule.does = does::of(&ast, closure.fn_name());
+        }
         let wrong = arity(&ast, &mut rule.run).err().or_else(|| {
             let when = rule.when.as_ref()?;
             let what = "criteria take the trigger and nothing else: `|e| e.state == \"CRITICAL\"`";

@@ -12,7 +12,7 @@ pub use super::sensor::SensorDef;
 use crate::domain::catalog::FromContext;
 use crate::domain::event::{Handler, HandlerKind};
 use crate::domain::id::ScriptHash;
-use crate::domain::rule::On;
+use crate::domain::rule::{Does, On};
 use crate::domain::schedule::Policy;
 use crate::domain::throttle::Windows;
 
@@ -87,6 +87,8 @@ pub struct RuleDef {
     pub tags: Vec<String>,
     /// How often it may fire.
     pub windows: Windows,
+    /// What its handler may do, as far as its source shows.
+    pub does: Does,
     /// The criteria: a closure that must give true.
     pub when: Option<FnPtr>,
     /// What runs.

@@ -29,6 +29,32 @@ pub fn shown<'a>(wanted: impl Iterator<Item = (&'a String, &'a Value)>) -> Strin
     wanted.map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
 }
 
+/// No script has a rule.
+pub const NONE: &str = "No script has a rule.";
+/// No rule speaks in the room.
+pub const NONE_HERE: &str = "No rule speaks here, as far as the scripts show it.";
+
+/// No rule is about something.
+pub fn none_about(about: &str) -> String {
+    format!("No rule is about “{about}”.")
+}
+
+/// What a rule listens to, where it speaks and what it runs.
+pub fn facts(rule: &Rule) -> String {
+    let listens = match &rule.on {
+        On::Trigger { name, wanted } if wanted.is_empty() => format!("on {name}"),
+        On::Trigger { name, wanted } => format!("on {name} with {}", shown(wanted.iter())),
+        On::Talk { pattern, .. } => format!("hears {}", pattern.shown()),
+    };
+    let criteria = rule.criteria.then(|| "and criteria".to_owned());
+    let rooms = rule.speaks_in();
+    let says = (!rooms.is_empty()).then(|| format!("says in {}", rooms.join(", ")));
+    let actions = &rule.does.actions;
+    let runs = (!actions.is_empty()).then(|| format!("runs {}", actions.join(", ")));
+    let listens = std::iter::once(listens).chain(criteria).collect::<Vec<_>>().join(" ");
+    std::iter::once(listens).chain(says).chain(runs).collect::<Vec<_>>().join("; ")
+}
+
 /// A rule is one too many.
 pub fn too_many(most: usize) -> String {
     format!("one trigger starts at most {most} executions")

@@ -15,6 +15,7 @@ use super::resolver::Library;
 
 pub mod across;
 mod calls;
+pub mod does;
 mod exposed;
 mod fields;
 mod literal;

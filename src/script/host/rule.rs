@@ -9,7 +9,7 @@ use super::declare::{declare, told};
 use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, Param, form, opt, p};
 use crate::domain::named::bad_name;
-use crate::domain::rule::{NAME_BYTES_MAX, On, Pattern};
+use crate::domain::rule::{Does, NAME_BYTES_MAX, On, Pattern};
 use crate::domain::throttle::{WINDOW_MS_MAX, Windows};
 
 const TRIGGER: Param = p("trigger", Kind::Text);
@@ -204,6 +204,7 @@ fn add(
         role: options.text("role")?,
         tags: options.texts("tags")?,
         windows,
+        does: Does::default(),
         when,
         run: Run::Handler(run, 0),
         line: line(call),

@@ -167,6 +167,7 @@ fn add(
         (line(call), place.position().and_then(|n| u32::try_from(n).ok()).unwrap_or(0));
     let help = options.text("help")?.unwrap_or_default();
     let rule = RuleDef {
+        does: Default::default(),
         windows: Default::default(),
         name: name.to_owned(),
         on: On::Trigger { name: trigger, wanted: serde_json::Map::new() },
