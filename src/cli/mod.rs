@@ -33,12 +33,14 @@ mod policy;
 mod progress;
 mod proof;
 mod query;
+mod rule;
 mod run;
 mod schedule;
 mod script;
 mod sensor;
 mod story;
 mod style;
+mod switch;
 mod trim;
 mod why;
 
@@ -118,6 +120,9 @@ enum Command {
     /// Shows the hooks for webhooks, and sends a test to one.
     #[command(subcommand, after_help = "Example: beadle hook list")]
     Hook(hook::HookCommand),
+    /// Switches rules off and on.
+    #[command(subcommand, after_help = "Example: beadle rule off 'nagios to ops' --for 2h")]
+    Rule(rule::RuleCommand),
     /// Shows executions, cancels open ones and tries failed ones again.
     #[command(subcommand, after_help = "Example: beadle execution list")]
     Execution(execution::ExecutionCommand),
@@ -401,6 +406,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Sensor(command)) => sensor::main(&context, &command),
         Some(Command::Schedule(command)) => schedule::main(&context, &command),
         Some(Command::Hook(command)) => hook::main(&context, &command),
+        Some(Command::Rule(command)) => rule::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),
         Some(Command::Why(args)) => why::main(&context, &args),
         Some(Command::Catalog) => catalog::main(&context),
