@@ -1,5 +1,6 @@
 //! Wires the parts, starts them, and stops them in order.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use self::orders::Hands;
 use self::reload::Reload;
 use self::tend::Tend;
 
+use crate::adapter::http_client::{HttpClient, Proxies, Wiring};
 use crate::adapter::matrix::{ConnectError, Matrix, Session, SyncError};
 use crate::adapter::secrets::Secrets;
 use crate::adapter::service::ServiceManager;
@@ -29,7 +31,7 @@ use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, Kernel, Settings, schedule, tree_head};
+use crate::processor::{self, Kernel, Settings, schedule, sensors, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
@@ -47,6 +49,7 @@ mod proofs;
 mod reload;
 pub mod saved;
 mod tend;
+mod timetable;
 mod told;
 pub mod trim;
 
@@ -197,21 +200,36 @@ pub fn kernel(
     scripts: (&Path, &Budgets),
     chat: Arc<dyn Chat>,
     settings: Settings,
-    secrets: Secrets,
+    outside: Processes,
 ) -> Result<(Arc<Kernel>, Vec<Problem>), ReadError> {
     let (scripts, problems) = Scripts::folder_within(scripts.0, scripts.1);
-    let actions = Arc::new(Processes { secrets });
-    let kernel = Kernel::new(store, scripts, chat, actions, clock(), settings)?;
+    let kernel = Kernel::new(store, scripts, chat, Arc::new(outside), clock(), settings)?;
     Ok((kernel, problems))
+}
+
+/// What runs actions and sends requests: with the secrets and proxies of the configuration and the environment.
+pub fn outside(config: &Config) -> Processes {
+    let environment = environment();
+    let proxies = match config.http_proxy {
+        true => Proxies::of(&environment),
+        false => Proxies::default(),
+    };
+    let wiring = Wiring { ca: config.http_ca.clone(), proxies, ..Wiring::default() };
+    Processes { secrets: secrets(config), http: HttpClient::new(wiring) }
 }
 
 /// Where the secrets of actions are.
 pub fn secrets(config: &Config) -> Secrets {
+    let environment = environment().into_iter();
+    Secrets::new(config.secrets_folder.clone(), &config.secrets_prefix, environment)
+}
+
+/// What of the environment is text.
+fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    let environment = std::env::vars_os().filter_map(text);
-    Secrets::new(config.secrets_folder.clone(), &config.secrets_prefix, environment)
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// Makes a kernel on an open log for what needs no network: nothing is sent.
@@ -228,7 +246,7 @@ pub fn kernel_alone(
     let (mut settings, _) = reload::settings(config, of_login.as_ref());
     settings.policy = Some(paths.policy.clone());
     let scripts = (paths.scripts.as_path(), &config.budgets);
-    Ok(kernel(store, scripts, Arc::new(Line::default()), settings, secrets(config))?.0)
+    Ok(kernel(store, scripts, Arc::new(Line::default()), settings, outside(config))?.0)
 }
 
 /// What connects to the network when the connection is there: until then nothing can be sent.
@@ -300,7 +318,7 @@ pub async fn run(
         (&paths.scripts, &config.budgets),
         line.clone(),
         settings,
-        secrets(config),
+        outside(config),
     )?;
     let reserve = Some(Reserve::of(&paths.data));
     let guard = Guard::new(Arc::new(DiskOf(paths.data.clone())), reserve);
@@ -356,6 +374,8 @@ pub async fn run(
     let mut failure = store.failure();
     let mut work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
     let mut heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
+    let mut sensing =
+        tokio::spawn(sensors::run(kernel.clone(), ear.clone(), secrets(config), stopping.clone()));
     let trimming = tokio::spawn(trim::run(store.clone(), kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
@@ -395,6 +415,7 @@ pub async fn run(
         }
         done = &mut work => flat(done).map_err(RunError::from),
         done = &mut heads => flat(done).map_err(RunError::from),
+        done = &mut sensing => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
         () = after_saves => Ok(()),
         failed = after_policies => Err(RunError::from(failed)),
@@ -419,6 +440,9 @@ pub async fn run(
         }
         if !heads.is_finished() {
             flat((&mut heads).await)?;
+        }
+        if !sensing.is_finished() {
+            flat((&mut sensing).await)?;
         }
         flat(trimming.await.map(Ok::<(), RunError>))?;
         Ok::<(), RunError>(())

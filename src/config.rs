@@ -18,6 +18,7 @@ use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes, shown_b
 use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 use crate::domain::conversation::STALE_AFTER_MS;
+use crate::domain::http_allow::Allow;
 use crate::domain::pace::COMMANDS_PER_MINUTE;
 use crate::domain::quiet::Quiet;
 use crate::domain::role::Roles;
@@ -89,6 +90,12 @@ pub struct Config {
     pub stop_rings: bool,
     /// How alerts are told.
     pub alerts: Terms,
+    /// The hosts that scripts may reach over HTTP.
+    pub http_allow: Allow,
+    /// A file of certificates that are trusted beside those of the system.
+    pub http_ca: Option<PathBuf>,
+    /// Whether the proxies of the environment are used.
+    pub http_proxy: bool,
     /// The web listener and its hooks.
     pub web: Web,
 }
@@ -130,6 +137,7 @@ impl Config {
                 // What is no number is refused below.
                 Kind::Count(..) => text.parse().map_or(Value::String(text.clone()), Value::Integer),
                 Kind::Text
+                | Kind::Pem
                 | Kind::Duration
                 | Kind::DurationOrNever
                 | Kind::Budget(_)
@@ -141,7 +149,7 @@ impl Config {
                     .ok()
                     .and_then(|mut it: toml::Table| it.remove("it"))
                     .unwrap_or_else(|| Value::String(text.clone())),
-                Kind::List | Kind::Role => {
+                Kind::List | Kind::Hosts | Kind::Role => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
                 }
@@ -163,6 +171,8 @@ impl Config {
             ("secrets", "prefix") => self.secrets_prefix != old.secrets_prefix,
             ("policy", "folder") => self.policy != old.policy,
             ("scripts", "reload") => self.scripts_reload != old.scripts_reload,
+            ("http", "ca") => self.http_ca != old.http_ca,
+            ("http", "proxy") => self.http_proxy != old.http_proxy,
             ("web", "listen") => self.web.listen != old.web.listen,
             _ => false,
         };
@@ -226,6 +236,11 @@ impl Config {
                     .unwrap_or(GROUP_INTERVAL_MS),
                 quiet: values.get(&("alerts", "quiet")).and_then(read_hours).unwrap_or_default(),
             },
+            // What is wrong with the lists was told before.
+            http_allow: Allow::read(&list("http", "allow"), &list("http", "private"))
+                .unwrap_or_default(),
+            http_ca: text("http", "ca").map(|path| at_home(&path)),
+            http_proxy: values.get(&("http", "proxy")) != Some(&Value::Boolean(false)),
             web: web::web(values),
         }
     }
@@ -357,10 +372,12 @@ fn parse(
 
 fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     let fits = match (key.kind, value) {
-        (Kind::Text, Value::String(_)) => true,
+        (Kind::Text | Kind::Pem, Value::String(_)) => true,
         (Kind::DurationOrNever, Value::String(text)) => or_never(text).is_ok(),
         (Kind::Bool, Value::Boolean(_)) => true,
-        (Kind::List | Kind::Role, Value::Array(items)) => items.iter().all(Value::is_str),
+        (Kind::List | Kind::Hosts | Kind::Role, Value::Array(items)) => {
+            items.iter().all(Value::is_str)
+        }
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
         (Kind::Count(least, most), Value::Integer(number)) => {
             (i64::from(least)..=i64::from(most)).contains(number)
@@ -373,9 +390,9 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         _ => false,
     };
     let wanted = match key.kind {
-        Kind::Text => "a text: \"…\"".to_owned(),
+        Kind::Text | Kind::Pem => "a text: \"…\"".to_owned(),
         Kind::Bool => "true or false".to_owned(),
-        Kind::List | Kind::Role => "a list of texts: [\"…\", \"…\"]".to_owned(),
+        Kind::List | Kind::Hosts | Kind::Role => "a list of texts: [\"…\", \"…\"]".to_owned(),
         Kind::Tables => "tables of texts: { \"#ops\" = { host = \"web1\" } }".to_owned(),
         Kind::Hours => "hours by room: { \"#ops:example.org\" = \"22:00-07:00\" }".to_owned(),
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"".to_owned(),
@@ -396,7 +413,33 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         Kind::Hook => "a table".to_owned(),
     };
     let what = format!("`{}` is {wanted}", key.name);
-    fits.then_some(()).ok_or(ConfigError { place, what, hint: key.help.into() })
+    let error = |what: String| ConfigError { place: place.clone(), what, hint: key.help.into() };
+    fits.then_some(()).ok_or_else(|| error(what))?;
+    readable(key, value).map_err(error)
+}
+
+/// What is wrong with a value of the right form.
+fn readable(key: &Key, value: &Value) -> Result<(), String> {
+    match (key.kind, value) {
+        (Kind::Hosts, Value::Array(items)) => {
+            let listed = items.iter().filter_map(|item| item.as_str().map(str::to_owned));
+            let listed: Vec<String> = listed.collect();
+            let read = match key.name {
+                "private" => Allow::read(&[], &listed),
+                _ => Allow::read(&listed, &[]),
+            };
+            read.map(drop)
+        }
+        (Kind::Pem, Value::String(path)) if !path.is_empty() => {
+            let text = std::fs::read_to_string(at_home(path));
+            let text = text.map_err(|why| format!("`{path}` cannot be read: {why}"))?;
+            let is_pem = text.contains("-----BEGIN CERTIFICATE-----");
+            is_pem
+                .then_some(())
+                .ok_or_else(|| format!("`{path}` holds no certificates in PEM form"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The one entry of all roles: their names are not ours.

@@ -32,6 +32,7 @@ missing_packages() {
     case $(uname -m) in x86_64 | aarch64) ;; *) have cmake || echo cmake ;; esac # the TLS library has prepared builds for these two
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     have python3 || echo python3
+    have openssl || echo openssl # the tests make certificates
     have ssh || echo openssh-client
     have curl || echo curl       # the tests run the examples of the manual
     have openssl || echo openssl # so do they

@@ -10,12 +10,14 @@ use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId}
 use crate::domain::role::Standing;
 use crate::domain::trigger::Trigger;
 
+pub mod http_client;
 pub mod matrix;
 pub mod picture;
 pub mod process;
 pub mod render;
 pub mod secrets;
 pub mod service;
+pub mod tail;
 pub mod terminal;
 
 /// Most triggers in one hand-over.

@@ -4,6 +4,7 @@ mod format;
 mod limits;
 mod output;
 pub mod scrub;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -185,6 +186,11 @@ enum First {
 
 impl Running {
     fn start(spec: &Spec) -> std::io::Result<Self> {
+        Self::start_with(spec, |_| {})
+    }
+
+    /// The same, after `more` has been set.
+    fn start_with(spec: &Spec, more: impl FnOnce(&mut Command)) -> std::io::Result<Self> {
         let (program, arguments) = spec.argv.split_first().ok_or(ErrorKind::InvalidInput)?;
         format::check(program, &spec.dir)?;
         let mut command = Command::new(program);
@@ -194,6 +200,7 @@ impl Running {
         }
         command.envs(&spec.env).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         limits::limit(&mut command, spec.memory_bytes);
+        more(&mut command);
         let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         let pipes = child.stdin.take().zip(child.stdout.take()).zip(child.stderr.take());

@@ -116,6 +116,8 @@ impl Answers for Desk {
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),
             Request::Listener => self.listener(sink),
+            Request::ScheduleList => self.schedules(sink),
+            Request::SensorList => self.sensors(sink),
             Request::TriggerDecided(trigger) => self.decided(trigger, sink),
             request => command::answer(store, request, sink),
         }

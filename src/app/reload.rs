@@ -127,6 +127,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
             stop_rings: config.stop_rings,
         },
         alerts: config.alerts.clone(),
+        http: Arc::new(config.http_allow.clone()),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),

@@ -18,7 +18,7 @@ use crate::adapter::{Incoming, Intake};
 use crate::app::desk::Desk;
 use crate::app::door;
 use crate::app::orders::Hands;
-use crate::app::{SystemEntropy, kernel, secrets, surroundings, told};
+use crate::app::{SystemEntropy, kernel, outside, secrets, surroundings, told};
 use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
@@ -31,7 +31,7 @@ use crate::play::stops;
 use crate::play::world::{HandClock, World};
 use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
-use crate::processor::{Kernel, Settings, schedule, tree_head};
+use crate::processor::{Kernel, Settings, schedule, sensors, tree_head};
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve};
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
@@ -225,7 +225,8 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     let roles = Arc::new(context.config.roles.clone());
     let policy = Some(context.policy()?);
     let own = Settings::simulated(&context.config.prefix);
-    let settings = Settings { asking_room, roles, policy, ..own };
+    let http = Arc::new(context.config.http_allow.clone());
+    let settings = Settings { asking_room, roles, policy, http, ..own };
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
@@ -234,7 +235,7 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
         (&scripts, &context.config.budgets),
         terminal.clone(),
         settings,
-        secrets(&context.config),
+        outside(&context.config),
     );
     let (kernel, problems) = opened.map_err(|why| Failure::new(4, why))?;
     let among = kernel.scripts.offered().set.wrong();
@@ -259,7 +260,9 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
     let ended = runtime.block_on(async {
         let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
-        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping));
+        let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
+        let known = secrets(&context.config);
+        let sensing = tokio::spawn(sensors::run(kernel.clone(), ear.clone(), known, stopping));
         let after_saves = async {
             if context.config.scripts_reload {
                 let shown = terminal.clone();
@@ -291,8 +294,10 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
             work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         let signed =
             heads.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let sensed =
+            sensing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         let last = tree_head::finish(&kernel).await;
-        talked.and(worked.and(signed).and(last).map_err(|why| Failure::new(1, why)))
+        talked.and(worked.and(signed).and(sensed).and(last).map_err(|why| Failure::new(1, why)))
     });
     kernel.keep_agenda().map_err(|why| Failure::new(1, why))?;
     store.close();

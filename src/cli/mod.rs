@@ -34,7 +34,9 @@ mod progress;
 mod proof;
 mod query;
 mod run;
+mod schedule;
 mod script;
+mod sensor;
 mod story;
 mod style;
 mod trim;
@@ -107,6 +109,12 @@ enum Command {
     /// Shows which commands there are and what a text would run.
     #[command(subcommand, after_help = "Example: beadle alias match -- create vm web001 on aws")]
     Alias(alias::AliasCommand),
+    /// Shows what is done at times, and when.
+    #[command(subcommand, after_help = "Example: beadle schedule next 'daily 09:00'")]
+    Schedule(schedule::ScheduleCommand),
+    /// Shows what watches for the bot: programs and files whose lines are triggers.
+    #[command(subcommand, after_help = "Example: beadle sensor list")]
+    Sensor(sensor::SensorCommand),
     /// Shows the hooks for webhooks, and sends a test to one.
     #[command(subcommand, after_help = "Example: beadle hook list")]
     Hook(hook::HookCommand),
@@ -390,6 +398,8 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Policy(command)) => policy::main(&context, &command),
         Some(Command::Action(command)) => action::main(&context, &command),
         Some(Command::Alias(command)) => alias::main(&context, &command),
+        Some(Command::Sensor(command)) => sensor::main(&context, &command),
+        Some(Command::Schedule(command)) => schedule::main(&context, &command),
         Some(Command::Hook(command)) => hook::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),
         Some(Command::Why(args)) => why::main(&context, &args),

@@ -13,6 +13,10 @@ pub enum Kind {
     Text,
     /// A list of texts.
     List,
+    /// A list of hosts and networks.
+    Hosts,
+    /// The path of a file of certificates.
+    Pem,
     /// A time span, as text: `15m`, `2h30m`.
     Duration,
     /// A time span, or `never`.
@@ -321,6 +325,34 @@ pub const KEYS: &[Key] = &[
         help: "Whether an account that answers the bot within a second again and again, or says the same so three times, is not answered for five minutes.",
     },
     Key {
+        table: "http",
+        name: "allow",
+        kind: Kind::Hosts,
+        default: "[]",
+        help: "The hosts that scripts may reach with `http_get` and its like: `api.example.org`, `*.example.org:8443`, `10.0.0.0/8`, `host:*` for every port; without a port 80 and 443. [http.md](http.md)",
+    },
+    Key {
+        table: "http",
+        name: "private",
+        kind: Kind::Hosts,
+        default: "[]",
+        help: "The hosts that may be in your own network, each by itself: `jira.intern:8080`, `127.0.0.1:9093`. All others are reached at public addresses only.",
+    },
+    Key {
+        table: "http",
+        name: "ca",
+        kind: Kind::Pem,
+        default: "\"\"",
+        help: "A file of certificates, PEM, that are trusted beside those of the system.",
+    },
+    Key {
+        table: "http",
+        name: "proxy",
+        kind: Kind::Bool,
+        default: "true",
+        help: "Whether requests of scripts take the proxies that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name.",
+    },
+    Key {
         table: "web",
         name: "listen",
         kind: Kind::Listen,
@@ -360,6 +392,8 @@ pub const RESTART: &[(&str, &str)] = &[
     ("secrets", "folder"),
     ("secrets", "prefix"),
     ("scripts", "reload"),
+    ("http", "ca"),
+    ("http", "proxy"),
     ("web", "listen"),
 ];
 

@@ -35,6 +35,8 @@ pub fn reference() -> String {
         let kind = match key.kind {
             Kind::Bool => "true or false".to_owned(),
             Kind::Text => "text".to_owned(),
+            Kind::Pem => "path".to_owned(),
+            Kind::Hosts => "list of hosts".to_owned(),
             Kind::List | Kind::Role => "list of texts".to_owned(),
             Kind::Tables => "tables of texts".to_owned(),
             Kind::Hours => "hours by room".to_owned(),

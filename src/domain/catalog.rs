@@ -3,6 +3,7 @@
 use super::alias_index::AliasIndex;
 use super::id::ScriptHash;
 use super::rule::{Rule, RuleIndex};
+use super::schedule;
 
 /// Everything that is offered.
 pub struct Catalog {
@@ -14,6 +15,27 @@ pub struct Catalog {
     pub rules: Vec<Rule>,
     /// Finds the rules for a trigger; its numbers are places in `rules`.
     pub rule_index: RuleIndex,
+    /// Schedules in the order of their names.
+    pub schedules: Vec<Scheduled>,
+}
+
+/// Something that a script does at times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Its name, unique among all scripts: its occurrences are the triggers `schedule.NAME`.
+    pub name: String,
+    /// When it comes, as the script says.
+    pub spec: String,
+    /// What becomes of missed occurrences, and by how much they are spread.
+    pub policy: schedule::Policy,
+    /// It only looks at something again and again.
+    pub polls: bool,
+    /// What it is for.
+    pub help: String,
+    /// The script's file.
+    pub file: String,
+    /// Where in it it is declared.
+    pub line: u32,
 }
 
 /// A command.
@@ -65,6 +87,7 @@ impl Catalog {
             index: AliasIndex::new(vec![]),
             rules: vec![],
             rule_index: RuleIndex::default(),
+            schedules: vec![],
         }
     }
 }

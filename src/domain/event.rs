@@ -37,6 +37,7 @@ pub use super::room_event::{
     Departure, GapAbandoned, GapFilled, InviteDecided, InvitesDeclined, RoomFollowed, RoomJoined,
     RoomLeft, RoomUpgraded,
 };
+pub use super::schedule_event::{Advance, ScheduleAdvanced, SensorAdvanced};
 pub use super::script_event::{ImportKept, ScriptKept};
 pub use super::silence_event::{
     SilenceEnded, SilenceExtended, SilenceHeld, SilenceNoticed, SilenceStarted,
@@ -158,6 +159,8 @@ events! {
     AccountsUnlinked "accounts_unlinked" 1 Sealed,
     GrantMade "grant_made" 2 Sealed,
     GrantRevoked "grant_revoked" 1 Sealed,
+    ScheduleAdvanced "schedule_advanced" 1 Open,
+    SensorAdvanced "sensor_advanced" 1 Sealed,
     AutomationSwitched "automation_switched" 1 Sealed,
     WakePlanned "wake_planned" 1 Open,
     AlertRaised "alert_raised" 1 Sealed,

@@ -342,6 +342,8 @@ impl Execution {
             | Event::InvitesDeclined(_)
             | Event::RoomJoined(_)
             | Event::RoomFollowed(_)
+            | Event::ScheduleAdvanced(_)
+            | Event::SensorAdvanced(_)
             | Event::RoomLeft(_)
             | Event::LinkOffered(_)
             | Event::LinkClaimed(_)

@@ -69,6 +69,16 @@ impl StreamName {
         Self(format!("script-{}", hash.0))
     }
 
+    /// The stream of one schedule.
+    pub fn schedule(tag: &Tag) -> Self {
+        Self(format!("schedule-{tag}"))
+    }
+
+    /// The stream of one sensor.
+    pub fn sensor(tag: &Tag) -> Self {
+        Self(format!("sensor-{tag}"))
+    }
+
     /// The stream of the policies that were in force.
     pub fn policies() -> Self {
         Self("policy-set".into())

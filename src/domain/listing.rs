@@ -20,13 +20,19 @@ pub enum Kind {
     Alias,
     /// An operation that scripts run.
     Action,
+    /// Something that is done at times.
+    Schedule,
     /// A file of scripts of which nothing is offered.
     Script,
 }
 
 /// Every kind with its head in a list.
-pub const KINDS: &[(Kind, &str)] =
-    &[(Kind::Alias, "Commands"), (Kind::Action, "Actions"), (Kind::Script, "Scripts")];
+pub const KINDS: &[(Kind, &str)] = &[
+    (Kind::Alias, "Commands"),
+    (Kind::Action, "Actions"),
+    (Kind::Schedule, "Schedules"),
+    (Kind::Script, "Scripts"),
+];
 
 /// Whether something works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,7 +90,7 @@ impl Listed {
         };
         let used = match self.kind {
             Kind::Script => None,
-            Kind::Alias | Kind::Action => Some(say::used(used.as_deref())),
+            Kind::Alias | Kind::Action | Kind::Schedule => Some(say::used(used.as_deref())),
         };
         let facts = [Some(self.place()), Some(self.who.clone()), used, Some(state)];
         let facts: Vec<String> =
@@ -187,7 +193,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_head() {
-        for kind in [Kind::Alias, Kind::Action, Kind::Script] {
+        for kind in [Kind::Alias, Kind::Action, Kind::Schedule, Kind::Script] {
             assert!(KINDS.iter().any(|(known, _)| *known == kind), "{kind:?}");
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod ack;
 pub mod action_event;
+pub mod address;
 pub mod again;
 pub mod alert;
 pub mod alert_event;
@@ -33,6 +34,8 @@ pub mod grant_command;
 pub mod grant_event;
 pub mod help;
 pub mod hook;
+pub mod http;
+pub mod http_allow;
 pub mod id;
 pub mod link;
 pub mod listing;
@@ -68,7 +71,10 @@ pub mod room_event;
 pub mod route;
 pub mod rule;
 pub mod save_command;
+pub mod schedule;
+pub mod schedule_event;
 pub mod script_event;
+pub mod sensor;
 pub mod silence;
 pub mod silence_command;
 pub mod silence_event;

@@ -19,10 +19,13 @@ use super::runner::{Driver, Setup};
 use super::world::{HandClock, World};
 use crate::adapter::{Chat, Outgoing, Redaction, Reread, RoomAct, RoomAnswer, SendError};
 use crate::domain::event::{EffectClass, EffectResult};
+use crate::domain::http;
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::role::Roles;
+use crate::domain::storm::Terms;
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
+use crate::processor::http::HttpCall;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::{Context, Limits, Settings};
 use crate::store::{Clock, EventStore};
@@ -39,6 +42,7 @@ enum Request {
         management_room: Option<RoomId>,
         limits: Limits,
         context: Context,
+        alerts: Terms,
         stale_after_ms: i64,
         now: Timestamp,
     },
@@ -77,6 +81,7 @@ enum Response {
     Send(Box<Outgoing>),
     Rooms(RoomAct),
     Exec { effect: String, class: EffectClass, action: String, args: Value },
+    Http { effect: String, class: EffectClass, request: Box<http::Request> },
 }
 
 /// The parent answers what the child asked.
@@ -141,6 +146,7 @@ impl ChildBot {
         let management_room = setup.settings.management_room.clone();
         let limits = setup.settings.limits;
         let context = setup.settings.context.clone();
+        let alerts = setup.settings.alerts.clone();
         let stale_after_ms = setup.settings.stale_after_ms;
         let open = Request::Open {
             scripts,
@@ -150,6 +156,7 @@ impl ChildBot {
             management_room,
             limits,
             context,
+            alerts,
             stale_after_ms,
             now,
         };
@@ -174,6 +181,10 @@ impl ChildBot {
                 }
                 Response::Rooms(act) => {
                     put(&mut running.to, &Reply::Rooms(world.visit(&act)))?;
+                }
+                Response::Http { effect, class, request } => {
+                    let result = world.answer(&effect, class, &request);
+                    put(&mut running.to, &Reply::Executed(result))?;
                 }
                 Response::Exec { effect, class, action, args } => {
                     let result = world.call(&effect, class, &action, &args);
@@ -302,6 +313,17 @@ impl Actions for Wire {
             ActionDone { result, whole: None, took: Duration::ZERO }
         })
     }
+
+    fn fetch(&self, call: HttpCall) -> BoxFuture<'_, ActionDone> {
+        Box::pin(async move {
+            let (effect, class, request) = (call.effect, call.class, Box::new(call.request));
+            let result = match self.ask(&Response::Http { effect, class, request }) {
+                Ok(Reply::Executed(result)) => result,
+                other => EffectResult::Err(Value::String(format!("the parent said {other:?}"))),
+            };
+            ActionDone { result, whole: None, took: Duration::ZERO }
+        })
+    }
 }
 
 /// The child's side: serves its parent until the line is closed.
@@ -332,6 +354,7 @@ pub async fn serve(
                 management_room,
                 limits,
                 context,
+                alerts,
                 stale_after_ms,
                 now,
             } => {
@@ -345,6 +368,7 @@ pub async fn serve(
                     management_room,
                     limits,
                     context,
+                    alerts,
                     stale_after_ms,
                     ..Settings::simulated(&prefix)
                 };

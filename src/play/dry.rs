@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use super::bot::{Bot, BotError};
 use super::parse::Does;
 use super::world::{Person, Room, World};
-use crate::adapter::secrets::Secrets;
 use crate::domain::budget::Budgets;
 use crate::domain::event::{EffectClass, EffectResult};
+use crate::domain::http;
 use crate::domain::id::{Position, Timestamp};
 use crate::domain::trigger::{Trigger, What};
-use crate::processor::action::{ActionCall, ActionDone, Actions, Processes};
+use crate::processor::action::{ActionCall, ActionDone, Actions};
+use crate::processor::http::HttpCall;
 use crate::processor::scripts::Scripts;
 use crate::processor::{Error, Settings};
 use crate::script::action::{ActionDef, OutputFormat};
@@ -55,8 +56,8 @@ pub struct Wanted<'a> {
     pub budgets: Budgets,
     /// How the bot behaves.
     pub settings: Settings,
-    /// For actions that only read.
-    pub secrets: Secrets,
+    /// What runs actions and sends requests that only read.
+    pub outside: Arc<dyn Actions>,
     /// When it is.
     pub now: Timestamp,
     /// For the keys of the log.
@@ -106,7 +107,7 @@ pub enum DryError {
 
 /// Actions that harm nothing are run, others are pretended.
 struct Pretended {
-    processes: Processes,
+    outside: Arc<dyn Actions>,
     folder: std::path::PathBuf,
     answers: Mutex<BTreeMap<String, VecDeque<Value>>>,
 }
@@ -116,10 +117,22 @@ impl Actions for Pretended {
         let answer = self.answer(&call.def.name);
         match (answer, call.def.effect) {
             (None, EffectClass::Read) => {
-                self.processes.run(ActionCall { folder: self.folder.clone(), ..call })
+                self.outside.run(ActionCall { folder: self.folder.clone(), ..call })
             }
             (answer, _) => Box::pin(async move {
                 let value = answer.unwrap_or_else(|| placeholder(&call.def));
+                ActionDone { result: EffectResult::Ok(value), whole: None, took: Duration::ZERO }
+            }),
+        }
+    }
+
+    fn fetch(&self, call: HttpCall) -> BoxFuture<'_, ActionDone> {
+        match (self.answer(&call.request.action), call.class) {
+            (None, EffectClass::Read) => self.outside.fetch(call),
+            (answer, _) => Box::pin(async move {
+                let gives = format!("<what {} gives>", call.request.action);
+                let value = answer.unwrap_or_else(|| json!({ "placeholder": gives }));
+                let value = http::response(200, &BTreeMap::new(), &value.to_string());
                 ActionDone { result: EffectResult::Ok(value), whole: None, took: Duration::ZERO }
             }),
         }
@@ -217,7 +230,7 @@ impl<'a> Run<'a> {
         let entropy = wanted.entropy.clone();
         let store = MemoryStore::new(Surroundings { clock: clock.clone(), entropy });
         let actions = Arc::new(Pretended {
-            processes: Processes { secrets: wanted.secrets.clone() },
+            outside: wanted.outside.clone(),
             folder: wanted.folder.to_owned(),
             answers: Mutex::new(wanted.answers.clone()),
         });

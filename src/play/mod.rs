@@ -6,10 +6,13 @@ pub mod child;
 #[cfg(test)]
 mod conversations;
 pub mod dry;
+#[cfg(test)]
+mod kept_agendas;
 pub mod parse;
 pub mod pattern;
 mod plays;
 pub mod rehearse;
+mod responses;
 pub mod runner;
 pub mod stage;
 pub mod stops;

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::domain::alias::parse_duration;
 use crate::domain::event::EffectResult;
+use crate::domain::http::{UNREACHABLE, called};
 use crate::domain::named::bad_name;
 use crate::domain::quiet::Quiet;
 use crate::domain::role::Roles;
@@ -80,7 +81,7 @@ pub enum Step {
     Restart,
     /// Something happens outside: a named trigger comes in.
     Trigger { name: String, fields: serde_json::Map<String, Value> },
-    /// An action must run and gives this.
+    /// An action must run and gives this; or a request must be sent, named by its method and URL, and is answered so.
     Exec { action: String, args: Option<Value>, result: EffectResult },
     /// A setting, before the first person speaks.
     Config { key: String, value: String },
@@ -287,6 +288,7 @@ fn directive(inside: &str) -> Result<Step, String> {
         "webhook" => trigger(rest, "webhook."),
         "emit" => trigger(rest, ""),
         "exec" => exec(rest),
+        "http" => http(rest),
         "config" => {
             let (key, value) = rest.split_once('=').ok_or("write `(config key=value)`")?;
             if !SETTINGS.contains(&key.trim()) && !key.trim().starts_with("roles.") {
@@ -359,6 +361,41 @@ fn exec(rest: &str) -> Result<Step, String> {
     };
     let args = if args.trim().is_empty() { None } else { Some(json(args)?) };
     Ok(Step::Exec { action: action.into(), args, result })
+}
+
+/// `GET url -> 200 {json}`, `POST url {json} -> 201 {json}`, `GET url fails "text"`; `unreachable` in place of `fails`
+/// is the kind of the error.
+fn http(rest: &str) -> Result<Step, String> {
+    let usage = "write `(http GET url {json}? -> 200 {json}?)`, or `fails \"text\"`";
+    let json = |text: &str| {
+        serde_json::from_str::<Value>(text.trim())
+            .map_err(|why| format!("`{text}` is not JSON: {why}"))
+    };
+    let optional = |text: &str| match text.trim() {
+        "" => Ok(None),
+        text => json(text).map(Some),
+    };
+    let mut words = rest.splitn(3, ' ');
+    let (Some(method), Some(url), Some(rest)) = (words.next(), words.next(), words.next()) else {
+        return Err(usage.into());
+    };
+    let action = called(method, url);
+    if let Some((args, answer)) = rest.split_once("->") {
+        let (status, body) = answer.trim().split_once(' ').unwrap_or((answer.trim(), ""));
+        let status: u16 = status.parse().map_err(|_| format!("`{status}` is no status"))?;
+        let given = serde_json::json!({ "status": status, "json": optional(body)? });
+        let (args, result) = (optional(args)?, EffectResult::Ok(given));
+        return Ok(Step::Exec { action, args, result });
+    }
+    for (word, kind) in [("fails", "failed"), ("unreachable", UNREACHABLE)] {
+        if let Some((args, why)) = rest.split_once(word) {
+            let message = json(why)?;
+            let error = serde_json::json!({ "kind": kind, "action": action, "message": message });
+            let (args, result) = (optional(args)?, EffectResult::Err(error));
+            return Ok(Step::Exec { action, args, result });
+        }
+    }
+    Err(usage.into())
 }
 
 #[cfg(test)]

@@ -195,9 +195,12 @@ impl Player<'_> {
 
     async fn begin(&mut self) -> Result<(), String> {
         let (_, next) = self.driver.log(Position::START).await.map_err(|why| why.to_string())?;
-        self.log_from = next;
         self.world.name_run(next.0);
         self.world.manage(self.setup.settings.management_room.clone());
+        // What begins with the bot, such as its schedules, begins before anything happens.
+        self.rest().await?;
+        let (_, next) = self.driver.log(next).await.map_err(|why| why.to_string())?;
+        self.log_from = next;
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use super::world::{Heard, Person, Room, World};
 use crate::adapter::Relation;
 use crate::domain::budget::Budgets;
 use crate::domain::event::{EffectResult, Event, HandlerKind};
+use crate::domain::http::called;
 use crate::domain::id::{DedupeKey, Position, PostId, RoomId};
 use crate::domain::named::{NamedEvent, bad_name};
 use crate::domain::trigger::{Trigger, What};
@@ -115,7 +116,7 @@ impl Scene {
             .with((props.engine.clone(), props.set.clone()));
         driver.open(&setup).map_err(|why| why.to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ok(Self {
+        let mut scene = Self {
             world,
             driver,
             setup,
@@ -129,7 +130,10 @@ impl Scene {
             in_doubt: false,
             deadline: props.deadline,
             acts: 0,
-        })
+        };
+        // What begins with the bot, such as its schedules, begins before anything happens.
+        scene.rest()?;
+        Ok(scene)
     }
 
     /// Counts what the test does.
@@ -176,7 +180,12 @@ impl Scene {
             self.unseen.push_back(heard);
         }
         if let Some(wrong) = self.world.take_wrong().first() {
-            let hint = "say what it gives: chat.on_exec(\"action\", |params| ..)";
+            let hint = match wrong.contains("(http ") {
+                true => {
+                    "say what it gives: chat.on_http(\"GET\", \"https://..\", |request| #{ status: 200, json: #{} })"
+                }
+                false => "say what it gives: chat.on_exec(\"action\", |params| ..)",
+            };
             return Err(format!("{wrong}; {hint}"));
         }
         if self.doubt_allowed && self.has("effect_in_doubt")? {
@@ -345,6 +354,33 @@ impl Stage for OnStage {
         Ok(())
     }
 
+    fn fake_http(&mut self, method: &str, url: &str, gives: Closure) -> Result<(), String> {
+        self.fake(&called(method, url), gives)
+    }
+
+    fn expect_http(
+        &mut self,
+        (method, url): (&str, &str),
+        part: &Value,
+        times: u64,
+    ) -> Result<(), String> {
+        let scene = &mut *self.0.borrow_mut();
+        scene.act()?;
+        let (calls, wanted) = (scene.world.calls(), called(method, url));
+        let fits = |(name, seen): &&(String, Value)| {
+            let named = *name == wanted || matches(&wanted, name, &mut Words::new());
+            named && seen["method"].is_string() && holds(seen, part)
+        };
+        let sent = calls.iter().filter(fits).count() as u64;
+        if sent == times {
+            return Ok(());
+        }
+        Err(format!(
+            "expected {wanted} {part} to be sent {times} times, but it was sent {sent} times; what ran:{}",
+            listed(&calls)
+        ))
+    }
+
     fn expect(&mut self, room: Option<&str>, pattern: &str) -> Result<(), String> {
         let scene = &mut *self.0.borrow_mut();
         scene.act()?;
@@ -380,9 +416,7 @@ impl Stage for OnStage {
         if ran == times {
             return Ok(());
         }
-        let all: Vec<String> =
-            calls.iter().map(|(name, args)| format!("\n    {name} {args}")).collect();
-        let all = if all.is_empty() { "\n    nothing".into() } else { all.concat() };
+        let all = listed(&calls);
         Err(format!(
             "expected {action} {params} to run {times} times, but it ran {ran} times; what ran:{all}"
         ))
@@ -448,6 +482,13 @@ fn given(action: &str, result: Result<Value, Box<EvalAltResult>>) -> EffectResul
         other => full["message"] = other.to_string().into(),
     }
     EffectResult::Err(full)
+}
+
+/// What ran, a line each.
+fn listed(calls: &[(String, Value)]) -> String {
+    let all: Vec<String> =
+        calls.iter().map(|(name, args)| format!("\n    {name} {args}")).collect();
+    if all.is_empty() { "\n    nothing".into() } else { all.concat() }
 }
 
 /// Whether a value has all of another one's fields.

@@ -1,6 +1,6 @@
 //! Actions as the processors see them: a call goes in, a result for the script comes out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::http::{self, HttpCall};
+use crate::adapter::http_client::HttpClient;
 use crate::adapter::process::scrub::Scrub;
 use crate::adapter::process::{self, Finished, Outcome, Spec};
 use crate::adapter::secrets::{Secret, Secrets};
@@ -54,16 +56,22 @@ pub struct ActionDone {
     pub took: Duration,
 }
 
-/// Runs actions.
+/// Runs actions, and sends requests.
 pub trait Actions: Send + Sync {
     /// Runs one, to its end or its time limit.
     fn run(&self, call: ActionCall) -> BoxFuture<'_, ActionDone>;
+    /// Sends a request of a script, to its end or its time limit; who runs actions alone refuses.
+    fn fetch(&self, call: HttpCall) -> BoxFuture<'_, ActionDone> {
+        Box::pin(async move { http::unsent(&call.request) })
+    }
 }
 
-/// Actions as child processes.
+/// Actions as child processes, and requests over the network.
 pub struct Processes {
     /// What they may know.
     pub secrets: Secrets,
+    /// What sends requests.
+    pub http: HttpClient,
 }
 
 impl Actions for Processes {
@@ -83,6 +91,10 @@ impl Actions for Processes {
             let output = process::run(&spec, &call.args, on_line).await;
             scrubbed(done(&call, output), &Scrub::new(&spec.secrets))
         })
+    }
+
+    fn fetch(&self, call: HttpCall) -> BoxFuture<'_, ActionDone> {
+        Box::pin(self.send(call))
     }
 }
 
@@ -106,9 +118,39 @@ fn scrubbed(done: ActionDone, scrub: &Scrub) -> ActionDone {
 /// # Errors
 /// Why it cannot be run, in words.
 fn spec(call: &ActionCall, secrets: &Secrets) -> Result<Spec, String> {
-    let def = &call.def;
-    let mut argv = def.command_line(&call.args)?;
-    let folder = call.folder.join(&def.folder);
+    let argv = call.def.command_line(&call.args)?;
+    let mut spec = spec_of(&call.def, argv, &call.folder, secrets)?;
+    spec.env.insert("BEADLE_EFFECT_ID".into(), call.effect.clone());
+    spec.env.insert("BEADLE_EXECUTION".into(), call.execution.clone());
+    Ok(Spec { timeout: call.timeout, ..spec })
+}
+
+/// What to run for a sensor.
+///
+/// # Errors
+/// Why it cannot be run, in words.
+pub fn sensor_spec(
+    def: &ActionDef,
+    secrets: &Secrets,
+    scripts: &Path,
+    name: &str,
+    cursor: Option<&str>,
+) -> Result<Spec, String> {
+    let mut spec = spec_of(def, def.run.clone(), scripts, secrets)?;
+    spec.env.insert("BEADLE_SENSOR".into(), name.to_owned());
+    if let Some(cursor) = cursor {
+        spec.env.insert("BEADLE_CURSOR".into(), cursor.to_owned());
+    }
+    Ok(spec)
+}
+
+fn spec_of(
+    def: &ActionDef,
+    mut argv: Vec<String>,
+    scripts: &Path,
+    secrets: &Secrets,
+) -> Result<Spec, String> {
+    let folder = scripts.join(&def.folder);
     let mut env = def.env.clone();
     let mut known = vec![];
     for (variable, used) in &def.secrets {
@@ -120,8 +162,6 @@ fn spec(call: &ActionCall, secrets: &Secrets) -> Result<Spec, String> {
         env.insert(variable.clone(), value);
         known.push(secret);
     }
-    env.insert("BEADLE_EFFECT_ID".into(), call.effect.clone());
-    env.insert("BEADLE_EXECUTION".into(), call.execution.clone());
     let dir = match &def.dir {
         None => folder,
         Some(dir) => {
@@ -138,7 +178,7 @@ fn spec(call: &ActionCall, secrets: &Secrets) -> Result<Spec, String> {
         argv,
         dir,
         env,
-        timeout: call.timeout,
+        timeout: Duration::ZERO,
         output_bytes_max: process::OUTPUT_BYTES_MAX,
         memory_bytes: def.memory_bytes,
         secrets: known,
@@ -248,6 +288,10 @@ impl<T: Actions + ?Sized> Actions for Arc<T> {
     fn run(&self, call: ActionCall) -> BoxFuture<'_, ActionDone> {
         (**self).run(call)
     }
+
+    fn fetch(&self, call: HttpCall) -> BoxFuture<'_, ActionDone> {
+        (**self).fetch(call)
+    }
 }
 
 #[cfg(test)]
@@ -324,7 +368,7 @@ mod tests {
         let mut call = ActionCall { lines, ..call(OutputFormat::Json) };
         call.def.run = vec!["/bin/sh".into(), "-c".into(), script.into()];
         change(&mut call);
-        let done = Processes { secrets: secrets() }.run(call).await;
+        let done = Processes { secrets: secrets(), http: HttpClient::default() }.run(call).await;
         let mut lines = vec![];
         while let Some(line) = taken.recv().await {
             lines.push(line);

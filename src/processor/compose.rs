@@ -20,6 +20,12 @@ use crate::domain::trigger::{Address, Command, Message, Trigger, What};
 use crate::store::{Direction, Expected, ReadError, Write};
 
 impl Kernel {
+    /// Whether a rule listens to a named trigger, or an execution waits for it.
+    pub(super) fn awaited_name(&self, event: &NamedEvent) -> bool {
+        let tag = self.store.key().tag("named trigger", &[&event.name]).to_string();
+        self.listens(&event.name) || self.agenda(|agenda| agenda.compose.awaits(&tag))
+    }
+
     /// Hands a named trigger to the executions that wait for it and to the rules that listen to it.
     pub(super) async fn happened(
         &self,
@@ -126,7 +132,7 @@ impl Kernel {
             hops: 0,
         };
         self.learn(&started.requester, &started.place).await?;
-        let scene = self.scene(&started.place.room, None)?;
+        let scene = self.scene()?;
         let decision = self.decide(&scene, recorded.ts, |view| route::call(&message, view));
         let refused = |why: String| {
             let error = json!({ "kind": "refused", "message": why });

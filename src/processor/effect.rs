@@ -14,6 +14,7 @@ use crate::domain::event::{
     EffectStarted, Event, NewEvent,
 };
 use crate::domain::execution::{Execution, Step};
+use crate::domain::http::{self, Request};
 use crate::domain::id::{ExecutionId, RoomId, StreamName, Timestamp};
 use crate::domain::words::approvals;
 use crate::script::action::ActionDef;
@@ -177,14 +178,14 @@ impl Kernel {
         let again = self.again(&execution, step, &done.result)?;
         let recorded = self
             .record(id, path, waits, |_| {
+                let again = again.as_ref().map(|(error, at)| (error, *at));
                 let (path, result, output) = (path.to_owned(), done.result.clone(), output.clone());
-                match (result, again) {
-                    (EffectResult::Err(error), Some(again)) => {
+                match again {
+                    Some((error, again)) => {
+                        let error = error.clone();
                         AttemptFailed { path, attempt, error, again, output, took_ms }.into()
                     }
-                    (result, _) => {
-                        EffectCompleted { path, attempt, result, output, took_ms }.into()
-                    }
+                    None => EffectCompleted { path, attempt, result, output, took_ms }.into(),
                 }
             })
             .await?;
@@ -209,9 +210,12 @@ impl Kernel {
             }
             Some(Builtin::Deletion) => self.deletion_effect(execution, step).await?,
             Some(_) => self.room_effect(execution, step).await?,
-            None => match self.declared(execution, &step.args)? {
-                Some(def) => self.run_action(execution, path, step, def).await?,
-                None => gone(step),
+            None => match Request::of(&step.op, &step.args) {
+                Some(request) => self.fetch(execution, path, step, request).await?,
+                None => match self.declared(execution, &step.args)? {
+                    Some(def) => self.run_action(execution, path, step, def).await?,
+                    None => gone(step),
+                },
             },
         })
     }
@@ -231,13 +235,18 @@ impl Kernel {
         busy
     }
 
-    /// When an effect is tried again after this; none: this is what it gave.
+    /// How an attempt failed and when there is another one; none: this is what the effect gave.
     fn again(
         &self,
         execution: &Execution,
         step: &Step,
         result: &EffectResult,
-    ) -> Result<Option<Timestamp>, ReadError> {
+    ) -> Result<Option<(Value, Timestamp)>, ReadError> {
+        let now = self.clock.now();
+        if let Some(request) = Request::of(&step.op, &step.args) {
+            let wait_ms = http::again(&request, step.class, result, step.failed + 1, now);
+            return Ok(wait_ms.map(|ms| (http::attempt(&request, result), now.plus_ms(ms))));
+        }
         let EffectResult::Err(error) = result else { return Ok(None) };
         if Builtin::of(&execution.started.handler).is_some() {
             return Ok(None);
@@ -245,7 +254,7 @@ impl Kernel {
         let retry = self.declared(execution, &step.args)?.and_then(|def| def.retry);
         let kind = error["kind"].as_str().unwrap_or_default();
         let wait_ms = retry.and_then(|retry| retry.again(step.class, kind, step.failed + 1));
-        Ok(wait_ms.map(|ms| self.clock.now().plus_ms(ms)))
+        Ok(wait_ms.map(|ms| (error.clone(), now.plus_ms(ms))))
     }
 
     /// The action that a call names, as the execution's own version of the script declares it, or as it is offered now.

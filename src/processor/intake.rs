@@ -19,6 +19,8 @@ use crate::store::{
     AppendError, BATCH_EVENTS_MAX, Direction, EventStore, Expected, ReadError, Write,
 };
 
+/// What happens in rooms all the time: recorded only if somebody listens.
+const OF_ROOMS: &str = "room.";
 /// Without anything to record, the sync position is recorded at most this often.
 pub const SYNC_EVERY_MS: i64 = 60_000;
 
@@ -139,9 +141,9 @@ impl Ear {
             What::Timer(_)
             | What::Undecryptable(_)
             | What::Order(_)
-            | What::Event(_)
             | What::Call(_)
             | What::Deleted(_) => true,
+            What::Event(event) => !event.name.starts_with(OF_ROOMS) || kernel.awaited_name(event),
             What::Reaction(reaction) => kernel.is_ours(&reaction.place.room, &reaction.target)?,
             What::Message(message) => {
                 let names = kernel.names.read().expect("nobody panics with them").clone();

@@ -42,6 +42,23 @@ impl Kernel {
                 });
             }
         }
+        for standing in self.schedules()? {
+            let Some(script) = offered.set.scripts.get(&standing.def.file) else { continue };
+            let off = self.schedule_off(&standing.def)?.map(|off| self.off_reason(&off));
+            let name = standing.def.name;
+            listed.push(Listed {
+                kind: Kind::Schedule,
+                usage: format!("{name} ({})", standing.def.spec),
+                name,
+                help: standing.def.help,
+                file: script.file.clone(),
+                line: standing.def.line,
+                tags: vec![],
+                who: String::new(),
+                used: standing.stands.and_then(|stands| stands.last),
+                state: off.map_or_else(|| self.state(script, &offered), State::Off),
+            });
+        }
         let left_out =
             offered.problems.iter().filter(|(file, _)| !offered.set.scripts.contains_key(*file));
         listed.extend(left_out.map(|(file, problem)| Listed {

@@ -15,6 +15,7 @@ use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
+use crate::domain::http_allow::Allow;
 use crate::domain::id::{
     EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
 };
@@ -22,11 +23,9 @@ use crate::domain::message::Doc;
 use crate::domain::role::Roles;
 use crate::domain::storm::Terms;
 use crate::domain::trigger::Place;
-use crate::query::agenda::{self, Agenda, Budget, Task, Work};
+use crate::query::agenda::{Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
-use crate::store::{
-    AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Write,
-};
+use crate::store::{AppendError, Clock, Direction, EventStore, Expected, ReadError, Write};
 
 mod acks;
 pub mod action;
@@ -50,6 +49,7 @@ mod folds;
 mod grants;
 mod held;
 mod hot;
+pub mod http;
 pub mod intake;
 pub mod listing;
 mod lock;
@@ -68,7 +68,9 @@ pub mod rooms;
 mod rules;
 mod scene;
 pub mod schedule;
+pub mod schedules;
 pub mod scripts;
+pub mod sensors;
 mod sheet;
 pub mod silences;
 mod stays;
@@ -138,6 +140,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How alerts are told.
     pub alerts: Terms,
+    /// The hosts that scripts may reach over HTTP.
+    pub http: Arc<Allow>,
 }
 
 /// What is too much from one account.
@@ -188,6 +192,7 @@ impl Settings {
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),
             alerts: Terms::default(),
+            http: Arc::default(),
         }
     }
 }
@@ -221,6 +226,8 @@ pub struct Kernel {
     hot: hot::HotRuns,
     hashes: content::Hashes,
     folds: folds::Folds,
+    schedules: schedules::Known,
+    sensing: sensors::Board,
     known: people::Known,
     granted: grants::Known,
     switched: switches::Known,
@@ -255,6 +262,8 @@ impl Kernel {
             hashes: content::Hashes::default(),
             folds: folds::Folds::default(),
             policies,
+            schedules: schedules::Known::default(),
+            sensing: sensors::Board::default(),
             known: people::Known::default(),
             granted: grants::Known::default(),
             switched: switches::Known::default(),
@@ -304,7 +313,7 @@ impl Kernel {
         let mut kept = self.kept.lock().expect("no step panics with this");
         if agenda.checkpoint.0 >= *kept + AGENDA_KEPT_EVERY {
             *kept = agenda.checkpoint.0;
-            self.keep(&agenda)?;
+            agenda.keep(self.store.as_ref())?;
         }
         Ok(())
     }
@@ -315,17 +324,8 @@ impl Kernel {
     /// [`ReadError`] if the store fails.
     pub fn keep_agenda(&self) -> Result<(), ReadError> {
         self.catch_up()?;
-        let agenda = self.agenda.lock().expect("no step panics with the agenda");
-        self.keep(&agenda)
-    }
-
-    fn keep(&self, agenda: &Agenda) -> Result<(), ReadError> {
-        let row = serde_json::to_vec(agenda).map_err(|why| ReadError::Store(why.to_string()))?;
-        let rows = vec![("all".to_owned(), Some(row))];
-        self.store.project(
-            agenda::PROJECTION,
-            ProjectionChange { rows, checkpoint: agenda.checkpoint, replace: true },
-        )
+        let mut agenda = self.agenda.lock().expect("no step panics with the agenda");
+        agenda.keep(self.store.as_ref())
     }
 
     /// Looks at the agenda.
@@ -337,14 +337,18 @@ impl Kernel {
     pub fn tasks(&self, taken: &dyn Fn(&str) -> bool, budget: Budget) -> Vec<Task> {
         let now = self.clock.now();
         let held = |lane: &str| taken(lane) || self.held.waits(lane, now);
-        self.agenda(|agenda| agenda.tasks(now, &held, budget))
+        let mut tasks = self.agenda(|agenda| agenda.tasks(now, &held, budget));
+        let left = tasks.iter().fold(budget, |left, task| left.less(&task.work));
+        tasks.extend(self.due_schedules(now, &held, left.steps));
+        tasks
     }
 
     /// When something becomes due by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
         let now = self.clock.now();
         let agenda = self.agenda(|agenda| agenda.next_due(now));
-        agenda.into_iter().chain(self.held.next(now)).min()
+        let others = [self.held.next(now), self.next_schedule(now)];
+        agenda.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Does one thing.
@@ -363,6 +367,7 @@ impl Kernel {
             Work::Return(caller, path, called) => self.returned(caller, path, called).await,
             Work::Send(id) => self.send(id, &task.lane).await,
             Work::Supersede(id, by) => self.supersede(id, by).await,
+            Work::Occur(name) => self.occur(name).await,
         }
     }
 

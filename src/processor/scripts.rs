@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
 use rhai::Engine;
+use tokio::sync::watch;
 
 use super::sheet::kept_under;
 use super::{Error, Kernel};
 use crate::domain::alias::Format;
 use crate::domain::alias_index::{AliasId, AliasIndex};
 use crate::domain::budget::Budgets;
-use crate::domain::catalog::{Alias, Catalog};
+use crate::domain::catalog::{Alias, Catalog, Scheduled};
 use crate::domain::event::{Event, Handler, ScriptKept};
 use crate::domain::id::{DedupeKey, ScriptHash, StreamName, Version};
 use crate::domain::rule::{Does, Rule, RuleIndex};
@@ -22,7 +23,7 @@ use crate::script::load::{
 use crate::script::problem::Problem;
 use crate::script::reload::reload_folder;
 use crate::script::resolver::Library;
-use crate::script::source::{Import, RuleDef, Script};
+use crate::script::source::{Import, RuleDef, ScheduleDef, Script};
 use crate::script::threads::Threads;
 use crate::script::uses::Uses;
 use crate::store::{Direction, EventStore, ReadError};
@@ -38,6 +39,8 @@ pub struct Scripts {
     pub threads: Threads,
     current: RwLock<Arc<Offered>>,
     pinned: Mutex<BTreeMap<ScriptHash, Arc<Script>>>,
+    /// Counts how often others were offered.
+    changed: watch::Sender<u64>,
 }
 
 /// What is offered now.
@@ -64,7 +67,13 @@ impl Scripts {
             threads: Threads::default(),
             current: RwLock::new(Arc::new(Offered { set, catalog, problems: BTreeMap::new() })),
             pinned: Mutex::default(),
+            changed: watch::channel(0).0,
         }
+    }
+
+    /// Tells each time that other scripts are offered.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// Offers what a folder holds; scripts with problems are left out.
@@ -104,6 +113,7 @@ impl Scripts {
         let noted = of_files(&problems);
         *self.current.write().expect("nobody panics with the scripts") =
             Arc::new(Offered { set, catalog, problems: noted });
+        self.changed.send_modify(|count| *count += 1);
         problems
     }
 
@@ -121,6 +131,7 @@ impl Scripts {
         let catalog = catalog(&set);
         *self.current.write().expect("nobody panics with the scripts") =
             Arc::new(Offered { set, catalog, problems: BTreeMap::new() });
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// Offers what these sources hold.
@@ -232,6 +243,23 @@ fn of_files(problems: &[Problem]) -> BTreeMap<String, String> {
     files
 }
 
+/// The schedules of a set of scripts, by name.
+fn schedules(set: &ScriptSet) -> Vec<Scheduled> {
+    let of = |script: &Script, def: &ScheduleDef| Scheduled {
+        name: def.name.clone(),
+        spec: def.spec.clone(),
+        policy: def.policy,
+        polls: def.polls,
+        help: if def.help.is_empty() { script.help.clone() } else { def.help.clone() },
+        file: script.file.clone(),
+        line: def.line,
+    };
+    let all = set.scripts.values().flat_map(|it| it.schedules.iter().map(|def| of(it, def)));
+    let mut schedules: Vec<Scheduled> = all.collect();
+    schedules.sort_by(|a, b| a.name.cmp(&b.name));
+    schedules
+}
+
 /// The rules of a set of scripts, by name.
 fn rules(set: &ScriptSet) -> Vec<Rule> {
     let of = |script: &Script, def: &RuleDef| Rule {
@@ -289,7 +317,8 @@ pub fn catalog(set: &ScriptSet) -> Catalog {
     let aliases = aliases.collect();
     let rules = rules(set);
     let rule_index = RuleIndex::new(&rules);
-    Catalog { aliases, index: AliasIndex::new(formats), rules, rule_index }
+    let (index, schedules) = (AliasIndex::new(formats), schedules(set));
+    Catalog { aliases, index, rules, rule_index, schedules }
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Kernel {
         let listing = self.beside(|me| Ok(me.listing()?)).await?;
         let mut listing: Vec<Listed> =
             listing.into_iter().filter_map(|it| self.usable(it, origin, scene)).collect();
-        listing.retain(|it| it.kind != Kind::Script);
+        listing.retain(|it| !matches!(it.kind, Kind::Script | Kind::Schedule));
         Ok(listing::doc(&listing, &self.settings().prefix, self.clock.now()))
     }
 

@@ -112,6 +112,10 @@ pub enum Request {
     Why(String),
     /// Everything that is offered.
     Catalog,
+    /// The schedules, with their next times.
+    ScheduleList,
+    /// The sensors, with how they do.
+    SensorList,
     /// Where webhooks are listened for.
     Listener,
     /// What was decided about a trigger, by its stream; it is waited for.
@@ -212,6 +216,8 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         Request::LogTrim { before } => retention::told(store, *before, sink)?,
         Request::Why(_)
         | Request::Catalog
+        | Request::ScheduleList
+        | Request::SensorList
         | Request::Listener
         | Request::TriggerDecided(_)
         | Request::LogHead

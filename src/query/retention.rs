@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::agenda::Agenda;
 use super::command::{Refusal, Sink};
 use super::executions;
-use crate::domain::event::{Event, Recorded};
+use crate::domain::event::{Advance, Event, Recorded};
 use crate::domain::id::{Position, StreamName, Timestamp, Version};
 use crate::domain::person::joins;
 use crate::store::sled::SledStore;
@@ -240,6 +240,7 @@ fn is_state(store: &dyn EventStore, event: &Recorded) -> Result<bool, ReadError>
         "switches" => return Ok(switches_off(event)),
         _ => match event.event() {
             Some(Event::MemoryWritten(memory)) => memory.value.is_null(),
+            Some(Event::ScheduleAdvanced(advanced)) => advanced.how == Advance::Ended,
             _ => matches!(event.kind.as_str(), "room_left" | "intake_resumed"),
         },
     };

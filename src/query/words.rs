@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::domain::approval::Vote;
 use crate::domain::event::{
-    AutomationSwitched, EffectResult, Ending, Event, MessageQueued, Outcome, Payload, Recorded,
-    Resolution, Verdict,
+    Advance, AutomationSwitched, EffectResult, Ending, Event, MessageQueued, Outcome, Payload,
+    Recorded, Resolution, ScheduleAdvanced, Verdict,
 };
 use crate::domain::id::UserId;
 use crate::domain::message::Doc;
@@ -88,11 +88,26 @@ fn of_event(event: &Event) -> String {
         | Event::AccountsUnlinked(_) => of_people(event),
         Event::GrantMade(e) => format!("{} let {} run {}", e.by, e.account, quoted(&e.alias)),
         Event::GrantRevoked(e) => format!("{} ended the grant {}", e.by, e.grant),
+        Event::ScheduleAdvanced(e) => of_schedule(e),
         Event::AutomationSwitched(e) => switched(e),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
         Event::PolicyChanged(e) => words::recorded(e),
         other => plain_kind(other.kind()),
+    }
+}
+
+fn of_schedule(advanced: &ScheduleAdvanced) -> String {
+    let ScheduleAdvanced { name, spec, fired, skipped, how, .. } = advanced;
+    match how {
+        Advance::Began => format!("the schedule {} began: {}", quoted(name), quoted(spec)),
+        Advance::Came if *skipped > 0 => {
+            format!("the schedule {} came {fired} times, {skipped} were missed", quoted(name))
+        }
+        Advance::Came => format!("the schedule {} came", quoted(name)),
+        Advance::Off => format!("the schedule {} came while it was off", quoted(name)),
+        Advance::ClockBack => format!("the schedule {} goes on by an earlier clock", quoted(name)),
+        Advance::Ended => format!("the schedule {} ended", quoted(name)),
     }
 }
 

@@ -107,6 +107,8 @@ pub fn load_script(
         aliases,
         rules,
         actions,
+        schedules: loaded.schedules,
+        sensors: loaded.sensors,
         tests: loaded.tests,
     })
 }

@@ -17,6 +17,8 @@ use super::problem::Problem;
 use super::resolver::{Library, is_library};
 use super::source::{ActionDef, AliasDef, SCRIPT_BYTES_MAX, Script};
 use crate::domain::budget::Budgets;
+use crate::domain::schedule::SCHEDULES_MAX;
+use crate::domain::sensor::SENSORS_MAX;
 
 /// Most script files.
 pub const SCRIPTS_MAX: usize = 2_000;
@@ -256,6 +258,8 @@ pub(super) struct Joined {
     scripts: BTreeMap<String, Arc<Script>>,
     actions: BTreeMap<String, ActionDef>,
     names: BTreeMap<String, String>,
+    sensors: BTreeMap<String, String>,
+    schedules: usize,
 }
 
 impl Joined {
@@ -304,12 +308,41 @@ impl Joined {
                 found.push(Problem::file(file, what, None));
             }
         }
+        found.extend(self.of_sensors_and_times(&script));
         if found.is_empty() {
+            self.schedules += script.schedules.len();
+            let sensors = script.sensors.iter().map(|it| (it.name.clone(), file.clone()));
+            self.sensors.extend(sensors);
             let aliases = script.aliases.iter().map(|alias| alias.name.clone());
             let rules = script.rules.iter().map(|rule| rule.name.clone());
             self.names.extend(aliases.chain(rules).map(|name| (name, file.clone())));
             self.actions.extend(script.actions.clone());
             self.scripts.insert(file.clone(), script);
+        }
+        found
+    }
+
+    /// What is wrong with the sensors and schedules of one more script.
+    fn of_sensors_and_times(&self, script: &Script) -> Vec<Problem> {
+        let (file, mut found) = (&script.file, vec![]);
+        for sensor in &script.sensors {
+            if let Some(other) = self.sensors.get(&sensor.name) {
+                let what = format!("the sensor `{}` is already in {other}", sensor.name);
+                let place = (sensor.line, sensor.column);
+                let problem = Problem::at(file, &script.source, place.0, place.1, what);
+                let hint = "give one of them another name".to_owned();
+                found.push(problem.hinted(Some(hint)));
+            }
+        }
+        let many = |most: usize, what: &str| {
+            let hint = "leave some out, or run another bot for them".to_owned();
+            Problem::file(file, format!("more than {most} {what} in all scripts"), Some(hint))
+        };
+        if self.schedules + script.schedules.len() > SCHEDULES_MAX {
+            found.push(many(SCHEDULES_MAX, "schedules"));
+        }
+        if self.sensors.len() + script.sensors.len() > SENSORS_MAX {
+            found.push(many(SENSORS_MAX, "sensors"));
         }
         found
     }

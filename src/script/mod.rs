@@ -26,6 +26,7 @@ pub mod problem;
 pub mod reload;
 pub mod resolver;
 pub mod run;
+pub mod sensor;
 pub mod shape;
 pub mod source;
 pub mod threads;

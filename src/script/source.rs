@@ -8,10 +8,12 @@ use sha2::{Digest, Sha256};
 
 pub use super::action::{ActionDef, OutputFormat};
 pub use super::param::ParamDef;
+pub use super::sensor::SensorDef;
 use crate::domain::catalog::FromContext;
 use crate::domain::event::{Handler, HandlerKind};
 use crate::domain::id::ScriptHash;
 use crate::domain::rule::On;
+use crate::domain::schedule::Policy;
 use crate::domain::throttle::Windows;
 
 /// Largest script in bytes.
@@ -41,8 +43,31 @@ pub struct Script {
     pub rules: Vec<RuleDef>,
     /// The actions it declares.
     pub actions: BTreeMap<String, ActionDef>,
+    /// The schedules it declares; each has a rule of the same name.
+    pub schedules: Vec<ScheduleDef>,
+    /// The sensors it declares.
+    pub sensors: Vec<SensorDef>,
     /// Its tests: `beadle script test` runs them, a bot does not.
     pub tests: Vec<TestDef>,
+}
+
+/// The clock of something that a script does at times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleDef {
+    /// Its name: its occurrences are the triggers `schedule.NAME`.
+    pub name: String,
+    /// When it comes.
+    pub spec: String,
+    /// What becomes of missed occurrences, and by how much they are spread.
+    pub policy: Policy,
+    /// It only looks at something again and again.
+    pub polls: bool,
+    /// What it is for.
+    pub help: String,
+    /// Where it is declared.
+    pub line: u32,
+    /// Where it is declared.
+    pub column: u32,
 }
 
 /// A rule that a script declares.

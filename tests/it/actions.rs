@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use beadle::adapter::http_client::HttpClient;
 use beadle::adapter::secrets::Secrets;
 use beadle::domain::event::{EffectResult, Event, Verdict};
 use beadle::domain::execution::{Status, Step};
@@ -40,7 +41,15 @@ fn desk(dir: &Path, script: &str, secrets: Secrets) -> (Desk, Arc<SledStore>) {
     let entropy = surroundings(7).0.entropy;
     let around = Surroundings { clock: world.clock.clone(), entropy };
     let store = Arc::new(SledStore::open(dir, around, Options::default()).expect("opens").0);
-    (Desk::over(&world, store.clone(), Arc::new(Processes { secrets }), script), store)
+    (
+        Desk::over(
+            &world,
+            store.clone(),
+            Arc::new(Processes { secrets, http: HttpClient::default() }),
+            script,
+        ),
+        store,
+    )
 }
 
 fn in_folder(script: &str, folder: &Path) -> String {
@@ -188,7 +197,7 @@ async fn run(name: &str, args: Value, secrets: Secrets) -> (ActionDone, Vec<Stri
     let folder = fs::canonicalize("scripts").expect("the scripts are there");
     let (effect, execution) = ("E-0".into(), "E".into());
     let call = ActionCall { effect, execution, def, args, timeout: AMPLE, folder, lines };
-    let done = Processes { secrets }.run(call).await;
+    let done = Processes { secrets, http: HttpClient::default() }.run(call).await;
     let mut lines = vec![];
     while let Some(line) = printed.recv().await {
         lines.push(line);

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use beadle::adapter::http_client::HttpClient;
 use beadle::adapter::secrets::Secrets;
 use beadle::app::SystemEntropy;
 use beadle::domain::budget::Budgets;
 use beadle::play::dry::{End, Shown, Step, WAITS_MAX, Wanted, run};
 use beadle::play::world::BEGINNING;
 use beadle::processor::Settings;
+use beadle::processor::action::Processes;
 use beadle::script::load::load_folder;
 use serde_json::Value;
 
@@ -56,6 +58,7 @@ fn dry(text: &str, answers: &[(&str, &str)], replies: &[&str]) -> (Vec<String>, 
         let value = serde_json::from_str(json).expect("it is JSON");
         given.entry((*action).to_owned()).or_default().push_back(value);
     }
+    let secrets = Secrets::new(None, "S_", std::iter::empty());
     let wanted = Wanted {
         text: text.to_owned(),
         by: "@ann".into(),
@@ -65,7 +68,7 @@ fn dry(text: &str, answers: &[(&str, &str)], replies: &[&str]) -> (Vec<String>, 
         folder: folder.path(),
         budgets: Budgets::default(),
         settings: Settings::simulated("!"),
-        secrets: Secrets::new(None, "S_", std::iter::empty()),
+        outside: Arc::new(Processes { secrets, http: HttpClient::default() }),
         now: BEGINNING,
         entropy: Arc::new(SystemEntropy),
     };

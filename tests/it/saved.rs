@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use beadle::adapter::http_client::HttpClient;
 use beadle::adapter::secrets::Secrets;
 use beadle::app::saved::follow;
 use beadle::app::{SystemEntropy, kernel};
 use beadle::domain::budget::Budgets;
 use beadle::play::world::World;
+use beadle::processor::action::Processes;
 use beadle::processor::{Kernel, Settings};
 use beadle::store::Surroundings;
 use beadle::store::memory::MemoryStore;
@@ -24,7 +26,7 @@ fn following(folder: &Path) -> (Arc<Kernel>, mpsc::UnboundedReceiver<Option<Stri
         (folder, &Budgets::default()),
         world,
         Settings::simulated("!"),
-        Secrets::default(),
+        Processes { secrets: Secrets::default(), http: HttpClient::default() },
     );
     let (kernel, problems) = opened.expect("an empty log opens");
     let (tell, told) = mpsc::unbounded_channel();

@@ -17,6 +17,7 @@ const HOT: Duration = Duration::from_millis(500);
 fn transcripts() -> Vec<(Transcript, PathBuf, Setup)> {
     let mut files = files_in("tests/transcripts");
     files.extend(files_in("tests/transcripts/shipped"));
+    files.extend(files_in("tests/transcripts/duplex"));
     files.push("scripts/demo.txt".into());
     files.into_iter().map(read).collect()
 }
@@ -129,6 +130,7 @@ macro_rules! topics {
 
 topics! {
     duplex;
+    duplex_2_schedules: "2-",
     duplex_4_rules: "4-",
 }
 
@@ -144,12 +146,22 @@ topics! {
     colleague_8_manners: 8,
 }
 
-#[test]
-fn duplex_switches() {
-    let transcripts = || duplex("4-switched");
-    every_stop(transcripts(), HOT);
-    every_stop(transcripts(), Duration::ZERO);
-    on_disk(transcripts());
+/// What is off, alerts, silences, and what the essays show of them.
+macro_rules! of_alerts {
+    ($($name:ident: $begins:literal,)*) => {$(
+        #[test]
+        fn $name() {
+            every_stop(duplex($begins), HOT);
+            every_stop(duplex($begins), Duration::ZERO);
+            on_disk(duplex($begins));
+        }
+    )*};
+}
+
+of_alerts! {
+    duplex_switches: "4-switched",
+    duplex_5_alerts: "5-",
+    duplex_s_of_the_essays: "s",
 }
 
 /// A transcript that says something else than the bot fails, or it would prove nothing.

@@ -74,6 +74,7 @@ impl Matrix {
             harvest.missing.extend(late_keys::missing(&triggers, &events));
             harvest.receipts.extend(triggers.last().and_then(Receipt::of));
             harvest.triggers.extend(triggers);
+            harvest.triggers.extend(self.happenings(&room, &events).await);
         }
         for (id, update) in &response.rooms.left {
             // What was said before the bot went is for it as ever, even if it cannot answer there.
@@ -162,7 +163,7 @@ impl Matrix {
 }
 
 /// What is known of a room.
-async fn place(room: &Room) -> Place {
+pub(super) async fn place(room: &Room) -> Place {
     Place {
         network: NETWORK.into(),
         room: RoomId(room.room_id().to_string()),
@@ -174,7 +175,7 @@ async fn place(room: &Room) -> Place {
 }
 
 /// What a member of a room is called there; empty if it is not known here.
-async fn name(room: &Room, user: &str) -> String {
+pub(super) async fn name(room: &Room, user: &str) -> String {
     let Ok(user) = <&MatrixUserId>::try_from(user) else {
         return String::new();
     };

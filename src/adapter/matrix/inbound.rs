@@ -182,7 +182,7 @@ fn trust(origin: Origin) -> Trust {
 }
 
 /// A person's name, or what stands between `@` and `:` in the account.
-fn name(name: &str, account: &str) -> String {
+pub(super) fn name(name: &str, account: &str) -> String {
     let named = short_name(name);
     let localpart = account.strip_prefix('@').unwrap_or(account).split(':').next();
     if named.is_empty() { short_name(localpart.unwrap_or(account)) } else { named }

@@ -16,6 +16,7 @@ mod declines;
 mod departures;
 mod device;
 mod gap;
+mod happenings;
 mod harvest;
 mod heads;
 mod inbound;

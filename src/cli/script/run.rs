@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::super::style::{out, plain};
 use super::super::{Context, Failure, action};
 use super::tell;
-use crate::app::{SystemClock, SystemEntropy, secrets};
+use crate::app::{SystemClock, SystemEntropy, outside};
+use crate::domain::http::METHODS;
 use crate::play::dry::{Asked, End, Shown, Source, Step, Wanted, run};
 use crate::processor::Settings;
 use crate::script::load::{ScriptSet, load_folder_within};
@@ -32,7 +33,7 @@ pub struct RunArgs {
     /// Does nothing outside: actions that only read are run, everything else is shown.
     #[arg(long)]
     dry: bool,
-    /// What an action gives, `cloud.create_vm={"ip":"10.0.0.7"}`; it is not run then.
+    /// What an action gives, `cloud.create_vm={"ip":"10.0.0.7"}`, or the JSON that a request is answered with, `POST https://a.example/x={}`; it is not run then.
     #[arg(long, value_name = "ACTION=JSON")]
     answer: Vec<String>,
     /// What people reply to the questions, in their order.
@@ -58,8 +59,12 @@ pub(super) fn main(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
         set,
         folder: &folder,
         budgets: context.config.budgets,
-        settings: Settings { zone: jiff::tz::TimeZone::system(), ..Settings::simulated(prefix) },
-        secrets: secrets(&context.config),
+        settings: Settings {
+            zone: jiff::tz::TimeZone::system(),
+            http: Arc::new(context.config.http_allow.clone()),
+            ..Settings::simulated(prefix)
+        },
+        outside: Arc::new(outside(&context.config)),
         now: SystemClock.now(),
         entropy: Arc::new(SystemEntropy),
     };
@@ -93,7 +98,10 @@ fn answers(
             return Err(Failure::new(2, format!("`--answer {word}` is not `action=JSON`"))
                 .hint(r#"--answer 'cloud.create_vm={"ip": "10.0.0.7"}'"#));
         };
-        action::find(set, name)?;
+        // A request is named by its method and URL.
+        if !METHODS.iter().any(|(_, method, _)| name.starts_with(&format!("{method} "))) {
+            action::find(set, name)?;
+        }
         let value = serde_json::from_str(text).map_err(|why| {
             Failure::new(2, format!("`--answer {word}` is not `action=JSON`: {why}"))
                 .hint(format!(r#"a text has quotes: --answer '{name}="done"'"#))

@@ -11,6 +11,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp as Moment, ToSpan, Zoned};
 
 use self::read::{Day, Misread, Point, read, says_how_often};
+pub use self::read::{time_of_day, weekday};
 use super::id::Timestamp;
 
 /// Furthest time that is accepted, in days.
@@ -113,7 +114,7 @@ pub fn find(text: &str) -> Option<(String, String)> {
 fn misread(text: &str, why: &Misread) -> String {
     match why {
         Misread::Repeated => format!(
-            "`{text}` says how often, and I can be told one time only: there are no schedules yet; write for example `next monday at 9:00`"
+            "`{text}` says how often, and I can be told one time only: schedules stand in scripts; write for example `next monday at 9:00`"
         ),
         Misread::Over => format!("`{text}` is over; {USAGE}"),
         Misread::Word(word) => {

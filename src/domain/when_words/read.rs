@@ -466,7 +466,13 @@ fn twelve(time: Time, pm: bool) -> Option<Time> {
     Time::new(hour, time.minute(), time.second(), 0).ok()
 }
 
-fn weekday(word: &str) -> Option<Weekday> {
+/// A time of day in a word that tells all of it: `9:30`, `5pm`, `noon`.
+pub fn time_of_day(word: &str) -> Option<Time> {
+    clock_word(word).filter(|(_, whole)| matches!(whole, Whole::Time)).map(|(time, _)| time)
+}
+
+/// A day of the week by its name: `friday`, `fri`.
+pub fn weekday(word: &str) -> Option<Weekday> {
     let short = |name: &str| matches!(word.len(), 3 | 4) && name.starts_with(word);
     DAYS.iter().find(|(name, _)| *name == word || short(name)).map(|(_, day)| *day)
 }

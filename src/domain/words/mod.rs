@@ -21,6 +21,7 @@ pub mod questions;
 pub mod records;
 pub mod routing;
 pub mod rules;
+pub mod sensors;
 pub mod silences;
 pub mod switches;
 pub mod what_did;

@@ -12,6 +12,7 @@ use crate::domain::event::{
     MessageQueued, QuestionAsked, Recorded,
 };
 use crate::domain::execution::UNDO;
+use crate::domain::http::{Request, is_request};
 use crate::domain::id::{MessageId, PostId, StreamName, UserId};
 
 /// Where what an action gave comes from.
@@ -149,7 +150,7 @@ impl Course {
             Event::EffectCompleted(e) => {
                 let asked = self.requested.remove(&(stream.clone(), e.path.clone()))?;
                 // What another command gave shows in what it did.
-                let is_action = asked.op == "exec";
+                let is_action = asked.op == "exec" || is_request(&asked.op);
                 is_action.then(|| done(&asked, e.result.clone(), source))
             }
             Event::AttemptFailed(e) => {
@@ -268,6 +269,7 @@ fn waits(e: &EffectRequested) -> Option<Step> {
     match e.op.as_str() {
         // These are shown when they are done, asked, or in what their branches do.
         "exec" | "ask" | "confirm" | "approve" | "all" | "any" | "within" => None,
+        op if is_request(op) => None,
         "sleep" => Some(Step::Sleeps { ms: e.args["ms"].as_u64().unwrap_or_default() }),
         op => {
             let mut args = e.args.clone();
@@ -287,7 +289,11 @@ fn done(
 ) -> Step {
     let action = text(&asked.args, "action");
     let source = source(&action, asked.class);
-    Step::Action { action, params: asked.args["params"].clone(), source, gives, line: asked.line }
+    let params = match Request::of(&asked.op, &asked.args) {
+        Some(request) => request.seen(),
+        None => asked.args["params"].clone(),
+    };
+    Step::Action { action, params, source, gives, line: asked.line }
 }
 
 fn says(e: &MessageQueued) -> Option<Step> {

@@ -3,6 +3,7 @@
 use super::Sheet;
 use crate::domain::ack::{DONE, FAILED, WAITS, WORKS, shows_reactions, speaks};
 use crate::domain::event::MessageQueued;
+use crate::domain::http::METHODS;
 use crate::domain::message::Doc;
 use crate::domain::words::executions as words;
 use crate::script::journal::{Entry, Noted};
@@ -22,7 +23,7 @@ impl Sheet<'_> {
             let waits = |it: &&Entry| matches!(it.state, Noted::Waits { .. }) && it.op == op;
             slice.entries.iter().any(|entry| waits(&entry))
         };
-        let works = waits("exec");
+        let works = waits("exec") || METHODS.iter().any(|(op, _, _)| waits(op));
         if slice.end != End::Suspended || !(works || waits("sleep")) || self.said {
             return;
         }

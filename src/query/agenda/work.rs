@@ -26,6 +26,8 @@ pub enum Work {
     Return(ExecutionId, String, ExecutionId),
     /// Send a message.
     Send(MessageId),
+    /// A schedule's time has come.
+    Occur(String),
     /// An edit need not be sent: a later one replaces it.
     Supersede(MessageId, MessageId),
 }
@@ -48,6 +50,7 @@ impl Budget {
             Work::Dispatch(_)
             | Work::Slice(_)
             | Work::Timer(..)
+            | Work::Occur(_)
             | Work::Wake(_)
             | Work::Delay(..)
             | Work::Return(..) => &mut self.steps,

@@ -11,6 +11,7 @@ use crate::domain::event::{
     QuestionAnswered, QuestionAsked, Recorded, Resolution, TimerFired, Wants,
 };
 use crate::domain::execution::Execution;
+use crate::domain::http::is_request;
 use crate::domain::id::{ExecutionId, MessageId, StreamName, Timestamp};
 use crate::domain::words::approvals;
 use crate::domain::words::why as say;
@@ -244,6 +245,7 @@ fn called(op: &str, args: &Value) -> String {
     match op {
         "exec" => format!("{} {}", of("action").unwrap_or_default(), value_words(&args["params"])),
         "sleep" => format!("{} s", args["ms"].as_i64().unwrap_or(0) / 1_000),
+        op if is_request(op) => of("action").unwrap_or_else(|| op.to_owned()),
         op => match of("url").or_else(|| of("command")).or_else(|| of("trigger")) {
             Some(what) => format!("{op} {}", quoted(&what)),
             None => format!("{op} {}", value_words(args)),

@@ -240,7 +240,7 @@ fn class(call: &NativeCallContext, value: Option<String>) -> HostResult<EffectCl
 
 type Environment = (BTreeMap<String, String>, BTreeMap<String, SecretUse>);
 
-fn environment(call: &NativeCallContext, map: Option<Map>) -> HostResult<Environment> {
+pub(super) fn environment(call: &NativeCallContext, map: Option<Map>) -> HostResult<Environment> {
     let (mut env, mut secrets) = (BTreeMap::new(), BTreeMap::new());
     for (name, value) in map.unwrap_or_default() {
         let name = variable(call, &name)?;
@@ -271,7 +271,7 @@ fn variable(call: &NativeCallContext, name: &str) -> HostResult<String> {
     }
 }
 
-fn secrets(
+pub(super) fn secrets(
     call: &NativeCallContext,
     value: Option<&Dynamic>,
 ) -> HostResult<BTreeMap<String, SecretUse>> {
@@ -305,7 +305,7 @@ fn secrets(
     Ok(found)
 }
 
-fn memory(call: &NativeCallContext, value: Option<&Dynamic>) -> HostResult<Option<u64>> {
+pub(super) fn memory(call: &NativeCallContext, value: Option<&Dynamic>) -> HostResult<Option<u64>> {
     let Some(value) = value else { return Ok(None) };
     let bytes = match (value.as_int(), value.clone().into_string()) {
         (Ok(bytes), _) => u64::try_from(bytes).ok(),

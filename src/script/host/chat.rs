@@ -52,6 +52,17 @@ pub trait Stage {
     /// # Errors
     /// See above.
     fn fake(&mut self, action: &str, gives: Closure) -> Result<(), String>;
+    /// A request gives what this closure gives.
+    ///
+    /// # Errors
+    /// See above.
+    fn fake_http(&mut self, method: &str, url: &str, gives: Closure) -> Result<(), String>;
+    /// A request must have been sent so often, by its method and URL, with this in it among others.
+    ///
+    /// # Errors
+    /// See above.
+    fn expect_http(&mut self, called: (&str, &str), part: &Value, times: u64)
+    -> Result<(), String>;
     /// The bot must have said this.
     ///
     /// # Errors
@@ -121,6 +132,8 @@ const CHAT: Param = p("chat", Kind::Type("Chat"));
 const PERSON: Param = p("person", Kind::Text);
 const ACTION: Param = p("action", Kind::Text);
 const TIMES: Param = p("times", Kind::Int);
+const METHOD: Param = p("method", Kind::Text);
+const URL: Param = p("url", Kind::Text);
 const SPEAKS: &[Form] = &[method(CHAT, &[PERSON, p("text", Kind::Text)], Kind::Unit)];
 const IN_TEST: HostFn = HostFn { place: Place::Test, ..HostFn::PURE };
 
@@ -191,6 +204,28 @@ test("a thumb is a yes", |chat| { chat.says("@ann", "drop it"); chat.reacts("@an
         help: "Says what an action gives; what the closure throws is how the action fails. The real action is never run.",
         example: r#"alias("make", || { let vm = exec("cloud.create_vm", #{ name: "web1" }); reply(vm.id); });
 test("it makes one", |chat| { chat.on_exec("cloud.create_vm", |x| #{ id: `i-${x.name}` }); chat.says("@ann", "make"); chat.expect("i-web1"); });"#,
+        ..IN_TEST
+    },
+    HostFn {
+        name: "on_http",
+        forms: &[method(CHAT, &[METHOD, URL, p("request", Kind::Function)], Kind::Unit)],
+        help: "Says how a request is answered: `#{ status, json }`, or `#{ status, body, headers }`; what the closure throws is how it fails. `*` in the URL is anything. The real one is never sent.",
+        example: r#"alias("weather", || reply(http_get("https://weather.example/today?at=sea").json().sky));
+test("it looks", |chat| { chat.on_http("GET", "https://weather.example/today*", |request| #{ status: 200, json: #{ sky: "blue" } }); chat.says("@ann", "weather"); chat.expect("blue"); });"#,
+        ..IN_TEST
+    },
+    HostFn {
+        name: "expect_http",
+        forms: &[
+            method(CHAT, &[METHOD, URL, p("request", Kind::Map), TIMES], Kind::Unit),
+            method(CHAT, &[METHOD, URL, p("request", Kind::Map)], Kind::Unit),
+            method(CHAT, &[METHOD, URL, TIMES], Kind::Unit),
+            method(CHAT, &[METHOD, URL], Kind::Unit),
+        ],
+        errors: &[thrown("", "it was sent more often, or less")],
+        help: "A request must have been sent so often, once without a number, with this in it among others: `#{ json, body, headers, auth }`.",
+        example: r#"alias("light on", || http_put("https://lights.example/1", #{ json: #{ on: true } }));
+test("it switches", |chat| { chat.on_http("PUT", "https://lights.example/1", || #{ status: 204 }); chat.says("@ann", "light on"); chat.expect_http("PUT", "https://lights.example/1", #{ json: #{ on: true } }); });"#,
         ..IN_TEST
     },
     HostFn {
@@ -301,6 +336,49 @@ pub(super) fn register(engine: &mut Engine) {
         });
     people(engine);
     expectations(engine);
+    requests(engine);
+}
+
+/// How requests are answered, and which there must have been.
+fn requests(engine: &mut Engine) {
+    engine
+        .register_fn(
+            "on_http",
+            |call: NativeCallContext, _: Chat, method: &str, url: &str, gives: FnPtr| {
+                let gives = Closure::of(&call, gives);
+                stage(&call, |stage| stage.fake_http(method, url, gives))
+            },
+        )
+        .register_fn(
+            "expect_http",
+            |call: NativeCallContext, _: Chat, method: &str, url: &str, part: Map, times: i64| {
+                sent(&call, (method, url), &part, times)
+            },
+        )
+        .register_fn(
+            "expect_http",
+            |call: NativeCallContext, _: Chat, method: &str, url: &str, part: Map| {
+                sent(&call, (method, url), &part, 1)
+            },
+        )
+        .register_fn(
+            "expect_http",
+            |call: NativeCallContext, _: Chat, method: &str, url: &str, times: i64| {
+                sent(&call, (method, url), &Map::new(), times)
+            },
+        )
+        .register_fn("expect_http", |call: NativeCallContext, _: Chat, method: &str, url: &str| {
+            sent(&call, (method, url), &Map::new(), 1)
+        });
+}
+
+fn sent(call: &NativeCallContext, called: (&str, &str), part: &Map, times: i64) -> HostResult<()> {
+    let times = u64::try_from(times).map_err(|_| error(call, "it is sent 0 times or more"))?;
+    let part = match part.is_empty() {
+        true => json!({}),
+        false => to_json(call, &part.clone().into())?,
+    };
+    stage(call, |stage| stage.expect_http(called, &part, times))
 }
 
 /// What people do in a conversation.

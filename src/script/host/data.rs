@@ -113,7 +113,7 @@ fn bare(message: &str) -> &str {
     message.split(" at line ").next().unwrap_or(message)
 }
 
-fn parse_json(call: &NativeCallContext, text: &str) -> HostResult {
+pub(super) fn parse_json(call: &NativeCallContext, text: &str) -> HostResult {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = bounded::read(&mut reader).and_then(|value| reader.end().map(|()| value));
     value.map_err(|why| at(call, "JSON", Some((why.line(), why.column())), bare(&why.to_string())))

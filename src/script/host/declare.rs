@@ -7,7 +7,9 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Map, Nativ
 
 use super::super::context::{HostResult, error, line};
 use super::super::resolver;
-use super::super::source::{Ack, ActionDef, AliasDef, RuleDef, Run, TestDef};
+use super::super::source::{
+    Ack, ActionDef, AliasDef, RuleDef, Run, ScheduleDef, SensorDef, TestDef,
+};
 use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, form, opt, p};
 use super::{nearest, texts};
@@ -27,6 +29,10 @@ pub struct Loading {
     pub aliases: Vec<AliasDef>,
     /// Actions by name.
     pub actions: BTreeMap<String, ActionDef>,
+    /// Schedules, in their order.
+    pub schedules: Vec<ScheduleDef>,
+    /// Sensors, in their order.
+    pub sensors: Vec<SensorDef>,
     /// Rules, in their order.
     pub rules: Vec<RuleDef>,
     /// Tests, in their order.
@@ -145,6 +151,7 @@ pub(super) fn declare(
             let declared = loading.aliases.len()
                 + loading.rules.len()
                 + loading.actions.len()
+                + loading.sensors.len()
                 + loading.tests.len();
             let fits = declared < DECLARATIONS_MAX;
             if fits {

@@ -59,6 +59,13 @@ pub const ROWS: &[HostFn] = &[
         ..HostFn::EFFECT
     },
     HostFn {
+        name: "changed",
+        forms: &[form(&[KEY, VALUE], Kind::Bool)],
+        help: "Whether a value is another one than the last time; it is remembered. The first time nothing has changed.",
+        example: "if changed(\"version\", \"1.27\") { reply(\"there is a new version\"); }",
+        ..HostFn::EFFECT
+    },
+    HostFn {
         name: "forget",
         forms: &[form(&[KEY], Kind::Unit), method(ON, &[KEY], Kind::Unit)],
         help: "Forgets it.",
@@ -116,6 +123,7 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("forget", |call: Call, of: Scope, key: &str| {
             write(&call, of, key, &Dynamic::UNIT, None)
         })
+        .register_fn("changed", |call: Call, key: &str, value: Dynamic| changed(&call, key, &value))
         .register_fn("recall", |call: Call, key: &str| recall(&call, Scope::Script, key))
         .register_fn("recall", |call: Call, of: Scope, key: &str| recall(&call, of, key));
 }
@@ -147,6 +155,16 @@ fn recall(call: &NativeCallContext, of: Scope, key: &str) -> HostResult {
             Err(why) => EffectResult::Err(Value::String(why)),
         })
     })
+}
+
+/// Whether a value differs from what was remembered; what is new is remembered.
+fn changed(call: &NativeCallContext, key: &str, value: &Dynamic) -> HostResult<bool> {
+    let known = to_json(call, &recall(call, Scope::Script, key)?)?;
+    let same = known == to_json(call, value)?;
+    if !same {
+        write(call, Scope::Script, key, value, None)?;
+    }
+    Ok(!same && !known.is_null())
 }
 
 fn write(

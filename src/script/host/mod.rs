@@ -23,6 +23,7 @@ pub mod declare;
 mod doc;
 pub mod editor;
 pub mod group;
+mod http;
 pub mod memory;
 pub mod options;
 mod perform;
@@ -31,7 +32,9 @@ pub mod question;
 pub mod reference;
 pub mod rule;
 pub mod saga;
+pub mod schedule;
 pub mod secret;
+pub mod sensor;
 pub mod table;
 pub mod talk;
 pub mod time;
@@ -58,13 +61,16 @@ const NEAR_MAX: usize = 2;
 const TOPICS: &[(&str, &[HostFn])] = &[
     ("Declaring", declare::ROWS),
     ("Rules", rule::ROWS),
+    ("Schedules", schedule::ROWS),
     ("Actions", action::ROWS),
+    ("Watching", sensor::ROWS),
     ("Saying", talk::ROWS),
     ("Alerting", alert::ROWS),
     ("Formatting", doc::ROWS),
     ("Asking", question::ROWS),
     ("Approving", approve::ROWS),
     ("Doing and waiting", act::ROWS),
+    ("Over HTTP", http::ROWS),
     ("Waiting together", group::ROWS),
     ("Undoing", saga::ROWS),
     ("Working together", compose::ROWS),
@@ -79,13 +85,7 @@ const TOPICS: &[(&str, &[HostFn])] = &[
 ];
 
 /// Names that scripts will be able to use, and what to say until then.
-pub const LATER: &[(&str, &str)] = &[
-    ("schedule", "schedules are not available yet: `sleep` waits inside of an execution"),
-    ("http_get", "HTTP from scripts is not available yet: `exec` an action"),
-    ("http_post", "HTTP from scripts is not available yet: `exec` an action"),
-    ("http_put", "HTTP from scripts is not available yet: `exec` an action"),
-    ("http_delete", "HTTP from scripts is not available yet: `exec` an action"),
-];
+pub const LATER: &[(&str, &str)] = &[];
 
 /// The names that stand for something in every handler.
 pub const VARIABLES: &[&str] = &["memory"];
@@ -98,7 +98,9 @@ pub fn variable(name: &str) -> Option<Dynamic> {
 /// Registers all of them.
 pub fn register(engine: &mut Engine) {
     declare::register(engine);
+    sensor::register(engine);
     rule::register(engine);
+    schedule::register(engine);
     chat::register(engine);
     talk::register(engine);
     doc::register(engine);
@@ -106,6 +108,7 @@ pub fn register(engine: &mut Engine) {
     approve::register(engine);
     act::register(engine);
     alert::register(engine);
+    http::register(engine);
     memory::register(engine);
     picture::register(engine);
     time::register(engine);
@@ -135,11 +138,6 @@ pub fn find(name: &str) -> Option<&'static HostFn> {
     BY_NAME.get(name).copied()
 }
 
-/// What to say about a name that comes later, if it does.
-pub fn later(name: &str) -> Option<&'static str> {
-    LATER.iter().find(|(known, _)| *known == name).map(|(_, what)| *what)
-}
-
 /// The name that was probably meant, if one is near.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = |known: &&str| damerau(known, name);
@@ -154,12 +152,9 @@ pub fn wrong_call(signature: &str) -> String {
     let inside = signature[name.len()..].trim().trim_start_matches('(').trim_end_matches(')');
     let given: Vec<&str> = inside.split(", ").map(table::type_word).collect();
     let given = given.join(", ");
-    match (find(name), later(name)) {
-        (Some(row), _) => {
-            format!("no form of `{name}` takes ({given}); it takes: {}", row.usage())
-        }
-        (None, Some(later)) => format!("there is no function `{name}` yet: {later}"),
-        (None, None) => format!("there is no function `{name}` that takes ({given})"),
+    match find(name) {
+        Some(row) => format!("no form of `{name}` takes ({given}); it takes: {}", row.usage()),
+        None => format!("there is no function `{name}` that takes ({given})"),
     }
 }
 

@@ -24,7 +24,7 @@ pub const ROWS: &[HostFn] = &[HostFn {
     name: "secret",
     forms: &[form(&[p("name", Kind::Text)], Kind::Type("Secret"))],
     errors: &[thrown("", "when it is printed, joined to a text, compared, or kept in the log")],
-    help: "Names a secret of the configuration, for the `env` of an action. It shows itself to nobody; the log keeps the name.",
+    help: "Names a secret of the configuration, for the `env` of an action, or for `auth`, `headers` and `json` of a request. It shows itself to nobody; the log keeps the name.",
     example: "let token = secret(\"cloud/token\");",
     ..HostFn::PURE
 }];
@@ -64,13 +64,13 @@ pub(super) fn register(engine: &mut Engine) {
 }
 
 /// What is said of a secret that would be shown.
-pub const CANNOT_BE_SHOWN: &str =
-    "a secret cannot be shown or kept: give it to the `env` of an action";
+pub const CANNOT_BE_SHOWN: &str = "a secret cannot be shown or kept: give it to the `env` of an action, or to a request as `auth`";
 
 fn refused<T>(call: &NativeCallContext, secret: &Secret) -> Result<T, Box<EvalAltResult>> {
     let name = secret.name();
-    let what =
-        format!("the secret `{name}` cannot be shown or kept: give it to the `env` of an action");
+    let what = format!(
+        "the secret `{name}` cannot be shown or kept: give it to the `env` of an action, or to a request as `auth`"
+    );
     Err(error(call, what))
 }
 

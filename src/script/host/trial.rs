@@ -13,6 +13,7 @@ use super::super::run::{End, Input, run};
 use super::memory::Scope;
 use super::table::{HostFn, Place};
 use crate::domain::event::EffectResult;
+use crate::domain::http;
 use crate::domain::id::{ExecutionId, IdKey, Timestamp};
 
 /// Most slices of one trial.
@@ -84,6 +85,7 @@ pub fn usual_answer(entry: &Entry) -> EffectResult {
         "confirm" => json!(true),
         "approve" => json!({ "by": ["@ben:local"], "names": "ben" }),
         "exec" => json!({ "id": "i-1", "address": "192.0.2.1" }),
+        op if http::is_request(op) => http::response(200, &BTreeMap::new(), r#"{"key":"OPS-7"}"#),
         _ => Value::Null,
     })
 }

@@ -8,6 +8,8 @@ mod approvals;
 mod grants;
 #[path = "samples/links.rs"]
 mod links;
+#[path = "samples/schedules.rs"]
+mod schedules;
 
 use beadle::domain::deletion::Deletion;
 use beadle::domain::erasure::{ErasedBlob, Scope, Stretch};
@@ -37,6 +39,7 @@ pub fn all() -> Vec<Event> {
         alerts::all(),
         links::all(),
         grants::all(),
+        schedules::all(),
         triggers(),
         routes(),
         policies::changes(),

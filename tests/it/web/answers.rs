@@ -62,6 +62,31 @@ async fn what_is_posted_becomes_a_trigger() {
 }
 
 #[tokio::test]
+async fn a_rule_says_what_a_hook_brought() {
+    let script = "//! Alerts.\nrule(\"nagios to ops\", \"webhook.open\", #{ type: \"PROBLEM\" }, |e| e.state in [\"WARNING\", \"CRITICAL\"], |e| {\n\
+         say(\"#ops\", `Nagios alert on ${e.host}: ${e.state}, ${e.output}`);\n});";
+    let site = Site::with(Plan { script, ..Plan::default() }).await;
+    let critical = "type=PROBLEM&host=web301&state=CRITICAL&output=high+CPU+over+95%25";
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    for (headers, body) in [
+        (&form[..], critical),
+        (&form[..], "type=PROBLEM&host=web301&state=OK&output=fine"),
+        (&form[..], "type=RECOVERY&host=web301&state=CRITICAL&output=fine"),
+        (&[][..], r#"{"type":"PROBLEM","host":"db1","state":"WARNING","output":"slow"}"#),
+    ] {
+        assert_eq!(site.post("open", headers, body).await.status, 202, "{body}");
+        site.desk.settle().await.expect("the log works");
+    }
+    let said = site.desk.said();
+    let want = [
+        "#ops: Nagios alert on web301: CRITICAL, high CPU over 95%",
+        "#ops: Nagios alert on db1: WARNING, slow",
+    ];
+    assert_eq!(said, want);
+    site.ended().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_taken_is_answered_with_a_reason_and_recorded_nowhere() {
     let site = Site::with(Plan { more: "[web]\nbody_bytes_max = 1024", ..Plan::default() }).await;
     let json = ("Content-Type", "application/json");

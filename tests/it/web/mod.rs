@@ -96,11 +96,12 @@ pub struct Plan {
     pub space: Option<Arc<dyn Space>>,
     pub store: Option<Arc<dyn EventStore>>,
     pub more: &'static str,
+    pub script: &'static str,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { bounds: Bounds::default(), space: None, store: None, more: "" }
+        Self { bounds: Bounds::default(), space: None, store: None, more: "", script: "" }
     }
 }
 
@@ -126,8 +127,8 @@ impl Site {
 
     pub async fn with(plan: Plan) -> Self {
         let desk = match plan.store {
-            None => Desk::new(""),
-            Some(store) => Desk::on("", |_| store),
+            None => Desk::new(plan.script),
+            Some(store) => Desk::on(plan.script, |_| store),
         };
         let secrets = tempfile::tempdir().expect("a temporary directory");
         secrets_in(secrets.path());
