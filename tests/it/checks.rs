@@ -87,10 +87,6 @@ fn what_is_wrong_is_told_with_place_and_hint() {
         ("reply(msg.room.topic.len());", "`msg` has no field `topic`"),
         ("[1].map(|x| args.hots);", "`args` has no field `hots`"),
         (
-            "rule(\"x\", 1);",
-            "2:3 error not_yet `rule` is not available yet / rules are not available yet",
-        ),
-        (
             "let a = []; a.psuh(1);",
             "2:17 warning unknown_function there is no function `psuh` that is called on a value / did you mean `push`?",
         ),

@@ -64,12 +64,8 @@ fn function(call: &Call, names: &Names, found: &mut Found) {
         Known::Yes => {}
         Known::Arity(takes) => return wrong_count(call, name, &takes, found),
         Known::No => {
-            let (what, hint) = match host::later(name) {
-                Some(later) => (format!("`{name}` is not available yet"), Some(later.to_owned())),
-                None => (format!("there is no function `{name}`"), meant(names.near(name))),
-            };
-            let code = if host::later(name).is_some() { "not_yet" } else { "unknown_function" };
-            return found.error(code, call.place, what, hint);
+            let what = format!("there is no function `{name}`");
+            return found.error("unknown_function", call.place, what, meant(names.near(name)));
         }
     }
     if let (Some(text), "call") = (args.first().and_then(literal::text), name) {

@@ -84,9 +84,6 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Testing", chat::ROWS),
 ];
 
-/// Names that scripts will be able to use, and what to say until then.
-pub const LATER: &[(&str, &str)] = &[];
-
 /// The names that stand for something in every handler.
 pub const VARIABLES: &[&str] = &["memory"];
 
@@ -138,11 +135,6 @@ pub fn find(name: &str) -> Option<&'static HostFn> {
     BY_NAME.get(name).copied()
 }
 
-/// What to say about a name that comes later, if it does.
-pub fn later(name: &str) -> Option<&'static str> {
-    LATER.iter().find(|(known, _)| *known == name).map(|(_, what)| *what)
-}
-
 /// The name that was probably meant, if one is near.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = |known: &&str| damerau(known, name);
@@ -157,12 +149,9 @@ pub fn wrong_call(signature: &str) -> String {
     let inside = signature[name.len()..].trim().trim_start_matches('(').trim_end_matches(')');
     let given: Vec<&str> = inside.split(", ").map(table::type_word).collect();
     let given = given.join(", ");
-    match (find(name), later(name)) {
-        (Some(row), _) => {
-            format!("no form of `{name}` takes ({given}); it takes: {}", row.usage())
-        }
-        (None, Some(later)) => format!("there is no function `{name}` yet: {later}"),
-        (None, None) => format!("there is no function `{name}` that takes ({given})"),
+    match find(name) {
+        Some(row) => format!("no form of `{name}` takes ({given}); it takes: {}", row.usage()),
+        None => format!("there is no function `{name}` that takes ({given})"),
     }
 }
 

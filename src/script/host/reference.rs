@@ -1,7 +1,7 @@
 //! The reference page of the host functions, made from their table.
 
 use super::table::{HostFn, Kind, Place};
-use super::{HOST_VERSION, LATER, table, topics};
+use super::{HOST_VERSION, table, topics};
 use crate::domain::event::EffectClass;
 
 /// The page.
@@ -28,10 +28,6 @@ pub fn reference() -> String {
         for row in *rows {
             page.push_str(&section(row));
         }
-    }
-    page.push_str("\n## Not available yet\n\n");
-    for (name, what) in LATER {
-        page.push_str(&format!("- `{name}`: {what}\n"));
     }
     page
 }
