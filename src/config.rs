@@ -88,14 +88,14 @@ pub struct Config {
     pub commands_per_minute: u32,
     /// Whether conversations are ended that go round in a ring.
     pub stop_rings: bool,
+    /// How alerts are told.
+    pub alerts: Terms,
     /// The hosts that scripts may reach over HTTP.
     pub http_allow: Allow,
     /// A file of certificates that are trusted beside those of the system.
     pub http_ca: Option<PathBuf>,
     /// Whether the proxies of the environment are used.
     pub http_proxy: bool,
-    /// How alerts are told.
-    pub alerts: Terms,
     /// The web listener and its hooks.
     pub web: Web,
 }
@@ -228,11 +228,6 @@ impl Config {
             commands_per_minute: count("limits", "commands_per_minute")
                 .unwrap_or(COMMANDS_PER_MINUTE),
             stop_rings: values.get(&("limits", "stop_rings")) != Some(&Value::Boolean(false)),
-            // What is wrong with the lists was told before.
-            http_allow: Allow::read(&list("http", "allow"), &list("http", "private"))
-                .unwrap_or_default(),
-            http_ca: text("http", "ca").map(|path| at_home(&path)),
-            http_proxy: values.get(&("http", "proxy")) != Some(&Value::Boolean(false)),
             alerts: Terms {
                 rejoin_within_ms: duration("alerts", "rejoin_within").unwrap_or(REJOIN_WITHIN_MS),
                 group_at: count("alerts", "group_at").unwrap_or(GROUP_AT),
@@ -241,6 +236,11 @@ impl Config {
                     .unwrap_or(GROUP_INTERVAL_MS),
                 quiet: values.get(&("alerts", "quiet")).and_then(read_hours).unwrap_or_default(),
             },
+            // What is wrong with the lists was told before.
+            http_allow: Allow::read(&list("http", "allow"), &list("http", "private"))
+                .unwrap_or_default(),
+            http_ca: text("http", "ca").map(|path| at_home(&path)),
+            http_proxy: values.get(&("http", "proxy")) != Some(&Value::Boolean(false)),
             web: web::web(values),
         }
     }

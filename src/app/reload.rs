@@ -126,8 +126,8 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
             commands_per_minute: Some(config.commands_per_minute),
             stop_rings: config.stop_rings,
         },
-        http: Arc::new(config.http_allow.clone()),
         alerts: config.alerts.clone(),
+        http: Arc::new(config.http_allow.clone()),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),

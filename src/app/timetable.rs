@@ -6,6 +6,7 @@ use super::desk::Desk;
 use super::orders::Hands;
 use crate::domain::id::Timestamp;
 use crate::domain::schedule::Missed;
+use crate::domain::switch::Automation;
 use crate::processor::schedules::Standings;
 use crate::processor::sensors::Doing;
 use crate::query::command::{Refusal, Sink};
@@ -23,7 +24,11 @@ impl Desk {
         };
         let now = self.clock.now();
         for standing in kernel.schedules()? {
-            sink.row(row(&standing, now))?;
+            let mut row = row(&standing, now);
+            if let Some(off) = kernel.schedule_off(&standing.def)? {
+                row["off"] = json!(kernel.off_reason(&off));
+            }
+            sink.row(row)?;
         }
         Ok(())
     }
@@ -39,11 +44,13 @@ impl Desk {
         let doing = kernel.sensors_doing();
         for (name, def) in kernel.sensors() {
             let stands = kernel.sensor_stands(&name)?;
+            let off = kernel.switched_off(Automation::Sensor, &name)?;
             let (state, since, why) = match doing.get(&name) {
                 Some(Doing::Runs(since)) => ("runs", Some(*since), None),
                 Some(Doing::Ended(ends, why, again)) => {
                     ("ended", Some(*again), Some(format!("{why} (for the {ends}. time)")))
                 }
+                None if off.is_some() => ("off", None, off.map(|off| kernel.off_reason(&off))),
                 None if runs => ("waits", None, None),
                 None => ("off", None, Some("no bot runs".to_owned())),
             };

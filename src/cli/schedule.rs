@@ -67,6 +67,9 @@ fn list(context: &Context) -> Result<u8, Failure> {
                 out!("  next {}", next.join(", "));
             }
         }
+        if row["off"].is_string() {
+            out!("  off: {}", text(&row["off"]));
+        }
         if row["last"].is_string() {
             out!("  last {}", text(&row["last"]));
         }

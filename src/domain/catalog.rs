@@ -28,6 +28,8 @@ pub struct Scheduled {
     pub spec: String,
     /// What becomes of missed occurrences, and by how much they are spread.
     pub policy: schedule::Policy,
+    /// It only looks at something again and again.
+    pub polls: bool,
     /// What it is for.
     pub help: String,
     /// The script's file.

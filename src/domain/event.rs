@@ -157,7 +157,7 @@ events! {
     LinkDeclined "link_declined" 1 Sealed,
     AccountsLinked "accounts_linked" 1 Sealed,
     AccountsUnlinked "accounts_unlinked" 1 Sealed,
-    GrantMade "grant_made" 1 Sealed,
+    GrantMade "grant_made" 2 Sealed,
     GrantRevoked "grant_revoked" 1 Sealed,
     ScheduleAdvanced "schedule_advanced" 1 Open,
     SensorAdvanced "sensor_advanced" 1 Sealed,
@@ -251,6 +251,11 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
                 }
                 asked.insert("roles".into(), Value::Array(vec![]));
                 asked.insert("remind".into(), Value::Null);
+                (2, data)
+            }
+            // Before version 2 a grant named no script.
+            ("grant_made", 1, Some(grant)) => {
+                grant.insert("file".into(), Value::String(String::new()));
                 (2, data)
             }
             // Before version 2 there were no rules.

@@ -49,8 +49,18 @@ impl Grants {
     }
 
     /// The grant that lets an account run a command at a time.
-    pub fn covering(&self, account: &UserId, alias: &str, now: Timestamp) -> Option<&GrantMade> {
-        let fits = |grant: &&GrantMade| grant.alias == alias && grant.account == *account;
+    ///
+    /// The command is one of a script: what another one offers by the same name is not granted.
+    pub fn covering(
+        &self,
+        account: &UserId,
+        (alias, file): (&str, &str),
+        now: Timestamp,
+    ) -> Option<&GrantMade> {
+        let fits = |grant: &&GrantMade| {
+            let script = grant.file.is_empty() || grant.file == file;
+            script && grant.alias == alias && grant.account == *account
+        };
         self.open(now).filter(fits).max_by_key(|grant| grant.until)
     }
 
@@ -73,6 +83,7 @@ mod tests {
             account: UserId(account.into()),
             name: account.into(),
             alias: alias.into(),
+            file: if account == "@bob:hs" { "shop.rhai".into() } else { String::new() },
             until: Timestamp(until),
             by: UserId("@ann:hs".into()),
             reason: "a test".into(),
@@ -105,8 +116,10 @@ mod tests {
             (&[], "@Bob:hs", "deploy", 50, None),
         ] {
             let grants = given(&made, revoked);
-            let found = grants.covering(&UserId(account.into()), alias, Timestamp(now));
-            let found = found.map(|grant| grant.grant.as_str());
+            let account_id = UserId(account.into());
+            let covering = |file| grants.covering(&account_id, (alias, file), Timestamp(now));
+            assert_eq!(covering("other.rhai"), None, "{account} {alias}");
+            let found = covering("shop.rhai").map(|grant| grant.grant.as_str());
             assert_eq!(found, want, "{revoked:?} {account} {alias} at {now}");
         }
     }

@@ -15,6 +15,8 @@ pub struct GrantMade {
     pub name: String,
     /// The command, by its name.
     pub alias: String,
+    /// The script that offers it; empty: whichever does.
+    pub file: String,
     /// From then on it holds no more.
     pub until: Timestamp,
     /// Who gave it.

@@ -14,8 +14,9 @@ use super::id::IdKey;
 pub const WORDS: usize = 256;
 /// How many phrases there are.
 pub const PHRASES_MAX: usize = WORDS * WORDS;
-/// How far it is to the phrase that is tried next where one is taken; odd, so that each comes once.
-const STRIDE: usize = 40_503;
+/// How many phrases are tried for a content. With nine in ten of them taken, one content in a thousand is left without;
+/// to look for the last free ones would cost each question as much as there are phrases.
+pub const PHRASES_TRIED_MAX: usize = 64;
 
 /// The keyed hash of what an answer sets going: the script in its version, what it was told, for whom, where, and the
 /// question.
@@ -53,17 +54,15 @@ pub fn canonical(value: &Value) -> String {
     }
 }
 
-/// The phrase for a content: the first one from where its hash points that is not taken; empty if all are.
-///
-/// Of so many that are `open`, one more than that is tried at most: one of those is free, if any is.
-pub fn choose(key: &IdKey, content: &str, open: usize, taken: impl Fn(&str) -> bool) -> String {
-    if open >= PHRASES_MAX {
-        return String::new();
-    }
+/// The phrase for a content: the first one that is not taken of those that its hash points at; empty if all of them are.
+pub fn choose(key: &IdKey, content: &str, taken: impl Fn(&str) -> bool) -> String {
     let hash = key.hash("phrase", &[content]);
-    let first = usize::from(hash[0]) * WORDS + usize::from(hash[1]);
-    let nth = |n: usize| words((first + n * STRIDE) % PHRASES_MAX);
-    (0..PHRASES_MAX).map(nth).find(|phrase| !taken(phrase)).unwrap_or_default()
+    let pair = |at: usize| usize::from(hash[at]) * WORDS + usize::from(hash[at + 1]);
+    // How far it is to the next one is odd, so that none comes twice, and the content's own: contents that begin in one
+    // place do not go on side by side.
+    let (first, stride) = (pair(0), pair(2) | 1);
+    let nth = |n: usize| words((first + n * stride) % PHRASES_MAX);
+    (0..PHRASES_TRIED_MAX).map(nth).find(|phrase| !taken(phrase)).unwrap_or_default()
 }
 
 /// What stands for a phrase where nothing may be read in the clear.

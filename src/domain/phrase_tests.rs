@@ -1,5 +1,6 @@
 //! Phrases: their words, how they are chosen, how they are said.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -41,25 +42,48 @@ fn no_word_is_an_answer_by_itself() {
 #[test]
 fn the_same_content_has_the_same_phrase_and_a_taken_one_is_passed_over() {
     let key = IdKey([7; 32]);
-    let first = choose(&key, "c", 0, |_| false);
-    assert_eq!(choose(&key, "c", 0, |_| false), first);
-    assert_ne!(choose(&IdKey([8; 32]), "c", 0, |_| false), first, "the key decides");
-    let second = choose(&key, "c", 0, |phrase| phrase == first);
+    let first = choose(&key, "c", |_| false);
+    assert_eq!(choose(&key, "c", |_| false), first);
+    assert_ne!(choose(&IdKey([8; 32]), "c", |_| false), first, "the key decides");
+    let second = choose(&key, "c", |phrase| phrase == first);
     assert_ne!(second, first);
-    let mut all = BTreeSet::new();
-    for n in 0..PHRASES_MAX {
-        all.insert(words((n * STRIDE) % PHRASES_MAX));
-    }
-    assert_eq!(all.len(), PHRASES_MAX, "each comes once");
-    assert_eq!(choose(&key, "c", 0, |phrase| phrase != "pink martini"), "pink martini");
-    assert_eq!(choose(&key, "c", 0, |_| true), "", "with all of them taken there is none");
-    let asked = std::cell::Cell::new(0);
-    let none = choose(&key, "c", PHRASES_MAX, |_| {
-        asked.set(asked.get() + 1);
-        true
-    });
-    assert_eq!((none.as_str(), asked.get()), ("", 0), "nothing is tried where all are taken");
     assert!(is_like_one(&first), "{first}");
+}
+
+#[test]
+fn so_many_phrases_are_tried_and_none_of_them_twice() {
+    for content in ["a", "b", "c", "d"] {
+        let tried = RefCell::new(vec![]);
+        let refuse = |phrase: &str| {
+            tried.borrow_mut().push(phrase.to_owned());
+            true
+        };
+        assert_eq!(choose(&IdKey([7; 32]), content, refuse), "", "with all taken there is none");
+        let tried = tried.into_inner();
+        assert_eq!(tried.len(), PHRASES_TRIED_MAX);
+        let last = tried.last().expect("some were tried");
+        assert_eq!(choose(&IdKey([7; 32]), content, |phrase| phrase != last), *last);
+        assert_eq!(tried.iter().collect::<BTreeSet<_>>().len(), PHRASES_TRIED_MAX);
+    }
+}
+
+#[test]
+fn a_phrase_is_found_soon_while_most_are_taken() {
+    let (key, mut taken) = (IdKey([7; 32]), BTreeSet::new());
+    let (mut tries, mut without) = (0, 0);
+    let many = PHRASES_MAX / 10 * 9;
+    for n in 0..many {
+        let tried = Cell::new(0);
+        let phrase = choose(&key, &n.to_string(), |phrase| {
+            tried.set(tried.get() + 1);
+            taken.contains(phrase)
+        });
+        tries += tried.get();
+        without += usize::from(phrase.is_empty());
+        taken.insert(phrase);
+    }
+    assert!(tries < 3 * many, "{tries} tries for {many} phrases");
+    assert!(without < many / 1_000, "{without} have none");
 }
 
 #[test]

@@ -189,7 +189,7 @@ pub fn message(message: &Message, view: &View) -> Decision {
     let Some(command) = &message.command else {
         // What is a command elsewhere is no value: who says it there did not mean the question.
         let lacks = matches!(&reading, Reading::Answers(q, _) if q.parameter.is_some());
-        if lacks && (own_command::parse(text).is_some() || matches_alias(view, text)) {
+        if lacks && (own_command::parse(text).is_some() || matches_alias(view.catalog, text)) {
             return answered(&Reading::Nothing, view, &said);
         }
         return too_late().unwrap_or_else(|| answered(&reading, view, &said));
@@ -207,8 +207,11 @@ pub fn message(message: &Message, view: &View) -> Decision {
     let cancels = ours.as_ref().is_some_and(OwnCommand::cancels_one);
     let command_of_ours = cancels || (ours.is_some() && !chosen);
     // Only where it may be an answer, too, is it looked up twice.
-    let commands =
-        || command_of_ours || matches_alias(view, text) || mistyped(view, &reading, &said, command);
+    let commands = || {
+        command_of_ours
+            || matches_alias(view.catalog, text)
+            || mistyped(view, &reading, &said, command)
+    };
     let asks_why = ours.as_ref().is_some_and(OwnCommand::asks_why);
     if reading != Reading::Nothing && !asks_why && (replies || !commands()) {
         return answered(&reading, view, &said);
@@ -224,6 +227,16 @@ pub fn message(message: &Message, view: &View) -> Decision {
         return decision("help", Act::Say(help), "help was asked for");
     }
     commanded(text, command.by, message, view)
+}
+
+/// Whether a message is a command whatever is asked: what is decided on it has no need of the open questions.
+pub fn answers_nothing(message: &Message, catalog: &Catalog) -> bool {
+    let Some(command) = message.command.as_ref().filter(|_| message.reply_to.is_none()) else {
+        return false;
+    };
+    let fits = command.text.len() <= COMMAND_BYTES_MAX;
+    let cancels = || own_command::parse(&command.text).is_some_and(|ours| ours.cancels_one());
+    fits && (cancels() || matches_alias(catalog, &command.text))
 }
 
 /// Decides on a reaction: it asks why, answers a question or is nothing.
@@ -279,9 +292,9 @@ fn mistyped(view: &View, reading: &Reading, said: &Said, command: &Command) -> b
     open && command.by == Address::Prefix && like_one()
 }
 
-fn matches_alias(view: &View, text: &str) -> bool {
+fn matches_alias(catalog: &Catalog, text: &str) -> bool {
     help_word(text).is_some()
-        || match view.catalog.index.lookup(text) {
+        || match catalog.index.lookup(text) {
             Found::One(_) | Found::Tie(_) => true,
             // What begins a command is one, too: what it lacks is asked for.
             Found::None { begun, .. } => begun.is_some(),

@@ -310,6 +310,41 @@ fn an_answer_wins_over_an_alias_only_as_a_reply_to_the_question() {
 }
 
 #[test]
+fn a_command_whatever_is_asked_is_decided_alike_without_the_questions() {
+    let catalog = ops();
+    let questions = [
+        question("$q", Wants::Text),
+        question("$p", Wants::YesNo),
+        question("$a", Wants::Approval),
+        OpenQuestion { choices: vec!["yes".into(), "x".into()], ..question("$c", Wants::Text) },
+    ];
+    for (text, reply_to, thread, want) in [
+        ("!greet bea", None, None, true),
+        ("!greet", None, None, true),
+        ("!help", None, None, true),
+        ("!yes", None, None, true),
+        ("!yes", None, Some("$p"), true),
+        ("!cancel EXEC", None, None, true),
+        ("!show web1", None, None, true),
+        ("greet bea", None, None, false),
+        ("!greet bea", Some("$q"), None, false),
+        ("!great bea", None, None, false),
+        ("!executions", None, None, false),
+        ("!web1", None, None, false),
+        ("!", None, None, false),
+    ] {
+        let reply_to = reply_to.map(|id| PostId(id.into()));
+        let message_said = Message { reply_to, place: place(thread), ..said(text) };
+        assert_eq!(answers_nothing(&message_said, &catalog), want, "{text}");
+        for open in [&questions[..], &questions[..1], &questions[1..2], &questions[3..]] {
+            let with = message(&message_said, &view(&catalog, open, 0));
+            let without = message(&message_said, &view(&catalog, &[], 0));
+            assert!(!want || with == without, "{text}: {with:?} {without:?}");
+        }
+    }
+}
+
+#[test]
 fn a_reaction_answers_a_question_or_is_nothing() {
     let catalog = ops();
     let questions = [question("$p", Wants::YesNo), question("$q", Wants::YesNo)];

@@ -35,6 +35,8 @@ pub enum Advance {
     Began,
     /// Its time came.
     Came,
+    /// Its time came while it was switched off.
+    Off,
     /// The clock was set back.
     ClockBack,
     /// No script declares it any more.

@@ -248,6 +248,12 @@ pub fn meant(text: &str, known: &BTreeSet<Target>) -> Meant {
     if found.is_empty() {
         found = known.iter().filter(of_kind).filter(worded).cloned().collect();
     }
+    // What has one name is one thing to people, whatever kinds of things have it.
+    if let [first, _, ..] = found.as_slice()
+        && found.iter().all(|target| target.name.eq_ignore_ascii_case(&first.name))
+    {
+        return Meant::One(Target { kind: TargetKind::Any, name: first.name.clone() });
+    }
     match found.len() {
         0 => {
             let names: Vec<String> =

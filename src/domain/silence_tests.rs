@@ -111,6 +111,8 @@ fn names_are_found() {
         "host:web302",
         "alert:nagios/web301",
         "source:nagios",
+        "rule:disk",
+        "source:Disk",
     ]
     .iter()
     .map(|text| Target::parse(text))
@@ -124,6 +126,8 @@ fn names_are_found() {
         ("nagios/web301", "alert nagios/web301"),
         ("nagios", "source nagios"),
         ("rule:nagios", "rule nagios to dev? rule nagios to ops"),
+        ("disk", "disk"),
+        ("source:disk", "source Disk"),
         ("to ops", "rule nagios to ops"),
         ("dev nagios", "rule nagios to dev"),
         ("twiter", "near twitter"),

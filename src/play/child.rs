@@ -22,6 +22,7 @@ use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::http;
 use crate::domain::id::{Position, PostId, RoomId, Timestamp};
 use crate::domain::role::Roles;
+use crate::domain::storm::Terms;
 use crate::domain::trigger::Trigger;
 use crate::processor::action::{ActionCall, ActionDone, Actions};
 use crate::processor::http::HttpCall;
@@ -41,6 +42,7 @@ enum Request {
         management_room: Option<RoomId>,
         limits: Limits,
         context: Context,
+        alerts: Terms,
         stale_after_ms: i64,
         now: Timestamp,
     },
@@ -144,6 +146,7 @@ impl ChildBot {
         let management_room = setup.settings.management_room.clone();
         let limits = setup.settings.limits;
         let context = setup.settings.context.clone();
+        let alerts = setup.settings.alerts.clone();
         let stale_after_ms = setup.settings.stale_after_ms;
         let open = Request::Open {
             scripts,
@@ -153,6 +156,7 @@ impl ChildBot {
             management_room,
             limits,
             context,
+            alerts,
             stale_after_ms,
             now,
         };
@@ -350,6 +354,7 @@ pub async fn serve(
                 management_room,
                 limits,
                 context,
+                alerts,
                 stale_after_ms,
                 now,
             } => {
@@ -363,6 +368,7 @@ pub async fn serve(
                     management_room,
                     limits,
                     context,
+                    alerts,
                     stale_after_ms,
                     ..Settings::simulated(&prefix)
                 };

@@ -165,7 +165,10 @@ impl Play {
                 self.kernel = start(&self.disk, &self.world, scripts, self.rules);
                 self.ear = Ear::new(self.kernel.clone());
             }
-            Step::Waits(seconds) => self.world.clock.advance(i64::from(*seconds) * 1_000),
+            Step::Waits(seconds) => {
+                self.kernel.keep_agenda().expect("the log works");
+                self.world.clock.advance(i64::from(*seconds) * 1_000);
+            }
         }
         self.rest().await;
     }
@@ -242,6 +245,11 @@ impl Play {
         agenda.catch_up(self.disk.as_ref()).map_err(|why| why.to_string())?;
         if self.kernel.agenda(|live| *live != agenda) {
             return Err("the agenda is another one when the log is read anew".into());
+        }
+        let mut kept = Agenda::kept(self.disk.as_ref()).map_err(|why| why.to_string())?;
+        kept.catch_up(self.disk.as_ref()).map_err(|why| why.to_string())?;
+        if kept != agenda {
+            return Err("the agenda is another one when it was kept".into());
         }
         for id in oracle::executions(self.disk.as_ref())? {
             let live = self.kernel.fold(&id).map_err(|why| why.to_string())?;

@@ -6,6 +6,8 @@ pub mod child;
 #[cfg(test)]
 mod conversations;
 pub mod dry;
+#[cfg(test)]
+mod kept_agendas;
 pub mod parse;
 pub mod pattern;
 mod plays;

@@ -386,7 +386,7 @@ impl Kernel {
             alerts.extend(self.alert_at(stream)?.0.alert);
         }
         let over = alerts.iter().all(|alert| alert.state == State::Resolved) && digest.more == 0;
-        let changed = digest.news || alerts.iter().any(|alert| alert.at > digest.told);
+        let changed = digest.news || alerts.iter().any(|alert| alert.at >= digest.told);
         let shown = shows_changes(&digest.place.network);
         let place = &digest.place;
         let lines = if digest.message.is_some() { EDITED_LINES_MAX } else { usize::MAX };

@@ -15,8 +15,8 @@ use crate::domain::ballot::Spoken;
 use crate::domain::builtin::Builtin;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
-    EffectClass, EffectRequested, EffectResult, Event, ExecutionSuspended, MessageQueued, Meta,
-    NewEvent, Recorded, Verdict,
+    EffectClass, EffectRequested, EffectResult, Event, ExecutionSuspended, HandlerKind,
+    MessageQueued, Meta, NewEvent, Recorded, Verdict,
 };
 use crate::domain::execution::Execution;
 use crate::domain::grant_command;
@@ -27,7 +27,7 @@ use crate::domain::path::GATE;
 use crate::domain::phrase;
 use crate::domain::policy::{Permission, PolicyAction, Resource};
 use crate::domain::trigger::What;
-use crate::domain::words::approvals as words;
+use crate::domain::words::{approvals as words, grants};
 use crate::store::{Expected, ReadError, Write};
 
 impl Kernel {
@@ -35,7 +35,7 @@ impl Kernel {
     pub(super) async fn gate(
         &self,
         execution: &Execution,
-        terms: Terms,
+        mut terms: Terms,
     ) -> Result<Prepared, Error> {
         let mut sheet = Sheet::new(self, execution);
         let handler = &execution.started.handler;
@@ -45,7 +45,15 @@ impl Kernel {
             self.keep_libraries(&script).await?;
             sheet.keep_script(&script)?;
         }
-        let what = execution.started.command.clone();
+        let args = &execution.started.args;
+        let what = match (Builtin::of(handler), args["account"].as_str()) {
+            (Some(Builtin::Grant), Some(account)) => {
+                // Nobody approves that they may do something.
+                terms.not.push(UserId(account.to_owned()));
+                grants::asked(args)
+            }
+            _ => execution.started.command.clone(),
+        };
         sheet.event(EffectRequested {
             path: GATE.into(),
             op: "approve".into(),
@@ -111,6 +119,8 @@ impl Kernel {
         let Some(spoken) = Spoken::of(answer) else {
             return Ok(Routed::ignored("approval", "it is no vote"));
         };
+        // What is looked at from here on must still be so when the vote is recorded.
+        let checks = self.as_decided()?;
         let (voter, decision) = self.voter(execution, origin, &approval.requested.terms);
         let vague = spoken.vague;
         let ballot = ballot(recorded, origin, question, spoken);
@@ -139,7 +149,18 @@ impl Kernel {
             Decided::Voted(vote) => self.counted(recorded, origin, execution, approval, vote),
             Decided::Void(void) => self.void(recorded, origin, execution, &approval, void),
         };
-        Ok(Routed { decision, ..routed })
+        let writes = routed.writes.into_iter().chain(checks).collect();
+        Ok(Routed { decision, writes, ..routed })
+    }
+
+    /// That who is one person and which policies hold has not moved on when something is recorded.
+    pub(super) fn as_decided(&self) -> Result<Vec<Write>, ReadError> {
+        let people = self.people_at()?.map_or(Expected::NoStream, Expected::Exact);
+        let mut checks = vec![write(StreamName::people(), people, vec![])];
+        if let Some(at) = self.policies.recorded_at() {
+            checks.push(write(StreamName::policies(), Expected::Exact(at), vec![]));
+        }
+        Ok(checks)
     }
 
     /// Who votes, with what policies say of that.
@@ -337,6 +358,10 @@ impl Kernel {
             return Some(Resource::operation(&def.name, &def.tags, def.role.as_deref()));
         }
         let name = &execution.started.handler.alias;
+        if execution.started.handler.kind == HandlerKind::Rule {
+            let mut rules = offered.catalog.rules.iter();
+            return rules.find(|rule| rule.name == *name).map(Resource::rule);
+        }
         let built_in = Builtin::of(&execution.started.handler).is_some();
         let alias = offered.catalog.aliases.iter().find(|alias| alias.name == *name);
         alias.filter(|_| !built_in).map(Resource::alias)

@@ -132,7 +132,7 @@ impl Kernel {
             hops: 0,
         };
         self.learn(&started.requester, &started.place).await?;
-        let scene = self.scene(&started.place.room, None)?;
+        let scene = self.scene()?;
         let decision = self.decide(&scene, recorded.ts, |view| route::call(&message, view));
         let refused = |why: String| {
             let error = json!({ "kind": "refused", "message": why });

@@ -12,7 +12,7 @@ use super::{Error, Kernel};
 use crate::domain::alias_index::Found;
 use crate::domain::approval::{ApprovalRequested, Basis, Content, Terms};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectResult, ExecutionStarted};
+use crate::domain::event::{EffectResult, ExecutionStarted, HandlerKind};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::ScriptHash;
 use crate::domain::order::ordered_action;
@@ -59,7 +59,13 @@ impl Kernel {
             .with("requester", started.requester.id.as_str())
             .with("request", format!("{what} {terms}"))
             .with("policy", self.policy_of(execution));
-        if Builtin::of(&started.handler).is_some() {
+        if let Some(builtin) = Builtin::of(&started.handler) {
+            if let (Builtin::Grant, Some(file)) = (builtin, started.args["file"].as_str()) {
+                let offered = self.scripts.offered();
+                let script = offered.set.scripts.get(file);
+                let now = script.map_or("gone", |script| script.hash.as_str());
+                basis = basis.with(format!("script {file}"), now);
+            }
             return Ok(basis.content(self.store.key()));
         }
         let offered = self.scripts.offered();
@@ -139,7 +145,8 @@ impl Kernel {
         let mut reach = Reach::default();
         let mut waiting: VecDeque<Arc<Script>> = VecDeque::new();
         let pinned = self.scripts.version(&started.handler.script, self.store.as_ref())?;
-        let alias = pinned.as_ref().and_then(|script| {
+        let of_alias = started.handler.kind == HandlerKind::Alias;
+        let alias = pinned.as_ref().filter(|_| of_alias).and_then(|script| {
             script.aliases.iter().find(|alias| alias.name == started.handler.alias)
         });
         let action = match (ordered_action(started), alias.map(|alias| &alias.run)) {

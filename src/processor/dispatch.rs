@@ -7,6 +7,7 @@ use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
 use crate::domain::approval::Terms;
 use crate::domain::builtin::Builtin;
+use crate::domain::catalog::Catalog;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
     EffectResolved, Ending, Event, ExecutionFinished, ExecutionStarted, Failure, Handler,
@@ -20,7 +21,7 @@ use crate::domain::person::People;
 use crate::domain::policy::Permission;
 use crate::domain::reminder;
 use crate::domain::route::{self, Act, Decision, View};
-use crate::domain::trigger::{Message, Place, Speaker, Timer, Trigger, What};
+use crate::domain::trigger::{Message, Place, Reaction, Speaker, Timer, Trigger, What};
 use crate::domain::words::{approvals, executions, policy as policy_words, routing, to};
 use crate::script::host::HOST_VERSION;
 use crate::store::{Direction, Expected, ReadError, Write};
@@ -45,6 +46,26 @@ pub(super) struct Origin<'a> {
     pub post: Option<&'a PostId>,
     pub target: Option<&'a PostId>,
     pub text: &'a str,
+}
+
+/// What a person did.
+#[derive(Clone, Copy)]
+pub(super) enum Did<'a> {
+    Message(&'a Message),
+    Reaction(&'a Reaction),
+}
+
+impl Did<'_> {
+    fn answers_nothing(self, catalog: &Catalog) -> bool {
+        matches!(self, Self::Message(message) if route::answers_nothing(message, catalog))
+    }
+
+    fn decide(self, view: &View) -> Decision {
+        match self {
+            Self::Message(message) => route::message(message, view),
+            Self::Reaction(reaction) => route::reaction(reaction, view),
+        }
+    }
 }
 
 /// Whether a command that came late may run.
@@ -167,15 +188,13 @@ impl Kernel {
                     target: message.reply_to.as_ref().or(message.place.thread.as_ref()),
                     text,
                 };
-                let decide = |view: &View| route::message(message, view);
-                self.said(recorded, trigger, late, &origin, decide).await
+                self.said(recorded, trigger, late, &origin, Did::Message(message)).await
             }
             What::Reaction(reaction) => {
                 let (place, speaker, text) = (&reaction.place, &reaction.speaker, &reaction.key);
                 let target = Some(&reaction.target);
                 let origin = Origin { place, speaker, post: None, target, text };
-                let decide = |view: &View| route::reaction(reaction, view);
-                self.said(recorded, trigger, late, &origin, decide).await
+                self.said(recorded, trigger, late, &origin, Did::Reaction(reaction)).await
             }
         }
     }
@@ -187,11 +206,14 @@ impl Kernel {
         trigger: &Trigger,
         late: Late,
         origin: &Origin<'_>,
-        decide: impl FnOnce(&View) -> Decision,
+        did: Did<'_>,
     ) -> Result<Routed, Error> {
-        let mut scene = self.scene(&origin.place.room, origin.target)?;
+        let mut scene = self.scene()?;
+        if !did.answers_nothing(&scene.offered.catalog) {
+            scene = self.with_questions(scene, &origin.place.room, origin.target)?;
+        }
         scene.roles = self.role_names(origin.speaker, origin.place);
-        let decision = self.decide(&scene, trigger.at, decide);
+        let decision = self.decide(&scene, trigger.at, |view| did.decide(view));
         if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
             return Ok(routed);
         }
@@ -304,6 +326,18 @@ impl Kernel {
             }
             Act::Assume(wanting) => self.assume(recorded, origin, scene, &wanting).await,
             Act::BuiltIn { builtin, args } => {
+                // What is granted is exactly what is asked about.
+                let args = match builtin {
+                    Builtin::Grant => match self.resolved_grant(origin, &args)? {
+                        Ok(args) => args,
+                        Err(why) => {
+                            let doc = Doc::text(&to(&origin.speaker.name, &why));
+                            let (message, writes) = self.answer(recorded, origin, doc);
+                            return Ok(Routed::new(Verdict::Refused(message), why, writes));
+                        }
+                    },
+                    _ => args,
+                };
                 let writes =
                     self.start(recorded, origin, builtin.handler(), args, permission).await?;
                 let id = self.execution_id(stream, &builtin.handler());
@@ -374,10 +408,15 @@ impl Kernel {
         let id = self.execution_id(&recorded.id.stream, &handler);
         let started = self.started(recorded, origin, handler, args)?;
         let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());
+        let checks = self.as_decided()?;
         let needs = decided.and_then(|permission| permission.needs.clone());
         let gated = self.demanded(&execution).is_some();
         let prepared = match needs.filter(|_| gated) {
-            Some(needs) => self.gate(&execution, Terms::from(needs)).await?,
+            Some(needs) => {
+                let mut prepared = self.gate(&execution, Terms::from(needs)).await?;
+                prepared.others.extend(checks);
+                prepared
+            }
             None => self.prepare(&execution, true).await?,
         };
         let mut events = vec![NewEvent::with(&origin.meta(recorded), started)];

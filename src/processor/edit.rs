@@ -1,6 +1,6 @@
 //! Edits at work: the versions that were heard before are looked up, and what was not understood is decided on anew.
 
-use super::dispatch::{Late, Origin, Routed};
+use super::dispatch::{Did, Late, Origin, Routed};
 use super::{Error, Kernel, write};
 use crate::domain::builtin::Builtin;
 use crate::domain::edit::{self, Became, Judged, VERSIONS_MAX, Version};
@@ -10,7 +10,7 @@ use crate::domain::event::{
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{EventId, ExecutionId, Position, StreamName, UserId};
 use crate::domain::message::Doc;
-use crate::domain::route::{self, View};
+use crate::domain::route;
 use crate::domain::trigger::{Message, Place, Trigger, What};
 use crate::domain::words::{edits as words, to};
 use crate::query::executions;
@@ -138,8 +138,8 @@ impl Kernel {
             target: meant.reply_to.as_ref().or(meant.place.thread.as_ref()),
             text,
         };
-        let decide = |view: &View| route::message(&meant, view);
-        let mut routed = self.said(recorded, trigger, late, &origin, decide).await?;
+        let did = Did::Message(&meant);
+        let mut routed = self.said(recorded, trigger, late, &origin, did).await?;
         if let Some(asked) = asked.map(|id| self.execution(&id)).transpose()?.flatten() {
             let by = &message.speaker.id;
             let (why, shown) = (words::COMMAND_EDITED, words::asked_no_more());

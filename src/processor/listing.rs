@@ -44,6 +44,7 @@ impl Kernel {
         }
         for standing in self.schedules()? {
             let Some(script) = offered.set.scripts.get(&standing.def.file) else { continue };
+            let off = self.schedule_off(&standing.def)?.map(|off| self.off_reason(&off));
             let name = standing.def.name;
             listed.push(Listed {
                 kind: Kind::Schedule,
@@ -55,7 +56,7 @@ impl Kernel {
                 tags: vec![],
                 who: String::new(),
                 used: standing.stands.and_then(|stands| stands.last),
-                state: self.state(script, &offered),
+                state: off.map_or_else(|| self.state(script, &offered), State::Off),
             });
         }
         let left_out =

@@ -23,11 +23,9 @@ use crate::domain::message::Doc;
 use crate::domain::role::Roles;
 use crate::domain::storm::Terms;
 use crate::domain::trigger::Place;
-use crate::query::agenda::{self, Agenda, Budget, Task, Work};
+use crate::query::agenda::{Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
-use crate::store::{
-    AppendError, Clock, Direction, EventStore, Expected, ProjectionChange, ReadError, Write,
-};
+use crate::store::{AppendError, Clock, Direction, EventStore, Expected, ReadError, Write};
 
 mod acks;
 pub mod action;
@@ -140,10 +138,10 @@ pub struct Settings {
     pub hot_for: Duration,
     /// What is too much from one account.
     pub limits: Limits,
-    /// The hosts that scripts may reach over HTTP.
-    pub http: Arc<Allow>,
     /// How alerts are told.
     pub alerts: Terms,
+    /// The hosts that scripts may reach over HTTP.
+    pub http: Arc<Allow>,
 }
 
 /// What is too much from one account.
@@ -193,8 +191,8 @@ impl Settings {
             hot_for: HOT_FOR,
             // Nobody is too fast for a clock that is moved by hand.
             limits: Limits::default(),
-            http: Arc::default(),
             alerts: Terms::default(),
+            http: Arc::default(),
         }
     }
 }
@@ -315,7 +313,7 @@ impl Kernel {
         let mut kept = self.kept.lock().expect("no step panics with this");
         if agenda.checkpoint.0 >= *kept + AGENDA_KEPT_EVERY {
             *kept = agenda.checkpoint.0;
-            self.keep(&agenda)?;
+            agenda.keep(self.store.as_ref())?;
         }
         Ok(())
     }
@@ -326,17 +324,8 @@ impl Kernel {
     /// [`ReadError`] if the store fails.
     pub fn keep_agenda(&self) -> Result<(), ReadError> {
         self.catch_up()?;
-        let agenda = self.agenda.lock().expect("no step panics with the agenda");
-        self.keep(&agenda)
-    }
-
-    fn keep(&self, agenda: &Agenda) -> Result<(), ReadError> {
-        let row = serde_json::to_vec(agenda).map_err(|why| ReadError::Store(why.to_string()))?;
-        let rows = vec![("all".to_owned(), Some(row))];
-        self.store.project(
-            agenda::PROJECTION,
-            ProjectionChange { rows, checkpoint: agenda.checkpoint, replace: true },
-        )
+        let mut agenda = self.agenda.lock().expect("no step panics with the agenda");
+        agenda.keep(self.store.as_ref())
     }
 
     /// Looks at the agenda.

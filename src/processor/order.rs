@@ -223,9 +223,8 @@ impl Kernel {
             hops: 0,
         };
         self.learn(origin.speaker, origin.place).await?;
-        let mut scene = self.scene(&origin.place.room, None)?;
         // A command that is given once more answers no question.
-        scene.questions.clear();
+        let scene = self.scene()?;
         let now = self.clock.now();
         let decision = self.decide(&scene, now, |view| route::message(&message, view));
         let runs = matches!(decision.act, Act::Run { .. } | Act::BuiltIn { .. } | Act::Assume(_));

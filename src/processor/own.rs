@@ -75,7 +75,7 @@ impl Kernel {
         before: &Execution,
         change: &Change,
     ) -> Result<Routed, Error> {
-        let scene = self.scene(&origin.place.room, None)?;
+        let scene = self.scene()?;
         let name = &before.started.handler.alias;
         let builtin = Builtin::of(&before.started.handler).is_some();
         let mut aliases = scene.offered.catalog.aliases.iter();

@@ -39,6 +39,11 @@ impl Kernel {
         Ok(look(&kept.folded, kept.version))
     }
 
+    /// Up to where it is known who is one person.
+    pub(super) fn people_at(&self) -> Result<Option<Version>, ReadError> {
+        self.links(|_, version| version)
+    }
+
     /// Does what one of these commands says.
     pub(super) fn people_command(
         &self,

@@ -352,7 +352,10 @@ impl Kernel {
         }
         let covering = || -> Result<Option<String>, ReadError> {
             let (grants, _) = self.grants()?;
-            let grant = grants.covering(&who.id, &resource.name, self.clock.now());
+            let offered = self.scripts.offered();
+            let alias = offered.catalog.aliases.iter().find(|alias| alias.name == resource.name);
+            let file = alias.map_or("", |alias| alias.file.as_str());
+            let grant = grants.covering(&who.id, (&resource.name, file), self.clock.now());
             Ok(grant.map(GrantMade::fact))
         };
         covering().unwrap_or_else(|error| {

@@ -10,7 +10,9 @@ use crate::domain::alias::Kind;
 use crate::domain::builtin::Builtin;
 use crate::domain::clarify;
 use crate::domain::conversation::OpenQuestion;
-use crate::domain::event::{MessageQueued, NewEvent, QuestionReminded, Verdict, post_key};
+use crate::domain::event::{
+    Event, MessageQueued, NewEvent, QuestionReminded, Recorded, Verdict, post_key,
+};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{ExecutionId, MessageId, PostId, Pseudonym, RoomId, StreamName, Version};
 use crate::domain::message::Doc;
@@ -185,14 +187,18 @@ impl Kernel {
         let step = execution.steps.get(path);
         let Some(asked) = step.and_then(|step| step.question.as_ref()) else { return Ok(None) };
         let stream = StreamName::message(&asked.message);
-        let found = self.store.read(&stream, Version::START, Direction::Forward, 1)?;
-        let place = match self.queued(&asked.message)? {
-            Some(queued) => queued.place,
-            None => execution.started.place.clone(),
+        let events = self.store.read(&stream, Version::START, Direction::Forward, 2)?;
+        let place = match events.first().and_then(Recorded::event) {
+            Some(Event::MessageQueued(queued)) => queued.place.clone(),
+            _ => execution.started.place.clone(),
+        };
+        let post = match events.get(1).and_then(Recorded::event) {
+            Some(Event::MessageSent(sent)) => Some(sent.post.clone()),
+            _ => None,
         };
         Ok(Some(OpenQuestion {
-            post: self.post_of(&asked.message)?,
-            asked_at: found.first().map_or(execution.touched, |recorded| recorded.wall),
+            post,
+            asked_at: events.first().map_or(execution.touched, |queued| queued.wall),
             reminded_at: step.and_then(|step| step.reminded_at),
             parameter: lacks(execution, path),
             ..OpenQuestion::of(&execution.id, &execution.started.post, asked, place)

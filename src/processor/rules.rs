@@ -102,8 +102,9 @@ impl Kernel {
                 continue;
             }
             let permission = self.may(PolicyAction::Run, Resource::rule(rule), speaker, place);
-            if let Some(why) = permission.refusal() {
-                let refused = ignored(rule, why.to_owned());
+            // A rule waits for nobody's approval.
+            if let Some(why) = permission.at_once() {
+                let refused = ignored(rule, why);
                 ruled.outcomes.push(Outcome { decision: Some(permission), ..refused });
                 continue;
             }

@@ -24,17 +24,29 @@ pub(super) struct Scene {
 }
 
 impl Kernel {
-    /// What there is in a room now, for what was said there about a post.
-    pub(super) fn scene(&self, room: &RoomId, target: Option<&PostId>) -> Result<Scene, Error> {
+    /// What there is now, without what is asked.
+    pub(super) fn scene(&self) -> Result<Scene, Error> {
         Ok(Scene {
-            questions: self.questions(room, target)?,
-            withdrawn: self.withdrawn(room, target)?,
+            questions: vec![],
+            withdrawn: None,
             offered: self.scripts.offered(),
             settings: self.settings(),
             management: self.management_room()?,
             people: self.people()?,
             roles: vec![],
         })
+    }
+
+    /// Adds what is asked in a room, for what was said there about a post. Each question is read from the log, so that
+    /// this is left out for what can answer nothing.
+    pub(super) fn with_questions(
+        &self,
+        scene: Scene,
+        room: &RoomId,
+        target: Option<&PostId>,
+    ) -> Result<Scene, Error> {
+        let (questions, withdrawn) = (self.questions(room, target)?, self.withdrawn(room, target)?);
+        Ok(Scene { questions, withdrawn, ..scene })
     }
 
     /// The names of the roles that somebody holds in a place.

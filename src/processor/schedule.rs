@@ -26,6 +26,8 @@ type Taken = BTreeMap<String, Work>;
 /// [`Error`] if the log fails: the process must end.
 pub async fn run(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
     let mut head = kernel.store.watch();
+    // A script that was saved may have other schedules.
+    let mut changes = kernel.scripts.changes();
     let mut taken: Taken = Taken::new();
     let mut running: JoinSet<(String, Result<(), Error>)> = JoinSet::new();
     loop {
@@ -52,6 +54,7 @@ pub async fn run(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) -> Result
         });
         tokio::select! {
             _ = head.changed() => {}
+            _ = changes.changed() => {}
             Some(done) = running.join_next() => finish(done, &mut taken)?,
             () = tokio::time::sleep(due) => {}
             _ = stop.changed() => {}

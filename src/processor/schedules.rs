@@ -12,11 +12,12 @@ use super::intake::record;
 use super::scripts::Offered;
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::domain::catalog::Scheduled;
-use crate::domain::event::{Advance, Event, NewEvent, ScheduleAdvanced};
+use crate::domain::event::{Advance, AutomationSwitched, Event, NewEvent, ScheduleAdvanced};
 use crate::domain::id::{DedupeKey, StreamName, Timestamp, Version};
 use crate::domain::named::NamedEvent;
 use crate::domain::schedule::{self, CLOCK_BACK_MS, Due, Schedule, Standing};
-use crate::domain::trigger::{Trigger, What};
+use crate::domain::switch::Automation;
+use crate::domain::trigger::Trigger;
 use crate::query::agenda::{Task, Work};
 use crate::store::{Direction, Expected, ReadError, Write};
 
@@ -76,7 +77,11 @@ impl Kernel {
 
     /// When the next schedule comes.
     pub(super) fn next_schedule(&self, now: Timestamp) -> Option<Timestamp> {
-        let kept = self.schedules.0.lock().expect("nobody panics with them");
+        let mut kept = self.schedules.0.lock().expect("nobody panics with them");
+        if let Err(why) = self.refresh(&mut kept) {
+            // The next step of anything else ends the bot with it.
+            tracing::error!(%why, "the schedules cannot be read");
+        }
         kept.all.values().filter_map(|held| held.due).filter(|due| *due > now).min()
     }
 
@@ -150,7 +155,12 @@ impl Kernel {
         let Some(due) = schedule::look(schedule, &standing, &def.policy, now, &jitter) else {
             return Ok(None);
         };
-        let Due { fire, skipped, upto } = due;
+        let Due { mut fire, mut skipped, upto } = due;
+        let off = self.schedule_off(def)?.is_some();
+        if off {
+            skipped += fire.len() as u64;
+            fire.clear();
+        }
         let mut triggers = vec![];
         for (at, missed) in fire {
             let trigger = occurrence(name, at, missed, now);
@@ -159,7 +169,11 @@ impl Kernel {
                 triggers.push((at, trigger));
             }
         }
-        let how = if upto < stands.upto { Advance::ClockBack } else { Advance::Came };
+        let how = match off {
+            _ if upto < stands.upto => Advance::ClockBack,
+            true => Advance::Off,
+            false => Advance::Came,
+        };
         let step = ScheduleAdvanced {
             zone: schedule.zone_name(),
             upto,
@@ -172,6 +186,18 @@ impl Kernel {
         let mut batch = vec![self.step(name, held, step)];
         batch.extend(triggers.into_iter().map(|(_, it)| record(self.store.as_ref(), it)));
         Ok(Some(batch))
+    }
+
+    /// How a schedule was switched off, if it is off now; one that looks at something again and again is a sensor too.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn schedule_off(&self, def: &Scheduled) -> Result<Option<AutomationSwitched>, ReadError> {
+        let off = self.switched_off(Automation::Schedule, &def.name)?;
+        if off.is_some() || !def.polls {
+            return Ok(off);
+        }
+        self.switched_off(Automation::Sensor, &def.name)
     }
 
     fn step(&self, name: &str, held: &Held, step: ScheduleAdvanced) -> Write {
@@ -288,5 +314,5 @@ fn occurrence(name: &str, at: Timestamp, missed: u64, now: Timestamp) -> Trigger
     }
     let event = NamedEvent { name: format!("schedule.{name}"), fields, source: "schedule".into() };
     let key = DedupeKey::new(&["schedule", name, &at.0.to_string()]);
-    Trigger { key, at: now, late: false, what: What::Event(event) }
+    Trigger::event(key, now, event)
 }

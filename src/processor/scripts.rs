@@ -249,6 +249,7 @@ fn schedules(set: &ScriptSet) -> Vec<Scheduled> {
         name: def.name.clone(),
         spec: def.spec.clone(),
         policy: def.policy,
+        polls: def.polls,
         help: if def.help.is_empty() { script.help.clone() } else { def.help.clone() },
         file: script.file.clone(),
         line: def.line,

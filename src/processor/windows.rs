@@ -1,11 +1,10 @@
-//! What keeps a rule from firing: it is switched off or silenced, or it has fired so recently.
+//! What keeps a rule from firing that is on: it is silenced, or it has fired so recently.
 
 use super::rules::ignored;
 use super::{Kernel, write};
 use crate::domain::event::{Event, Meta, NewEvent, Outcome, RuleFired};
 use crate::domain::id::{StreamName, Version};
 use crate::domain::rule::Rule;
-use crate::domain::switch::Automation;
 use crate::domain::throttle::Window;
 use crate::domain::words::rules as words;
 use crate::domain::words::switches::clock;
@@ -28,9 +27,6 @@ impl Kernel {
         args: &Value,
         meta: &Meta,
     ) -> Result<Gate, ReadError> {
-        if let Some(switch) = self.switched_off(Automation::Rule, &rule.name)? {
-            return Ok(Gate::Closed(ignored(rule, self.off_reason(&switch)), vec![]));
-        }
         if let Some(silence) = self.silenced(&rule.name)? {
             let held = self.counted_back(&silence, &rule.name, meta);
             return Ok(Gate::Closed(ignored(rule, self.silence_reason(&silence)), vec![held]));

@@ -6,6 +6,7 @@ pub mod alerts;
 mod asked;
 mod erased;
 mod manners;
+mod rows;
 mod wakes;
 mod work;
 
@@ -30,16 +31,17 @@ use crate::store::{Direction, EventStore, READ_EVENTS_MAX, ReadError};
 
 use self::alerts::Alerts;
 use self::manners::Manners;
+use self::rows::Changed;
 use self::wakes::Wakes;
 pub use self::work::{Budget, Task, Work};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-9";
+pub const PROJECTION: &str = "agenda-10";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 
 /// The open work, at a position of the log.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Agenda {
     /// Everything before this position is in it.
     pub checkpoint: Position,
@@ -68,6 +70,7 @@ pub struct Agenda {
     pub alerts: Alerts,
     /// What is looked at again by itself.
     pub wakes: Wakes,
+    changed: Changed,
 }
 
 /// An execution that has not ended.
@@ -103,24 +106,13 @@ struct Asked {
     tag: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 struct Unsent {
     message: MessageId,
     edits: Option<MessageId>,
 }
 
 impl Agenda {
-    /// As it was kept, or at the beginning of the log.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the store fails.
-    pub fn kept(store: &dyn EventStore) -> Result<Self, ReadError> {
-        let kept = store.projection(PROJECTION, "")?;
-        let row = kept.rows.first().and_then(|(_, row)| serde_json::from_slice::<Self>(row).ok());
-        let fits = |agenda: &Self| agenda.checkpoint <= store.next_position();
-        Ok(row.filter(fits).unwrap_or_default())
-    }
-
     /// Goes on to the head of the log.
     ///
     /// # Errors
@@ -142,6 +134,7 @@ impl Agenda {
     /// What one more event changes.
     pub fn apply(&mut self, recorded: &Recorded) {
         self.checkpoint = recorded.position.next();
+        self.touch(&recorded.id.stream);
         self.unreadable.apply(recorded);
         self.manners.apply(recorded);
         let Some(event) = recorded.event() else { return self.apply_unreadable(recorded) };
@@ -151,6 +144,7 @@ impl Agenda {
                     What::Timer(timer) => format!("timer {}", timer.execution),
                     What::Event(_) => "events".to_owned(),
                     What::Call(call) => {
+                        self.touch_all([call.execution.clone()]);
                         self.compose.call(&recorded.id.stream, &call.execution, &call.path);
                         format!("call {}", call.execution)
                     }
@@ -162,22 +156,20 @@ impl Agenda {
                         format!("room {}", pseudonym(recorded.room.as_ref()))
                     }
                 };
-                let (stream, position) = (recorded.id.stream.clone(), recorded.position);
-                self.lanes.insert(stream.clone(), (lane.clone(), position));
-                self.undecided.entry(lane).or_default().insert(position, stream);
+                self.waits_for_decision(&recorded.id.stream, lane, recorded.position);
             }
             Event::TriggerRouted(e) => {
                 let started = |outcome: &Outcome| matches!(outcome.verdict, Verdict::Started(_));
                 if !e.outcomes.iter().any(started) {
-                    self.compose.refused(&recorded.id.stream);
+                    let caller = self.compose.refused(&recorded.id.stream);
+                    self.touch_all(caller);
                 }
                 self.decided(&recorded.id.stream);
             }
             Event::MessageQueued(e) => {
                 let lane = lane_to(recorded.room.as_ref());
                 let unsent = Unsent { message: e.message.clone(), edits: e.edits.clone() };
-                self.queued.insert(e.message.clone(), (lane.clone(), recorded.position));
-                self.unsent.entry(lane).or_default().insert(recorded.position, unsent);
+                self.waits_to_be_sent(lane, recorded.position, unsent);
             }
             Event::MessageSent(_) => self.sent(&recorded.id.stream, Some(recorded.wall)),
             Event::MessageSuperseded(_) | Event::MessageFailed(_) => {
@@ -246,7 +238,8 @@ impl Agenda {
             if let Some(what) = &gathers {
                 self.gathering.insert(what.clone(), id.clone());
             }
-            self.compose.began(&e.trigger.stream, &id);
+            let caller = self.compose.began(&e.trigger.stream, &id);
+            self.touch_all(caller);
             self.open
                 .insert(id.clone(), Open { gathers, at: recorded.position, ..Open::default() });
             self.ready.insert(id);
@@ -276,6 +269,7 @@ impl Agenda {
             }
             Event::QuestionAsked(e) => {
                 self.stop_gathering(&id);
+                self.stop_asking(&id, &e.path);
                 let room = pseudonym(recorded.room.as_ref()).to_owned();
                 let doubt = e.wants == Wants::Doubt;
                 let (at, tag) = (recorded.position, e.tag.clone());
@@ -439,6 +433,16 @@ impl Agenda {
         Some(asked)
     }
 
+    fn waits_for_decision(&mut self, stream: &StreamName, lane: String, at: Position) {
+        self.lanes.insert(stream.clone(), (lane.clone(), at));
+        self.undecided.entry(lane).or_default().insert(at, stream.clone());
+    }
+
+    fn waits_to_be_sent(&mut self, lane: String, at: Position, unsent: Unsent) {
+        self.queued.insert(unsent.message.clone(), (lane.clone(), at));
+        self.unsent.entry(lane).or_default().insert(at, unsent);
+    }
+
     fn decided(&mut self, stream: &StreamName) {
         let Some((lane, position)) = self.lanes.remove(stream) else { return };
         if let Some(queue) = self.undecided.get_mut(&lane) {
@@ -481,7 +485,8 @@ impl Agenda {
         self.ready.remove(id);
         self.stop_gathering(id);
         let others = &self.open;
-        self.compose.ended(id, |other| other != id && others.contains_key(other));
+        let waited = self.compose.ended(id, |other| other != id && others.contains_key(other));
+        self.touch_all(waited);
         let Some(open) = self.open.get(id).cloned() else { return };
         open.timers.keys().for_each(|path| self.stop_timer(id, path));
         open.questions.keys().for_each(|path| drop(self.stop_asking(id, path)));

@@ -10,11 +10,13 @@ use crate::domain::id::{ExecutionId, Position, StreamName};
 type Wait = (ExecutionId, String);
 
 /// The open waits.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compose {
     /// Who waits for a named trigger, by its tag, in the order in which they began to.
     waits: BTreeMap<String, BTreeSet<(Position, ExecutionId, String)>>,
     tags: BTreeMap<ExecutionId, BTreeMap<String, (String, Position)>>,
+    /// What each execution waits for of another one. The four that follow tell the same from the other side.
+    links: BTreeMap<ExecutionId, BTreeMap<String, Link>>,
     /// Calls whose execution has not begun, by their trigger.
     calling: BTreeMap<StreamName, Wait>,
     /// Who called an open execution.
@@ -23,6 +25,28 @@ pub struct Compose {
     watched: BTreeMap<ExecutionId, BTreeSet<Wait>>,
     /// Who has not been told yet that what they called has ended.
     returns: BTreeSet<(ExecutionId, String, ExecutionId)>,
+}
+
+/// What a place of a journal waits for of another execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Link {
+    /// It called, and what it called has not begun.
+    Calls(StreamName),
+    /// It called this one.
+    Called(ExecutionId),
+    /// It waits for the end of this one.
+    Watches(ExecutionId),
+    /// This one has ended, and it has not been told.
+    Untold(ExecutionId),
+}
+
+/// What one execution waits for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Waits {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, (String, Position)>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    links: BTreeMap<String, Link>,
 }
 
 impl Compose {
@@ -48,28 +72,27 @@ impl Compose {
 
     /// A call is on its way.
     pub fn call(&mut self, trigger: &StreamName, id: &ExecutionId, path: &str) {
-        self.calling.insert(trigger.clone(), (id.clone(), path.to_owned()));
+        self.link(id, path, Some(Link::Calls(trigger.clone())));
     }
 
-    /// A call was refused.
-    pub fn refused(&mut self, trigger: &StreamName) {
-        self.calling.remove(trigger);
+    /// A call was refused. Gives who called.
+    pub fn refused(&mut self, trigger: &StreamName) -> Option<ExecutionId> {
+        let (caller, path) = self.calling.get(trigger).cloned()?;
+        self.link(&caller, &path, None);
+        Some(caller)
     }
 
-    /// An execution has begun: if it was called, its caller is told when it ends.
-    pub fn began(&mut self, trigger: &StreamName, id: &ExecutionId) {
-        if let Some(caller) = self.calling.remove(trigger) {
-            self.callers.insert(id.clone(), caller);
-        }
+    /// An execution has begun: if it was called, its caller is told when it ends. Gives who called.
+    pub fn began(&mut self, trigger: &StreamName, id: &ExecutionId) -> Option<ExecutionId> {
+        let (caller, path) = self.calling.get(trigger).cloned()?;
+        self.link(&caller, &path, Some(Link::Called(id.clone())));
+        Some(caller)
     }
 
     /// An execution waits for the end of another one, which may be over already.
     pub fn watch(&mut self, of: &ExecutionId, id: &ExecutionId, path: &str, open: bool) {
-        let wait = (id.clone(), path.to_owned());
-        match open {
-            true => drop(self.watched.entry(of.clone()).or_default().insert(wait)),
-            false => drop(self.returns.insert((wait.0, wait.1, of.clone()))),
-        }
+        let link = if open { Link::Watches } else { Link::Untold };
+        self.link(id, path, Some(link(of.clone())));
     }
 
     /// A place of a journal has its result, or waits for none any more.
@@ -87,32 +110,75 @@ impl Compose {
                 }
             }
         }
-        let mine = |(caller, at): &Wait| caller == id && at == path;
-        self.calling.retain(|_, wait| !mine(wait));
-        self.callers.retain(|_, wait| !mine(wait));
-        self.watched.retain(|_, waits| {
-            waits.retain(|wait| !mine(wait));
-            !waits.is_empty()
-        });
-        self.returns.retain(|(caller, at, _)| !(caller == id && at == path));
+        self.link(id, path, None);
     }
 
-    /// An execution has ended; `open` says whether another is still there.
-    pub fn ended(&mut self, id: &ExecutionId, open: impl Fn(&ExecutionId) -> bool) {
-        let paths = self.tags.get(id).map(|tags| tags.keys().cloned().collect::<Vec<_>>());
-        paths.unwrap_or_default().iter().for_each(|path| self.done(id, path));
-        self.returns.retain(|(caller, _, _)| caller != id);
-        self.watched.retain(|_, waits| {
-            waits.retain(|(watcher, _)| watcher != id);
-            !waits.is_empty()
-        });
-        for (watcher, path) in self.watched.remove(id).into_iter().flatten() {
-            if open(&watcher) {
-                self.returns.insert((watcher, path, id.clone()));
-            }
+    /// An execution has ended; `open` says whether another is still there. Gives who waited for that.
+    pub fn ended(
+        &mut self,
+        id: &ExecutionId,
+        open: impl Fn(&ExecutionId) -> bool,
+    ) -> Vec<ExecutionId> {
+        let Waits { tags, links } = self.of(id);
+        tags.keys().chain(links.keys()).for_each(|path| self.done(id, path));
+        let watchers = self.watched.get(id).cloned().unwrap_or_default();
+        let waited = watchers.into_iter().chain(self.callers.get(id).cloned());
+        let mut told = vec![];
+        for (waiter, path) in waited.collect::<Vec<_>>() {
+            let link = open(&waiter).then(|| Link::Untold(id.clone()));
+            self.link(&waiter, &path, link);
+            told.push(waiter);
         }
-        if let Some((caller, path)) = self.callers.remove(id).filter(|(caller, _)| open(caller)) {
-            self.returns.insert((caller, path, id.clone()));
+        told
+    }
+
+    /// What a place of a journal waits for of another execution from now on.
+    fn link(&mut self, id: &ExecutionId, path: &str, link: Option<Link>) {
+        let wait = (id.clone(), path.to_owned());
+        let links = self.links.entry(id.clone()).or_default();
+        let before = links.remove(path);
+        links.extend(link.clone().map(|link| (path.to_owned(), link)));
+        if links.is_empty() {
+            self.links.remove(id);
+        }
+        match before {
+            Some(Link::Calls(trigger)) => drop(self.calling.remove(&trigger)),
+            Some(Link::Called(called)) => drop(self.callers.remove(&called)),
+            Some(Link::Watches(of)) => {
+                if let Some(waits) = self.watched.get_mut(&of) {
+                    waits.remove(&wait);
+                    if waits.is_empty() {
+                        self.watched.remove(&of);
+                    }
+                }
+            }
+            Some(Link::Untold(of)) => drop(self.returns.remove(&(id.clone(), path.to_owned(), of))),
+            None => {}
+        }
+        match link {
+            Some(Link::Calls(trigger)) => drop(self.calling.insert(trigger, wait)),
+            Some(Link::Called(called)) => drop(self.callers.insert(called, wait)),
+            Some(Link::Watches(of)) => drop(self.watched.entry(of).or_default().insert(wait)),
+            Some(Link::Untold(of)) => drop(self.returns.insert((wait.0, wait.1, of))),
+            None => {}
+        }
+    }
+
+    /// What an execution waits for.
+    pub fn of(&self, id: &ExecutionId) -> Waits {
+        Waits {
+            tags: self.tags.get(id).cloned().unwrap_or_default(),
+            links: self.links.get(id).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// An execution waits for what it waited for when that was kept.
+    pub fn take_back(&mut self, id: &ExecutionId, waits: Waits) {
+        for (path, (tag, at)) in waits.tags {
+            self.wait(id, &path, &tag, at);
+        }
+        for (path, link) in waits.links {
+            self.link(id, &path, Some(link));
         }
     }
 
@@ -186,6 +252,30 @@ mod tests {
         let mut all = Compose::default();
         all.call(&trigger, &id("P"), "0");
         all.refused(&trigger);
+        assert_eq!(all, Compose::default());
+    }
+
+    #[test]
+    fn what_each_waits_for_is_all_there_is() {
+        let trigger = |n| StreamName::parse(&format!("trigger-{n}")).expect("a name");
+        let mut all = Compose::default();
+        all.wait(&id("A"), "0", "t", Position(1));
+        all.watch(&id("B"), &id("A"), "1", true);
+        all.watch(&id("C"), &id("A"), "2", false);
+        all.call(&trigger(1), &id("B"), "0");
+        all.call(&trigger(2), &id("C"), "0");
+        assert_eq!(all.began(&trigger(2), &id("D")), Some(id("C")));
+        let mut again = Compose::default();
+        for name in ["A", "B", "C", "D"] {
+            again.take_back(&id(name), all.of(&id(name)));
+        }
+        assert_eq!(again, all);
+        assert_eq!(all.refused(&trigger(1)), Some(id("B")));
+        assert_eq!(all.ended(&id("B"), |_| true), [id("A")]);
+        assert_eq!(all.ended(&id("D"), |_| true), [id("C")]);
+        assert_eq!(all.returns().count(), 3);
+        assert_eq!(all.ended(&id("A"), |_| true), []);
+        assert_eq!(all.ended(&id("C"), |_| true), []);
         assert_eq!(all, Compose::default());
     }
 }

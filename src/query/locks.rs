@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::id::{ExecutionId, Position};
 
 /// The locks that are held or waited for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Locks {
     /// By tag: the first in the queue holds it.
     queues: BTreeMap<String, BTreeMap<Position, Waiter>>,
@@ -15,7 +15,7 @@ pub struct Locks {
     requests: BTreeMap<ExecutionId, BTreeMap<String, Request>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 struct Waiter {
     execution: ExecutionId,
     path: String,
@@ -23,10 +23,19 @@ struct Waiter {
     told: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 struct Request {
     tag: String,
     at: Position,
+}
+
+/// The lock of an effect, as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wanted {
+    tag: String,
+    at: Position,
+    /// Whether its asker knows that it waits; none: it neither holds it nor waits for it, for now.
+    told: Option<bool>,
 }
 
 impl Locks {
@@ -99,6 +108,30 @@ impl Locks {
         })
     }
 
+    /// The locks that the effects of an execution want.
+    pub fn of(&self, id: &ExecutionId) -> BTreeMap<String, Wanted> {
+        let requests = self.requests.get(id).into_iter().flatten();
+        let wanted = |(path, request): (&String, &Request)| {
+            let Request { tag, at } = request.clone();
+            let told = self.queues.get(&tag).and_then(|queue| queue.get(&at));
+            let told = told.map(|waiter| waiter.told);
+            (path.clone(), Wanted { tag, at, told })
+        };
+        requests.map(wanted).collect()
+    }
+
+    /// The effects of an execution want what they wanted when that was kept.
+    pub fn take_back(&mut self, id: &ExecutionId, wanted: BTreeMap<String, Wanted>) {
+        for (path, Wanted { tag, at, told }) in wanted {
+            self.request(&tag, at, id, &path);
+            match told {
+                Some(true) => self.told(id, &path),
+                Some(false) => {}
+                None => self.release(id, &path),
+            }
+        }
+    }
+
     fn requested(&self, id: &ExecutionId, path: &str) -> Option<&Request> {
         self.requests.get(id)?.get(path)
     }
@@ -146,6 +179,11 @@ mod tests {
         for (nth, (step, want)) in steps.iter().enumerate() {
             step(&mut locks);
             assert_eq!(shown(&locks), *want, "step {nth}");
+            let mut again = Locks::default();
+            for id in ["A", "B", "C"].map(id) {
+                again.take_back(&id, locks.of(&id));
+            }
+            assert_eq!(again, locks, "step {nth} as it is kept");
         }
         assert_eq!(locks, Locks::default(), "nothing is left");
     }

@@ -105,6 +105,7 @@ fn of_schedule(advanced: &ScheduleAdvanced) -> String {
             format!("the schedule {} came {fired} times, {skipped} were missed", quoted(name))
         }
         Advance::Came => format!("the schedule {} came", quoted(name)),
+        Advance::Off => format!("the schedule {} came while it was off", quoted(name)),
         Advance::ClockBack => format!("the schedule {} goes on by an earlier clock", quoted(name)),
         Advance::Ended => format!("the schedule {} ended", quoted(name)),
     }

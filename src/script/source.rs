@@ -60,6 +60,8 @@ pub struct ScheduleDef {
     pub spec: String,
     /// What becomes of missed occurrences, and by how much they are spread.
     pub policy: Policy,
+    /// It only looks at something again and again.
+    pub polls: bool,
     /// What it is for.
     pub help: String,
     /// Where it is declared.

@@ -21,6 +21,7 @@ pub struct StopStore {
     stop_at: u64,
     survives: bool,
     appends: AtomicU64,
+    read: AtomicU64,
     stopped: OnceLock<Position>,
     head: watch::Sender<Position>,
     failure: watch::Sender<Option<String>>,
@@ -31,14 +32,19 @@ impl StopStore {
     /// `u64::MAX` only counts.
     pub fn new(inner: Arc<dyn EventStore>, stop_at: u64, survives: bool) -> Arc<Self> {
         let head = watch::Sender::new(inner.next_position());
-        let (appends, stopped) = (AtomicU64::new(0), OnceLock::new());
+        let (appends, read, stopped) = (AtomicU64::new(0), AtomicU64::new(0), OnceLock::new());
         let failure = watch::Sender::new(None);
-        Arc::new(Self { inner, stop_at, survives, appends, stopped, head, failure })
+        Arc::new(Self { inner, stop_at, survives, appends, read, stopped, head, failure })
     }
 
     /// How many appends were asked for.
     pub fn appends(&self) -> u64 {
         self.appends.load(Ordering::SeqCst)
+    }
+
+    /// How many events of streams were read.
+    pub fn events_read(&self) -> u64 {
+        self.read.load(Ordering::SeqCst)
     }
 
     /// Whether it has stopped.
@@ -93,7 +99,9 @@ impl EventStore for StopStore {
         direction: Direction,
         max: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
-        self.inner.read(stream, from, direction, max).map(|events| self.seen(events))
+        let events = self.inner.read(stream, from, direction, max)?;
+        self.read.fetch_add(events.len() as u64, Ordering::SeqCst);
+        Ok(self.seen(events))
     }
 
     fn read_all(

@@ -121,6 +121,7 @@ async fn a_link_inherits_nothing_that_is_permitted() {
         account: UserId("@bob:local".into()),
         name: "bob".into(),
         alias: "wipe".into(),
+        file: String::new(),
         until: Timestamp(i64::MAX),
         by: UserId("@ann:local".into()),
         reason: "ann is away".into(),

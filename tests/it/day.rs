@@ -19,7 +19,7 @@ use beadle::processor::action::{ActionCall, ActionDone, Actions};
 use beadle::processor::intake::Ear;
 use beadle::processor::scripts::Scripts;
 use beadle::processor::{Kernel, Settings};
-use beadle::query::agenda::Budget;
+use beadle::query::agenda::{Budget, PROJECTION};
 use beadle::store::sled::SledStore;
 use beadle::store::{Options, Surroundings};
 use futures_util::future::BoxFuture;
@@ -332,7 +332,9 @@ fn says(world: &World, who: &str, room: &str, text: &str) -> Trigger {
 
 /// What the agenda holds, as it is kept.
 fn agenda_bytes(kernel: &Kernel) -> usize {
-    kernel.agenda(|agenda| serde_json::to_vec(agenda).expect("it is JSON").len())
+    kernel.keep_agenda().expect("the log works");
+    let kept = kernel.store.projection(PROJECTION, "").expect("the log works");
+    kept.rows.iter().map(|(key, row)| key.len() + row.len()).sum()
 }
 
 /// What this process holds in memory.

@@ -21,6 +21,8 @@ const TAGS: &[(&str, &[&str])] = &[
     ),
     ("trigger_recorded", &["prefix", "name", "direct", "nothing", "account", "device"]),
     ("automation_switched", &["rule", "schedule", "hook", "sensor"]),
+    ("alert_raised", &["alone", "grouped", "held_back"]),
+    ("silence_started", &["rule", "alert", "host", "source", "any"]),
     ("trigger_recorded", &["switch"]),
     ("trigger_routed", &["started", "continued", "said", "refused", "ignored"]),
     ("trigger_routed", &["run", "allowed", "refused", "alias"]),

@@ -32,6 +32,7 @@ mod http;
 mod intake;
 mod lab;
 mod libraries;
+mod many_open;
 mod matrix;
 mod newer;
 mod orders;

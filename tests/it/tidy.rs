@@ -37,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "processor",
             "app",
             "control",
+            "web",
             "play",
         ],
     ),

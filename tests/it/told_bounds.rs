@@ -121,7 +121,17 @@ async fn so_many_grants_hold_at_once() {
         let account = UserId(format!("@p{n}:local"));
         let (name, alias, by) = (format!("p{n}"), "ping".to_owned(), UserId("@ann:local".into()));
         let reason = String::new();
-        GrantMade { grant: format!("G{n:015}"), account, name, alias, until, by, reason }.into()
+        GrantMade {
+            grant: format!("G{n:015}"),
+            account,
+            name,
+            alias,
+            file: String::new(),
+            until,
+            by,
+            reason,
+        }
+        .into()
     };
     for page in (0..GRANTS_MAX - 1).collect::<Vec<_>>().chunks(64) {
         let events = page.iter().map(|n| NewEvent::bare(one(*n))).collect();

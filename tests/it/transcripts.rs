@@ -146,12 +146,22 @@ topics! {
     colleague_8_manners: 8,
 }
 
-#[test]
-fn duplex_switches() {
-    let transcripts = || duplex("4-switched");
-    every_stop(transcripts(), HOT);
-    every_stop(transcripts(), Duration::ZERO);
-    on_disk(transcripts());
+/// What is off, alerts, silences, and what the essays show of them.
+macro_rules! of_alerts {
+    ($($name:ident: $begins:literal,)*) => {$(
+        #[test]
+        fn $name() {
+            every_stop(duplex($begins), HOT);
+            every_stop(duplex($begins), Duration::ZERO);
+            on_disk(duplex($begins));
+        }
+    )*};
+}
+
+of_alerts! {
+    duplex_switches: "4-switched",
+    duplex_5_alerts: "5-",
+    duplex_s_of_the_essays: "s",
 }
 
 /// A transcript that says something else than the bot fails, or it would prove nothing.

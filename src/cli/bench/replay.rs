@@ -1,5 +1,6 @@
 //! Scripts that wait: what replaying their journals takes, what a life of many waits takes, and what those hold that only wait.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -169,21 +170,38 @@ async fn waiting(dir: &Path, scripts: &Path, asks: usize) -> Result<(), Failure>
     let resident =
         || resident_mib(std::process::id()).map_or(0.0, |(now, _)| now * 1024.0 * 1024.0);
     let scene = Scene::open(&World::new(), dir, scripts, Duration::ZERO)?;
-    let (ms, cpu_ms) = took(async {
-        for nth in 0..asks {
-            scene.says(nth % ROOMS, "!wait").await?;
-        }
-        Ok(())
-    })
-    .await?;
+    let mut parts = vec![];
+    for nths in tenths(asks) {
+        let many = nths.len() as f64;
+        let took = took(async {
+            for nth in nths {
+                scene.says(nth % ROOMS, "!wait").await?;
+            }
+            Ok(())
+        });
+        parts.push((many, took.await?));
+    }
+    let (ms, cpu_ms) =
+        parts.iter().fold((0.0, 0.0), |sum, (_, took)| (sum.0 + took.0, sum.1 + took.1));
+    let each_us = |part: Option<&(f64, (f64, f64))>| {
+        part.map_or(0.0, |(many, (_, cpu_ms))| cpu_ms * 1_000.0 / many)
+    };
     let Scene { store, bot, .. } = scene;
     drop((bot, store));
     let (resident_before, heap_before) = (resident(), heap_bytes());
-    let scene = Scene::open(&World::new(), dir, scripts, Duration::ZERO)?;
+    let mut scene = None;
+    let opened = took(async {
+        scene = Some(Scene::open(&World::new(), dir, scripts, Duration::ZERO)?);
+        Ok(())
+    });
+    let (open_ms, _) = opened.await?;
+    let scene = scene.expect("it was opened");
     let (resident, heap) = (resident() - resident_before, heap_bytes() - heap_before);
     let waiting = asks.max(1) as f64;
     let row: Value = json!({
         "bench": "replay", "what": "waiting", "suspended": asks, "ms": ms, "cpu_ms": cpu_ms,
+        "cpu_us_of_the_first": each_us(parts.first()), "cpu_us_of_the_last": each_us(parts.last()),
+        "open_ms": open_ms,
         "bytes_per_suspended": resident / waiting,
         "heap_bytes_per_suspended": heap / waiting,
         "index": crate::query::agenda::PROJECTION,
@@ -192,6 +210,12 @@ async fn waiting(dir: &Path, scripts: &Path, asks: usize) -> Result<(), Failure>
     });
     out!("{row}");
     Ok(())
+}
+
+/// So many in ten parts, as far as there are as many: the first and the last one tell whether they cost alike.
+fn tenths(many: usize) -> Vec<Range<usize>> {
+    let size = many.div_ceil(10).max(1);
+    (0..many).step_by(size).map(|begin| begin..many.min(begin + size)).collect()
 }
 
 /// What the agenda holds in memory: of all that is open it is what the bot does not leave on disk.

@@ -26,6 +26,7 @@ pub fn standing(alert: &Alert, now: Timestamp) -> String {
     let (state, so_far) = (alert.state.word(), lasted(now));
     let mut parts = vec![match (alert.state, &raised.acknowledged) {
         (State::Resolved, _) => format!("{state} after {}", span(lasted(alert.changed))),
+        (State::Acknowledged, Some(who)) if so_far < 60_000 => format!("{state} by {who}"),
         (State::Acknowledged, Some(who)) => format!("{state} by {who}, for {}", span(so_far)),
         _ if so_far < 60_000 => state.to_owned(),
         _ => format!("{state} for {}", span(so_far)),

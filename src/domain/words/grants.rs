@@ -1,7 +1,31 @@
 //! What is said of grants.
 
+use serde_json::Value;
+
 /// Nobody has been given anything.
 pub const NONE: &str = "Nothing is granted to anybody now.";
+
+/// What others are asked to approve: the account as a whole, the command with its script, how long and why.
+pub fn asked(args: &Value) -> String {
+    let text = |name: &str| args[name].as_str().unwrap_or_default();
+    let time = super::silences::span(args["ms"].as_i64().unwrap_or_default());
+    let why = match text("reason") {
+        "" => String::new(),
+        reason => format!(" because {reason}"),
+    };
+    let (account, alias, file) = (text("account"), text("alias"), text("file"));
+    format!("let {account} run `{alias}` ({file}) for {time}{why}")
+}
+
+/// The grant is not made any more.
+pub fn not_made(why: &str) -> String {
+    format!("nothing was granted: {why}")
+}
+
+/// It takes more approvals now than it has.
+pub const NEEDS_MORE: &str = "policies ask for more approvals of it now than it has; ask again";
+/// Its command is not what it was.
+pub const ANOTHER_COMMAND: &str = "the command was changed meanwhile; ask again";
 
 /// It was given.
 pub fn made(who: &str, alias: &str, until: &str, id: &str) -> String {

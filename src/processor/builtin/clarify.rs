@@ -69,7 +69,7 @@ impl Kernel {
             text: command,
         };
         self.learn(&started.requester, &started.place).await?;
-        let scene = self.scene(&started.place.room, None)?;
+        let scene = self.scene()?;
         let decision = self.decide(&scene, self.clock.now(), |view| {
             route::chosen(alias, args, &started.requester, &started.place, view)
         });

@@ -1,6 +1,6 @@
 //! `!grant` and `!revoke` at work: what is given is decided on the grants that hold, and recorded with the answer.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer;
 use crate::domain::alias_index::Found;
@@ -10,7 +10,9 @@ use crate::domain::event::{Ending, Event, GrantMade, GrantRevoked};
 use crate::domain::execution::Execution;
 use crate::domain::grant::{GRANT_MS_MAX, GRANT_MS_MIN, GRANTS_MAX, Grants};
 use crate::domain::id::{StreamName, UserId, Version};
+use crate::domain::path::GATE;
 use crate::domain::words::{grants as say, to};
+use crate::processor::dispatch::Origin;
 use crate::processor::sheet::{Prepared, Sheet, full_id};
 use crate::processor::{Error, Kernel};
 use crate::query::when::Here;
@@ -56,38 +58,90 @@ impl Kernel {
         sheet.also(StreamName::grants(), version, event);
     }
 
-    fn granted(&self, execution: &Execution, grants: &Grants) -> Result<Made, Error> {
-        let (args, now) = (&execution.started.args, self.clock.now());
+    /// What a grant is exactly: the account, the command, the script that offers it in its version; or why there is none.
+    pub(in crate::processor) fn resolved_grant(
+        &self,
+        origin: &Origin,
+        args: &Value,
+    ) -> Result<Result<Value, String>, Error> {
         let text = |name: &str| args[name].as_str().unwrap_or_default();
-        let asker = &execution.started.requester;
-        let account = full_id(text("who"), &asker.id);
-        let ms = args["ms"].as_i64().unwrap_or(0);
-        if self.people()?.same(&account, &asker.id) {
+        let account = full_id(text("who"), &origin.speaker.id);
+        let people = self.people()?;
+        if people.voter_of(&account) == people.voter_of(&origin.speaker.id) {
             return Ok(Err(say::to_yourself()));
         }
+        let ms = args["ms"].as_i64().unwrap_or(0);
         if !(GRANT_MS_MIN..=GRANT_MS_MAX).contains(&ms) {
             return Ok(Err(say::too_long(GRANT_MS_MAX / DAY_MS)));
+        }
+        let offered = self.scripts.offered();
+        let name = match command(&offered.catalog, text("what")) {
+            Ok(name) => name,
+            Err(why) => return Ok(Err(why)),
+        };
+        let alias = offered.catalog.aliases.iter().find(|alias| alias.name == name);
+        let Some(alias) = alias else { return Ok(Err(say::no_command(text("what")))) };
+        let mut args = args.clone();
+        args["account"] = json!(account);
+        args["alias"] = json!(alias.name);
+        args["file"] = json!(alias.file);
+        args["script"] = json!(alias.script);
+        Ok(Ok(args))
+    }
+
+    fn granted(&self, execution: &Execution, grants: &Grants) -> Result<Made, Error> {
+        let (args, now) = (&execution.started.args, self.clock.now());
+        let asker = &execution.started.requester;
+        let origin = Origin {
+            place: &execution.started.place,
+            speaker: asker,
+            post: None,
+            target: None,
+            text: &execution.started.command,
+        };
+        // What holds of it now, also where it was begun before the command was looked up at once.
+        let resolved = match self.resolved_grant(&origin, args)? {
+            Ok(resolved) => resolved,
+            Err(why) => return Ok(Err(why)),
+        };
+        let same = |name: &str| args[name].is_null() || args[name] == resolved[name];
+        if !["account", "alias", "file", "script"].iter().all(|name| same(name)) {
+            return Ok(Err(say::not_made(say::ANOTHER_COMMAND)));
+        }
+        if let Some(why) = self.grant_stopped(execution) {
+            return Ok(Err(say::not_made(&why)));
         }
         if grants.open(now).count() >= GRANTS_MAX {
             return Ok(Err(say::too_many(GRANTS_MAX)));
         }
-        let alias = match command(&self.scripts.offered().catalog, text("what")) {
-            Ok(alias) => alias,
-            Err(why) => return Ok(Err(why)),
-        };
-        let (until, name) = (now.plus_ms(ms), called(&account));
-        let shown = self.clock_at(until);
-        let words = say::made(&name, &alias, &shown, execution.id.short());
+        let text = |name: &str| resolved[name].as_str().unwrap_or_default().to_owned();
+        let (account, alias) = (UserId(text("account")), text("alias"));
+        let until = now.plus_ms(resolved["ms"].as_i64().unwrap_or(0));
+        let name = called(&account);
+        let words = say::made(&name, &alias, &self.clock_at(until), execution.id.short());
         let grant = GrantMade {
             grant: execution.id.to_string(),
             account,
             name,
             alias,
+            file: text("file"),
             until,
             by: asker.id.clone(),
-            reason: text("reason").to_owned(),
+            reason: text("reason"),
         };
         Ok(Ok((grant.into(), words)))
+    }
+
+    /// Why a grant is not made by what policies say now, if so: who gives it may not any more, or it takes more approvals.
+    fn grant_stopped(&self, execution: &Execution) -> Option<String> {
+        let permission = self.permission(execution)?;
+        if let Some(why) = permission.refusal() {
+            return Some(why.to_owned());
+        }
+        let needs = permission.needs?;
+        let approval = execution.steps.get(GATE).and_then(|gate| gate.approval.as_ref());
+        let met = approval.is_some_and(|approval| self.met(approval, &needs));
+        (!met).then(|| say::NEEDS_MORE.to_owned())
     }
 
     fn revoked(&self, execution: &Execution, grants: &Grants) -> Made {

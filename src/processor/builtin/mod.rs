@@ -36,7 +36,10 @@ impl Kernel {
             Builtin::Audit | Builtin::Find | Builtin::Why | Builtin::WhatDid => {
                 self.audit_slice(builtin, execution)
             }
-            Builtin::Grant | Builtin::Revoke => self.grant_slice(builtin, execution),
+            Builtin::Grant | Builtin::Revoke => {
+                self.learn(&execution.started.requester, &execution.started.place).await?;
+                self.grant_slice(builtin, execution)
+            }
             Builtin::Save => self.save_slice(execution),
             Builtin::Silence => self.silence_slice(execution),
             Builtin::Deletion => self.deletion_slice(execution),

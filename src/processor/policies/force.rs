@@ -38,6 +38,8 @@ struct State {
     set: Arc<PolicySet>,
     /// What is wrong with what is in the folder, which is not in force for that.
     problems: Vec<PolicyProblem>,
+    /// Where the log says so; none: it does not yet.
+    at: Option<Version>,
 }
 
 /// Reads the policies of a folder: all its files that end in `.cedar`.
@@ -83,7 +85,7 @@ impl Policies {
     /// The policies of a folder, or the shipped ones; what cannot be used leaves the bot in safe mode.
     pub fn open(folder: Option<PolicyFolder>, store: &dyn EventStore) -> Result<Self, ReadError> {
         let state = match &folder {
-            None => State { set: PolicySet::shipped(), problems: vec![] },
+            None => State { set: PolicySet::shipped(), problems: vec![], at: None },
             Some(folder) => begin(folder, last(store)?.map(|(last, _)| last)),
         };
         let (folder, state) = (RwLock::new(folder), RwLock::new(state));
@@ -110,15 +112,24 @@ impl Policies {
         *self.folder.write().expect("nobody panics with it") = Some(folder);
     }
 
-    /// Takes what the folder holds now; what cannot be used changes nothing.
-    pub fn reload(&self) {
-        let Some(folder) = self.folder() else { return };
+    /// What would hold by what the folder holds now; what cannot be used changes nothing. It holds when the log says so.
+    fn next(&self) -> State {
+        let now = self.state.read().expect("nobody panics with them").clone();
+        let Some(folder) = self.folder() else { return now };
         let Compiled { set, problems } = look(&folder.path);
-        let mut state = self.state.write().expect("nobody panics with them");
         match set {
-            Some(set) => *state = State { set: Arc::new(set), problems: vec![] },
-            None => state.problems = errors(problems),
+            Some(set) => State { set: Arc::new(set), problems: vec![], at: None },
+            None => State { problems: errors(problems), at: None, ..now },
         }
+    }
+
+    /// Where the log says what is in force; none: it does not.
+    pub(in crate::processor) fn recorded_at(&self) -> Option<Version> {
+        self.state.read().expect("nobody panics with them").at
+    }
+
+    fn take(&self, state: State) {
+        *self.state.write().expect("nobody panics with them") = state;
     }
 
     pub(super) fn learnt(&self, who: &UserId, room: &RoomId, standing: Standing) {
@@ -143,13 +154,17 @@ fn begin(folder: &PolicyFolder, last: Option<PolicyChanged>) -> State {
     match set {
         _ if gone => {
             let problem = PolicyProblem::file("", words::gone());
-            State { set: Arc::new(PolicySet::safe(words::gone())), problems: vec![problem] }
+            State {
+                set: Arc::new(PolicySet::safe(words::gone())),
+                problems: vec![problem],
+                at: None,
+            }
         }
-        Some(set) => State { set: Arc::new(set), problems: vec![] },
+        Some(set) => State { set: Arc::new(set), problems: vec![], at: None },
         None => {
             let problems = errors(problems);
             let why = problems.first().map(words::problem).unwrap_or_default();
-            State { set: Arc::new(PolicySet::safe(words::broken(&why))), problems }
+            State { set: Arc::new(PolicySet::safe(words::broken(&why))), problems, at: None }
         }
     }
 }
@@ -170,9 +185,10 @@ impl Kernel {
     /// [`Error`] if the log fails.
     pub async fn reload_policies(&self) -> Result<(), Error> {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
-        let reading = tokio::task::spawn_blocking(move || me.policies.reload());
-        reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        self.note_policies().await
+        let reading = tokio::task::spawn_blocking(move || me.policies.next());
+        let next =
+            reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        self.take_policies(next).await
     }
 
     /// Records which policies are in force, if the log does not say so already.
@@ -180,9 +196,15 @@ impl Kernel {
     /// # Errors
     /// [`Error`] if the log fails.
     pub async fn note_policies(&self) -> Result<(), Error> {
+        let now = self.policies.state.read().expect("nobody panics with them").clone();
+        self.take_policies(now).await
+    }
+
+    /// Records policies and then lets them hold: nothing is decided by what the log does not know.
+    async fn take_policies(&self, state: State) -> Result<(), Error> {
         let Some(folder) = self.policies.folder() else { return Ok(()) };
-        self.record_policies(&folder).await?;
-        let state = self.policies.state.read().expect("nobody panics with them").clone();
+        let Some(at) = self.record_policies(&folder, &state).await? else { return Ok(()) };
+        self.policies.take(State { at: Some(at), ..state.clone() });
         let trouble = words::trouble(&changed(&state, folder.shipped)).unwrap_or_default();
         let before = std::mem::replace(
             &mut *self.policies.told.lock().expect("nobody panics with it"),
@@ -194,13 +216,17 @@ impl Kernel {
         }
     }
 
-    async fn record_policies(&self, folder: &PolicyFolder) -> Result<(), Error> {
+    /// The place in their stream at which the log says that these hold; none: that cannot be recorded.
+    async fn record_policies(
+        &self,
+        folder: &PolicyFolder,
+        state: &State,
+    ) -> Result<Option<Version>, Error> {
         for _ in 0..ATTEMPTS_MAX {
             let last = last(self.store.as_ref())?;
-            let state = self.policies.state.read().expect("nobody panics with them").clone();
-            let now = changed(&state, folder.shipped);
-            if last.as_ref().is_some_and(|(last, _)| *last == now) {
-                return Ok(());
+            let now = changed(state, folder.shipped);
+            if let Some((_, at)) = last.as_ref().filter(|(last, _)| *last == now) {
+                return Ok(Some(*at));
             }
             let (expected, version) = match &last {
                 Some((_, version)) => (Expected::Exact(*version), version.next()),
@@ -217,15 +243,16 @@ impl Kernel {
                 batch.extend(self.notice(message, &meta, &told)?);
             }
             match self.append(batch).await? {
-                Tried::Done => return Ok(()),
+                Tried::Done => return Ok(Some(version)),
                 Tried::Moved => {}
                 Tried::TooMuch(why) => {
                     tracing::error!(why, "the policies cannot be recorded");
-                    return Ok(());
+                    return Ok(None);
                 }
             }
         }
-        Ok(())
+        tracing::warn!("the log moved on every time that the policies were recorded");
+        Ok(None)
     }
 }
 

@@ -17,14 +17,17 @@ use self::record::Came;
 use super::{Error, Kernel};
 use crate::adapter::Intake;
 use crate::adapter::secrets::Secrets;
-use crate::domain::id::Timestamp;
+use crate::domain::id::{Position, Timestamp};
 use crate::domain::sensor::{ENDS_TOLD, HEALTHY_MS, back_off_ms};
+use crate::domain::switch::Automation;
 use crate::domain::words::sensors as words;
 use crate::script::sensor::SensorDef;
 use crate::script::source::Script;
 
 /// How long the sensors may take to end when the bot stops.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
+/// How soon it is seen that a sensor was switched off or on.
+const SWITCHES_EVERY: Duration = Duration::from_millis(500);
 /// How often the owner is told of lines that are no triggers.
 pub const BAD_TOLD_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -84,6 +87,14 @@ impl Kernel {
         offered.set.scripts.values().find(declares).map(|script| script.file.clone())
     }
 
+    /// Those of the sensors that are not switched off.
+    fn sensors_on(&self) -> Result<BTreeMap<String, Arc<SensorDef>>, Error> {
+        let (off, now) = (self.switches()?.0, self.clock.now());
+        let mut wanted = self.sensors();
+        wanted.retain(|name, _| off.off(Automation::Sensor, name, now).is_none());
+        Ok(wanted)
+    }
+
     /// The sensors that the scripts declare now, by name.
     pub fn sensors(&self) -> BTreeMap<String, Arc<SensorDef>> {
         let offered = self.scripts.offered();
@@ -106,9 +117,12 @@ pub async fn run(
     let around = Around { kernel, intake, secrets: Arc::new(secrets) };
     let mut tended: BTreeMap<String, Tended> = BTreeMap::new();
     let mut changes = around.kernel.scripts.changes();
+    // What is switched off or on stands in the log.
+    let mut head = around.kernel.store.watch();
     while !*stop.borrow() {
         changes.borrow_and_update();
-        let wanted = around.kernel.sensors();
+        head.borrow_and_update();
+        let wanted = around.kernel.sensors_on()?;
         let stays = |name: &String, it: &Tended| {
             wanted.get(name).is_some_and(|def| def.identity() == it.identity)
         };
@@ -122,11 +136,20 @@ pub async fn run(
         }
         tokio::select! {
             _ = changes.changed() => {}
+            () = switched(&mut head) => {}
             () = told(&mut stop) => {}
             failed = first_failure(&mut tended) => return failed,
         }
     }
     end(tended).await
+}
+
+/// The log has moved on, and a while is over: it is looked whether sensors were switched.
+async fn switched(head: &mut watch::Receiver<Position>) {
+    if head.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(SWITCHES_EVERY).await;
 }
 
 fn begin(around: &Around, def: Arc<SensorDef>) -> Tended {

@@ -7,7 +7,7 @@ use crate::domain::event::{Event, NewEvent, SensorAdvanced};
 use crate::domain::id::{DedupeKey, StreamName, Timestamp, Version};
 use crate::domain::named::NamedEvent;
 use crate::domain::sensor::{self, Sensed};
-use crate::domain::trigger::{Trigger, What};
+use crate::domain::trigger::Trigger;
 use crate::store::{Direction, Expected, ReadError};
 
 /// Most characters of a bad line that the owner is shown.
@@ -129,5 +129,5 @@ fn trigger(
     };
     let fields = sensed.fields.clone();
     let event = NamedEvent { name: format!("sensor.{name}"), fields, source: "sensor".into() };
-    Trigger { key, at: now, late: false, what: What::Event(event) }
+    Trigger::event(key, now, event)
 }

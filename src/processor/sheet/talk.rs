@@ -182,7 +182,7 @@ impl Sheet<'_> {
         // The same command given twice at once is asked about twice, by different words.
         let content = format!("{content} {}", self.execution.id);
         let chosen = kernel.agenda(|agenda| {
-            phrase::choose(key, &content, agenda.phrases(), |phrase| {
+            phrase::choose(key, &content, |phrase| {
                 chosen.iter().any(|other| other == phrase)
                     || agenda.has_phrase(&phrase::tag(key, phrase))
                     // Who gives a command must not answer a question by it.

@@ -18,11 +18,6 @@ impl Agenda {
         (all.into_iter().take(max).map(|(_, id, path)| (id.clone(), path.clone())).collect(), more)
     }
 
-    /// How many phrases open questions have.
-    pub fn phrases(&self) -> usize {
-        self.phrases.len()
-    }
-
     /// Whether an open question has the phrase that this stands for.
     pub fn has_phrase(&self, tag: &str) -> bool {
         self.phrases.contains_key(tag)

@@ -11,15 +11,12 @@ impl Agenda {
         match recorded.kind.as_str() {
             "trigger_recorded" => {
                 let lane = format!("room {}", pseudonym(recorded.room.as_ref()));
-                self.lanes.insert(stream.clone(), (lane.clone(), position));
-                self.undecided.entry(lane).or_default().insert(position, stream.clone());
+                self.waits_for_decision(stream, lane, position);
             }
             "message_queued" => {
                 let message = MessageId(stream.id().to_owned());
                 let lane = format!("out {}", pseudonym(recorded.room.as_ref()));
-                self.queued.insert(message.clone(), (lane.clone(), position));
-                let unsent = Unsent { message, edits: None };
-                self.unsent.entry(lane).or_default().insert(position, unsent);
+                self.waits_to_be_sent(lane, position, Unsent { message, edits: None });
             }
             "execution_started" => {
                 let id = ExecutionId(stream.id().to_owned());

@@ -104,8 +104,8 @@ pub fn register(engine: &mut Engine) {
     question::register(engine);
     approve::register(engine);
     act::register(engine);
-    http::register(engine);
     alert::register(engine);
+    http::register(engine);
     memory::register(engine);
     picture::register(engine);
     time::register(engine);

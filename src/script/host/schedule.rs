@@ -180,7 +180,8 @@ fn add(
         column,
     };
     let (name, spec) = (name.to_owned(), spec.to_owned());
-    let clock = ScheduleDef { name, spec, policy, help, line, column };
+    let polls = what == "poll";
+    let clock = ScheduleDef { name, spec, policy, polls, help, line, column };
     declare(call, what, |loading| {
         loading.rules.push(rule);
         loading.schedules.push(clock);

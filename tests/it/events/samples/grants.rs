@@ -13,6 +13,7 @@ pub fn all() -> Vec<Event> {
         account: user("bob"),
         name: "bob".into(),
         alias: "deploy to".into(),
+        file: "shop.rhai".into(),
         until: Timestamp(NOW.0 + 7_200 * SECOND),
         by: ann(),
         reason: "ann is away".into(),

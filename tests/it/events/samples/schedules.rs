@@ -27,11 +27,12 @@ pub fn all() -> Vec<Event> {
         how: Advance::Came,
         ..began.clone()
     };
+    let off = ScheduleAdvanced { fired: 0, skipped: 1, how: Advance::Off, ..came.clone() };
     let back = ScheduleAdvanced { fired: 0, skipped: 0, how: Advance::ClockBack, ..came.clone() };
     let ended = ScheduleAdvanced { fired: 0, skipped: 0, how: Advance::Ended, ..came.clone() };
     let sensor =
         SensorAdvanced { name: "doors".into(), cursor: Some("17".into()), lines: 40, bad: 2 };
     let without = SensorAdvanced { cursor: None, bad: 0, ..sensor.clone() };
-    let all = [began, came, back, ended].map(Event::from);
+    let all = [began, came, off, back, ended].map(Event::from);
     all.into_iter().chain([sensor.into(), without.into()]).collect()
 }
