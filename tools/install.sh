@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Makes a bare Debian ready for `make test` and `make lab`; says what it does, and does nothing when all is in place.
 #
-# Needed: cargo, a C compiler (SQLite and the TLS library are compiled), certificates, Python with venv, OpenSSH, and in
-# `target/venv` the homeserver and the test client that `tools/requirements.txt` names.
+# Needed: cargo, a C compiler (SQLite and the TLS library are compiled), certificates, Python with venv, OpenSSH, in
+# `target/venv` the homeserver and the test client that `tools/requirements.txt` names, and in `target/receivers` the
+# monitoring that posts to the bot, unpacked from Debian's packages and not installed: no service is started.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=target/venv
+receivers=target/receivers
 stamp=$venv/beadle-stamp
 rust_min=1.93
 python_min=3.10
@@ -57,6 +59,31 @@ install_packages() {
     [ ${#packages[@]} -eq 0 ] || fail "still missing after the installation: ${packages[*]}" "$by_hand"
 }
 
+# Debian's packages of what posts to the bot; their programs need nothing but the C library.
+unpack_receivers() {
+    rm -rf "$receivers"
+    mkdir -p "$receivers"
+    (
+        cd "$receivers"
+        # As root apt warns that its own user may not write here, and downloads all the same.
+        apt-get download -q prometheus-alertmanager nagios4-core
+        for package in *.deb; do dpkg -x "$package" .; done
+        rm -- *.deb
+    )
+}
+
+install_receivers() {
+    [ -x $receivers/usr/bin/amtool ] && [ -x $receivers/usr/bin/prometheus-alertmanager ] &&
+        [ -x $receivers/usr/sbin/nagios4 ] && return
+    have apt-get && have dpkg || fail "prometheus-alertmanager and nagios4-core are unpacked from Debian's packages" "put amtool, prometheus-alertmanager and nagios4 into $receivers/usr/bin and usr/sbin by hand"
+    if ! apt-cache show nagios4-core >/dev/null 2>&1; then
+        local root=()
+        [ "$(id -u)" -eq 0 ] || root=(sudo)
+        step "apt-get update" "${root[@]}" apt-get update -q
+    fi
+    step "unpacking prometheus-alertmanager and nagios4-core" unpack_receivers
+}
+
 # True if version $1 is at least $2.
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
@@ -94,4 +121,5 @@ install_venv() {
 
 install_packages
 check_rust
+install_receivers
 install_venv

@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 
 use super::ask::rows;
 use super::style::{counted, out, plain};
+use super::switch::{self, OffArgs, OnArgs};
 use super::{Context, Failure};
 use crate::app::{SystemEntropy, door, secrets, surroundings};
 use crate::control;
 use crate::domain::alias_index::damerau;
 use crate::domain::hook::proof::prove;
 use crate::domain::hook::{Auth, Hook};
+use crate::domain::switch::Automation;
 use crate::query::command::{Request, Rows};
 use crate::store::Entropy;
 
@@ -35,6 +37,12 @@ pub enum HookCommand {
     /// Sends something to a hook of the running bot as its sender would, and says what became of it.
     #[command(after_help = "Example: beadle hook test nagios --body '{\"state\": \"CRITICAL\"}'")]
     Test(TestArgs),
+    /// Switches it off, for a while or until it is switched on.
+    #[command(after_help = "Example: beadle hook off github --for 2h")]
+    Off(OffArgs),
+    /// Switches it on again.
+    #[command(after_help = "Example: beadle hook on github")]
+    On(OnArgs),
 }
 
 /// What to send.
@@ -61,6 +69,8 @@ pub fn main(context: &Context, command: &HookCommand) -> Result<u8, Failure> {
     match command {
         HookCommand::List => list(context),
         HookCommand::Test(args) => test(context, args),
+        HookCommand::Off(args) => switch::off(context, Automation::Hook, args),
+        HookCommand::On(args) => switch::on(context, Automation::Hook, args),
     }
 }
 

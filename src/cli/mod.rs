@@ -40,6 +40,7 @@ mod script;
 mod sensor;
 mod story;
 mod style;
+mod switch;
 mod trigger;
 mod trim;
 mod why;

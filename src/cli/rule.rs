@@ -4,10 +4,9 @@ use serde_json::Value;
 
 use super::ask::ask;
 use super::style::{out, plain};
+use super::switch::{self, OffArgs, OnArgs};
 use super::{Context, Failure};
-use crate::domain::alias::parse_duration;
 use crate::domain::switch::Automation;
-use crate::domain::switch_command::SwitchCommand;
 use crate::query::command::Request;
 
 /// Most characters of a line.
@@ -30,36 +29,14 @@ pub enum RuleCommand {
         /// The rule.
         rule: String,
     },
-    /// Switches a rule off; it is recorded who did it and why.
+    /// Switches a rule off, for a while or until it is switched on.
     #[command(
-        after_help = "Example: beadle rule off 'nagios to ops' --for 2h --because 'we are moving'"
+        after_help = "Example: beadle rule off 'nagios to ops' --for 2h --reason 'we are moving'"
     )]
-    Off {
-        /// Its name.
-        name: String,
-        /// What it is: rule, schedule, hook or sensor.
-        #[arg(long, value_name = "KIND", default_value = "rule", value_parser = kind)]
-        kind: Automation,
-        /// For how long; without it until somebody switches it on.
-        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
-        time: Option<i64>,
-        /// Why.
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        because: String,
-    },
+    Off(OffArgs),
     /// Switches it on again.
     #[command(after_help = "Example: beadle rule on 'nagios to ops'")]
-    On {
-        /// Its name.
-        name: String,
-        /// What it is: rule, schedule, hook or sensor.
-        #[arg(long, value_name = "KIND", default_value = "rule", value_parser = kind)]
-        kind: Automation,
-    },
-}
-
-fn kind(word: &str) -> Result<Automation, String> {
-    Automation::of(word).ok_or_else(|| "it is rule, schedule, hook or sensor".to_owned())
+    On(OnArgs),
 }
 
 /// Does it.
@@ -70,14 +47,8 @@ pub fn main(context: &Context, command: &RuleCommand) -> Result<u8, Failure> {
     match command {
         RuleCommand::List { words } => list(context, &words.join(" ").to_lowercase()),
         RuleCommand::Why { trigger, rule } => why(context, trigger, rule),
-        RuleCommand::Off { name, kind, time, because } => {
-            let (name, reason, for_ms) = (name.clone(), because.clone(), *time);
-            switch(context, SwitchCommand { kind: *kind, name, on: false, for_ms, reason })
-        }
-        RuleCommand::On { name, kind } => {
-            let (name, reason) = (name.clone(), String::new());
-            switch(context, SwitchCommand { kind: *kind, name, on: true, for_ms: None, reason })
-        }
+        RuleCommand::Off(args) => switch::off(context, Automation::Rule, args),
+        RuleCommand::On(args) => switch::on(context, Automation::Rule, args),
     }
 }
 
@@ -110,17 +81,6 @@ fn why(context: &Context, trigger: &str, rule: &str) -> Result<u8, Failure> {
         }
         for outcome in row["recorded"].as_array().into_iter().flatten() {
             out!("then: {}", text(outcome));
-        }
-        Ok(())
-    })?;
-    Ok(0)
-}
-
-fn switch(context: &Context, command: SwitchCommand) -> Result<u8, Failure> {
-    ask(context, &Request::Switch(command), &mut |row| {
-        match context.json() {
-            true => out!("{row}"),
-            false => out!("{}", plain(row["reason"].as_str().unwrap_or_default(), SHOWN_CHARS)),
         }
         Ok(())
     })?;

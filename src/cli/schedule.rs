@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 
 use super::ask::ask;
 use super::style::{out, plain};
+use super::switch::{self, OffArgs, OnArgs};
 use super::{Context, Failure};
 use crate::app::surroundings;
 use crate::domain::schedule::Schedule;
+use crate::domain::switch::Automation;
 use crate::query::command::Request;
 
 /// Most next times that are told.
@@ -33,6 +35,12 @@ pub enum ScheduleCommand {
         #[arg(long, value_name = "ZONE")]
         zone: Option<String>,
     },
+    /// Switches it off, for a while or until it is switched on.
+    #[command(after_help = "Example: beadle schedule off morning --for 2h")]
+    Off(OffArgs),
+    /// Switches it on again.
+    #[command(after_help = "Example: beadle schedule on morning")]
+    On(OnArgs),
 }
 
 /// Shows it.
@@ -43,6 +51,8 @@ pub fn main(context: &Context, command: &ScheduleCommand) -> Result<u8, Failure>
     match command {
         ScheduleCommand::List => list(context),
         ScheduleCommand::Next { spec, count, zone } => next(context, spec, *count, zone.as_deref()),
+        ScheduleCommand::Off(args) => switch::off(context, Automation::Schedule, args),
+        ScheduleCommand::On(args) => switch::on(context, Automation::Schedule, args),
     }
 }
 

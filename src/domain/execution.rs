@@ -9,6 +9,7 @@ use super::event::{
     ApprovalVoted, EffectClass, EffectResult, Ending, Event, ExecutionCancelled, ExecutionStarted,
     GroupDecided, QuestionAsked, QuestionReminded, Recorded, Resolution, Wants,
 };
+pub use super::execution_status::Status;
 use super::id::{ExecutionId, Timestamp, UserId, Version};
 use super::path;
 use super::words::approvals as words;
@@ -174,40 +175,6 @@ impl Step {
     /// Whether something outside is still to be done for it.
     pub fn wants_doing(&self) -> bool {
         self.result.is_none() && self.class != EffectClass::Log
-    }
-}
-
-/// Where an execution stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// Its script can go on.
-    Ready,
-    /// An action runs, or is about to.
-    Running,
-    /// It waits for people.
-    Asking,
-    /// It waits for a time.
-    Sleeping,
-    /// It ended well.
-    Succeeded,
-    /// It ended badly.
-    Failed,
-    /// It ended because somebody did not want it any more.
-    Cancelled,
-}
-
-impl Status {
-    /// As people read it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Running => "running",
-            Self::Asking => "asking",
-            Self::Sleeping => "sleeping",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
     }
 }
 

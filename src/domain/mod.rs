@@ -28,6 +28,7 @@ pub mod event;
 pub mod execution;
 pub mod execution_command;
 pub mod execution_event;
+pub mod execution_status;
 pub mod fuzz;
 pub mod grant;
 pub mod grant_command;

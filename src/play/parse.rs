@@ -470,7 +470,7 @@ mod tests {
             "> ann",
             "< ben: hi",
             "(restart",
-            "(webhook x {})",
+            "(webhook x {)",
             "(exec a {} -> x)",
             "(config a=b)",
             "> ann [trust=much]: hi",

@@ -167,8 +167,8 @@ impl Kernel {
                     continue;
                 }
                 match self.version_of(&event, said)? {
-                    Some(version) => heard.versions.push(version),
-                    None => heard.told = true,
+                    Ok(version) => heard.versions.push(version),
+                    Err(told) => heard.told |= told,
                 }
                 if is_first {
                     heard.first = Some(said.clone());
@@ -181,8 +181,12 @@ impl Kernel {
         Ok(heard)
     }
 
-    /// A version with what became of it; none: it was an edit that was not taken.
-    fn version_of(&self, event: &Recorded, said: &Message) -> Result<Option<Version>, ReadError> {
+    /// A version with what became of it; else it was an edit that was not taken, and whether they were told so.
+    fn version_of(
+        &self,
+        event: &Recorded,
+        said: &Message,
+    ) -> Result<Result<Version, bool>, ReadError> {
         let routed = self.store.event(&EventId {
             stream: event.id.stream.clone(),
             version: event.id.version.next(),
@@ -191,11 +195,12 @@ impl Kernel {
             Some(Event::TriggerRouted(routed)) => routed.outcomes.first(),
             _ => None,
         };
-        let Some(outcome) = outcome.filter(|outcome| outcome.considered != CONSIDERED) else {
-            return Ok(None);
-        };
+        let Some(outcome) = outcome else { return Ok(Err(false)) };
+        if outcome.considered == CONSIDERED {
+            return Ok(Err(matches!(outcome.verdict, Verdict::Refused(_))));
+        }
         let text = said.command.as_ref().map_or(&said.text, |command| &command.text).clone();
-        Ok(Some(Version { text, at: event.wall, became: self.became(outcome)? }))
+        Ok(Ok(Version { text, at: event.wall, became: self.became(outcome)? }))
     }
 
     fn became(&self, outcome: &Outcome) -> Result<Became, ReadError> {

@@ -394,8 +394,20 @@ enum Keeps {
 impl Keeps {
     fn has(self, store: &dyn EventStore, event: &Recorded) -> Result<bool, ReadError> {
         let vote = || matches!(event.event(), Some(Event::ApprovalVoted(_)));
-        Ok(self == Self::Others && (vote() || is_open(store, &event.id.stream)?))
+        Ok(self == Self::Others
+            && (vote() || is_of_another(store, &event.id.stream, event.actor.as_ref())?))
     }
+}
+
+/// Whether an execution is open that somebody else asked for.
+fn is_of_another(
+    store: &dyn EventStore,
+    stream: &StreamName,
+    actor: Option<&Pseudonym>,
+) -> Result<bool, ReadError> {
+    let first = store.read(stream, Version::START, Direction::Forward, 1)?;
+    let own = first.first().is_some_and(|first| first.actor.as_ref() == actor);
+    Ok(!own && is_open(store, stream)?)
 }
 
 fn is_open(store: &dyn EventStore, stream: &StreamName) -> Result<bool, ReadError> {
@@ -411,8 +423,11 @@ fn correlation(
     round: &mut Round,
 ) -> Result<(), ReadError> {
     let (mut started, mut answered) = (BTreeSet::new(), BTreeSet::new());
-    let mut text = String::new();
+    let (mut text, mut actor) = (String::new(), None);
     each(store, &By::Correlation(trigger.clone()), |event| {
+        if event.id.stream == *trigger {
+            actor = actor.take().or_else(|| event.actor.clone());
+        }
         if let Some(Event::TriggerRecorded(it)) = event.event()
             && let What::Message(message) = &it.trigger.what
         {
@@ -437,7 +452,7 @@ fn correlation(
     }
     let copies = Needles::new((text.chars().count() >= COPY_CHARS_MIN).then_some(text));
     for stream in answered.difference(&started).filter(|_| !copies.is_empty()) {
-        if keeps == Keeps::Others && is_open(store, stream)? {
+        if keeps == Keeps::Others && is_of_another(store, stream, actor.as_ref())? {
             continue;
         }
         let first = store.read(stream, Version::START, Direction::Forward, 1)?;

@@ -24,6 +24,7 @@ action("shop.deploy", #{ run: ["true"], params: #{ app: "string" } });
 alias("deploy {app}", |a| exec("shop.deploy", #{ app: a.app }));
 alias("slow {app}", |a| { confirm("Go on?"); exec("shop.deploy", #{ app: a.app }); });
 alias("roll {app}", |a| { approve("roll out"); exec("shop.deploy", #{ app: a.app }); });
+alias("ask {app}", |a| { confirm("Go on?", #{ from: "role:release" }); reply("gone on"); });
 alias("wipe {app}", #{ tags: ["guarded"] }, |a| exec("shop.deploy", #{ app: a.app }));
 "#;
 
@@ -163,7 +164,8 @@ async fn what_one_person_approved_does_not_cover_what_takes_two_now() {
 
 #[tokio::test]
 async fn who_lost_the_role_since_they_asked_is_not_approved() {
-    let permit = "@id(\"leads\")\n@approvals(\"1\")\npermit (principal in Role::\"lead\", action == Action::\"run\", resource in Tag::\"guarded\");";
+    let permit = "@id(\"leads\")\n@approvals(\"1\")\npermit (principal in Role::\"lead\", action == Action::\"run\", resource in Tag::\"guarded\");\n\
+                  permit (principal in Role::\"lead\", action == Action::\"approve\", resource);";
     let (desk, _folder) = desk(permit, &[("lead", &["power>=50 in #ops"])]).await;
     let room = Room::named("#ops");
     desk.world.empower("ann", &room, 50);
@@ -269,4 +271,15 @@ async fn a_program_that_changes_between_the_vote_and_the_start_does_not_run() {
         );
         assert_eq!(last(&desk).contains("was not run: the approval is void"), changes);
     }
+}
+
+#[tokio::test]
+async fn a_member_of_a_role_is_heard_before_anybody_has_looked() {
+    let (desk, _folder) = desk("", &[("release", &["member of #release"])]).await;
+    desk.world.empower("cat", &Room::named("#release"), 0);
+    says(&desk, "ann", "#ops", "!ask shop").await;
+    says(&desk, "eve", "#ops", "yes").await;
+    assert_eq!(desk.count("question_answered"), 0);
+    says(&desk, "cat", "#ops", "yes").await;
+    assert_eq!(desk.count("question_answered"), 1, "{}", last(&desk));
 }

@@ -99,6 +99,7 @@ const SENTENCES: &[(u32, &str, &str)] = &[
         "An edit within two minutes of a command that was not understood is taken as the command.",
     ),
     (7, "edit-too-late", "An edit after two minutes is not taken as the command."),
+    (7, "edited-vote", "An edited vote stays as it was said first, and that is told once."),
     (7, "deleted-waits", "A deleted command cancels what still waits."),
     (7, "deleted-runs", "A deleted command offers to stop what runs."),
     (

@@ -84,9 +84,6 @@ const TOPICS: &[(&str, &[HostFn])] = &[
     ("Testing", chat::ROWS),
 ];
 
-/// Names that scripts will be able to use, and what to say until then.
-pub const LATER: &[(&str, &str)] = &[];
-
 /// The names that stand for something in every handler.
 pub const VARIABLES: &[&str] = &["memory"];
 

@@ -4,6 +4,8 @@
 mod alerts;
 #[path = "samples/approvals.rs"]
 mod approvals;
+#[path = "samples/erasures.rs"]
+mod erasures;
 #[path = "samples/grants.rs"]
 mod grants;
 #[path = "samples/links.rs"]
@@ -12,7 +14,6 @@ mod links;
 mod schedules;
 
 use beadle::domain::deletion::Deletion;
-use beadle::domain::erasure::{ErasedBlob, Scope, Stretch};
 use beadle::domain::event::*;
 use beadle::domain::id::{
     DedupeKey, EventId, ExecutionId, MessageId, Position, PostId, RoomId, ScriptHash, Timestamp,
@@ -34,7 +35,7 @@ const NOW: Timestamp = Timestamp(1_772_442_000_000);
 pub fn all() -> Vec<Event> {
     let lists = [
         of_the_log(),
-        erasures(),
+        erasures::all(),
         rooms(),
         alerts::all(),
         links::all(),
@@ -50,32 +51,6 @@ pub fn all() -> Vec<Event> {
         messages(),
     ];
     lists.into_iter().flatten().collect()
-}
-
-fn erasures() -> Vec<Event> {
-    let erased = |scope: Scope, by: &str, reason: &str| EventsErased {
-        scope,
-        by: UserId(by.into()),
-        reason: reason.into(),
-        stretches: vec![Stretch(Position(12), Position(12))],
-        count: 1,
-        blobs: vec![],
-        subjects: vec![],
-    };
-    let person = EventsErased {
-        stretches: vec![Stretch(Position(3), Position(6)), Stretch(Position(9), Position(9))],
-        count: 5,
-        blobs: vec![ErasedBlob { id: "5f3a9c0d1e2b4a6f8c7d9e0f1a2b3c4d".into(), slot: 17 }],
-        subjects: vec![2],
-        ..erased(Scope::Person, "cli:ann", "asked for by the customer")
-    };
-    vec![
-        person.into(),
-        erased(Scope::Redaction, "@ann:example.org", "deleted in its room").into(),
-        erased(Scope::Event, "cli:ann", "a mistake").into(),
-        erased(Scope::Execution, "cli:ann", "a mistake").into(),
-        erased(Scope::OlderThan, "cli:ann", "kept for a year").into(),
-    ]
 }
 
 fn of_the_log() -> Vec<Event> {

@@ -16,7 +16,7 @@ mod relay;
 
 pub use bot::{Bot, CLOCK_FILE};
 pub use event::{Chat, Event, edit, in_thread, notice, reaction, reply, text};
-pub use homeserver::Lab;
+pub use homeserver::{Lab, free_port};
 pub use pair::Pair;
 pub use person::Person;
 pub use plain::{Plain, Room, answer, request};

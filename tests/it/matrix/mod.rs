@@ -19,6 +19,7 @@ mod misuse;
 mod people;
 mod pictures;
 mod questions;
+mod receivers;
 mod resend;
 mod rewind;
 mod rooms;
