@@ -308,7 +308,7 @@ pub const KEYS: &[Key] = &[
         name: "quiet",
         kind: Kind::Hours,
         default: "{}",
-        help: "Quiet hours of rooms, by id or name: `\"#ops:example.org\" = \"22:00-07:00\"` under `[alerts.quiet]`. What fires in them is told in one digest at their end, unless its severity is `critical`.",
+        help: "Quiet hours of rooms: below `[alerts.quiet]` each room, by id or name, has its hours, such as `\"22:00-07:00\"`. What fires in them is told in one digest at their end, unless its severity is `critical`.",
     },
     Key {
         table: "limits",

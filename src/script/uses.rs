@@ -129,7 +129,7 @@ mod tests {
         for (body, want) in [
             (r#"exec("vm.stop")"#, "vm.stop"),
             (r#"exec("vm.stop", #{ vm: a.x }); run("status")"#, "vm.stop | status"),
-            (r#"exec /**/ ("vm.stop")"#, "vm.stop"),
+            (r#"exec/**/("vm.stop")"#, "vm.stop"),
             (r#"exec("vm\x2Estop")"#, "vm.stop"),
             ("exec(`vm.stop`)", "vm.stop"),
             (r#"[1, 2].map(|n| exec("vm.stop"))"#, "vm.stop"),

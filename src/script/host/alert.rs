@@ -54,7 +54,7 @@ pub const ROWS: &[HostFn] = &[
         options: ALERT_OPTIONS,
         errors: &[thrown("", "the key is empty, or something is too long")],
         help: "Tells that something is wrong, or that it is over. The same key is the same thread: its first message shows how it stands. Many at once are told in one digest.",
-        example: "alert(`nagios/${args.host}`, `${args.host}: CRITICAL`, #{ severity: \"CRITICAL\", host: args.host });\nalert(`nagios/${args.host}`, \"OK\", #{ state: \"resolved\" });",
+        example: "alert(`nagios/${args.name}`, `${args.name}: CRITICAL`, #{ severity: \"CRITICAL\", host: args.name });\nalert(`nagios/${args.name}`, \"OK\", #{ state: \"resolved\" });",
         ..HostFn::EFFECT
     },
     HostFn {
