@@ -12,7 +12,7 @@ use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId}
 use crate::domain::trigger::{Message, Place, Reaction, Speaker, Trigger, Trust, What};
 
 /// The server that everyone in the terminal belongs to.
-const SERVER: &str = "terminal";
+pub const SERVER: &str = "terminal";
 /// How much of a message's id stands before the name of its file.
 const MESSAGE_CHARS_SHOWN: usize = 8;
 

@@ -13,7 +13,7 @@ use super::ask::open_log;
 use super::run::listening;
 use super::style::out;
 use super::{Context, Failure};
-use crate::adapter::terminal::{Terminal, To};
+use crate::adapter::terminal::{SERVER, Terminal, To};
 use crate::adapter::{Incoming, Intake};
 use crate::app::desk::Desk;
 use crate::app::door;
@@ -243,7 +243,8 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
         eprintln!("{}", super::policy::shown(problem));
     }
     problems.iter().chain(&among).for_each(|problem| eprintln!("{problem}"));
-    *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into(), "bot".into()];
+    *kernel.names.write().expect("nobody panics with them") =
+        vec!["beadle".into(), "bot".into(), format!("@beadle:{SERVER}")];
     let taken = runtime.block_on(door::take(door::of_chat(&config)))?;
     let (stop, stopping) = watch::channel(false);
     let address = taken.as_ref().map(|taken| taken.address);

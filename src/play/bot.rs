@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::world::BOT;
 use crate::adapter::{Chat, Incoming, Intake, Redaction, Reread};
 use crate::domain::id::{Position, Timestamp};
 use crate::domain::trigger::Trigger;
@@ -82,7 +83,7 @@ impl Bot {
         let kernel = Kernel::new(store, scripts, chat, actions, clock, settings);
         let kernel = kernel.map_err(Error::from)?;
         *kernel.names.write().expect("nobody panics with them") =
-            vec!["beadle".into(), "bot".into()];
+            vec!["beadle".into(), "bot".into(), BOT.into()];
         Ok(Self { ear: Ear::new(kernel.clone()), kernel })
     }
 

@@ -58,9 +58,18 @@ fn room(call: &FnCallExpr) -> Option<String> {
     if let Some(room) = first.filter(|text| text.starts_with(['#', '!']) && call.args.len() > 1) {
         return Some(room);
     }
-    let Some(Expr::Map(map, _)) = call.args.last() else { return None };
-    let (_, value) = map.0.iter().find(|(ident, _)| ident.name.as_str() == "room")?;
-    literal::text(value).map(|it| it.to_string())
+    match call.args.last()? {
+        Expr::Map(map, _) => {
+            let (_, value) = map.0.iter().find(|(ident, _)| ident.name.as_str() == "room")?;
+            literal::text(value).map(|it| it.to_string())
+        }
+        // What is written out as a whole is a value already.
+        Expr::DynamicConstant(value, _) => {
+            let map = value.read_lock::<rhai::Map>()?;
+            map.get("room")?.clone().into_string().ok()
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

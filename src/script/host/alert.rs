@@ -157,13 +157,14 @@ fn alert(call: &NativeCallContext, key: &str, said: &Dynamic, options: &Map) -> 
             return Err(options.error(format!("labels may have {LABELS_BYTES_MAX} bytes")));
         }
     }
+    let then = options.get("then");
     if let Some(ms) = options.duration("escalate")? {
         if !(1..=ESCALATE_MS_MAX).contains(&ms) {
             let days = ESCALATE_MS_MAX / 86_400_000;
             return Err(options.error(format!("`escalate` is at most {days} days")));
         }
         args["escalate_ms"] = ms.into();
-        let then = options.get("then").ok_or_else(|| options.error("say who is called: `then`"))?;
+        let then = then.ok_or_else(|| options.error("say who is called: `then`"))?;
         args["then"] = texts(call, then, "`then`")?.into();
     }
     let given = json!({ "key": key, "state": state });
