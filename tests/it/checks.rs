@@ -78,7 +78,7 @@ fn what_is_wrong_is_told_with_place_and_hint() {
         ),
         (
             "reply(msg.thread_id);",
-            "2:13 error unknown_field `msg` has no field `thread_id` / there are id, in_thread, room",
+            "2:13 error unknown_field `msg` has no field `thread_id` / there are alert, id, in_thread, room",
         ),
         (
             "reply(msg.user.nmae);",

@@ -87,7 +87,7 @@ mod tests {
             rule("r", "t", |e| {
                 tell(e);
                 [1].map(|x| exec("disk.clean", #{ host: "a" }));
-                exec("a" + "b");
+                exec(e.action);
                 say(`#${e.room}`, "worked out");
             });
         "##;
