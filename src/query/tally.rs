@@ -65,7 +65,7 @@ impl Tally {
 
 /// What brought a trigger. The first word of a named one is ours where it comes from outside; scripts choose all others.
 fn kind(what: &What) -> &'static str {
-    const OUTSIDE: [&str; 5] = ["webhook", "schedule", "sensor", "alert", "room"];
+    const OUTSIDE: [&str; 6] = ["webhook", "schedule", "sensor", "alert", "room", "silence"];
     match what {
         What::Message(_) => "message",
         What::Reaction(_) => "reaction",
