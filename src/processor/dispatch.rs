@@ -5,17 +5,16 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
-use crate::domain::approval::Terms;
 use crate::domain::builtin::Builtin;
 use crate::domain::catalog::Catalog;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
-    EffectResolved, Ending, Event, ExecutionFinished, ExecutionStarted, Failure, Handler,
-    HandlerKind, MessageQueued, Meta, NewEvent, Outcome, PolicyDecision, QuestionAnswered,
-    Recorded, Resolution, TimerFired, TriggerRouted, Verdict, Versions, Wants,
+    EffectResolved, Ending, Event, ExecutionFinished, Failure, Handler, HandlerKind, MessageQueued,
+    Meta, NewEvent, Outcome, PolicyDecision, QuestionAnswered, Recorded, Resolution, TimerFired,
+    TriggerRouted, Verdict, Wants,
 };
 use crate::domain::execution::{Execution, timer_result};
-use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, Version};
+use crate::domain::id::{EventId, MessageId, PostId, StreamName, Version};
 use crate::domain::message::Doc;
 use crate::domain::person::People;
 use crate::domain::policy::Permission;
@@ -23,8 +22,7 @@ use crate::domain::reminder;
 use crate::domain::route::{self, Act, Decision, View};
 use crate::domain::trigger::{Message, Place, Reaction, Speaker, Timer, Trigger, What};
 use crate::domain::words::{approvals, executions, policy as policy_words, routing, to};
-use crate::script::host::HOST_VERSION;
-use crate::store::{Direction, Expected, ReadError, Write};
+use crate::store::{Direction, Expected, Write};
 
 /// The version of the script engine that executions are started with.
 pub const RHAI_VERSION: &str = "1.27.0";
@@ -326,17 +324,13 @@ impl Kernel {
             }
             Act::Assume(wanting) => self.assume(recorded, origin, scene, &wanting).await,
             Act::BuiltIn { builtin, args } => {
-                // What is granted is exactly what is asked about.
-                let args = match builtin {
-                    Builtin::Grant => match self.resolved_grant(origin, &args)? {
-                        Ok(args) => args,
-                        Err(why) => {
-                            let doc = Doc::text(&to(&origin.speaker.name, &why));
-                            let (message, writes) = self.answer(recorded, origin, doc);
-                            return Ok(Routed::new(Verdict::Refused(message), why, writes));
-                        }
-                    },
-                    _ => args,
+                let args = match self.exact_args(builtin, origin, args)? {
+                    Ok(args) => args,
+                    Err(why) => {
+                        let doc = Doc::text(&to(&origin.speaker.name, &why));
+                        let (message, writes) = self.answer(recorded, origin, doc);
+                        return Ok(Routed::new(Verdict::Refused(message), why, writes));
+                    }
                 };
                 let writes =
                     self.start(recorded, origin, builtin.handler(), args, permission).await?;
@@ -389,75 +383,6 @@ impl Kernel {
             question: about.map(|question| question.path.clone()),
         };
         (id, vec![queued(&origin.meta(recorded), message)])
-    }
-
-    /// The id of the execution that a trigger starts.
-    pub(super) fn execution_id(&self, trigger: &StreamName, handler: &Handler) -> ExecutionId {
-        self.store.key().execution(trigger, &Builtin::cause(handler), 0)
-    }
-
-    /// Starts an execution and runs its first slice, as was decided: policies that change meanwhile change nothing of it.
-    pub(super) async fn start(
-        &self,
-        recorded: &Recorded,
-        origin: &Origin<'_>,
-        handler: Handler,
-        args: Value,
-        decided: Option<&Permission>,
-    ) -> Result<Vec<Write>, Error> {
-        let id = self.execution_id(&recorded.id.stream, &handler);
-        let started = self.started(recorded, origin, handler, args)?;
-        let execution = Execution::begin(id.clone(), started.clone(), self.clock.now());
-        let checks = self.as_decided()?;
-        let needs = decided.and_then(|permission| permission.needs.clone());
-        let gated = self.demanded(&execution).is_some();
-        let prepared = match needs.filter(|_| gated) {
-            Some(needs) => {
-                let mut prepared = self.gate(&execution, Terms::from(needs)).await?;
-                prepared.others.extend(checks);
-                prepared
-            }
-            None => self.prepare(&execution, true).await?,
-        };
-        let mut events = vec![NewEvent::with(&origin.meta(recorded), started)];
-        events.extend(prepared.events);
-        let mut writes = vec![write(StreamName::execution(&id), Expected::NoStream, events)];
-        writes.extend(prepared.others);
-        Ok(writes)
-    }
-
-    /// Starts an execution whose first slice is a step of its own.
-    pub(super) fn only_start(
-        &self,
-        recorded: &Recorded,
-        origin: &Origin<'_>,
-        handler: Handler,
-        args: Value,
-    ) -> Result<Vec<Write>, Error> {
-        let id = self.execution_id(&recorded.id.stream, &handler);
-        let started = self.started(recorded, origin, handler, args)?;
-        let events = vec![NewEvent::with(&origin.meta(recorded), started)];
-        Ok(vec![write(StreamName::execution(&id), Expected::NoStream, events)])
-    }
-
-    fn started(
-        &self,
-        recorded: &Recorded,
-        origin: &Origin<'_>,
-        handler: Handler,
-        args: Value,
-    ) -> Result<ExecutionStarted, ReadError> {
-        Ok(ExecutionStarted {
-            trigger: recorded.id.clone(),
-            handler,
-            args,
-            msg: self.msg_with_alert(recorded, origin)?,
-            command: origin.text.to_owned(),
-            place: origin.place.clone(),
-            requester: origin.speaker.clone(),
-            post: origin.post.or(origin.target).cloned().unwrap_or_else(|| PostId(String::new())),
-            versions: Versions { host: HOST_VERSION, rhai: RHAI_VERSION.into() },
-        })
     }
 
     /// Hands an answer to the execution that waits for it.

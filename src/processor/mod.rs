@@ -73,6 +73,7 @@ pub mod scripts;
 pub mod sensors;
 mod sheet;
 pub mod silences;
+mod start;
 mod stays;
 mod switches;
 mod tell;

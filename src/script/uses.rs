@@ -114,6 +114,8 @@ fn is_written(arg: &Expr) -> bool {
             | Expr::Array(..)
             | Expr::Map(..)
             | Expr::Unit(..)
+            // What is written out as a whole is a value already.
+            | Expr::DynamicConstant(..)
     );
     plain || super::check::is_closure(arg)
 }

@@ -58,8 +58,21 @@ impl Kernel {
         sheet.also(StreamName::grants(), version, event);
     }
 
+    /// What a built-in command is given: what is granted is exactly what is asked about.
+    pub(in crate::processor) fn exact_args(
+        &self,
+        builtin: Builtin,
+        origin: &Origin,
+        args: Value,
+    ) -> Result<Result<Value, String>, Error> {
+        match builtin {
+            Builtin::Grant => self.resolved_grant(origin, &args),
+            _ => Ok(Ok(args)),
+        }
+    }
+
     /// What a grant is exactly: the account, the command, the script that offers it in its version; or why there is none.
-    pub(in crate::processor) fn resolved_grant(
+    fn resolved_grant(
         &self,
         origin: &Origin,
         args: &Value,

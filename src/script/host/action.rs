@@ -447,4 +447,14 @@ mod tests {
             assert_eq!(bytes(text), want, "{text}");
         }
     }
+
+    #[test]
+    fn an_action_names_so_many_files_and_no_more() {
+        for (count, fits) in [(FILES_MAX, true), (FILES_MAX + 1, false)] {
+            let names = vec!["\"x\""; count].join(", ");
+            let got = declared(&format!("#{{ run: [\"x\"], files: [{names}] }}"));
+            assert_eq!(got.as_ref().ok().map(|def| def.files.len()), fits.then_some(count));
+            assert!(fits || got.is_err_and(|why| why.contains("at most 100 files")));
+        }
+    }
 }
