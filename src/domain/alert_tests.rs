@@ -128,11 +128,9 @@ fn a_key_is_one_alert_that_changes() {
 #[test]
 fn bounds_are_what_they_are() {
     assert_eq!((KEY_BYTES_MAX, FACT_BYTES_MAX, LINK_BYTES_MAX), (200, 200, 2_000));
-    assert!(
-        LABELS_BYTES_MAX + ALERT_BYTES_MAX < 32 * 1024,
-        "an alert is far smaller than an event may be"
-    );
+    // An alert is far smaller than an event may be.
+    const { assert!(LABELS_BYTES_MAX + ALERT_BYTES_MAX < 32 * 1024) };
     assert_eq!(ESCALATE_MS_MAX, 7 * 24 * HOUR);
     // A report is followed by at most a plan, so the last report is among so many.
-    assert!(LOOK_BACK_EVENTS >= 2 * 8);
+    const { assert!(LOOK_BACK_EVENTS >= 2 * 8) };
 }

@@ -42,7 +42,7 @@ enum Request {
         management_room: Option<RoomId>,
         limits: Limits,
         context: Context,
-        alerts: Terms,
+        alerts: Box<Terms>,
         stale_after_ms: i64,
         now: Timestamp,
     },
@@ -156,7 +156,7 @@ impl ChildBot {
             management_room,
             limits,
             context,
-            alerts,
+            alerts: Box::new(alerts),
             stale_after_ms,
             now,
         };
@@ -368,7 +368,7 @@ pub async fn serve(
                     management_room,
                     limits,
                     context,
-                    alerts,
+                    alerts: *alerts,
                     stale_after_ms,
                     ..Settings::simulated(&prefix)
                 };

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
-use crate::domain::builtin::Builtin;
 use crate::domain::catalog::Catalog;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{

@@ -217,12 +217,16 @@ impl Kernel {
                 last.map(|last| (last, None)).ok_or_else(|| (words::nothing_to_repeat(), None))
             }
         };
-        Ok(found.and_then(|(execution, may)| match Builtin::of(&execution.started.handler) {
+        let (execution, may) = match found {
+            Ok(found) => found,
+            Err(why) => return Ok(Err(why)),
+        };
+        Ok(match Builtin::of(&execution.started.handler) {
             Some(builtin) if builtin.gathers() => {
                 Err((words::began_by_itself(execution.id.short()), may))
             }
             _ => Ok((execution, may)),
-        }))
+        })
     }
 
     /// What somebody last asked for in this room or thread, before a trigger.

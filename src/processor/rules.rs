@@ -165,7 +165,7 @@ impl Kernel {
         let used = match self.gate_of_rule(rule, args, &meta)? {
             Gate::Open(used) => used,
             Gate::Closed(outcome, writes) => {
-                ruled.outcomes.push(outcome);
+                ruled.outcomes.push(*outcome);
                 ruled.writes.extend(writes);
                 return Ok(());
             }

@@ -16,7 +16,7 @@ pub(super) enum Gate {
     /// It may; this records that it did.
     Open(Vec<Write>),
     /// It may not; this is recorded of it.
-    Closed(Outcome, Vec<Write>),
+    Closed(Box<Outcome>, Vec<Write>),
 }
 
 impl Kernel {
@@ -29,7 +29,10 @@ impl Kernel {
     ) -> Result<Gate, ReadError> {
         if let Some(silence) = self.silenced(&rule.name)? {
             let held = self.counted_back(&silence, &rule.name, meta);
-            return Ok(Gate::Closed(ignored(rule, self.silence_reason(&silence)), vec![held]));
+            return Ok(Gate::Closed(
+                Box::new(ignored(rule, self.silence_reason(&silence))),
+                vec![held],
+            ));
         }
         let fields = args.as_object().cloned().unwrap_or_default();
         let mut used = vec![];
@@ -42,7 +45,7 @@ impl Kernel {
             if let Some(until) = window.closed_until(fired.map(|it| it.wall), now) {
                 let until = clock(until, now, &self.settings().zone);
                 let why = words::fired_lately(window.kind, window.ms, &until);
-                return Ok(Gate::Closed(ignored(rule, why), vec![]));
+                return Ok(Gate::Closed(Box::new(ignored(rule, why)), vec![]));
             }
             let expected = last.map_or(Expected::NoStream, |it| Expected::Exact(it.id.version));
             let event = NewEvent::with(meta, RuleFired { rule: rule.name.clone() });

@@ -12,7 +12,7 @@ pub(super) struct Refusal {
     status: StatusCode,
     error: String,
     hint: String,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     /// The rest of what is sent is not read: the connection ends with this.
     close: bool,
 }
@@ -34,11 +34,12 @@ impl Refusal {
         after: Duration,
     ) -> Self {
         let seconds = HeaderValue::from(after.as_millis().div_ceil(1000).max(1) as u64);
-        Self { header: Some((header::RETRY_AFTER, seconds)), ..Self::new(status, error, hint) }
+        let header = Some(Box::new((header::RETRY_AFTER, seconds)));
+        Self { header, ..Self::new(status, error, hint) }
     }
 
     pub(super) fn with(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, HeaderValue::from_static(value))), ..self }
+        Self { header: Some(Box::new((name, HeaderValue::from_static(value)))), ..self }
     }
 
     pub(super) fn closing(self) -> Self {
@@ -48,7 +49,7 @@ impl Refusal {
     pub(super) fn answer(self) -> Response<Body> {
         let mut answer = json(self.status, &json!({ "error": self.error, "hint": self.hint }));
         let headers = answer.headers_mut();
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.header.map(|it| *it) {
             headers.insert(name, value);
         }
         if self.close {

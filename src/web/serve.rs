@@ -156,7 +156,7 @@ pub async fn serve(listener: TcpListener, web: Arc<Web>, mut stop: watch::Receiv
     }
     drop(listener);
     web.stop();
-    let rest = async { while open.join_next().await.is_some_and(|ended| told(ended)) {} };
+    let rest = async { while open.join_next().await.is_some_and(told) {} };
     if tokio::time::timeout(ENDS_WITHIN * 2, rest).await.is_err() {
         tracing::warn!("some requests were cut off");
         open.shutdown().await;

@@ -104,10 +104,8 @@ fn signed(
     let Some(given) = head(header) else {
         return Err(denied(format!("there is no header `{header}`"), hint));
     };
-    let stamp = match &signature.stamp {
-        None => None,
-        Some(stamp) => Some((stamp, head(&stamp.header).unwrap_or_default())),
-    };
+    let given_at = |header: &str| head(header).unwrap_or_default();
+    let stamp = signature.stamp.as_ref().map(|stamp| (stamp, given_at(&stamp.header)));
     let at = stamp.map_or("", |(_, at)| at);
     let content = content(&signature.content, at, delivery, body);
     let between = |c: char| c == ' ' || (c == ',' && !signature.prefix.contains(','));

@@ -309,10 +309,8 @@ mod tests {
 
     #[test]
     fn bad_lines_are_told_once_an_hour() {
-        let came = |count: usize| Came {
-            bad: vec![("it is no JSON".into(), "door".into()); count],
-            ..Came::default()
-        };
+        let came =
+            |count: usize| Came { bad: vec![("it is no JSON".into(), "door".into()); count] };
         let (mut bad, start) = (Bad::default(), Instant::now());
         assert_eq!(bad.told("doors", &came(0), start), None);
         assert!(bad.told("doors", &came(2), start).expect("told").contains("2 lines"));
