@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use beadle::adapter::Intake;
+use beadle::domain::id::DedupeKey;
+use beadle::domain::named::NamedEvent;
 use beadle::domain::trigger::Trigger;
+use beadle::play::world::BEGINNING;
 use beadle::processor::intake::{Ear, SYNC_EVERY_MS};
 use beadle::processor::pause::{Guard, PAUSE};
 use beadle::store::space::{FREE_BYTES_MIN, RESUME_BYTES, Room, Space};
@@ -165,4 +168,33 @@ async fn a_pause_is_recorded_once_and_never_without_its_notice() {
     let records = everything(desk.kernel.store.as_ref());
     let said = records[2].cause.as_ref().map(ToString::to_string);
     assert_eq!(said, Some(records[1].id.to_string()), "the notice is that of this pause");
+}
+
+#[tokio::test]
+async fn what_happens_in_rooms_is_recorded_only_for_those_who_listen() {
+    let joined = |nth: &str| {
+        let fields = serde_json::Map::from_iter([("user".to_owned(), "@bob:hs".into())]);
+        let event = NamedEvent { name: "room.joined".into(), fields, source: "matrix".to_owned() };
+        Trigger::event(DedupeKey::new(&["joined", nth]), BEGINNING, event)
+    };
+    let waits = r#"alias("wait", #{ ack: false }, || { wait_for("room.joined"); reply("somebody came"); });"#;
+    let rule = r#"rule("welcome", "room.joined", |e| say(`Welcome, ${e.user}`));"#;
+    for (script, command, recorded, said) in [
+        ("", None, 0, &[][..]),
+        ("rule(\"gone\", \"room.left\", |e| say(\"bye\"));", None, 0, &[]),
+        (rule, None, 1, &["#boss: Welcome, @bob:hs"]),
+        (waits, None, 0, &[]),
+        (waits, Some("!wait"), 1, &["#ops: somebody came"]),
+    ] {
+        let desk = Desk::new(script);
+        if let Some(command) = command {
+            desk.hand_over(vec![desk.says("ann", "#ops", command)], None).await;
+            desk.settle().await.expect("the log works");
+        }
+        let before = desk.count("trigger_recorded");
+        desk.hand_over(vec![joined("1"), joined("1")], None).await;
+        assert_eq!(desk.count("trigger_recorded") - before, recorded, "{script}");
+        desk.settle().await.expect("the log works");
+        assert_eq!(desk.said(), said, "{script}");
+    }
 }

@@ -112,7 +112,11 @@ fn poll(
     let options = Options::of(call, "poll", options)?;
     let ms = milliseconds(every).map_err(|why| error(call, why))?;
     let policy = Policy { missed: Missed::Skip, jitter_ms: jitter(&options)? };
-    add(call, "poll", (name, &format!("every {ms}ms")), policy, &options, run)
+    let spec = match ms % 1_000 {
+        0 => format!("every {}s", ms / 1_000),
+        _ => format!("every {ms}ms"),
+    };
+    add(call, "poll", (name, &spec), policy, &options, run)
 }
 
 fn missed(options: &Options) -> HostResult<Missed> {
@@ -230,8 +234,8 @@ mod tests {
                 "backup 1st 06:30 All(10) 30000",
                 "few hourly All(3) 0",
                 "none hourly Skip 0",
-                "queue every 30000ms Skip 0",
-                "slow every 90000ms Skip 0",
+                "queue every 30s Skip 0",
+                "slow every 90s Skip 0",
             ]
         );
         assert_eq!((found[1].help.as_str(), found[1].line), ("Backup", 2));

@@ -91,18 +91,13 @@ pub struct Site {
 }
 
 /// What a test changes of a site.
+#[derive(Default)]
 pub struct Plan {
     pub bounds: Bounds,
     pub space: Option<Arc<dyn Space>>,
     pub store: Option<Arc<dyn EventStore>>,
     pub more: &'static str,
     pub script: &'static str,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self { bounds: Bounds::default(), space: None, store: None, more: "", script: "" }
-    }
 }
 
 /// Reads a configuration as the program does.
