@@ -33,10 +33,6 @@ const SENTENCES: &[(&str, &str)] = &[
     ),
     ("5-silences", "Silences are listed with who and why, and are extended and ended."),
     ("5-storm", "Storms are grouped: one digest, which is changed as its alerts change."),
-    (
-        "5-storm-more",
-        "A digest that is long is gone on with by more, and the alerts inside are findable.",
-    ),
     ("5-thread", "Commands said in the thread of an alert know it."),
     (
         "5-throttle",

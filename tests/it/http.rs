@@ -340,7 +340,8 @@ async fn a_name_is_looked_up_once_for_a_connection() {
     let processes = outside(Wiring { names, ..Wiring::default() });
     let (own, other) =
         (format!("own.example:{}", server.port), format!("other.example:{}", server.port));
-    let allow = Allow::read(std::slice::from_ref(&other), std::slice::from_ref(&own)).expect("they are hosts");
+    let allow = Allow::read(std::slice::from_ref(&other), std::slice::from_ref(&own))
+        .expect("they are hosts");
     let allow = Arc::new(allow);
     let url = |host: &str| format!("http://{host}/");
     assert_eq!(answered(&processes, request("GET", &url(&own)), &allow).await["body"], "hello");

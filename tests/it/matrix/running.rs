@@ -121,7 +121,7 @@ fn a_hang_up_reloads_configuration_and_scripts() {
     let configure = |scene: &Scene<Plain>, text: &str| {
         // Ann is faster than a person.
         let config = format!(
-            "[limits]\nstop_rings = false\n\n[matrix]\nhomeserver = {homeserver:?}\nmanagement_room = {room:?}\n\n[invites]\nallow = [{home:?}]\n\n[policy]\nfolder = {policy:?}\n\n{text}"
+            "[limits]\nstop_rings = false\n\n[matrix]\nhomeserver = {homeserver:?}\nmanagement_room = {room:?}\n\n[invites]\nallow = [{home:?}]\n\n[policy]\nfolder = {policy:?}\n\n[web]\nlisten = \"127.0.0.1:0\"\n\n{text}"
         );
         scene.bot.write("beadle.toml", config);
     };
