@@ -167,8 +167,10 @@ fn alert(call: &NativeCallContext, key: &str, said: &Dynamic, options: &Map) -> 
         let then = then.ok_or_else(|| options.error("say who is called: `then`"))?;
         args["then"] = texts(call, then, "`then`")?.into();
     }
-    let given = json!({ "key": key, "state": state });
-    effect(call, "alert", args, ALERT_EVENTS, |_, _| Noted::Done(EffectResult::Ok(given)))
+    // What goes into the log is not the script's memory: it is made where that is not counted.
+    effect(call, "alert", args, ALERT_EVENTS, |_, _| {
+        Noted::Done(EffectResult::Ok(json!({ "key": key, "state": state })))
+    })
 }
 
 fn named(call: &NativeCallContext, what: &str) -> HostResult<String> {

@@ -71,6 +71,7 @@ fn a_well_bot_is_found_well_while_it_runs_and_while_it_does_not() {
             "log",
             "outbox",
             "heads of the log",
+            "webhooks",
             "disk",
             "session file",
             "recovery key",
