@@ -239,5 +239,5 @@ fn a_problem_of_nagios_is_told_and_acknowledged_there() {
     let log = fs::read_to_string(dir.join("nagios.log")).expect("nagios writes it");
     let line = log.lines().find(|line| line.contains("ACKNOWLEDGE_SVC_PROBLEM;web301;CPU"));
     println!("{}", line.expect("nagios notes the command"));
-    scene.bot_says("acknowledged in chat");
+    scene.bot_says("acknowledged by nagios");
 }
