@@ -31,6 +31,10 @@ pub const VERIFY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub const FREE_BYTES_SOON: u64 = 1024 * 1024 * 1024;
 /// With a smaller part of the disk free than this it is time to make room.
 pub const FREE_PERCENT_SOON: u64 = 20;
+/// As much as this is enough, however small a part of the disk it is.
+pub const FREE_BYTES_AMPLE: u64 = 10 * FREE_BYTES_SOON;
+/// A disk that is full within so many days at the growth of the last ones is told of.
+pub const FULL_DAYS_SOON: i64 = 14;
 /// Messages that wait longer than this to be sent are told.
 pub const UNSENT_MS_MAX: i64 = 60 * 60 * 1000;
 /// How long a running bot may take for an answer.
@@ -291,13 +295,29 @@ impl Use {
         let parts =
             if parts.is_empty() { String::new() } else { format!("; {}", parts.join(", ")) };
         let Some(a_day) = self.bytes_a_day else { return parts };
-        let left = room.free_bytes.saturating_sub(FREE_BYTES_MIN);
         let growth = format!("{parts}; {} a day in the last {GROWTH_DAYS} days", megabytes(a_day));
-        match full_at(left, a_day, self.now) {
+        match self.full(room) {
             Some(day) => format!("{growth}: full on {}", time(day.0)),
             None => format!("{growth}: not full for years"),
         }
     }
+
+    /// When the disk takes nothing new any more; none if that is far away or not known.
+    fn full(&self, room: Room) -> Option<Timestamp> {
+        full_at(room.free_bytes.saturating_sub(FREE_BYTES_MIN), self.bytes_a_day?, self.now)
+    }
+
+    /// Whether it is time to make room.
+    fn is_soon(&self, room: Room) -> bool {
+        let percent = percent_free(room);
+        let small = percent < FREE_PERCENT_SOON && room.free_bytes < FREE_BYTES_AMPLE;
+        let soon = self.now.plus_ms(FULL_DAYS_SOON * 24 * 60 * 60 * 1000);
+        small || room.free_bytes < FREE_BYTES_SOON || self.full(room).is_some_and(|day| day < soon)
+    }
+}
+
+fn percent_free(room: Room) -> u64 {
+    room.free_bytes.saturating_mul(100) / room.total_bytes.max(1)
 }
 
 /// A size in MiB, with one decimal where it is small.
@@ -319,18 +339,15 @@ fn disk(room: std::io::Result<Room>, used: &Use) -> Finding {
             return Finding::bad(name, error.to_string(), remedy);
         }
     };
-    let percent = room.free_bytes.saturating_mul(100) / room.total_bytes.max(1);
-    let (free, used) = (room.free_bytes / 1024 / 1024, used.told(room));
-    let detail = format!("{free} MiB free, {percent} %{used}");
+    let (free, percent) = (room.free_bytes / 1024 / 1024, percent_free(room));
+    let detail = format!("{free} MiB free, {percent} %{}", used.told(room));
     let remedy = format!(
         "make room: with less than {} MiB the bot takes nothing new in",
         FREE_BYTES_MIN / 1024 / 1024
     );
     match room.free_bytes {
         free if free < FREE_BYTES_MIN => Finding::bad(name, detail, remedy),
-        free if free < FREE_BYTES_SOON || percent < FREE_PERCENT_SOON => {
-            Finding::warning(name, detail, remedy)
-        }
+        _ if used.is_soon(room) => Finding::warning(name, detail, remedy),
         _ => Finding::good(name, detail),
     }
 }
@@ -346,8 +363,9 @@ mod tests {
             (100 * GIB, 200 * GIB, Level::Good),
             (FREE_BYTES_SOON, 5 * GIB, Level::Good),
             (FREE_BYTES_SOON - 1, 5 * GIB - 1024, Level::Warning),
-            (39 * GIB, 200 * GIB, Level::Warning),
-            (40 * GIB, 200 * GIB, Level::Good),
+            (FREE_BYTES_AMPLE - 1, 51 * GIB, Level::Warning),
+            (FREE_BYTES_AMPLE - 1, 49 * GIB, Level::Good),
+            (FREE_BYTES_AMPLE, 200 * GIB, Level::Good),
             (FREE_BYTES_MIN, 10 * GIB, Level::Warning),
             (FREE_BYTES_MIN - 1, 10 * GIB, Level::Bad),
             (0, 0, Level::Bad),
@@ -357,6 +375,21 @@ mod tests {
             assert_eq!(finding.remedy.is_some(), want != Level::Good);
         }
         assert_eq!(disk(Err(std::io::Error::other("no")), &used(None)).level, Level::Bad);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_within_days_is_told() {
+        let room = Room { free_bytes: FREE_BYTES_AMPLE, total_bytes: FREE_BYTES_AMPLE };
+        let left = FREE_BYTES_AMPLE - FREE_BYTES_MIN;
+        let days = |days: i64| left / days.unsigned_abs();
+        for (bytes_a_day, want) in [
+            (days(FULL_DAYS_SOON - 1), Level::Warning),
+            (days(FULL_DAYS_SOON), Level::Good),
+            (0, Level::Good),
+        ] {
+            let finding = disk(Ok(room), &used(Some(bytes_a_day)));
+            assert_eq!(finding.level, want, "{bytes_a_day} a day: {finding:?}");
+        }
     }
 
     fn used(bytes_a_day: Option<u64>) -> Use {

@@ -435,7 +435,8 @@ fn too_large(what: &str) -> String {
 fn thrown(value: &Dynamic) -> String {
     let map = value.read_lock::<rhai::Map>();
     let message = map.as_ref().and_then(|map| map.get("message")).map(ToString::to_string);
-    message.unwrap_or_else(|| value.to_string())
+    let said = message.unwrap_or_else(|| value.to_string());
+    if said.trim().is_empty() { "it threw an error that says nothing".to_owned() } else { said }
 }
 
 pub(super) fn problem(file: &str, source: &str, at: Position, message: String) -> Problem {

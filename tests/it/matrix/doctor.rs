@@ -23,17 +23,30 @@ fn patient() -> Bot<'static> {
     bot
 }
 
-/// All findings.
-fn findings(bot: &Bot, status: i32) -> Vec<Value> {
-    let told = bot.run_expecting(status, &["--json", "doctor"]);
+/// All findings. The disk belongs to the machine and not to the bot: it may be nearly full, and is taken to be well.
+fn findings(bot: &Bot) -> Vec<Value> {
+    let output = bot.run(&["--json", "doctor"]);
+    let told = String::from_utf8_lossy(&output.stdout);
     let lines = told.lines().filter(|line| line.starts_with('{'));
-    lines.map(|line| serde_json::from_str(line).expect("an object a line")).collect()
+    let mut all: Vec<Value> =
+        lines.map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    let well = all.iter().all(|finding| finding["ok"] == true);
+    assert_eq!(output.status.code(), Some(i32::from(!well)), "{all:?}");
+    for disk in all.iter_mut().filter(|finding| finding["name"] == "disk") {
+        disk["ok"] = json!(true);
+    }
+    all
+}
+
+/// What is not as it should be.
+fn failures(all: &[Value]) -> Vec<&Value> {
+    all.iter().filter(|finding| finding["ok"] == false).collect()
 }
 
 /// The one finding that is not as it should be: its name, level, detail and remedy.
 fn failing(bot: &Bot) -> [String; 4] {
-    let all = findings(bot, 1);
-    let failing: Vec<&Value> = all.iter().filter(|finding| finding["ok"] == false).collect();
+    let all = findings(bot);
+    let failing = failures(&all);
     let [one] = failing[..] else { panic!("not one finding: {failing:?}") };
     println!("{one}");
     ["name", "level", "detail", "remedy"]
@@ -59,10 +72,10 @@ fn a_well_bot_is_found_well_while_it_runs_and_while_it_does_not() {
         if running {
             bot.start();
         }
-        let names: Vec<String> = findings(&bot, 0)
-            .iter()
-            .map(|finding| finding["name"].as_str().expect("a name").to_owned())
-            .collect();
+        let all = findings(&bot);
+        assert_eq!(failures(&all), Vec::<&Value>::new(), "running: {running}");
+        let names: Vec<&str> =
+            all.iter().map(|finding| finding["name"].as_str().expect("a name")).collect();
         let wanted = [
             "scripts",
             "data directory",
@@ -118,7 +131,7 @@ fn what_is_wrong_on_this_machine_is_found() {
     fs::write(&log, broken).expect("ours");
     says(&bot, "log", "bad", "log/00000000000000000000.jsonl:", "bring a backup back");
     fs::write(&log, whole).expect("ours");
-    findings(&bot, 0);
+    assert_eq!(failures(&findings(&bot)), Vec::<&Value>::new());
 }
 
 #[test]
