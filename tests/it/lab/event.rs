@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// How long a test waits for one thing before it fails; a busy machine is slow, a broken bot is silent for ever.
-const WAIT: Duration = Duration::from_secs(60);
+pub const WAIT: Duration = Duration::from_secs(60);
 
 /// An event of a room's timeline.
 #[derive(Debug, Clone, Deserialize)]

@@ -264,6 +264,8 @@ fn config(dir: &Path, server_name: &str, port: u16) -> Value {
         "federation_domain_whitelist": [],
         "url_preview_enabled": false,
         "presence": { "enabled": false },
+        // Else a first sync is answered as it was two minutes ago.
+        "caches": { "sync_response_cache_duration": "0s" },
     });
     for limit in [
         "rc_message",

@@ -15,7 +15,7 @@ mod reaper;
 mod relay;
 
 pub use bot::{Bot, CLOCK_FILE};
-pub use event::{Chat, Event, edit, in_thread, notice, reaction, reply, text};
+pub use event::{Chat, Event, WAIT, edit, in_thread, notice, reaction, reply, text};
 pub use homeserver::{Lab, free_port};
 pub use pair::Pair;
 pub use person::Person;

@@ -18,6 +18,7 @@ mod limits;
 mod misuse;
 mod people;
 mod pictures;
+mod posts;
 mod questions;
 mod receivers;
 mod resend;
