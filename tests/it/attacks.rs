@@ -56,11 +56,12 @@ fn ran_and_voted(desk: &Desk) -> (usize, usize) {
 }
 
 /// What the bot said last.
-fn last(desk: &Desk) -> String {
+pub fn last(desk: &Desk) -> String {
     desk.said().last().cloned().unwrap_or_default()
 }
 
-fn account(name: &str) -> Speaker {
+/// Somebody of the network that the bot is on.
+pub fn account(name: &str) -> Speaker {
     Speaker {
         id: UserId(format!("@{name}:local")),
         name: name.into(),

@@ -8,7 +8,6 @@ use beadle::domain::id::{StreamName, Timestamp, UserId};
 use beadle::domain::order::{Order, OrderKind};
 use beadle::domain::policy::SHIPPED;
 use beadle::domain::role::Roles;
-use beadle::domain::trigger::{Speaker, Trust};
 use beadle::play::world::Room;
 use beadle::processor::Settings;
 use beadle::processor::order::{decided, put};
@@ -17,6 +16,7 @@ use beadle::query::agenda::Budget;
 use beadle::store::{Clock, Expected, Write};
 use serde_json::json;
 
+use crate::attacks::{account, last};
 use crate::desk::Desk;
 
 const SCRIPT: &str = r#"
@@ -64,21 +64,6 @@ async fn says(desk: &Desk, who: &str, room: &str, text: &str) {
 
 fn ran(desk: &Desk) -> usize {
     desk.count("effect_started")
-}
-
-/// What the bot said last.
-fn last(desk: &Desk) -> String {
-    desk.said().last().cloned().unwrap_or_default()
-}
-
-fn account(name: &str) -> Speaker {
-    Speaker {
-        id: UserId(format!("@{name}:local")),
-        name: name.into(),
-        network: "matrix".into(),
-        account: None,
-        trust: Trust::Account,
-    }
 }
 
 async fn noted(desk: &Desk, stream: StreamName, event: impl Into<Event>) {
