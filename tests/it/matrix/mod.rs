@@ -23,6 +23,7 @@ mod questions;
 mod receivers;
 mod resend;
 mod rewind;
+mod rings;
 mod rooms;
 mod running;
 mod scene;
