@@ -2,13 +2,13 @@
 # Makes a bare Debian ready for `make test` and `make lab`; says what it does, and does nothing when all is in place.
 #
 # Needed: cargo, a C compiler (SQLite and the TLS library are compiled), certificates, Python with venv, OpenSSH, in
-# `target/venv` the homeserver and the test client that `tools/requirements.txt` names, and in `target/receivers` the
-# monitoring that posts to the bot, unpacked from Debian's packages and not installed: no service is started.
+# `target/venv` the homeserver, the test client and the bridge that `tools/requirements.txt` names, in `target/receivers`
+# the monitoring that posts to the bot, and in `target/irc` the IRC servers and their services: these two are unpacked
+# from Debian's packages and not installed, so that no service is started.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=target/venv
-receivers=target/receivers
 stamp=$venv/beadle-stamp
 rust_min=1.93
 python_min=3.10
@@ -59,29 +59,35 @@ install_packages() {
     [ ${#packages[@]} -eq 0 ] || fail "still missing after the installation: ${packages[*]}" "$by_hand"
 }
 
-# Debian's packages of what posts to the bot; their programs need nothing but the C library.
-unpack_receivers() {
-    rm -rf "$receivers"
-    mkdir -p "$receivers"
+# Unpacks Debian's packages into a folder; their programs need nothing but the C library and what comes with them.
+unpack() {
+    local folder=$1
+    shift
+    rm -rf "$folder"
+    mkdir -p "$folder"
     (
-        cd "$receivers"
+        cd "$folder"
         # As root apt warns that its own user may not write here, and downloads all the same.
-        apt-get download -q prometheus-alertmanager nagios4-core
+        apt-get download -q "$@"
         for package in *.deb; do dpkg -x "$package" .; done
         rm -- *.deb
     )
 }
 
-install_receivers() {
-    [ -x $receivers/usr/bin/amtool ] && [ -x $receivers/usr/bin/prometheus-alertmanager ] &&
-        [ -x $receivers/usr/sbin/nagios4 ] && return
-    have apt-get && have dpkg || fail "prometheus-alertmanager and nagios4-core are unpacked from Debian's packages" "put amtool, prometheus-alertmanager and nagios4 into $receivers/usr/bin and usr/sbin by hand"
-    if ! apt-cache show nagios4-core >/dev/null 2>&1; then
+# Sees to it that a folder has the programs of Debian's packages: folder, programs below its usr/, packages.
+install_unpacked() {
+    local folder=$1 programs=$2 packages=$3 program all=yes
+    for program in $programs; do [ -x "$folder/usr/$program" ] || all=no; done
+    [ $all = no ] || return 0
+    have apt-get && have dpkg || fail "$packages are unpacked from Debian's packages" "put $programs into $folder/usr by hand"
+    # shellcheck disable=SC2086 # several words are meant
+    if ! apt-cache show $packages >/dev/null 2>&1; then
         local root=()
         [ "$(id -u)" -eq 0 ] || root=(sudo)
         step "apt-get update" "${root[@]}" apt-get update -q
     fi
-    step "unpacking prometheus-alertmanager and nagios4-core" unpack_receivers
+    # shellcheck disable=SC2086
+    step "unpacking $packages" unpack "$folder" $packages
 }
 
 # True if version $1 is at least $2.
@@ -113,13 +119,14 @@ install_venv() {
     version=$(python3 -c 'import platform; print(platform.python_version())')
     at_least "$version" "$python_min" || fail "python3 is $version, needed is $python_min or newer" "install a newer Python"
     step "python3 -m venv $venv" make_venv
-    step "pip install -r tools/requirements.txt (homeserver and test client)" \
+    step "pip install -r tools/requirements.txt (homeserver, test client, bridge)" \
         $venv/bin/python -m pip install --quiet --disable-pip-version-check -r tools/requirements.txt
-    step "import of both" $venv/bin/python -c 'import synapse.app.homeserver, nio, nio.crypto; assert nio.crypto.ENCRYPTION_ENABLED'
+    step "import of all" $venv/bin/python -c 'import heisenbridge, synapse.app.homeserver, nio, nio.crypto; assert nio.crypto.ENCRYPTION_ENABLED'
     printf '%s' "$wanted" >$stamp
 }
 
 install_packages
 check_rust
-install_receivers
+install_unpacked target/receivers "bin/amtool bin/prometheus-alertmanager sbin/nagios4" "prometheus-alertmanager nagios4-core"
+install_unpacked target/irc "sbin/ngircd sbin/inspircd bin/atheme-services" "ngircd libident inspircd atheme-services"
 install_venv
