@@ -31,8 +31,6 @@ pub const VERIFY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub const FREE_BYTES_SOON: u64 = 1024 * 1024 * 1024;
 /// With a smaller part of the disk free than this it is time to make room.
 pub const FREE_PERCENT_SOON: u64 = 20;
-/// As much as this is enough, however small a part of the disk it is.
-pub const FREE_BYTES_AMPLE: u64 = 10 * FREE_BYTES_SOON;
 /// A disk that is full within so many days at the growth of the last ones is told of.
 pub const FULL_DAYS_SOON: i64 = 14;
 /// Messages that wait longer than this to be sent are told.
@@ -309,10 +307,9 @@ impl Use {
 
     /// Whether it is time to make room.
     fn is_soon(&self, room: Room) -> bool {
-        let percent = percent_free(room);
-        let small = percent < FREE_PERCENT_SOON && room.free_bytes < FREE_BYTES_AMPLE;
+        let little = room.free_bytes < FREE_BYTES_SOON || percent_free(room) < FREE_PERCENT_SOON;
         let soon = self.now.plus_ms(FULL_DAYS_SOON * 24 * 60 * 60 * 1000);
-        small || room.free_bytes < FREE_BYTES_SOON || self.full(room).is_some_and(|day| day < soon)
+        little || self.full(room).is_some_and(|day| day < soon)
     }
 }
 
@@ -363,9 +360,8 @@ mod tests {
             (100 * GIB, 200 * GIB, Level::Good),
             (FREE_BYTES_SOON, 5 * GIB, Level::Good),
             (FREE_BYTES_SOON - 1, 5 * GIB - 1024, Level::Warning),
-            (FREE_BYTES_AMPLE - 1, 51 * GIB, Level::Warning),
-            (FREE_BYTES_AMPLE - 1, 49 * GIB, Level::Good),
-            (FREE_BYTES_AMPLE, 200 * GIB, Level::Good),
+            (39 * GIB, 200 * GIB, Level::Warning),
+            (40 * GIB, 200 * GIB, Level::Good),
             (FREE_BYTES_MIN, 10 * GIB, Level::Warning),
             (FREE_BYTES_MIN - 1, 10 * GIB, Level::Bad),
             (0, 0, Level::Bad),
@@ -379,8 +375,8 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_full_within_days_is_told() {
-        let room = Room { free_bytes: FREE_BYTES_AMPLE, total_bytes: FREE_BYTES_AMPLE };
-        let left = FREE_BYTES_AMPLE - FREE_BYTES_MIN;
+        let room = Room { free_bytes: 9 * FREE_BYTES_SOON, total_bytes: 10 * FREE_BYTES_SOON };
+        let left = room.free_bytes - FREE_BYTES_MIN;
         let days = |days: i64| left / days.unsigned_abs();
         for (bytes_a_day, want) in [
             (days(FULL_DAYS_SOON - 1), Level::Warning),
