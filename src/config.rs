@@ -1,5 +1,6 @@
 //! One TOML file and the environment become a checked configuration; an unknown key is an error with a suggestion.
 
+mod bridges;
 mod hooks;
 mod keys;
 mod pages;
@@ -7,6 +8,7 @@ mod web;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Value;
@@ -14,6 +16,7 @@ use toml::Value;
 use crate::domain::alert::REJOIN_WITHIN_MS;
 use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;
+use crate::domain::bridge::Bridges;
 use crate::domain::budget::{BUDGETS, Budget, Budgets, Unit, parse_bytes, shown_bytes};
 use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
@@ -98,6 +101,8 @@ pub struct Config {
     pub http_proxy: bool,
     /// The web listener and its hooks.
     pub web: Web,
+    /// The bridges to other networks.
+    pub bridges: Arc<Bridges>,
 }
 
 /// What is wrong with the configuration.
@@ -157,7 +162,8 @@ impl Config {
             check(key, &value, format!("${name}"))?;
             values.insert((key.table, key.name), value);
         }
-        Ok(Self::from_values(&values))
+        let bridges = bridges_of(file, &values)?;
+        Ok(Self { bridges, ..Self::from_values(&values) })
     }
 
     /// Which keys differ from an older configuration and need a restart.
@@ -242,8 +248,27 @@ impl Config {
             http_ca: text("http", "ca").map(|path| at_home(&path)),
             http_proxy: values.get(&("http", "proxy")) != Some(&Value::Boolean(false)),
             web: web::web(values),
+            bridges: Bridges::shipped(),
         }
     }
+}
+
+/// The bridges: those that ship and those of the folder, which stands beside the file unless its path says more.
+fn bridges_of(
+    file: Option<&Path>,
+    values: &BTreeMap<(&str, &str), Value>,
+) -> Result<Arc<Bridges>, ConfigError> {
+    let place =
+        file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
+    let list = |name| -> Vec<String> {
+        let items = values.get(&("bridges", name)).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    let folder = values.get(&("bridges", "folder")).and_then(Value::as_str);
+    let folder = folder
+        .filter(|folder| !folder.is_empty())
+        .map(|folder| file.and_then(Path::parent).unwrap_or(Path::new("")).join(at_home(folder)));
+    bridges::bridges(&place, folder.as_deref(), &list("use"), &list("names"))
 }
 
 /// The budgets of scripts: those that are given, and the usual ones.

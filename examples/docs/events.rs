@@ -31,6 +31,7 @@ const STREAMS: &[(&str, &str)] = &[
     ("invites_declined", "invites-declined"),
     ("gap_", "room-<room>"),
     ("room_upgraded", "upgrade-<room>"),
+    ("room_bridged", "bridge-<room>"),
     ("room_", "stay-<room>"),
     ("trigger_", "trigger-<key>"),
     ("event_", "trigger-<key>"),

@@ -5,13 +5,14 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::event::{Departure, Picture};
+use crate::domain::event::{BridgeSeen, Departure, Picture};
 use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId};
 use crate::domain::role::Standing;
 use crate::domain::trigger::Trigger;
 
 pub mod http_client;
 pub mod matrix;
+pub mod network;
 pub mod picture;
 pub mod process;
 pub mod render;
@@ -104,6 +105,15 @@ pub trait Intake: Send + Sync {
 
     /// Records that the bot is in a room no longer; what is recorded already is left out.
     fn left(&self, left: Left) -> BoxFuture<'_, Result<(), IntakeError>>;
+
+    /// The networks that a room is on: `matrix` where no bridge was seen.
+    ///
+    /// # Errors
+    /// [`IntakeError`] if the log cannot be read.
+    fn network_of(&self, room: &RoomId) -> Result<String, IntakeError>;
+
+    /// Records that a bridge is in a room; the same bridge once.
+    fn saw_bridge(&self, room: RoomId, seen: BridgeSeen) -> BoxFuture<'_, Result<(), IntakeError>>;
 
     /// Tells the intake what the bot is called on this network.
     fn names(&self, names: Vec<String>);
@@ -324,6 +334,8 @@ pub struct Outgoing {
     pub whole: Option<String>,
     /// HTML, where it says more.
     pub html: Option<String>,
+    /// It is a notice, which other bots do not answer; some networks show none.
+    pub notice: bool,
     /// Who is notified.
     pub mentions: Vec<UserId>,
     /// What goes with it.

@@ -3,6 +3,7 @@
 //! Everything in a document is data from outside: it is escaped, makes no mention, and hides nothing.
 
 use crate::domain::message::{Block, Doc, Span};
+use crate::domain::safe::{Place, WORD_JOINER, calls_the_room, picture, safe};
 
 /// Most bytes of plain text in a message, counted as JSON, which is how it travels.
 pub const PLAIN_BYTES_MAX: usize = 16 * 1024;
@@ -13,9 +14,6 @@ pub const BODY_BYTES_MAX: usize = 22 * 1024;
 
 /// Most characters of the name of a language.
 const LANG_CHARS_MAX: usize = 32;
-
-/// Breaks a word in two where no one sees it.
-const WORD_JOINER: char = '\u{2060}';
 
 /// Link targets that are shown as links.
 const SCHEMES: [&str; 4] = ["http://", "https://", "mailto:", "matrix:"];
@@ -221,63 +219,6 @@ impl Pen {
             self.mentions.push(id.to_owned());
         }
         self.words(&format!("<a href=\"https://matrix.to/#/{}\">", escaped(id)), &name, "</a>");
-    }
-}
-
-/// Where a text stands: only a code block has lines and tabs of its own.
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    Line,
-    Block,
-}
-
-/// A text that shows what it holds, calls nobody and links no person.
-fn safe(text: &str, place: Place) -> String {
-    let mut safe = String::with_capacity(text.len());
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\r' if place == Place::Block && rest.as_str().starts_with('\n') => {}
-            '\n' | '\t' if place == Place::Block => safe.push(c),
-            '@' if calls_the_room(rest.as_str()) => safe.extend(['@', WORD_JOINER]),
-            '/' if links_a_person(&safe, rest.as_str()) => safe.extend([WORD_JOINER, '/']),
-            c => match picture(c) {
-                Some(picture) => safe.push_str(&picture),
-                None => safe.push(c),
-            },
-        }
-    }
-    if links_a_person(&safe, "") {
-        safe.push(WORD_JOINER);
-    }
-    safe
-}
-
-/// Whether an `@` before this makes `@room`, also when the next piece of the line goes on with it.
-fn calls_the_room(after: &str) -> bool {
-    let next: String = after.chars().take(4).collect::<String>().to_ascii_lowercase();
-    "room".starts_with(&next) && (next.len() == 4 || next.len() == after.len())
-}
-
-/// Whether a slash between these makes `matrix.to/#/`, also when the next piece of the line goes on with it.
-fn links_a_person(before: &str, after: &str) -> bool {
-    let host = before.len().checked_sub("matrix.to".len()).and_then(|at| before.get(at..));
-    host.is_some_and(|host| host.eq_ignore_ascii_case("matrix.to"))
-        && (after.is_empty() || after.starts_with('#'))
-}
-
-/// What is shown instead of a character that is invisible or turns others around.
-fn picture(c: char) -> Option<String> {
-    match c {
-        '\0'..='\x1F' => char::from_u32(0x2400 + u32::from(c)).map(String::from),
-        '\x7F' => Some('\u{2421}'.into()),
-        '\u{80}'..='\u{9F}'
-        | '\u{61C}'
-        | '\u{200E}'
-        | '\u{200F}'
-        | '\u{2028}'..='\u{202E}'
-        | '\u{2066}'..='\u{2069}' => Some(format!("⟨U+{:04X}⟩", u32::from(c))),
-        _ => None,
     }
 }
 

@@ -240,6 +240,7 @@ mod tests {
             plain: "here".into(),
             whole: None,
             html: None,
+            notice: true,
             mentions: vec![],
             attached: Some(attached),
             hops: 1,

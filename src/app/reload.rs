@@ -128,6 +128,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         },
         alerts: config.alerts.clone(),
         http: Arc::new(config.http_allow.clone()),
+        bridges: config.bridges.clone(),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),
@@ -135,6 +136,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         management_room,
         leave_alone_after: config.leave_alone_after,
         audit_room: config.audit_room.clone().map(RoomId),
+        bridges: config.bridges.clone(),
         ..MatrixSettings::default()
     };
     (settings, of_matrix)

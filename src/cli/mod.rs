@@ -18,6 +18,7 @@ mod alias;
 mod ask;
 mod backup;
 mod bench;
+mod bridge;
 mod catalog;
 mod chat;
 mod checkpoint;
@@ -130,6 +131,9 @@ enum Command {
     /// Shows the hooks for webhooks, and sends a test to one.
     #[command(subcommand, after_help = "Example: beadle hook list")]
     Hook(hook::HookCommand),
+    /// Shows the bridges to other networks, and what was seen of them in a room.
+    #[command(subcommand, after_help = "Example: beadle bridge list")]
+    Bridge(bridge::BridgeCommand),
     /// Shows executions, cancels open ones and tries failed ones again.
     #[command(subcommand, after_help = "Example: beadle execution list")]
     Execution(execution::ExecutionCommand),
@@ -414,6 +418,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Rule(command)) => rule::main(&context, &command),
         Some(Command::Trigger(command)) => trigger::main(&context, &command),
         Some(Command::Schedule(command)) => schedule::main(&context, &command),
+        Some(Command::Bridge(command)) => bridge::main(&context, &command),
         Some(Command::Hook(command)) => hook::main(&context, &command),
         Some(Command::Execution(command)) => execution::main(&context, &command),
         Some(Command::Why(args)) => why::main(&context, &args),

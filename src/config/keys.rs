@@ -115,6 +115,27 @@ pub const KEYS: &[Key] = &[
         help: "Whose invitations are accepted: `@ann:example.org`, `@*:example.org`. Members of the management room always may invite.",
     },
     Key {
+        table: "bridges",
+        name: "use",
+        kind: Kind::List,
+        default: "[]",
+        help: "The bridges whose accounts on the bot's homeserver stand for people of other networks, by their profiles: `heisenbridge`. Name only what is installed: without the bridge anybody could register such an account. [bridges.md](bridges.md)",
+    },
+    Key {
+        table: "bridges",
+        name: "folder",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "A folder with a folder for each further bridge, `NAME/profile.toml`; one of a name that ships takes its place. A relative path begins at the configuration file.",
+    },
+    Key {
+        table: "bridges",
+        name: "names",
+        kind: Kind::List,
+        default: "[]",
+        help: "What people of other networks call the bot, beside its name: its nick on IRC, the nick of a relay.",
+    },
+    Key {
         table: "catchup",
         name: "run_within",
         kind: Kind::Duration,

@@ -11,14 +11,6 @@ pub const FAILED: &str = "❌";
 /// It was refused.
 pub const REFUSED: &str = "🚫";
 
-/// Networks that show reactions.
-const NETWORKS: &[&str] = &["matrix", "terminal"];
-
-/// Whether a network shows reactions.
-pub fn shows_reactions(network: &str) -> bool {
-    NETWORKS.contains(&network)
-}
-
 /// The host functions that say something to people.
 const SPEAKING: &[&str] = &[
     "say", "reply", "tell", "progress", "update", "done", "fail", "edit", "react", "ask",

@@ -277,7 +277,7 @@ fn refusal(
     rules: &Rules,
 ) -> Option<Refusal> {
     let terms = &approval.requested.terms;
-    if voter.speaker.trust == Trust::Nothing {
+    if voter.speaker.trust < Trust::Account {
         return Some(Refusal::Unproven);
     }
     if ballot.how == How::Reaction && !terms.reactions {

@@ -58,6 +58,7 @@ fn cast(approval: &Approval, words: &str, now: &Content, rules: &Rules) -> Decid
     let id = if name.starts_with('@') { UserId(name.into()) } else { user(name) };
     let trust = match () {
         () if has("unproven") => Trust::Nothing,
+        () if has("nick") => Trust::Nick,
         () if has("device") => Trust::Device,
         () => Trust::Account,
     };
@@ -136,6 +137,7 @@ fn votes_are_judged() {
         (&role, &["-ben"], "Role(\"release\")"),
         (&role, &["ben role"], "granted"),
         (&one, &["ben unproven"], "Unproven"),
+        (&one, &["ben nick"], "Unproven"),
         (&role, &["ben role unproven"], "Unproven"),
         (&one, &["ben reaction"], "Reaction"),
         (&one, &["-ben reaction"], "Reaction"),

@@ -10,6 +10,7 @@ pub use super::alert_event::{
     AlertAcknowledged, AlertEscalated, AlertPlaced, AlertRaised, AlertResolved, DigestTold,
 };
 pub use super::approval_event::{ApprovalRequested, ApprovalVoided, ApprovalVoted};
+pub use super::bridge::event::{BridgeSeen, RoomBridged};
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
     EffectCancelled, Ending, ExecutionCancelled, ExecutionFinished, ExecutionSuspended,
@@ -147,6 +148,7 @@ events! {
     GapFilled "gap_filled" 1 Sealed,
     GapAbandoned "gap_abandoned" 1 Sealed,
     RoomUpgraded "room_upgraded" 1 Sealed,
+    RoomBridged "room_bridged" 1 Sealed,
     InvitesDeclined "invites_declined" 1 Sealed,
     RoomJoined "room_joined" 1 Sealed,
     RoomFollowed "room_followed" 1 Sealed,

@@ -306,6 +306,7 @@ impl Execution {
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)
             | Event::RoomUpgraded(_)
+            | Event::RoomBridged(_)
             | Event::InvitesDeclined(_)
             | Event::RoomJoined(_)
             | Event::RoomFollowed(_)

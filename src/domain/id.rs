@@ -99,6 +99,11 @@ impl StreamName {
         Self(format!("upgrade-{tag}"))
     }
 
+    /// The stream of the networks that one room is on.
+    pub fn bridge(tag: &Tag) -> Self {
+        Self(format!("bridge-{tag}"))
+    }
+
     /// The stream of the bot's stays in one room: how it came and how it went.
     pub fn stay(tag: &Tag) -> Self {
         Self(format!("stay-{tag}"))

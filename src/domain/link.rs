@@ -13,7 +13,7 @@ use super::id::{IdKey, Timestamp, UserId};
 use super::message::Doc;
 use super::people_command::{PeopleCommand, shown};
 use super::person::{ACCOUNTS_MAX, People};
-use super::trigger::{Place, Speaker};
+use super::trigger::{Place, Speaker, Trust};
 use super::words::{people as words, to};
 
 /// How long a code is good.
@@ -114,8 +114,11 @@ impl Links {
 
     /// What follows from a command; none: it only asks.
     pub fn decide(&self, command: &PeopleCommand, scene: &Scene) -> Option<Outcome> {
+        let names_only = scene.who.trust < Trust::Account && *command != PeopleCommand::WhoAmI;
         let decided = match command {
             PeopleCommand::WhoAmI => return None,
+            // Whoever has the name tomorrow would be this person.
+            _ if names_only => Err(words::NAMES_ONLY.into()),
             PeopleCommand::Link => self.offer(scene),
             PeopleCommand::Claim { code, of } => self.claim(code, of.as_ref(), scene),
             PeopleCommand::Answer { code, yes } => self.answer(code, *yes, scene),

@@ -9,6 +9,8 @@ pub const QUICK_MS: i64 = 1_000;
 pub const QUICK_MAX: usize = 6;
 /// So many answers at once in a row that say the same are no person's either.
 pub const SAME_MAX: usize = 3;
+/// Behind a bridge, where nothing comes at once, the same command within so long counts as an answer.
+pub const SAME_MS: i64 = 30_000;
 /// What this many bots have passed on goes no further.
 pub const HOPS_MAX: u32 = 4;
 /// How long such a conversation is not gone on with.
@@ -35,7 +37,7 @@ impl Loop {
         match self {
             Self::Hops => "too many bots have passed it on",
             Self::Quick => "it answers within a second, again and again",
-            Self::Same => "it says the same within a second, again and again",
+            Self::Same => "it says the same at once, again and again",
         }
     }
 }
@@ -49,7 +51,13 @@ pub fn judge(hops: u32, quick: &[String]) -> Option<Loop> {
     if quick.len() >= QUICK_MAX {
         return Some(Loop::Quick);
     }
-    let last = &quick[quick.len().saturating_sub(SAME_MAX)..];
+    repeats(quick)
+}
+
+/// Finds whether somebody behind a bridge says the same all the time: the texts of their last commands, this one the
+/// last.
+pub fn repeats(texts: &[String]) -> Option<Loop> {
+    let last = &texts[texts.len().saturating_sub(SAME_MAX)..];
     let same = last.len() == SAME_MAX && last.iter().all(|text| *text == last[0]);
     same.then_some(Loop::Same)
 }
@@ -73,6 +81,15 @@ mod tests {
         ] {
             let texts: Vec<String> = quick.split_whitespace().map(str::to_owned).collect();
             assert_eq!(judge(hops, &texts), want, "{hops} hops, {quick:?}");
+        }
+        for (texts, want) in [
+            ("a a", None),
+            ("a a a", Some(Loop::Same)),
+            ("a a b", None),
+            ("b a a a", Some(Loop::Same)),
+        ] {
+            let texts: Vec<String> = texts.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(repeats(&texts), want, "{texts:?}");
         }
         assert_eq!((QUICK_MAX, SAME_MAX), (6, 3), "the rows are at the bounds");
     }

@@ -8,9 +8,6 @@ pub const LINES_MAX: usize = 60;
 pub const PLAIN_LINES_MAX: usize = 10;
 /// So many lines beyond the bound are not worth a part of their own.
 pub const LINES_SLACK: usize = 3;
-/// Networks where a message is one post, however many lines it has.
-const WHOLE: &[&str] = &["matrix", "terminal"];
-
 /// A part of a long answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
@@ -18,16 +15,6 @@ pub struct Part {
     pub doc: Doc,
     /// How many lines come behind it.
     pub left: usize,
-}
-
-/// How many lines a room takes at once.
-pub fn lines_max(network: &str) -> usize {
-    if shows_files(network) { LINES_MAX } else { PLAIN_LINES_MAX }
-}
-
-/// Whether a text that is too long for a message can be shown as a file.
-pub fn shows_files(network: &str) -> bool {
-    WHOLE.contains(&network)
 }
 
 /// Whether a document is too long to be said at once.
@@ -120,11 +107,9 @@ mod tests {
     #[test]
     fn a_few_lines_more_are_said_at_once() {
         let of = |lines: usize| Doc::text(&vec!["x"; lines].join("\n"));
-        for network in ["matrix", "irc"] {
-            let most = lines_max(network);
-            assert!(!is_long(&of(most + LINES_SLACK), most), "{network}");
-            assert!(is_long(&of(most + LINES_SLACK + 1), most), "{network}");
+        for most in [LINES_MAX, PLAIN_LINES_MAX] {
+            assert!(!is_long(&of(most + LINES_SLACK), most), "{most}");
+            assert!(is_long(&of(most + LINES_SLACK + 1), most), "{most}");
         }
-        assert_eq!((lines_max("terminal"), lines_max("slack")), (LINES_MAX, PLAIN_LINES_MAX));
     }
 }

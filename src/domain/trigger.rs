@@ -82,8 +82,10 @@ pub struct Speaker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
-    /// Anyone could say this: a relay, an unregistered nick.
+    /// Anyone could say this: its keys are somebody else's.
     Nothing,
+    /// The network shows a name that anybody may have at the moment: an IRC nick, what a relay repeats.
+    Nick,
     /// The network knows the account.
     Account,
     /// The account's own device signed it.
@@ -193,6 +195,14 @@ impl Trigger {
             What::Order(order) => Some(&order.speaker),
             What::Deleted(deletion) => Some(&deletion.by),
             What::Timer(_) | What::Event(_) | What::Call(_) => None,
+        }
+    }
+
+    /// What a person said, if it is that.
+    pub fn message(&self) -> Option<&Message> {
+        match &self.what {
+            What::Message(message) => Some(message),
+            _ => None,
         }
     }
 

@@ -34,11 +34,6 @@ pub(super) struct Known {
     rooms: Kept<Storm>,
 }
 
-/// Whether a network shows changes of what was said, and threads.
-pub(super) fn shows_changes(network: &str) -> bool {
-    matches!(network, "matrix" | "terminal")
-}
-
 /// A stream that is being changed: as it was read, and with what is to be recorded.
 struct Staged<T> {
     state: T,
@@ -168,7 +163,10 @@ impl<'a> Alerting<'a> {
         let meta = Meta { cause: Some(cause.clone()), ..self.meta.clone() };
         for (n, say) in change.says.iter().enumerate() {
             let id = self.kernel.store.key().message(stream.as_str(), &format!("{version} {n}"));
-            self.said.extend(said(&alert, say, id, now).map(|message| queued(&meta, message)));
+            let changes = self.kernel.caps(&alert.raised.place).edits;
+            self.said.extend(
+                said(&alert, say, (id, changes), now).map(|message| queued(&meta, message)),
+            );
         }
         if let Some(state) = change.turned
             && !matches!(alert.raised.shown, Shown::HeldBack(_))
@@ -268,10 +266,14 @@ fn named(alert: &Alert, state: State) -> NamedEvent {
 }
 
 /// The message that says something of an alert, where that can be shown.
-fn said(alert: &Alert, say: &Say, id: MessageId, now: Timestamp) -> Option<MessageQueued> {
+fn said(
+    alert: &Alert,
+    say: &Say,
+    (id, changes): (MessageId, bool),
+    now: Timestamp,
+) -> Option<MessageQueued> {
     let root = alert.root()?;
     let place = alert.raised.place.clone();
-    let changes = shows_changes(&place.network);
     let note = |doc: Doc| {
         let (thread, doc) = match changes {
             true => (Some(PostId::of_message(root)), doc),
@@ -387,7 +389,7 @@ impl Kernel {
         }
         let over = alerts.iter().all(|alert| alert.state == State::Resolved) && digest.more == 0;
         let changed = digest.news || alerts.iter().any(|alert| alert.at >= digest.told);
-        let shown = shows_changes(&digest.place.network);
+        let shown = self.caps(&digest.place).edits;
         let place = &digest.place;
         let lines = if digest.message.is_some() { EDITED_LINES_MAX } else { usize::MAX };
         let doc = words::digest(&alerts, digest.more, &place.name, digest.quiet, lines);

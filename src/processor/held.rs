@@ -46,6 +46,8 @@ struct Lane {
 #[derive(Debug, Default)]
 struct State {
     lanes: BTreeMap<String, Lane>,
+    /// Until when the lines that a room has said are on their way.
+    under_way: BTreeMap<String, Timestamp>,
     /// When each room last spoke, counted.
     served: BTreeMap<String, u64>,
     turn: u64,
@@ -117,6 +119,23 @@ impl Held {
             state.served.clear();
         }
         state.served.insert(lane.to_owned(), turn);
+    }
+
+    /// A lane has said so many lines that they take `lines` on their way, behind those before; it waits while more than a
+    /// `burst` is under way.
+    pub fn pace(&self, lane: &str, now: Timestamp, lines: Duration, burst: Duration) {
+        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let mut state = self.state();
+        state.under_way.retain(|_, until| *until > now);
+        let before = state.under_way.get(lane).copied().unwrap_or(now);
+        let until = before.plus_ms(ms(lines));
+        state.under_way.insert(lane.to_owned(), until);
+        let go_on = until.plus_ms(-ms(burst));
+        if go_on > now {
+            let held =
+                Lane { until: go_on, failures: 0, limited: false, stuck_since: None, told: None };
+            state.lanes.insert(lane.to_owned(), held);
+        }
     }
 
     /// A lane may go on.

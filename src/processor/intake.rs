@@ -12,7 +12,9 @@ use crate::adapter::{
     Upgrade,
 };
 use crate::domain::conversation::{self, Reading, Said};
-use crate::domain::event::{Event, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded};
+use crate::domain::event::{
+    BridgeSeen, Event, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded,
+};
 use crate::domain::id::{PostId, RoomId, StreamName, Timestamp, Version};
 use crate::domain::trigger::{Message, Names, Trigger, What, address};
 use crate::store::{
@@ -148,8 +150,14 @@ impl Ear {
             What::Message(message) => {
                 let names = kernel.names.read().expect("nobody panics with them").clone();
                 let direct = message.place.direct;
-                let names = Names { prefix: kernel.settings().prefix.clone(), names };
-                message.command = address(&message.text, &names, direct, message.mentioned);
+                let settings = kernel.settings();
+                let names = [names, settings.bridges.names().to_vec()].concat();
+                let names = Names { prefix: settings.prefix.clone(), names };
+                let foreign = settings.bridges.is_foreign(&message.text);
+                message.command = match foreign {
+                    true => None,
+                    false => address(&message.text, &names, direct, message.mentioned),
+                };
                 let overheard = || {
                     let offered = kernel.scripts.offered();
                     !kernel.overheard(&offered, message).is_empty()
@@ -278,6 +286,14 @@ impl Intake for Ear {
         Box::pin(async move {
             self.take_reread(reread).await.map_err(|why| IntakeError(why.to_string()))
         })
+    }
+
+    fn network_of(&self, room: &RoomId) -> Result<String, IntakeError> {
+        self.kernel.network_of(room).map_err(failed)
+    }
+
+    fn saw_bridge(&self, room: RoomId, seen: BridgeSeen) -> BoxFuture<'_, Result<(), IntakeError>> {
+        Box::pin(async move { self.kernel.saw_bridge(room, seen).await.map_err(failed) })
     }
 
     fn names(&self, names: Vec<String>) {

@@ -4,11 +4,12 @@ use super::dispatch::{Origin, Routed};
 use super::scene::Scene;
 use super::sheet::queued;
 use super::{DAY_MS, Error, Kernel};
-use crate::domain::ack::{REFUSED, shows_reactions};
+use crate::domain::ack::REFUSED;
 use crate::domain::event::{Event, MessageQueued, Recorded, Verdict};
 use crate::domain::id::{StreamName, Version};
-use crate::domain::loops::{self, MUTE_MS};
+use crate::domain::loops::{self, Loop, MUTE_MS, SAME_MAX, SAME_MS};
 use crate::domain::message::Doc;
+use crate::domain::order::NETWORK;
 use crate::domain::pace::{self, Pace};
 use crate::domain::route::{Act, Decision};
 use crate::domain::trigger::{Trigger, What};
@@ -84,7 +85,11 @@ impl Kernel {
         let streams = self.agenda(|agenda| agenda.manners.at_once(recorded));
         let texts: Vec<String> =
             streams.iter().map(|stream| self.text_of(stream)).collect::<Result<_, _>>()?;
-        let Some(found) = loops::judge(hops, &texts) else { return Ok(None) };
+        let found = match loops::judge(hops, &texts) {
+            Some(found) => Some(found),
+            None => self.repeats(recorded, origin)?,
+        };
+        let Some(found) = found else { return Ok(None) };
         let mut routed = Routed::ignored(loops::CONSIDERED, found.reason());
         let (who, room) = (origin.speaker.id.as_str(), &origin.place.name);
         let text = words::ring(who, room, found.reason(), MUTE_MS / 60_000);
@@ -95,6 +100,17 @@ impl Kernel {
             routed.writes.extend(self.notice(message, &origin.meta(recorded), &text)?);
         }
         Ok(Some(routed))
+    }
+
+    /// Whether somebody behind a bridge says the same all the time.
+    fn repeats(&self, recorded: &Recorded, origin: &Origin) -> Result<Option<Loop>, ReadError> {
+        if matches!(origin.speaker.network.as_str(), "matrix" | "terminal" | NETWORK) {
+            return Ok(None);
+        }
+        let streams = self.agenda(|agenda| agenda.manners.lately(recorded, SAME_MS));
+        let last = streams.iter().rev().take(SAME_MAX);
+        let texts: Result<Vec<String>, _> = last.map(|stream| self.text_of(stream)).collect();
+        Ok(loops::repeats(&texts?))
     }
 
     /// The emoji on a refused command, where its script wants to tell by emojis.
@@ -108,7 +124,7 @@ impl Kernel {
         let name = considered.strip_prefix("alias ")?;
         let scripts = scene.offered.set.scripts.values();
         let alias = scripts.flat_map(|it| &it.aliases).find(|alias| alias.name == name)?;
-        let shown = alias.ack == Ack::Reactions && shows_reactions(&origin.place.network);
+        let shown = alias.ack == Ack::Reactions && self.caps(origin.place).reactions;
         let post = origin.post.filter(|_| shown)?;
         let message = MessageQueued {
             message: self.store.key().message(recorded.id.stream.as_str(), "refused"),

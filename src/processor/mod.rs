@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::adapter::Chat;
 use crate::domain::approval::Rules;
+use crate::domain::bridge::Bridges;
 pub use crate::domain::catch_up::RUN_WITHIN_MS;
 use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 pub use crate::domain::conversation::STALE_AFTER_MS;
@@ -33,6 +34,7 @@ pub mod alerts;
 pub mod alone;
 pub mod approvals;
 mod attach;
+mod bridges;
 mod builtin;
 pub mod can;
 pub mod cancel;
@@ -143,6 +145,8 @@ pub struct Settings {
     pub alerts: Terms,
     /// The hosts that scripts may reach over HTTP.
     pub http: Arc<Allow>,
+    /// The bridges to other networks.
+    pub bridges: Arc<Bridges>,
 }
 
 /// What is too much from one account.
@@ -194,6 +198,7 @@ impl Settings {
             limits: Limits::default(),
             alerts: Terms::default(),
             http: Arc::default(),
+            bridges: Bridges::shipped(),
         }
     }
 }
@@ -234,6 +239,7 @@ pub struct Kernel {
     switched: switches::Known,
     silent: silences::Known,
     alerting: alerts::Known,
+    bridged: bridges::Known,
 }
 
 impl Kernel {
@@ -270,6 +276,7 @@ impl Kernel {
             switched: switches::Known::default(),
             silent: silences::Known::default(),
             alerting: alerts::Known::default(),
+            bridged: bridges::Known::default(),
             store,
             scripts,
             chat,
@@ -302,6 +309,7 @@ impl Kernel {
     /// Behaves in another way from the next step on.
     pub fn behave(&self, settings: Settings) {
         *self.settings.write().expect("nobody panics with them") = Arc::new(settings);
+        self.look_at_bridges_anew();
     }
 
     /// Brings the agenda to the head of the log.

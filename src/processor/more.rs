@@ -2,12 +2,13 @@
 
 use super::dispatch::{Origin, Routed};
 use super::{Error, Kernel};
-use crate::adapter::render::{Show, render};
+use crate::adapter::network::render_for;
+use crate::domain::bridge::lines;
 use crate::domain::event::{Event, MessageQueued, Recorded, Verdict};
 use crate::domain::id::{EventId, Position, Version};
 use crate::domain::message::Doc;
 use crate::domain::more_command::Which;
-use crate::domain::paging::{is_long, lines_max, part, shows_files};
+use crate::domain::paging::{Part, is_long, part};
 use crate::domain::trigger::Place;
 use crate::domain::words::{manners as words, to};
 use crate::store::{By, Direction, ReadError};
@@ -23,7 +24,7 @@ impl Kernel {
     /// What is said at once of a message that stands at this position: all of it, or its first part.
     pub(super) fn said_at_once(&self, queued: &MessageQueued, at: Position) -> Doc {
         let whole = queued.edits.is_some() || queued.doc.reaction().is_some();
-        match !whole && is_in_parts(queued) {
+        match !whole && self.is_in_parts(queued) {
             true => self.part_of(queued, Which { at, part: 1 }).unwrap_or_default(),
             false => queued.doc.clone(),
         }
@@ -31,13 +32,32 @@ impl Kernel {
 
     /// A part of a message, and how it goes on; none: it has no such part.
     fn part_of(&self, queued: &MessageQueued, which: Which) -> Option<Doc> {
-        let part = part(&queued.doc, which.part, lines_max(&queued.place.network))?;
+        let part = self.cut(queued, which.part)?;
         if part.left == 0 {
             return Some(part.doc);
         }
         let next = Which { part: which.part + 1, ..which };
         let more = words::more(part.left, &self.settings().prefix, &next.id());
         Some(part.doc.line([more.into()]))
+    }
+
+    fn cut(&self, queued: &MessageQueued, number: usize) -> Option<Part> {
+        let caps = self.caps(&queued.place);
+        if caps.html {
+            return part(&queued.doc, number, caps.lines);
+        }
+        let (lines, left) = lines::part(&queued.doc, number, &caps)?;
+        Some(Part { doc: Doc::text(&lines.join("\n")), left })
+    }
+
+    /// Whether a message is said in parts. What does not fit into one post is shown as a file, where that can be.
+    fn is_in_parts(&self, queued: &MessageQueued) -> bool {
+        let caps = self.caps(&queued.place);
+        if !caps.html {
+            return lines::part(&queued.doc, 1, &caps).is_some_and(|(_, left)| left > 0);
+        }
+        let file = || caps.files && render_for(&queued.doc, &caps).whole.is_some();
+        is_long(&queued.doc, caps.lines) && !file()
     }
 
     /// Says the next part of something long.
@@ -64,7 +84,7 @@ impl Kernel {
             return Ok(self.no_more(recorded, origin, &words::no_such_part(&which.id())));
         };
         // Where there are threads the rest does not push away what others talk about.
-        let root = match shows_files(&origin.place.network) {
+        let root = match self.caps(origin.place).threads {
             true => self.post_of(&queued.message)?,
             false => None,
         };
@@ -95,7 +115,7 @@ impl Kernel {
         for page in here.chunks(PAGE) {
             for event in self.store.read_at(page)? {
                 match event.event() {
-                    Some(Event::MessageQueued(queued)) if is_in_parts(queued) => {
+                    Some(Event::MessageQueued(queued)) if self.is_in_parts(queued) => {
                         return Ok(Some(Which { at: event.position, part: 2 }));
                     }
                     Some(Event::TriggerRouted(routed)) => {
@@ -112,22 +132,23 @@ impl Kernel {
         Ok(None)
     }
 
-    /// Where a message stands in the log, and how many bots have passed on what it answers, this one counted.
-    pub(super) fn passed_on(&self, queued: &EventId) -> Result<(Position, u32), ReadError> {
-        let Some(event) = self.store.event(queued)? else { return Ok((Position::START, 1)) };
-        let Some(stream) = event.correlation else { return Ok((event.position, 1)) };
+    /// Where a message stands in the log, and the trigger that it comes from.
+    pub(super) fn caused(
+        &self,
+        queued: &EventId,
+    ) -> Result<(Position, Option<Recorded>), ReadError> {
+        let Some(event) = self.store.event(queued)? else { return Ok((Position::START, None)) };
+        let Some(stream) = event.correlation else { return Ok((event.position, None)) };
         let trigger = self.store.event(&EventId { stream, version: Version::START })?;
-        let heard = match trigger.as_ref().and_then(Recorded::event) {
-            Some(Event::TriggerRecorded(e)) => e.trigger.hops(),
-            _ => 0,
-        };
-        Ok((event.position, heard.saturating_add(1)))
+        Ok((event.position, trigger))
     }
 }
 
-/// Whether a message is said in parts. What does not fit into one post is shown as a file, where that can be.
-fn is_in_parts(queued: &MessageQueued) -> bool {
-    let network = &queued.place.network;
-    let file = || shows_files(network) && render(&queued.doc, &Show::default()).whole.is_some();
-    is_long(&queued.doc, lines_max(network)) && !file()
+/// How many bots have passed on what a message answers, this one counted.
+pub(super) fn passed_on(trigger: Option<&Recorded>) -> u32 {
+    let heard = match trigger.and_then(Recorded::event) {
+        Some(Event::TriggerRecorded(e)) => e.trigger.hops(),
+        _ => 0,
+    };
+    heard.saturating_add(1)
 }

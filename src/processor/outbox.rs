@@ -1,11 +1,12 @@
 //! Speaks: sends what the log says is to be said, in order for each room, and records what became of it.
 
 use super::attach::Erased;
+use super::bridges::{Shown, pause};
 use super::held::Wait;
+use super::more::passed_on;
 use super::tree_head::is_about_heads;
 use super::{Error, Kernel, write};
-use crate::adapter::render::{Show, render};
-use crate::adapter::{Outgoing, Relation, SendError};
+use crate::adapter::{Attached, Outgoing, Relation, SendError};
 use crate::domain::event::{
     Event, MessageFailed, MessageQueued, MessageSent, MessageSuperseded, Meta, NewEvent, post_key,
 };
@@ -37,8 +38,13 @@ impl Kernel {
             }
         };
         let stands = EventId { stream: StreamName::message(id), version: Version::START };
-        let (position, hops) = self.passed_on(&stands)?;
-        let rendered = render(&self.said_at_once(&queued, position), &Show::default());
+        let (position, cause) = self.caused(&stands)?;
+        let hops = passed_on(cause.as_ref());
+        let doc = self.said_at_once(&queued, position);
+        let shown = self.as_shown(&queued, &doc, relation, cause.as_ref())?;
+        let Shown { mut rendered, relation, caps } = shown;
+        let attached = attached.filter(|it| caps.files || !put_as_text(&mut rendered.plain, it));
+        let pause = pause(&caps, &rendered.plain);
         let mut mentions = queued.notify.clone();
         mentions.extend(rendered.mentions.into_iter().map(UserId));
         mentions.sort();
@@ -55,6 +61,7 @@ impl Kernel {
             plain: rendered.plain,
             whole,
             html: rendered.html,
+            notice: caps.notices,
             mentions,
             attached,
             hops,
@@ -62,6 +69,9 @@ impl Kernel {
         match self.chat.send(&outgoing).await {
             Ok(post) => {
                 self.held.spoke(lane);
+                if let Some((lines, burst)) = pause {
+                    self.held.pace(lane, self.clock.now(), lines, burst);
+                }
                 let sent = MessageSent { post: post.clone() };
                 self.settle(&queued, sent.into(), Some(post)).await
             }
@@ -186,4 +196,11 @@ impl Kernel {
             None => self.gone(id, "what was to be said is erased").await,
         }
     }
+}
+
+/// Where no file can be shown a line stands for it. True: it does.
+fn put_as_text(plain: &mut String, attached: &Attached) -> bool {
+    let line = attached.line();
+    *plain = if plain.is_empty() { line } else { format!("{plain}\n{line}") };
+    true
 }

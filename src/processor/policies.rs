@@ -60,7 +60,7 @@ impl Kernel {
         questions: &[OpenQuestion],
     ) -> Vec<String> {
         let asked = || questions.iter().flat_map(|question| &question.roles);
-        if asked().next().is_none() || who.trust == Trust::Nothing {
+        if asked().next().is_none() || who.trust < Trust::Account {
             return vec![];
         }
         let Held { roles, unseen } = self.held(who, place);
@@ -74,7 +74,7 @@ impl Kernel {
 
     /// Looks what somebody is in the rooms that roles ask about, before it is decided on what they say.
     pub(super) async fn learn(&self, who: &Speaker, place: &Place) -> Result<(), Error> {
-        if who.trust == Trust::Nothing || !who.id.as_str().starts_with('@') {
+        if who.trust < Trust::Account || !who.id.as_str().starts_with('@') {
             return Ok(());
         }
         let settings = self.settings();
@@ -115,7 +115,7 @@ impl Kernel {
     /// The roles that somebody holds in a place, and those of which it cannot be said.
     fn held(&self, who: &Speaker, place: &Place) -> Held {
         // What anybody could have said is said by nobody in particular.
-        if who.trust == Trust::Nothing {
+        if who.trust < Trust::Account {
             return Held::default();
         }
         let settings = self.settings();
@@ -347,7 +347,8 @@ impl Kernel {
         resource: &Resource,
         who: &Speaker,
     ) -> Option<String> {
-        if action != PolicyAction::Run || resource.kind != ResourceKind::Alias {
+        let proven = who.trust >= Trust::Account;
+        if !proven || action != PolicyAction::Run || resource.kind != ResourceKind::Alias {
             return None;
         }
         let covering = || -> Result<Option<String>, ReadError> {

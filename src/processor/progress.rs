@@ -138,6 +138,8 @@ impl Kernel {
         };
         let edits = match &step.args["progress"] {
             _ if execution.started.place.network == NETWORK => return vec![],
+            // Where nothing can be changed each line would be one more; the end is told anyway.
+            _ if !self.caps(&execution.started.place).edits => return vec![],
             Value::String(message) => Some(MessageId(message.clone())),
             Value::Bool(true) => (step.progressed > 0).then(|| own(0)),
             _ => return vec![],

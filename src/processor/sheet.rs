@@ -1,6 +1,6 @@
 //! Turns what a slice did into the events and writes of one batch.
 
-mod ack;
+pub(in crate::processor) mod ack;
 mod alert;
 mod approve;
 mod talk;

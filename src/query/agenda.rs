@@ -194,6 +194,7 @@ impl Agenda {
             | Event::GapFilled(_)
             | Event::GapAbandoned(_)
             | Event::RoomUpgraded(_)
+            | Event::RoomBridged(_)
             | Event::EventDecrypted(_)
             | Event::EventWithheld(_)
             | Event::EventGivenUp(_)

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::agenda::Agenda;
+use super::bridged;
 use super::erased::Erased;
 use super::erasure;
 use super::export::export;
@@ -128,6 +129,8 @@ pub enum Request {
     },
     /// The schedules, with their next times.
     ScheduleList,
+    /// The bridges that were seen in a room, by its id.
+    BridgeCheck(String),
     /// The sensors, with how they do.
     SensorList,
     /// Where webhooks are listened for.
@@ -251,6 +254,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         | Request::ExecutionRetry { .. } => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));
         }
+        Request::BridgeCheck(room) => bridged::told(store, room, sink)?,
         Request::LogShow(id) => match find(store, id)? {
             Some(event) => sink.row(story::row(&event, &mut Lookup::new(store))?)?,
             None => story::tell(store, &story::find(store, id)?, sink)?,

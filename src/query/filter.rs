@@ -102,8 +102,12 @@ const STANDINGS: &[(Standing, &str)] = &[
     (Standing::InDoubt, "in doubt"),
 ];
 
-const TRUSTS: &[(Trust, &str)] =
-    &[(Trust::Nothing, "nothing"), (Trust::Account, "account"), (Trust::Device, "device")];
+const TRUSTS: &[(Trust, &str)] = &[
+    (Trust::Nothing, "nothing"),
+    (Trust::Nick, "nick"),
+    (Trust::Account, "account"),
+    (Trust::Device, "device"),
+];
 
 impl Standing {
     /// As people read it.

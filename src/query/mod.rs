@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod audit;
+pub mod bridged;
 pub mod command;
 pub mod compose;
 pub mod edits;

@@ -19,7 +19,7 @@ const TAGS: &[(&str, &[&str])] = &[
         "trigger_recorded",
         &["message", "reaction", "timer", "undecryptable", "order", "retry", "cancel", "deleted"],
     ),
-    ("trigger_recorded", &["prefix", "name", "direct", "nothing", "account", "device"]),
+    ("trigger_recorded", &["prefix", "name", "direct", "nothing", "nick", "account", "device"]),
     ("automation_switched", &["rule", "schedule", "hook", "sensor"]),
     ("alert_raised", &["alone", "grouped", "held_back"]),
     ("silence_started", &["rule", "alert", "host", "source", "any"]),

@@ -26,6 +26,7 @@ use super::tokens::Tokens;
 use super::trouble::{Logout, Trouble, hint};
 use super::upgrades::CameFor;
 use crate::adapter::{Intake, IntakeError};
+use crate::domain::bridge::Bridges;
 use crate::domain::id::{RoomId, Timestamp, UserId};
 
 /// Longest wait for one answer of the homeserver.
@@ -55,6 +56,8 @@ pub struct MatrixSettings {
     pub leave_alone_after: Option<Duration>,
     /// Where signed heads of the log are published, by id or name: the bot stays there.
     pub audit_room: Option<RoomId>,
+    /// The bridges of the homeserver.
+    pub bridges: Arc<Bridges>,
 }
 
 impl Default for MatrixSettings {
@@ -66,6 +69,7 @@ impl Default for MatrixSettings {
             sync_timeout_ms: SYNC_TIMEOUT_MS,
             leave_alone_after: None,
             audit_room: None,
+            bridges: Bridges::shipped(),
         }
     }
 }
@@ -90,6 +94,7 @@ pub struct Matrix {
     pub(super) missed: Notify,
     pub(super) renewed: Mutex<BTreeSet<OwnedRoomId>>,
     pub(super) going: Mutex<BTreeSet<OwnedRoomId>>,
+    pub(super) looked_at: Mutex<BTreeSet<OwnedRoomId>>,
 }
 
 impl fmt::Debug for Matrix {
@@ -251,6 +256,7 @@ impl Matrix {
             missed: Notify::new(),
             renewed: Mutex::default(),
             going: Mutex::default(),
+            looked_at: Mutex::default(),
         }))
     }
 

@@ -4,7 +4,7 @@ use matrix_sdk::Room;
 use serde_json::{Map, Value};
 
 use super::client::Matrix;
-use super::harvest::{name, place};
+use super::harvest::name;
 use super::inbound::{self, Facts, NETWORK, REACTION_CHARS_MAX, short_name};
 use super::pace::now;
 use super::timeline::{Origin, Seen};
@@ -25,11 +25,18 @@ impl Matrix {
         if told.is_empty() {
             return vec![];
         }
-        let (place, now) = (place(room).await, now());
+        let (place, now) = (self.place(room).await, now());
+        let bridges = self.settings().bridges.clone();
         let mut triggers = vec![];
         for seen in told {
             let name = name(room, seen.text("sender")).await;
-            let facts = Facts { account: self.user.as_str(), place: &place, name: &name, now };
+            let facts = Facts {
+                account: self.user.as_str(),
+                place: &place,
+                name: &name,
+                now,
+                bridges: &bridges,
+            };
             triggers.extend(happening(seen, &facts));
         }
         triggers
@@ -39,7 +46,8 @@ impl Matrix {
 /// The named trigger that an event is, if it is one.
 fn happening(seen: &Seen, facts: &Facts) -> Option<Trigger> {
     let (sender, post) = (seen.text("sender"), seen.text("event_id"));
-    if sender.is_empty() || post.is_empty() || sender == facts.account {
+    if sender.is_empty() || post.is_empty() || sender == facts.account || facts.is_of_bridge(sender)
+    {
         return None;
     }
     let content = &seen.event["content"];
@@ -109,6 +117,7 @@ mod tests {
 
     use super::super::timeline::tests::plain;
     use super::*;
+    use crate::domain::bridge::Bridges;
     use crate::domain::id::{RoomId, Timestamp};
     use crate::domain::trigger::{Place, What};
 
@@ -125,7 +134,13 @@ mod tests {
 
     fn told(seen: &Seen) -> Option<(String, Value)> {
         let place = place();
-        let facts = Facts { account: "@bot:hs", place: &place, name: "Ann", now: Timestamp(5_000) };
+        let facts = Facts {
+            account: "@bot:hs",
+            place: &place,
+            name: "Ann",
+            now: Timestamp(5_000),
+            bridges: &Bridges::shipped(),
+        };
         let trigger = happening(seen, &facts)?;
         let What::Event(event) = trigger.what else { panic!("it has a name") };
         Some((event.name, Value::Object(event.fields)))

@@ -68,6 +68,7 @@ impl Matrix {
                 harvest.gone_over.push((id.to_string(), heads));
             }
             let events = self.events(&room, new, since).await?;
+            self.note_bridges(&room, &events).await?;
             self.pulse.step();
             let triggers = self.triggers(&room, &events).await;
             harvest.redactions.extend(self.redactions(&room, &events));
@@ -143,34 +144,46 @@ impl Matrix {
 
     /// The triggers among a room's events.
     pub(super) async fn triggers(&self, room: &Room, events: &[Seen]) -> Vec<Trigger> {
-        let place = place(room).await;
+        let place = self.place(room).await;
+        let bridges = self.settings().bridges.clone();
         let mut triggers = Vec::new();
         let now = now();
         for seen in events {
             tracing::trace!(room = %room.room_id(), event = %seen.event, "event");
             let name = name(room, seen.text("sender")).await;
-            let facts = Facts { account: self.user.as_str(), place: &place, name: &name, now };
-            triggers.extend(inbound::trigger(seen, &facts));
+            let facts = Facts {
+                account: self.user.as_str(),
+                place: &place,
+                name: &name,
+                now,
+                bridges: &bridges,
+            };
+            triggers.extend(inbound::triggers(seen, &facts));
         }
         triggers
+    }
+
+    /// What is known of a room.
+    pub(super) async fn place(&self, room: &Room) -> Place {
+        let id = RoomId(room.room_id().to_string());
+        let network = self.intake.network_of(&id).unwrap_or_else(|error| {
+            tracing::error!(%error, "it cannot be read which networks a room is on");
+            NETWORK.into()
+        });
+        Place {
+            network,
+            room: id,
+            name: invites::name(room).await,
+            thread: None,
+            direct: room.joined_members_count() == DIRECT_MEMBERS,
+            encrypted: room.encryption_state().is_encrypted(),
+        }
     }
 
     /// What was deleted, among a room's events.
     pub(super) fn redactions(&self, room: &Room, events: &[Seen]) -> Vec<Redaction> {
         let (account, room) = (self.user.as_str(), room.room_id().as_str());
         events.iter().filter_map(|seen| inbound::redaction(seen, account, room)).collect()
-    }
-}
-
-/// What is known of a room.
-pub(super) async fn place(room: &Room) -> Place {
-    Place {
-        network: NETWORK.into(),
-        room: RoomId(room.room_id().to_string()),
-        name: invites::name(room).await,
-        thread: None,
-        direct: room.joined_members_count() == DIRECT_MEMBERS,
-        encrypted: room.encryption_state().is_encrypted(),
     }
 }
 

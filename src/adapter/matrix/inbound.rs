@@ -5,6 +5,8 @@ use serde_json::Value;
 use super::outbound::HOPS_FIELD;
 use super::timeline::{Origin, Seen};
 use crate::adapter::Redaction;
+use crate::domain::bridge::address::{merged, relayed};
+use crate::domain::bridge::{Account, Bridges};
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::{
     MESSAGE_BYTES_MAX, Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
@@ -28,21 +30,75 @@ pub(super) struct Facts<'a> {
     pub name: &'a str,
     /// When it came.
     pub now: Timestamp,
+    /// The bridges of the homeserver.
+    pub bridges: &'a Bridges,
+}
+
+impl Facts<'_> {
+    /// What an account is to a bridge.
+    fn bridged(&self, id: &str) -> Option<Account<'_>> {
+        let (_, server) = self.account.split_once(':')?;
+        self.bridges.account(id, server)
+    }
+
+    /// Whether an account is a bridge itself or a program behind one: neither is listened to.
+    pub fn is_of_bridge(&self, id: &str) -> bool {
+        match self.bridged(id) {
+            Some(Account::Bot(_)) => true,
+            Some(Account::Ghost(profile, native)) => Bridges::is_program(profile, &native),
+            Some(Account::Relay(_)) | None => false,
+        }
+    }
+
+    /// Who speaks: what a network proves of them is all that is known, however well the bridge's own account is proven.
+    fn speaker(&self, id: &str, proven: Trust) -> Speaker {
+        let name = name(self.name, id);
+        let (network, account, trust) = match self.bridged(id) {
+            Some(Account::Ghost(it, native)) => (it.network.clone(), Some(native), it.trust),
+            Some(Account::Relay(it) | Account::Bot(it)) => (it.network.clone(), None, it.trust),
+            None => (NETWORK.to_owned(), None, Trust::Device),
+        };
+        let several = self.place.network.contains('+') && network != NETWORK;
+        let name = if several { format!("{name} ({network})") } else { name };
+        Speaker { id: UserId(id.to_owned()), name, network, account, trust: trust.min(proven) }
+    }
+}
+
+/// The triggers that an event is: more than one where a bridge has put several lines of a person together.
+pub(super) fn triggers(seen: &Seen, facts: &Facts) -> Vec<Trigger> {
+    let Some(trigger) = trigger(seen, facts) else { return vec![] };
+    let merges = |account: Account| match account {
+        Account::Ghost(profile, _) => profile.merges_lines,
+        Account::Bot(_) | Account::Relay(_) => false,
+    };
+    let What::Message(message) = &trigger.what else { return vec![trigger] };
+    if !facts.bridged(seen.text("sender")).is_some_and(merges) {
+        return vec![trigger];
+    }
+    let lines = merged(&message.text).into_iter().enumerate();
+    let line = |(at, text): (usize, String)| {
+        let number = format!("line {at}");
+        let all = [&parts(seen, facts)[..], &[number.as_str()]].concat();
+        let key = if at == 0 { trigger.key.clone() } else { DedupeKey::new(&all) };
+        let what = What::Message(Message { text, ..message.clone() });
+        Trigger { key, what, ..trigger.clone() }
+    };
+    lines.map(line).collect()
+}
+
+/// What makes a post the same when it comes again.
+fn parts<'a>(seen: &'a Seen, facts: &Facts<'a>) -> [&'a str; 4] {
+    [NETWORK, facts.account, facts.place.room.as_str(), seen.text("event_id")]
 }
 
 /// The trigger that an event is: a message, a reaction or something unreadable, of anybody but us.
 pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
     let (sender, post) = (seen.text("sender"), seen.text("event_id"));
-    if sender.is_empty() || post.is_empty() || sender == facts.account {
+    if sender.is_empty() || post.is_empty() || sender == facts.account || facts.is_of_bridge(sender)
+    {
         return None;
     }
-    let speaker = Speaker {
-        id: UserId(sender.to_owned()),
-        name: name(facts.name, sender),
-        network: NETWORK.into(),
-        account: None,
-        trust: trust(seen.origin),
-    };
+    let speaker = facts.speaker(sender, trust(seen.origin));
     let what = match seen.text("type") {
         "m.room.message" => message(&seen.event["content"], speaker, facts, post)?,
         "m.reaction" => reaction(&seen.event["content"], speaker, facts, post)?,
@@ -55,7 +111,7 @@ pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
         }
         _ => return None,
     };
-    let key = DedupeKey::new(&[NETWORK, facts.account, facts.place.room.as_str(), post]);
+    let key = DedupeKey::new(&parts(seen, facts));
     let at = seen.sent_at(facts.now);
     Some(Trigger { key, at, late: false, what })
 }
@@ -95,7 +151,7 @@ fn may_be_for_us(content: &Value) -> bool {
 }
 
 /// A message of a person; what bots say (`m.notice`) is none.
-fn message(content: &Value, speaker: Speaker, facts: &Facts, post: &str) -> Option<What> {
+fn message(content: &Value, mut speaker: Speaker, facts: &Facts, post: &str) -> Option<What> {
     let relation = &content["m.relates_to"];
     let edits = relation_of(relation, "m.replace");
     let said = if edits.is_some() { &content["m.new_content"] } else { content };
@@ -105,6 +161,15 @@ fn message(content: &Value, speaker: Speaker, facts: &Facts, post: &str) -> Opti
     let answered = post_id(&relation["m.in_reply_to"]["event_id"]);
     let body = said["body"].as_str()?;
     let text = if answered.is_some() { without_quote(body) } else { body };
+    let text = match facts.bridged(speaker.id.as_str()) {
+        // What it does not repeat it says of itself, and nobody has asked it.
+        Some(Account::Relay(_)) => {
+            let (name, text) = relayed(text)?;
+            speaker.name = short_name(&name);
+            text
+        }
+        _ => text,
+    };
     let falls_back = relation["is_falling_back"] == true;
     Some(What::Message(Message {
         place: place(content, facts),

@@ -20,7 +20,13 @@ fn read(kind: &str, sender: &str, content: Value, origin: Origin) -> Option<Trig
     let event = json!({"type": kind, "sender": sender, "event_id": "$1", "content": content,
                        "origin_server_ts": 7});
     let place = place_of_test();
-    let facts = Facts { account: "@bot:hs", place: &place, name: "Ana", now: Timestamp(9) };
+    let facts = Facts {
+        account: "@bot:hs",
+        place: &place,
+        name: "Ana",
+        now: Timestamp(9),
+        bridges: &Bridges::shipped(),
+    };
     trigger(&Seen { event, origin }, &facts)
 }
 
@@ -263,4 +269,75 @@ fn messages_say_whom_they_call_and_how_often_they_were_passed_on() {
         };
         assert_eq!((said.mentioned, said.hops), want, "{content}");
     }
+}
+
+/// The triggers of what an account says, each as its speaker and text.
+fn heard(sender: &str, name: &str, content: Value, network: &str) -> Vec<String> {
+    let event = json!({"type": "m.room.message", "sender": sender, "event_id": "$1",
+                       "content": content, "origin_server_ts": 7});
+    let place = Place { network: network.into(), ..place_of_test() };
+    let used = ["heisenbridge", "relay", "bridgev2"].map(str::to_owned);
+    let bridges = Bridges::default().using(&used, &[]).expect("they ship");
+    let (now, account) = (Timestamp(9), "@bot:hs");
+    let facts = Facts { account, place: &place, name, now, bridges: &bridges };
+    let told = |trigger: Trigger| match trigger.what {
+        What::Message(m) => {
+            let Speaker { id, name, network, account, trust } = m.speaker;
+            let account = account.unwrap_or_default();
+            format!("{id} {name} {network} {account} {trust:?} {:?} {}", m.text, trigger.key)
+        }
+        other => panic!("{other:?}"),
+    };
+    triggers(&Seen { event, origin: Origin::Plain }, &facts).into_iter().map(told).collect()
+}
+
+#[test]
+fn people_behind_bridges_are_who_their_network_says() {
+    let text = |body: &str| json!({"msgtype": "m.text", "body": body});
+    let key = "matrix|@bot:hs|!room|$1";
+    for (sender, name, said, want) in [
+        (
+            "@irc_net_eva:hs",
+            "Eva",
+            "!ping",
+            vec!["@irc_net_eva:hs Eva irc eva@net Nick \"!ping\" "],
+        ),
+        (
+            "@irc_net_eva:far",
+            "Eva",
+            "!ping",
+            vec!["@irc_net_eva:far Eva matrix  Account \"!ping\" "],
+        ),
+        (
+            "@slack_t1-u2:hs",
+            "Eva",
+            "!ping",
+            vec!["@slack_t1-u2:hs Eva slack u2@t1 Account \"!ping\" "],
+        ),
+        ("@irc_net_nickserv:hs", "NickServ", "!ping", vec![]),
+        ("@heisenbridge:hs", "bridge", "!ping", vec![]),
+        (
+            "@matterbridge:hs",
+            "relay",
+            "<eva> !ping",
+            vec!["@matterbridge:hs eva relay  Nick \"!ping\" "],
+        ),
+        ("@matterbridge:hs", "relay", "!ping", vec![]),
+        (
+            "@irc_net_eva:hs",
+            "Eva",
+            "!one\n!two",
+            vec![
+                "@irc_net_eva:hs Eva irc eva@net Nick \"!one\" ",
+                "@irc_net_eva:hs Eva irc eva@net Nick \"!two\" |line 1",
+            ],
+        ),
+        ("@ann:hs", "Ann", "!one\n!two", vec!["@ann:hs Ann matrix  Account \"!one\\n!two\" "]),
+    ] {
+        let got = heard(sender, name, text(said), "irc");
+        let got: Vec<String> = got.iter().map(|line| line.replace(key, "")).collect();
+        assert_eq!(got, want, "{sender} {said:?}");
+    }
+    let several = heard("@irc_net_eva:hs", "Eva", text("x"), "irc+slack");
+    assert!(several[0].contains(" Eva (irc) irc "), "{several:?}");
 }

@@ -121,7 +121,7 @@ impl Matrix {
             Ok(inviter) => self.manages(inviter).await.unwrap_or(false),
             Err(_) => false,
         };
-        let verdict = verdict(&self.settings().invites_allow, inviter, manages);
+        let verdict = verdict(&self.may_invite(), inviter, manages);
         let reason = if verdict.accepted { verdict.reason } else { "joined by hand" };
         self.is_back(room.room_id());
         let invite = invitation(room, inviter, true, reason.into()).await;
@@ -131,6 +131,15 @@ impl Matrix {
     /// The management room, or the one that took its place.
     pub(super) fn management_today(&self) -> Option<RoomId> {
         self.management_room().and_then(|id| self.intake.current(&id).ok())
+    }
+
+    /// Whose invitations are accepted: those of the list, and the bridges in use, which make rooms for what they carry.
+    fn may_invite(&self) -> Vec<String> {
+        let settings = self.settings();
+        let server = self.user.server_name();
+        let own = settings.bridges.used().flat_map(|profile| profile.own_accounts());
+        let bots = own.map(|local| format!("@{local}:{server}"));
+        settings.invites_allow.iter().cloned().chain(bots).collect()
     }
 
     /// Whether somebody is in the management room.
@@ -223,7 +232,7 @@ impl Porter<'_> {
                 return Ok(());
             }
         };
-        let mut verdict = verdict(&self.matrix.settings().invites_allow, inviter.as_str(), manages);
+        let mut verdict = verdict(&self.matrix.may_invite(), inviter.as_str(), manages);
         if !verdict.accepted && self.matrix.awaited(id)? {
             let reason = "the room replaces one that the bot is in";
             verdict = Verdict { accepted: true, reason };

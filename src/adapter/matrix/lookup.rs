@@ -181,6 +181,7 @@ mod tests {
             plain: "done".into(),
             whole: None,
             html: None,
+            notice: true,
             mentions: vec![],
             attached: None,
             hops: 1,

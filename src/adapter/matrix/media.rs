@@ -87,6 +87,7 @@ mod tests {
             plain: plain.into(),
             whole: None,
             html: None,
+            notice: true,
             mentions: vec![],
             attached: None,
             hops: 1,

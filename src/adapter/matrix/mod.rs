@@ -4,7 +4,8 @@
 //! with or after everything that came before it. So a process that dies anywhere sees the same events again, and the
 //! intake leaves out what it knows.
 
-pub mod client;
+pub mod bridged;
+mod client;
 pub mod doctor;
 pub mod login;
 pub mod session;

@@ -188,7 +188,7 @@ impl Said {
         Self {
             plain: outgoing.plain.clone(),
             html: outgoing.html.clone(),
-            fields: json!({ "msgtype": "m.notice" }),
+            fields: json!({ "msgtype": if outgoing.notice { "m.notice" } else { "m.text" } }),
         }
     }
 }
@@ -268,6 +268,7 @@ mod tests {
             plain: "done".into(),
             whole: None,
             html: html.map(Into::into),
+            notice: true,
             mentions: mentions.iter().map(|user| UserId((*user).into())).collect(),
             attached: None,
             hops: 1,

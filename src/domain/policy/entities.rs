@@ -80,6 +80,7 @@ fn context(inputs: &Request, room: EntityUid, network: EntityUid) -> Result<Cont
 pub fn trust(trust: Trust) -> &'static str {
     match trust {
         Trust::Nothing => "nothing",
+        Trust::Nick => "nick",
         Trust::Account => "account",
         Trust::Device => "device",
     }

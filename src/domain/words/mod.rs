@@ -7,6 +7,7 @@ use super::id::UserId;
 
 pub mod alerts;
 pub mod approvals;
+pub mod bridges;
 pub mod can;
 pub mod context;
 pub mod edits;

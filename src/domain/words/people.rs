@@ -22,6 +22,7 @@ pub fn account(id: &UserId) -> String {
 pub fn trust(trust: Trust) -> &'static str {
     match trust {
         Trust::Nothing => "nothing proves that it is you",
+        Trust::Nick => "nothing but a name that anybody could take",
         Trust::Account => "the network says that it is this account",
         Trust::Device => "your own device signed it",
     }
@@ -90,6 +91,10 @@ pub fn not_claimed(code: &str, id: &UserId, prefix: &str) -> String {
 pub fn claimed_before(prefix: &str) -> String {
     format!("another account has said that code. `{prefix}link` gives a new one.")
 }
+
+/// A name that others may have tomorrow is nobody's account.
+pub const NAMES_ONLY: &str =
+    "nothing but a name tells who you are here, and anybody could take it: it cannot be linked.";
 
 /// It has to be said with the other account.
 pub const OTHER_ACCOUNT: &str = "say it with your other account, not with the one that got it.";

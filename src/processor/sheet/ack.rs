@@ -1,7 +1,7 @@
 //! What a person sees of a command that takes its time: that it was heard, and at the end that it is done.
 
 use super::Sheet;
-use crate::domain::ack::{DONE, FAILED, WAITS, WORKS, shows_reactions, speaks};
+use crate::domain::ack::{DONE, FAILED, WAITS, WORKS, speaks};
 use crate::domain::event::MessageQueued;
 use crate::domain::http::METHODS;
 use crate::domain::message::Doc;
@@ -12,7 +12,7 @@ use crate::script::source::Ack;
 use crate::store::ReadError;
 
 /// The path of what tells that a command was heard.
-const HEARD: &str = "ack";
+pub(in crate::processor) const HEARD: &str = "ack";
 /// The path of what tells that it is over.
 const OVER: &str = "ack-over";
 
@@ -31,7 +31,7 @@ impl Sheet<'_> {
         let short = self.execution.id.short();
         let doc = match ack {
             Ack::Silent => return,
-            Ack::Reactions if shows_reactions(&started.place.network) => {
+            Ack::Reactions if self.kernel.caps(&started.place).reactions => {
                 Doc::of_reaction(if works { WORKS } else { WAITS })
             }
             Ack::Usual | Ack::Reactions => Doc::text(&words::on_it(&started.requester.name, short)),
@@ -46,8 +46,8 @@ impl Sheet<'_> {
         slice: &Slice,
         ack: &Ack,
     ) -> Result<(), ReadError> {
-        let network = &self.execution.started.place.network;
-        let shown = *ack == Ack::Reactions && shows_reactions(network);
+        let place = &self.execution.started.place;
+        let shown = *ack == Ack::Reactions && self.kernel.caps(place).reactions;
         if !shown || self.kernel.queued(&self.message_id(HEARD))?.is_none() {
             return Ok(());
         }

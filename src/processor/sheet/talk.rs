@@ -74,9 +74,14 @@ impl Sheet<'_> {
         let target = entry.args["progress"].as_str().or(entry.args["post"].as_str());
         let target = MessageId(target.unwrap_or_default().to_owned());
         let message = self.message_id(&entry.path);
+        let place = self.place_of(&target);
+        // Where nothing can be changed each step would be one more line; how it ends is told.
+        if entry.op == "update" && !self.kernel.caps(&place).edits {
+            return;
+        }
         self.queue(MessageQueued {
             message,
-            place: self.place_of(&target),
+            place,
             reply_to: None,
             edits: Some(target),
             doc,

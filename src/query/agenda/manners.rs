@@ -168,6 +168,16 @@ impl Manners {
         end.map_or(vec![], |end| streams[..=end].to_vec())
     }
 
+    /// The commands of an account within so long before a message, this one the last.
+    pub fn lately(&self, recorded: &Recorded, within_ms: i64) -> Vec<StreamName> {
+        let Some(actor) = &recorded.actor else { return vec![] };
+        let recent = |one: &&One| recorded.wall.0.saturating_sub(one.at.0) <= within_ms;
+        let all = self.given.get(actor).into_iter().flatten().filter(recent);
+        let streams: Vec<StreamName> = all.map(|one| one.stream.clone()).collect();
+        let end = streams.iter().position(|stream| *stream == recorded.id.stream);
+        end.map_or(vec![], |end| streams[..=end].to_vec())
+    }
+
     /// Whether the conversation that a message stands in is not gone on with.
     pub fn is_muted(&self, recorded: &Recorded) -> bool {
         let (Some(actor), Some(room)) = (&recorded.actor, &recorded.room) else { return false };

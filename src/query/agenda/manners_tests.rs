@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::event::{MessageSent, Payload, TriggerRecorded, decode};
 use crate::domain::id::{EventId, Position, PostId, Version};
+use crate::domain::loops::SAME_MS;
 use serde_json::Value;
 
 /// A message or a sent answer at a time; what does not matter here is empty.
@@ -87,4 +88,16 @@ fn who_answers_at_once_is_counted_until_they_take_their_time() {
     let second = recorded(21, at, command());
     manners.apply(&second);
     assert_eq!(manners.at_once(&second), [], "nothing was said between");
+}
+
+#[test]
+fn commands_of_the_last_time_are_known() {
+    let mut manners = Manners::default();
+    let times = [0, SAME_MS, SAME_MS + 1, 2 * SAME_MS];
+    let lately = (1..).zip(times).map(|(n, at)| {
+        let said = recorded(n, at, command());
+        manners.apply(&said);
+        manners.lately(&said, SAME_MS).len()
+    });
+    assert_eq!(lately.collect::<Vec<_>>(), [1, 2, 2, 3]);
 }

@@ -138,6 +138,15 @@ fn of_the_log() -> Vec<Event> {
         .into(),
         upgraded(true, "it names this room as the one before it"),
         upgraded(false, "not invited"),
+        RoomBridged {
+            room: room(),
+            network: "irc".into(),
+            bridges: vec![BridgeSeen {
+                profile: "heisenbridge".into(),
+                evidence: "@irc_libera_eva:example.org".into(),
+            }],
+        }
+        .into(),
     ]
 }
 

@@ -4,8 +4,10 @@
 //! starts is known to its reaper, which ends it and removes the files when this process ends, however it ends.
 
 mod bot;
+mod bridge;
 mod event;
 mod homeserver;
+mod irc;
 mod pair;
 mod person;
 mod plain;
@@ -15,8 +17,10 @@ mod reaper;
 mod relay;
 
 pub use bot::{Bot, CLOCK_FILE};
+pub use bridge::IrcLab;
 pub use event::{Chat, Event, WAIT, edit, in_thread, notice, reaction, reply, text};
 pub use homeserver::{Lab, free_port};
+pub use irc::{Irc, Said};
 pub use pair::Pair;
 pub use person::Person;
 pub use plain::{Plain, Room, answer, request};

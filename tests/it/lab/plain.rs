@@ -34,6 +34,8 @@ pub struct Plain {
     token: String,
     since: Option<String>,
     seen: HashMap<String, Vec<Event>>,
+    /// The invitations that nobody has asked for yet: who invites into which room.
+    invited: Vec<(String, String)>,
 }
 
 /// What a new room is like.
@@ -41,6 +43,8 @@ pub struct Plain {
 pub struct Room<'a> {
     pub name: &'a str,
     pub encrypted: bool,
+    /// It is meant for the two of them.
+    pub direct: bool,
     pub invite: &'a [&'a str],
     /// Anybody may come in.
     pub public: bool,
@@ -68,6 +72,7 @@ impl Plain {
             token: text("access_token"),
             since: None,
             seen: HashMap::new(),
+            invited: vec![],
         };
         let name = json!({ "displayname": display_name });
         person.call(
@@ -98,7 +103,7 @@ impl Plain {
         let encryption = json!({ "type": "m.room.encryption", "content": { "algorithm": "m.megolm.v1.aes-sha2" } });
         let state = if room.encrypted { vec![encryption] } else { vec![] };
         let preset = if room.public { "public_chat" } else { "private_chat" };
-        let mut body = json!({ "preset": preset, "name": room.name, "invite": room.invite, "initial_state": state });
+        let mut body = json!({ "preset": preset, "name": room.name, "invite": room.invite, "is_direct": room.direct, "initial_state": state });
         if !room.version.is_empty() {
             body["room_version"] = room.version.into();
         }
@@ -224,6 +229,21 @@ impl Plain {
         rooms.map(|rooms| rooms.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// Waits for an invitation of somebody, and returns its room.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn is_invited_by(&mut self, who: &str) -> String {
+        let deadline = Instant::now() + WAIT_FOR_SERVER;
+        loop {
+            if let Some(at) = self.invited.iter().position(|(inviter, _)| inviter == who) {
+                return self.invited.remove(at).1;
+            }
+            assert!(Instant::now() < deadline, "{who} does not invite {}", self.id);
+            self.sync(POLL_MS_MAX);
+        }
+    }
+
     /// One `/sync` of at most `timeout_ms`.
     fn sync(&mut self, timeout_ms: u64) {
         let filter = quoted(r#"{"room":{"timeline":{"limit":100}},"presence":{"types":[]}}"#);
@@ -233,6 +253,13 @@ impl Plain {
             &format!("/sync?timeout={timeout_ms}&filter={filter}{since}"),
             None,
         );
+        let invited = synced["rooms"]["invite"].as_object().into_iter().flatten();
+        for (room, invitation) in invited {
+            let state = invitation["invite_state"]["events"].as_array().into_iter().flatten();
+            let mut own = state.filter(|event| event["state_key"] == self.id.as_str());
+            let inviter = own.find_map(|event| event["sender"].as_str()).unwrap_or_default();
+            self.invited.push((inviter.to_owned(), room.clone()));
+        }
         for (room, news) in synced["rooms"]["join"].as_object().into_iter().flatten() {
             if news["timeline"]["limited"] == true {
                 self.seen.insert(room.clone(), self.messages(room));

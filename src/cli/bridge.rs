@@ -1,0 +1,161 @@
+//! `beadle bridge`: which bridges there are, what was seen in a room, and whether one's own profiles are right.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::ask::rows;
+use super::style::{counted, out, plain};
+use super::{Context, Failure};
+use crate::app::SystemEntropy;
+use crate::domain::bridge::{Bridges, Caps, Profile};
+use crate::domain::words::bridges as words;
+use crate::query::command::Request;
+use crate::store::Entropy;
+
+/// Most characters of a line.
+const SHOWN_CHARS: usize = 2_000;
+
+/// What to show.
+#[derive(Debug, clap::Subcommand)]
+pub enum BridgeCommand {
+    /// Lists the profiles: the network behind each, what it proves and shows, and whether it is in use.
+    #[command(after_help = "Example: beadle bridge list")]
+    List,
+    /// Tells which bridges were seen in a room, what showed them, and how the bot speaks there.
+    #[command(after_help = "Example: beadle bridge check '!Ab3dE:example.org'")]
+    Check {
+        /// The room's id.
+        room: String,
+    },
+    /// Writes the registration of a bridge with new random tokens, and says what the homeserver has to be told.
+    #[command(
+        after_help = "Example: beadle bridge init heisenbridge --to /etc/matrix-synapse/heisenbridge.yaml"
+    )]
+    Init {
+        /// The bridge: `heisenbridge`.
+        bridge: String,
+        /// The file to write; it must not be there yet.
+        #[arg(long, value_name = "FILE", default_value = "heisenbridge.yaml")]
+        to: PathBuf,
+        /// Where the homeserver reaches the bridge.
+        #[arg(long, default_value = "http://127.0.0.1:9898")]
+        url: String,
+    },
+    /// Reads all profiles, those of `bridges.folder` among them, and says what is wrong with one.
+    #[command(after_help = "Example: beadle --config beadle.toml bridge verify")]
+    Verify,
+}
+
+/// Shows it.
+///
+/// # Errors
+/// [`Failure`] if there is no log.
+pub fn main(context: &Context, command: &BridgeCommand) -> Result<u8, Failure> {
+    let bridges = &context.config.bridges;
+    match command {
+        BridgeCommand::List => bridges.known().iter().for_each(|it| list(context, bridges, it)),
+        BridgeCommand::Check { room } => return check(context, room),
+        BridgeCommand::Init { bridge, to, url } => return init(bridge, to, url),
+        // What is wrong with one was told when the configuration was read.
+        BridgeCommand::Verify if context.json() => {
+            out!(
+                "{}",
+                json!({ "profiles": bridges.known().len(), "used": bridges.used().count() })
+            );
+        }
+        BridgeCommand::Verify => {
+            let count = counted(bridges.known().len() as u64, "profile");
+            out!("{count} read, {} in use: nothing is wrong.", bridges.used().count());
+        }
+    }
+    Ok(0)
+}
+
+fn list(context: &Context, bridges: &Bridges, profile: &Profile) {
+    let used = bridges.used().any(|it| it.name == profile.name);
+    let shows = words::shows(&profile.caps);
+    if context.json() {
+        let row = json!({
+            "bridge": profile.name, "network": profile.network, "used": used,
+            "trust": profile.trust, "shows": profile.caps,
+        });
+        return out!("{row}");
+    }
+    let state = if used { "in use" } else { "not in use" };
+    out!("{:<16} {:<10} {state}", profile.name, profile.network);
+    out!("  {}; {shows}", words::proves(profile.trust));
+}
+
+fn check(context: &Context, room: &str) -> Result<u8, Failure> {
+    if !room.starts_with('!') {
+        let hint = "a client shows it in the settings of the room: `!Ab3dE:example.org`";
+        return Err(Failure::new(2, format!("`{room}` is no room's id")).hint(hint));
+    }
+    let seen = rows(context, &Request::BridgeCheck(room.to_owned()))?;
+    let bridges = &context.config.bridges;
+    let name = |row: &Value| row["profile"].as_str().unwrap_or_default().to_owned();
+    let names: Vec<String> = seen.iter().map(name).collect();
+    let here = bridges.used().filter(|profile| names.contains(&profile.name));
+    let network = Bridges::network_of(here);
+    let network = if network.is_empty() { "matrix".to_owned() } else { network };
+    let caps: Caps = bridges.caps(&network);
+    if context.json() {
+        out!("{}", json!({ "room": room, "network": network, "bridges": seen, "shows": caps }));
+        return Ok(0);
+    }
+    for row in &seen {
+        let evidence = plain(row["evidence"].as_str().unwrap_or_default(), SHOWN_CHARS);
+        let used = bridges.used().any(|profile| profile.name == name(row));
+        let state = if used { "" } else { " (not in use: `bridges.use` does not name it)" };
+        out!("{} was seen by {evidence}{state}", plain(&name(row), SHOWN_CHARS));
+    }
+    if seen.is_empty() {
+        out!("No bridge was seen in it. One shows when it or somebody behind it is in the room.");
+    }
+    out!("Its network is {network}: {}", words::shows(&caps));
+    Ok(0)
+}
+
+/// The registration that is written; what stands in capitals is replaced.
+const REGISTRATION: &str = include_str!("../../bridges/heisenbridge/registration.template");
+/// How much randomness a token has.
+const TOKEN_BYTES: usize = 32;
+
+fn init(bridge: &str, to: &Path, url: &str) -> Result<u8, Failure> {
+    if bridge != "heisenbridge" {
+        let hint = "a registration is written for heisenbridge; other bridges write their own";
+        return Err(Failure::new(2, format!("no registration is known for `{bridge}`")).hint(hint));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_[]".contains(c);
+    if !(url.starts_with("http://") || url.starts_with("https://")) || !url.chars().all(plain) {
+        let hint = "write it as `http://127.0.0.1:9898`";
+        return Err(Failure::new(2, format!("`{url}` is no address")).hint(hint));
+    }
+    let text = REGISTRATION
+        .replacen("http://127.0.0.1:9898", url, 1)
+        .replacen("PUT-A-RANDOM-TEXT-HERE", &token(), 1)
+        .replacen("PUT-ANOTHER-RANDOM-TEXT-HERE", &token(), 1);
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
+    let mut file = opened.map_err(|why| {
+        let failure = Failure::new(1, format!("cannot write `{}`: {why}", to.display()));
+        failure.hint("name another file with --to; one that is there is never replaced")
+    })?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    let path = std::path::absolute(to)?;
+    out!("{} is written. Only the homeserver and the bridge may read it.", to.display());
+    out!("Add this to the configuration of the homeserver, and restart it:");
+    out!("app_service_config_files:");
+    out!("  - {}", path.display());
+    Ok(0)
+}
+
+fn token() -> String {
+    let mut bytes = [0; TOKEN_BYTES];
+    SystemEntropy.fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

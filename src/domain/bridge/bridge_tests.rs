@@ -1,0 +1,364 @@
+//! Which accounts are of a bridge, what rooms can show, and how texts get there.
+
+use super::address::{MERGED_LINES_MAX, RELAYED_CHARS_MAX, called, merged, relayed};
+use super::caps::{LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX};
+use super::lines::{ROW_CHARS_MAX, SHOWN_SLACK, lines, part};
+use super::profile::{ITEMS_MAX, PROFILE_BYTES_MAX, fits};
+use super::*;
+use crate::domain::message::{Block, Doc, Span};
+use crate::domain::trigger::Trust;
+
+/// The bridges that ship, all in use.
+fn bridges() -> Bridges {
+    let all: Vec<String> = SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect();
+    Bridges::default().using(&all, &[]).expect("they ship")
+}
+
+#[test]
+fn accounts_of_our_own_homeserver_stand_for_others() {
+    let bridges = bridges();
+    for (id, want) in [
+        ("@irc_libera_victor:hs", "heisenbridge ghost victor@libera"),
+        ("@irc_testnet_v=5bx=5d=7cy_:hs", "heisenbridge ghost v[x]|y_@testnet"),
+        ("@irc_net_=zz=5:hs", "heisenbridge ghost =zz=5@net"),
+        ("@irc_libera_victor:evil.org", "nobody"),
+        ("@irc_libera_:hs", "nobody"),
+        ("@irc__victor:hs", "nobody"),
+        ("@irc_victor:hs", "nobody"),
+        ("@IRC_libera_victor:hs", "nobody"),
+        ("@heisenbridge:hs", "heisenbridge bot"),
+        ("@heisenbridge:evil.org", "nobody"),
+        ("@slack_t0123-u0456:hs", "bridgev2 ghost u0456@t0123"),
+        ("@matterbridge:hs", "relay relay"),
+        ("@ann:hs", "nobody"),
+        ("ann", "nobody"),
+        ("", "nobody"),
+    ] {
+        let got = match bridges.account(id, "hs") {
+            None => "nobody".to_owned(),
+            Some(Account::Bot(it)) => format!("{} bot", it.name),
+            Some(Account::Relay(it)) => format!("{} relay", it.name),
+            Some(Account::Ghost(it, native)) => format!("{} ghost {native}", it.name),
+        };
+        assert_eq!(got, want, "{id}");
+    }
+    let unused = Bridges::default();
+    assert_eq!(unused.account("@irc_libera_victor:hs", "hs"), None, "it is not in use");
+}
+
+#[test]
+fn networks_with_underscores_are_listed() {
+    let text = "network = \"irc\"\n[match]\nghost = \"irc_{network}_{native}\"\nnetworks = [\"my\", \"my_net\"]";
+    let profile = Profile::parse("own", text).expect("it is right");
+    for (local, want) in [
+        ("irc_my_net_eva", "eva@my_net"),
+        ("irc_my_eva", "eva@my"),
+        ("irc_other_net_eva", "net_eva@other"),
+    ] {
+        let Some(Account::Ghost(_, native)) = profile.account(local) else { panic!("{local}") };
+        assert_eq!(native, want);
+    }
+}
+
+#[test]
+fn wrong_profiles_are_told_with_their_place() {
+    let good = "network = \"irc\"\n[match]\nghost = \"irc_{native}\"\n";
+    let list = |items: usize| format!("bots = {:?}", vec!["a"; items]);
+    for (text, want) in [
+        (good.to_owned(), "fine"),
+        (format!("{good}{}", list(ITEMS_MAX)), "fine"),
+        (
+            format!("{good}{}", list(ITEMS_MAX + 1)),
+            "p: match.bots: this is no list, or a long one; write `[\"a\", \"b\"]`, at most 100",
+        ),
+        (
+            "".to_owned(),
+            "p: match.ghost: no account would be of this bridge; write `ghost` or `relays`",
+        ),
+        (format!("{good}ghst = 1"), "p: match.ghst: there is no such key; did you mean `ghost`?"),
+        (format!("shwo = 1\n{good}"), "p: shwo: there is no such key; did you mean `show`?"),
+        (
+            format!("show = 1\n{good}"),
+            "p: show: this is no table; write `[show]` and its keys below",
+        ),
+        (
+            good.replace("irc_{native}", "{native}"),
+            "p: match.ghost: it has to begin with what only this bridge's accounts begin with, and names no server; write how the account begins, such as `irc_{network}_{native}` or `telegram_{native}`",
+        ),
+        (
+            good.replace("{native}", "x"),
+            "p: match.ghost: `{native}` is missing; write how the account begins, such as `irc_{network}_{native}` or `telegram_{native}`",
+        ),
+        (
+            good.replace("irc_{native}", "irc_{network}{native}"),
+            "p: match.ghost: nothing stands between `{network}` and `{native}`; write how the account begins, such as `irc_{network}_{native}` or `telegram_{native}`",
+        ),
+        (
+            good.replace("\"irc\"", "\"matrix\""),
+            "p: network: the network has no name; write a word of small letters, digits and `-`, such as `network = \"irc\"`",
+        ),
+        (
+            format!("{good}[identity]\ntrust = \"device\""),
+            "p: identity.trust: there is no such trust; write `nothing`, `nick` or `account`",
+        ),
+        (
+            format!("{good}[show]\ntables = \"no\""),
+            "p: show.tables: tables are not shown so; write `pairs`, `aligned`, `code` or `html`",
+        ),
+        (
+            format!("{good}[show]\nhtml = 1"),
+            "p: show.html: this is neither true nor false; write `true` or `false`",
+        ),
+        (format!("{good}[show]\nline_bytes = {LINE_BYTES_MIN}"), "fine"),
+        (format!("{good}[show]\nline_bytes = {LINE_BYTES_MAX}"), "fine"),
+        (
+            format!("{good}[show]\nline_bytes = {}", LINE_BYTES_MIN - 1),
+            "p: show.line_bytes: this number does not fit; write one from 80 to 16384",
+        ),
+        (
+            format!("{good}[show]\nlines = {}", SHOWN_LINES_MAX + 1),
+            "p: show.lines: this number does not fit; write one from 1 to 200",
+        ),
+        (
+            format!("{good}[show]\nline_ms = {}", LINE_MS_MAX + 1),
+            "p: show.line_ms: this number does not fit; write one from 0 to 60000",
+        ),
+        (
+            format!("{good}[loop]\nheeded = [1]"),
+            "p: loop.heeded: something in it is no text; write each in quotation marks",
+        ),
+        (
+            format!("# {}\n", "x".repeat(PROFILE_BYTES_MAX)),
+            "p: it has 65539 bytes; a profile has few lines",
+        ),
+    ] {
+        let got = match Profile::parse("p", &text) {
+            Ok(_) => "fine".to_owned(),
+            Err(error) => format!("{error}; {}", error.hint),
+        };
+        assert_eq!(got, want, "{text:.200}");
+    }
+    let torn = Profile::parse("p", "network = \"irc\"\n[match\n").expect_err("it is torn");
+    assert_eq!(torn.place, "p:2", "{torn}");
+    assert_eq!(Bridges::default().using(&["nobody".into()], &[]), Err("nobody".to_owned()));
+}
+
+#[test]
+fn only_so_many_profiles_are_known() {
+    let text = "network = \"irc\"\n[match]\nghost = \"irc_{native}\"\n";
+    let mut bridges = Bridges::default();
+    for n in SHIPPED.len()..PROFILES_MAX {
+        assert!(bridges.add(Profile::parse(&format!("p{n}"), text).expect("it is right")), "{n}");
+    }
+    assert!(bridges.add(Profile::parse("relay", text).expect("it is right")), "in its place");
+    assert!(!bridges.add(Profile::parse("one-more", text).expect("it is right")));
+}
+
+#[test]
+fn a_room_shows_the_least_of_its_networks() {
+    let bridges = bridges();
+    assert_eq!(bridges.caps("matrix"), Caps::WHOLE);
+    assert_eq!(bridges.caps("terminal"), Caps::WHOLE);
+    assert_eq!(bridges.caps("carrier-pigeon"), Caps::PLAIN);
+    let (irc, slack) = (bridges.caps("irc"), bridges.caps("slack"));
+    assert_eq!((irc.html, irc.line_bytes, irc.lines, irc.line_ms), (false, 400, 4, 1_500));
+    assert_eq!(
+        (slack.html, slack.edits, slack.notices, slack.tables),
+        (true, true, false, Tables::Code)
+    );
+    assert_eq!(bridges.caps("irc+slack"), irc);
+    assert_eq!(bridges.caps("slack+irc"), irc);
+    let relay = bridges.caps("irc+relay");
+    assert_eq!((relay.files, relay.lines), (false, 4));
+    let network = |names: &[&str]| {
+        Bridges::network_of(bridges.known().iter().filter(|it| names.contains(&it.name.as_str())))
+    };
+    assert_eq!(network(&["heisenbridge", "bridgev2"]), "irc+slack");
+    assert_eq!(network(&[]), "");
+}
+
+#[test]
+fn trust_is_what_the_network_proves() {
+    let trust = |name: &str| {
+        bridges().known().iter().find(|it| it.name == name).map(|it| it.trust).expect("it ships")
+    };
+    assert_eq!(trust("heisenbridge"), Trust::Nick);
+    assert_eq!(trust("relay"), Trust::Nick);
+    assert_eq!(trust("bridgev2"), Trust::Account);
+    assert!(Trust::Nothing < Trust::Nick && Trust::Nick < Trust::Account);
+}
+
+#[test]
+fn programs_and_foreign_commands_are_known() {
+    let bridges = bridges();
+    let of = |id: &str| match bridges.account(id, "hs") {
+        Some(Account::Ghost(profile, native)) => Bridges::is_program(profile, &native),
+        other => panic!("{other:?}"),
+    };
+    for (id, program) in [
+        ("@irc_net_nickserv:hs", true),
+        ("@irc_net_nickserver:hs", false),
+        ("@irc_net_eva:hs", false),
+        ("@slack_t1-b7:hs", true),
+        ("@slack_t1-u7:hs", false),
+    ] {
+        assert_eq!(of(id), program, "{id}");
+    }
+    for (text, foreign) in [
+        ("!irc join #x", true),
+        ("!IRC", true),
+        ("!slack login", true),
+        ("!ircx", false),
+        ("!create vm", false),
+        ("", false),
+    ] {
+        assert_eq!(bridges.is_foreign(text), foreign, "{text:?}");
+    }
+    assert!(!Bridges::default().is_foreign("!irc join"), "none is in use");
+    for (glob, name, want) in
+        [("*serv@*", "nickserv@net", true), ("a*", "ba", false), ("*", "", true), ("a", "a", true)]
+    {
+        assert_eq!(fits(glob, name), want, "{glob} {name}");
+    }
+}
+
+#[test]
+fn relayed_texts_name_who_said_them() {
+    let longest = "n".repeat(RELAYED_CHARS_MAX);
+    for (text, want) in [
+        ("<eva> !help", Some("eva|!help")),
+        ("[irc] <eva> !help", Some("eva|!help")),
+        ("<> x", None),
+        ("!help", None),
+        ("a <eva> x", None),
+        (&format!("<{longest}> x"), Some(&*format!("{longest}|x"))),
+        (&format!("<{longest}n> x"), None),
+    ] {
+        let got = relayed(text).map(|(name, said)| format!("{name}|{said}"));
+        assert_eq!(got.as_deref(), want, "{text:?}");
+    }
+}
+
+#[test]
+fn merged_lines_are_taken_one_by_one() {
+    assert_eq!(merged("!one\n\n!two"), ["!one", "!two"]);
+    assert_eq!(merged("one"), ["one"]);
+    assert_eq!(merged("\n"), ["\n"]);
+    let many = |count: usize| vec!["x"; count].join("\n");
+    assert_eq!(merged(&many(MERGED_LINES_MAX)).len(), MERGED_LINES_MAX);
+    let more = merged(&many(MERGED_LINES_MAX + 3));
+    assert_eq!((more.len(), more[MERGED_LINES_MAX - 1].as_str()), (MERGED_LINES_MAX, "x\nx\nx\nx"));
+}
+
+#[test]
+fn answers_begin_with_a_name_once() {
+    for (name, text, want) in [
+        ("eva", "done", "eva: done"),
+        ("eva", "Eva: done", "Eva: done"),
+        ("eva", "On it, eva: execution 1", "On it, eva: execution 1"),
+        ("eva", "evaluated", "eva: evaluated"),
+        ("eva", "one\neva", "eva: one\neva"),
+        ("", "done", "done"),
+        ("ä", "bä", "ä: bä"),
+    ] {
+        assert_eq!(called(name, text), want, "{name} {text:?}");
+    }
+}
+
+fn text(text: &str) -> Doc {
+    Doc::text(text)
+}
+
+fn irc(doc: &Doc) -> Vec<String> {
+    lines(doc, &bridges().caps("irc"))
+}
+
+#[test]
+fn lines_get_through_whole() {
+    let word = "x".repeat(1_200);
+    let umlauts = "ü".repeat(400);
+    let sentence = "one two three ".repeat(60);
+    let late = format!("{} {}", "a".repeat(150), "b".repeat(350));
+    for text in [word.as_str(), &umlauts, &sentence, &late] {
+        let shown = irc(&Doc::text(text));
+        assert!(shown.iter().all(|line| !line.is_empty() && line.len() <= 400), "{shown:?}");
+        let plain = |text: &str| text.replace(' ', "");
+        assert_eq!(plain(&shown.concat()), plain(text), "nothing is lost");
+    }
+    assert_eq!(irc(&Doc::text(&word)).len(), 3);
+    assert!(
+        irc(&Doc::text(&sentence))
+            .iter()
+            .all(|line| line.ends_with("three") || line.ends_with("two") || line.ends_with("one")),
+        "between words"
+    );
+    assert_eq!(
+        irc(&Doc::text(&late)),
+        ["a".repeat(150), "b".repeat(350)],
+        "a word that fits is not cut"
+    );
+    assert_eq!(irc(&text("a\n\n \nb")), ["a", "b"], "empty lines get nowhere");
+}
+
+#[test]
+fn blocks_are_lines() {
+    let cells = |row: &[&str]| row.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+    let table = |wide: usize| Block::Table {
+        head: cells(&["service", "state"]),
+        rows: vec![cells(&["web", &"u".repeat(wide)]), cells(&["db", "down"])],
+    };
+    let doc = Doc::default()
+        .line([Span::Bold("b".into()), Span::Code("c".into())])
+        .line([Span::Link { url: "https://x.org".into(), text: "x".into() }])
+        .line([Span::Mention { id: "@irc_n_eva:hs".into(), name: "eva".into() }])
+        .code_block("a\n\nb\n", Some("sh"))
+        .list([vec!["p".into()], vec!["q".into()]])
+        .block(table(2));
+    let want = [
+        "b`c`",
+        "x (https://x.org)",
+        "eva",
+        "`a`",
+        "`b`",
+        "- p",
+        "- q",
+        "service  state",
+        "web      uu",
+        "db       down",
+    ];
+    assert_eq!(irc(&doc), want);
+    let wide = Doc::default().block(table(ROW_CHARS_MAX));
+    let pairs = [
+        format!("service: web, state: {}", "u".repeat(ROW_CHARS_MAX)),
+        "service: db, state: down".into(),
+    ];
+    assert_eq!(irc(&wide), pairs);
+    assert_eq!(
+        irc(&text("@room \u{2}bold")),
+        ["@\u{2060}room ␂bold"],
+        "it calls nobody and hides nothing"
+    );
+}
+
+#[test]
+fn parts_put_together_are_all_lines() {
+    let caps = bridges().caps("irc");
+    for count in 1..=30 {
+        let text: Vec<String> = (0..count).map(|n| format!("line {n}")).collect();
+        let doc = Doc::text(&text.join("\n"));
+        let (mut told, mut number) = (vec![], 1);
+        loop {
+            let (lines, left) = part(&doc, number, &caps).expect("there is a part");
+            assert!(lines.len() <= caps.lines + SHOWN_SLACK, "{count} lines");
+            told.extend(lines);
+            assert_eq!(left, count - told.len(), "{count} lines");
+            if left == 0 {
+                break;
+            }
+            number += 1;
+        }
+        assert_eq!(told, text);
+        assert_eq!(part(&doc, usize::MAX, &caps), None);
+        assert_eq!(part(&doc, 0, &caps), None);
+    }
+}

@@ -1,0 +1,41 @@
+//! Which bridges were seen in a room, as the log says.
+
+use serde_json::json;
+
+use super::command::{Refusal, Sink};
+use crate::domain::event::{Event, RoomBridged};
+use crate::domain::id::{DedupeKey, RoomId, StreamName, Version};
+use crate::store::{Direction, EventStore, ReadError};
+
+/// The stream of a room's networks.
+pub fn stream(store: &dyn EventStore, room: &RoomId) -> StreamName {
+    let key = DedupeKey::new(&["room", room.as_str()]);
+    StreamName::bridge(&store.key().dedupe(&key))
+}
+
+/// What was last seen in a room, and where that stands.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read.
+pub fn last(
+    store: &dyn EventStore,
+    room: &RoomId,
+) -> Result<Option<(RoomBridged, Version)>, ReadError> {
+    let last = store.read(&stream(store, room), Version::END, Direction::Backward, 1)?;
+    Ok(last.first().and_then(|recorded| match recorded.event() {
+        Some(Event::RoomBridged(it)) => Some((it.clone(), recorded.id.version)),
+        _ => None,
+    }))
+}
+
+/// Answers for the command line: a row for each bridge of a room.
+///
+/// # Errors
+/// [`Refusal`] if the log cannot be read.
+pub fn told(store: &dyn EventStore, room: &str, sink: &mut dyn Sink) -> Result<(), Refusal> {
+    let seen = last(store, &RoomId(room.to_owned()))?;
+    for bridge in seen.into_iter().flat_map(|(seen, _)| seen.bridges) {
+        sink.row(json!({ "profile": bridge.profile, "evidence": bridge.evidence }))?;
+    }
+    Ok(())
+}

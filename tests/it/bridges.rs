@@ -1,0 +1,154 @@
+//! The same twenty messages as Matrix, Slack, IRC and a network of plain text show them, and the bridges of a configuration.
+
+use std::fmt::Write;
+
+use beadle::adapter::network::render_for;
+use beadle::adapter::render::Rendered;
+use beadle::domain::bridge::{Bridges, Caps};
+use beadle::domain::message::{Block, Doc, Span};
+use serde_json::Value;
+
+use crate::cli::Place;
+
+/// What they look like, kept beside the tests.
+const SHOWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/bridges/messages.txt");
+
+fn rows(rows: &[&[&str]]) -> Vec<Vec<String>> {
+    rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect()
+}
+
+fn table(head: &[&str], cells: &[&[&str]]) -> Doc {
+    let head = head.iter().map(|cell| (*cell).to_owned()).collect();
+    Doc::default().block(Block::Table { head, rows: rows(cells) })
+}
+
+fn link(url: &str, text: &str) -> Span {
+    Span::Link { url: url.into(), text: text.into() }
+}
+
+fn mention(id: &str, name: &str) -> Span {
+    Span::Mention { id: id.into(), name: name.into() }
+}
+
+/// The messages, each with what it is.
+fn messages() -> Vec<(&'static str, Doc)> {
+    let many = (1..=9).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
+    let wide = "w".repeat(90);
+    vec![
+        ("a word", Doc::text("pong")),
+        ("lines with an empty one", Doc::text("one\n\ntwo")),
+        ("nine lines", Doc::text(&many)),
+        ("a long sentence", Doc::text(&"the disk of web1 is full ".repeat(20))),
+        ("a long word", Doc::text(&"x".repeat(900))),
+        ("bold", Doc::default().line(["it is ".into(), Span::Bold("up".into())])),
+        ("code in a line", Doc::default().line(["say ".into(), Span::Code("!yes 7f3a".into())])),
+        ("a link", Doc::default().line([link("https://x.org/e/7f3a", "the log")])),
+        ("a bare link", Doc::default().line([link("https://x.org", "https://x.org")])),
+        ("a script that is no link", Doc::default().line([link("javascript:alert(1)", "x")])),
+        ("a person", Doc::default().line([mention("@ann:x.org", "Ann"), ": done".into()])),
+        ("one line of code", Doc::default().code_block("systemctl restart web1", Some("sh"))),
+        (
+            "lines of code",
+            Doc::text("it is:").code_block("let a = 1;\n\nlet b = 2;\n", Some("rust")),
+        ),
+        (
+            "a list",
+            Doc::text("hosts:").list([vec!["web1".into()], vec![Span::Bold("web2".into())]]),
+        ),
+        ("a table", table(&["service", "state"], &[&["web", "up"], &["database", "down"]])),
+        ("a wide table", table(&["name", "says"], &[&["a", &wide], &["b", "little"]])),
+        ("an emoji", Doc::of_reaction("👍")),
+        ("hidden characters", Doc::text("a\u{2}b\u{202E}c @room")),
+        ("html", Doc::text("<b>no</b> & yes")),
+        (
+            "all at once",
+            Doc::text("deployed")
+                .line([mention("@ann:x.org", "Ann"), " ".into(), link("https://x.org", "log")])
+                .then(table(&["a"], &[&["1"]])),
+        ),
+    ]
+}
+
+#[test]
+fn every_network_shows_the_same_messages() {
+    let bridges = Bridges::shipped();
+    let networks: [(&str, Caps); 4] = [
+        ("matrix", bridges.caps("matrix")),
+        ("slack", bridges.caps("slack")),
+        ("irc", bridges.caps("irc")),
+        ("plain", Caps::PLAIN),
+    ];
+    let mut shown = String::new();
+    for (name, doc) in messages() {
+        writeln!(shown, "=== {name}").expect("a text takes everything");
+        for (network, caps) in &networks {
+            let Rendered { plain, html, mentions, .. } = render_for(&doc, caps);
+            writeln!(shown, "--- {network}\n{plain}").expect("a text takes everything");
+            if let Some(html) = html {
+                writeln!(shown, "html: {html}").expect("a text takes everything");
+            }
+            if !mentions.is_empty() {
+                writeln!(shown, "calls: {}", mentions.join(" ")).expect("a text takes everything");
+            }
+            if caps.line_bytes > 0 {
+                assert!(plain.lines().all(|line| line.len() <= caps.line_bytes), "{name}: {plain}");
+            }
+        }
+    }
+    assert_eq!(messages().len(), 20);
+    let kept = std::fs::read_to_string(SHOWN).unwrap_or_default();
+    assert!(kept == shown, "{SHOWN} differs; if that is meant, it is to hold:\n{shown}");
+}
+
+#[test]
+fn bridges_are_listed_and_verified() {
+    let place = Place::new();
+    let all = place.ok(&["bridge", "list", "--json"]);
+    let listed: Vec<Value> =
+        all.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let names: Vec<&str> = listed.iter().filter_map(|row| row["bridge"].as_str()).collect();
+    assert_eq!(names, ["bridgev2", "heisenbridge", "relay"]);
+    assert!(listed.iter().all(|row| row["used"] == false));
+    place.write(
+        "own/telegram/profile.toml",
+        "network = \"telegram\"\n[match]\nghost = \"telegram_{native}\"\n",
+    );
+    place.write("beadle.toml", "[bridges]\nuse = [\"telegram\"]\nfolder = \"own\"\n");
+    assert_eq!(place.ok(&["bridge", "verify"]), "4 profiles read, 1 in use: nothing is wrong.\n");
+    place.write("own/telegram/profile.toml", "network = \"telegram\"\n[mtach]\nghost = \"x\"\n");
+    let wrong = place.run(&["bridge", "verify"]).expect(3).err;
+    assert!(wrong.contains("own/telegram: mtach: there is no such key"), "{wrong}");
+    assert!(wrong.contains("did you mean `match`?"), "{wrong}");
+    place.write("beadle.toml", "[bridges]\nuse = [\"telegram\"]\n");
+    let unknown = place.run(&["bridge", "list"]).expect(3).err;
+    assert!(unknown.contains("there is no bridge `telegram`"), "{unknown}");
+    place.write("beadle.toml", "");
+    let name = place.run(&["bridge", "check", "#ops"]).expect(2).err;
+    assert!(name.contains("`#ops` is no room's id"), "{name}");
+}
+
+#[test]
+fn a_registration_has_tokens_of_its_own_and_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let told =
+        place.ok(&["bridge", "init", "heisenbridge", "--to", "hb.yaml", "--url", "http://[::1]:7"]);
+    let path = place.path("hb.yaml");
+    assert!(told.contains("app_service_config_files:\n  - /"), "{told}");
+    let mode = path.metadata().expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let text = std::fs::read_to_string(&path).expect("it is ours");
+    let token = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).expect(key).to_owned();
+        assert!(line.len() == 64 && line.chars().all(|c| c.is_ascii_hexdigit()), "{key}{line}");
+        line
+    };
+    assert_ne!(token("as_token: "), token("hs_token: "));
+    assert!(text.contains("url: http://[::1]:7\n") && text.contains("'@irc_.*'"), "{text}");
+    assert!(!told.contains(&token("as_token: ")), "no token is shown");
+    let again = place.run(&["bridge", "init", "heisenbridge", "--to", "hb.yaml"]).expect(1).err;
+    assert!(again.contains("cannot write `hb.yaml`"), "{again}");
+    assert_eq!(std::fs::read_to_string(&path).expect("it is ours"), text, "it is as it was");
+    place.run(&["bridge", "init", "matterbridge"]).expect(2).complains(&["`matterbridge`"]);
+    place.run(&["bridge", "init", "heisenbridge", "--url", "x\ny: 1"]).expect(2);
+}

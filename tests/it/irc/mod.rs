@@ -1,0 +1,8 @@
+//! IRC for real: the bot in a homeserver whose bridge carries a room to an IRC server, seen from IRC.
+
+mod identity;
+mod plumbed;
+mod private;
+mod scene;
+mod shown;
+mod trouble;
