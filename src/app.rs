@@ -225,6 +225,12 @@ pub fn secrets(config: &Config) -> Secrets {
     Secrets::new(config.secrets_folder.clone(), &config.secrets_prefix, environment)
 }
 
+/// What the configuration says to rooms in a terminal: all but the rooms of a network.
+pub fn settings_of_rooms(config: &Config) -> Settings {
+    let (settings, _) = reload::settings(config, None);
+    Settings { management_room: None, audit_room: None, ..settings }
+}
+
 /// What of the environment is text.
 fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -393,7 +399,7 @@ pub async fn run(
         })
         .await;
     };
-    let after_policies = policies::follow(&kernel);
+    let after_policies = policies::follow(&kernel, |_| {});
     let tend = Tend {
         manager: &manager,
         hang_ups,

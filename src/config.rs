@@ -35,6 +35,9 @@ pub use self::web::{BODY_BYTES_MAX, BODY_BYTES_MIN, LISTEN, Listen, Web};
 /// Largest configuration file in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Longest command prefix, in characters.
+pub const PREFIX_CHARS_MAX: usize = 16;
+
 /// Shortest time that can be configured, in milliseconds.
 const DURATION_MS_MIN: u64 = 1_000;
 
@@ -142,6 +145,7 @@ impl Config {
                 // What is no number is refused below.
                 Kind::Count(..) => text.parse().map_or(Value::String(text.clone()), Value::Integer),
                 Kind::Text
+                | Kind::Prefix
                 | Kind::Pem
                 | Kind::Duration
                 | Kind::DurationOrNever
@@ -397,7 +401,7 @@ fn parse(
 
 fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     let fits = match (key.kind, value) {
-        (Kind::Text | Kind::Pem, Value::String(_)) => true,
+        (Kind::Text | Kind::Pem | Kind::Prefix, Value::String(_)) => true,
         (Kind::DurationOrNever, Value::String(text)) => or_never(text).is_ok(),
         (Kind::Bool, Value::Boolean(_)) => true,
         (Kind::List | Kind::Hosts | Kind::Role, Value::Array(items)) => {
@@ -415,7 +419,7 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         _ => false,
     };
     let wanted = match key.kind {
-        Kind::Text | Kind::Pem => "a text: \"…\"".to_owned(),
+        Kind::Text | Kind::Pem | Kind::Prefix => "a text: \"…\"".to_owned(),
         Kind::Bool => "true or false".to_owned(),
         Kind::List | Kind::Hosts | Kind::Role => "a list of texts: [\"…\", \"…\"]".to_owned(),
         Kind::Tables => "tables of texts: { \"#ops\" = { host = \"web1\" } }".to_owned(),
@@ -463,8 +467,25 @@ fn readable(key: &Key, value: &Value) -> Result<(), String> {
                 .then_some(())
                 .ok_or_else(|| format!("`{path}` holds no certificates in PEM form"))
         }
+        (Kind::Prefix, Value::String(prefix)) => prefix_fits(prefix),
         _ => Ok(()),
     }
+}
+
+/// Whether people can begin commands with it.
+fn prefix_fits(prefix: &str) -> Result<(), String> {
+    let why = match prefix {
+        "" => "is empty: in rooms nothing would tell commands from talk",
+        _ if prefix.contains(char::is_whitespace) => "has white space in it",
+        _ if prefix.starts_with('/') => {
+            "begins with `/`, and clients keep such commands for themselves"
+        }
+        _ if prefix.chars().count() > PREFIX_CHARS_MAX => "is too long",
+        _ => return Ok(()),
+    };
+    Err(format!(
+        "`prefix = {prefix:?}` {why}; a prefix is 1 to {PREFIX_CHARS_MAX} characters such as `!`"
+    ))
 }
 
 /// The one entry of all roles: their names are not ours.

@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=target/venv
 stamp=$venv/beadle-stamp
-rust_min=1.93
+rust_min=1.95
 python_min=3.10
 
 say() { printf 'install: %s\n' "$*"; }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use futures_util::future::BoxFuture;
 
-use super::{Attached, Chat, Outgoing, Relation, SendError};
+use super::{Attached, Chat, Outgoing, Redaction, Relation, SendError};
 use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::{Message, Place, Reaction, Speaker, Trigger, Trust, What};
 
@@ -28,12 +28,16 @@ pub enum To {
     Last,
     /// The thread on that message.
     Thread,
+    /// The speaker's own last message there, as a correction.
+    Own,
 }
 
 /// The rooms of one terminal.
 pub struct Terminal {
     printer: Mutex<Printer>,
     last: Mutex<BTreeMap<RoomId, PostId>>,
+    /// What each said last in each room.
+    own: Mutex<BTreeMap<(RoomId, UserId), PostId>>,
     /// Where pictures and files are put to be looked at, once there is one.
     shown: Mutex<Option<PathBuf>>,
 }
@@ -41,7 +45,12 @@ pub struct Terminal {
 impl Terminal {
     /// Prints with this.
     pub fn new(printer: Printer) -> Self {
-        Self { printer: Mutex::new(printer), last: Mutex::default(), shown: Mutex::default() }
+        Self {
+            printer: Mutex::new(printer),
+            last: Mutex::default(),
+            own: Mutex::default(),
+            shown: Mutex::default(),
+        }
     }
 
     /// Prints a line.
@@ -76,7 +85,7 @@ impl Terminal {
 
     /// Notes a post that was made earlier, so that it can be reacted to.
     pub fn remember(&self, room: RoomId, post: PostId) {
-        self.last.lock().expect("nobody panics with it").insert(room, post);
+        self.last.lock().expect("nobody panics with it").insert(direct(&room), post);
     }
 
     /// Somebody says something in a room; `number` makes it another message than every earlier one. None: it is meant for
@@ -91,15 +100,21 @@ impl Terminal {
         at: Timestamp,
     ) -> Option<Trigger> {
         let (mut place, speaker, post) = (place(room), speaker(who), post(number));
-        let last = || self.last.lock().expect("nobody panics with it").get(&place.room).cloned();
-        let (reply_to, thread) = match to {
-            To::Room => (None, None),
-            To::Last => (Some(last()?), None),
-            To::Thread => (None, Some(last()?)),
-        };
+        let last = || self.last_in(&place.room);
+        let (mut reply_to, mut thread, mut edits) = (None, None, None);
+        match to {
+            To::Room => {}
+            To::Last => reply_to = Some(last()?),
+            To::Thread => thread = Some(last()?),
+            To::Own => edits = Some(self.own_in(&place.room, &speaker.id)?),
+        }
+        if edits.is_none() {
+            let mut own = self.own.lock().expect("nobody panics with it");
+            own.insert((place.room.clone(), speaker.id.clone()), post.clone());
+        }
         place.thread = thread;
         let key = key(&place, &post);
-        let (text, command, edits) = (text.to_owned(), None, None);
+        let (text, command) = (text.to_owned(), None);
         let (mentioned, hops) = (false, 0);
         let what = What::Message(Message {
             place,
@@ -125,10 +140,29 @@ impl Terminal {
         at: Timestamp,
     ) -> Option<Trigger> {
         let (place, speaker, post) = (place(room), speaker(who), post(number));
-        let target = self.last.lock().expect("nobody panics with it").get(&place.room).cloned()?;
+        let target = self.last_in(&place.room)?;
         let key = key(&place, &post);
         let what = What::Reaction(Reaction { place, speaker, post, target, key: emoji.to_owned() });
         Some(Trigger { key, at, late: false, what })
+    }
+
+    /// Somebody deletes what they said last in a room; none: they have said nothing there.
+    pub fn deletes(&self, who: &str, room: &str) -> Option<Redaction> {
+        let (place, by) = (place(room), speaker(who).id);
+        let mut own = self.own.lock().expect("nobody panics with it");
+        let post = own.remove(&(place.room.clone(), by.clone()))?;
+        let keys = vec![key(&place, &post)];
+        Some(Redaction { keys, room: place.room, post, by, reason: None })
+    }
+
+    /// The bot's last message in a room.
+    fn last_in(&self, room: &RoomId) -> Option<PostId> {
+        self.last.lock().expect("nobody panics with it").get(&direct(room)).cloned()
+    }
+
+    fn own_in(&self, room: &RoomId, who: &UserId) -> Option<PostId> {
+        let own = self.own.lock().expect("nobody panics with it");
+        own.get(&(room.clone(), who.clone())).cloned()
     }
 }
 
@@ -146,13 +180,15 @@ fn key(place: &Place, post: &PostId) -> DedupeKey {
     DedupeKey::new(&["terminal", place.room.as_str(), post.as_str()])
 }
 
+/// A room; `@ann` is the direct chat with ann.
 fn place(room: &str) -> Place {
+    let direct = room.starts_with('@');
     Place {
         network: "terminal".into(),
-        room: RoomId(room.to_owned()),
+        room: RoomId(if direct { format!("{room}:{SERVER}") } else { room.to_owned() }),
         name: room.to_owned(),
         thread: None,
-        direct: false,
+        direct,
         encrypted: false,
     }
 }
@@ -217,6 +253,29 @@ mod tests {
             assert_eq!(message.reply_to.as_ref().map(PostId::as_str), reply, "{to:?}");
             assert_eq!(message.place.thread.as_ref().map(PostId::as_str), thread, "{to:?}");
         }
+    }
+
+    #[test]
+    fn what_is_corrected_and_deleted_is_ones_own() {
+        let terminal = Terminal::new(Box::new(|_| {}));
+        let said = |who, to, number| {
+            let said = terminal.says(who, "@ann", "ping", to, number, Timestamp(0));
+            match said?.what {
+                What::Message(message) => Some(message),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(said("ann", To::Own, 1), None);
+        assert_eq!(terminal.deletes("ann", "@ann").map(|it| it.post), None);
+        let first = said("ann", To::Room, 2).expect("it is said");
+        assert!(first.place.direct, "{first:?}");
+        assert_eq!(first.place.room.as_str(), "@ann:terminal");
+        said("ben", To::Room, 3).expect("it is said");
+        let edit = said("ann", To::Own, 4).expect("there is something to correct");
+        assert_eq!(edit.edits, Some(first.post.clone()));
+        let deleted = terminal.deletes("ann", "@ann").expect("there is something to delete");
+        assert_eq!((deleted.post, deleted.by), (first.post, first.speaker.id));
+        assert_eq!(terminal.deletes("ann", "@ann").map(|it| it.post), None, "it is gone");
     }
 
     #[test]

@@ -14,8 +14,9 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What tells one state of a folder from another: its files with their lengths and times; none: it cannot be read.
 type Looks = Option<BTreeMap<OsString, (u64, Option<SystemTime>)>>;
 
-/// Takes each change of the policy folder, for ever; ends when the log fails.
-pub async fn follow(kernel: &Arc<Kernel>) -> processor::Error {
+/// Takes each change of the policy folder, for ever; ends when the log fails. `each` hears what people must know, which the
+/// management room is told besides.
+pub async fn follow(kernel: &Arc<Kernel>, mut each: impl FnMut(String)) -> processor::Error {
     let Some(folder) = kernel.policies.folder() else {
         return std::future::pending().await;
     };
@@ -30,8 +31,9 @@ pub async fn follow(kernel: &Arc<Kernel>) -> processor::Error {
             continue;
         }
         looks = now;
-        if let Err(error) = kernel.reload_policies().await {
-            return error;
+        match kernel.reload_policies().await {
+            Ok(told) => told.into_iter().for_each(&mut each),
+            Err(error) => return error,
         }
     }
 }

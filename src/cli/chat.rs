@@ -13,12 +13,11 @@ use super::ask::open_log;
 use super::run::listening;
 use super::style::out;
 use super::{Context, Failure};
-use crate::adapter::terminal::{SERVER, Terminal, To};
-use crate::adapter::{Incoming, Intake};
+use crate::adapter::terminal::{Printer, SERVER, Terminal};
 use crate::app::desk::Desk;
 use crate::app::door;
 use crate::app::orders::Hands;
-use crate::app::{SystemEntropy, kernel, outside, secrets, surroundings, told};
+use crate::app::{SystemEntropy, kernel, outside, secrets, settings_of_rooms, told};
 use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
@@ -37,6 +36,10 @@ use crate::store::space::{DiskOf, Reserve};
 use crate::store::{Clock, Direction, EventStore, READ_EVENTS_MAX, Surroundings};
 use crate::store::{OpenError, Options};
 use crate::web::{Bounds, Parts};
+
+mod typed;
+
+use typed::{read_lines, talk};
 
 /// The demonstration that is played where there is no terminal.
 const DEMO: &str = include_str!("../../scripts/demo.txt");
@@ -138,8 +141,9 @@ fn play(
     setup: Setup,
     folder: &Path,
 ) -> Result<u8, Failure> {
+    let given = data_of_play(context)?;
     let fresh = tempfile::Builder::new().prefix("beadle-").tempdir()?;
-    let data = context.global.data.clone().unwrap_or_else(|| fresh.path().to_owned());
+    let data = given.unwrap_or_else(|| fresh.path().to_owned());
     if !context.json() {
         out!("# {} on the log in {}", transcript.name, data.display());
     }
@@ -180,27 +184,31 @@ fn child(context: &Context) -> Result<u8, Failure> {
     served.map(|()| 0).map_err(|error| Failure::new(1, error))
 }
 
-/// What is said about a command that there is not.
-const COMMANDS: &str =
-    "there are /as NAME, /room #NAME, /reply TEXT, /thread TEXT, /react EMOJI and /quit";
-
-/// What was typed, by whom, in which room.
-enum Typed {
-    Says { who: String, room: String, text: String, how: To },
-    Reacts { who: String, room: String, emoji: String },
-}
-
 /// Where the terminal room has its log: never in that of a bot on Matrix, whose record it would falsify.
 fn data_of_rooms(context: &Context) -> Result<PathBuf, Failure> {
     let data = context.data()?;
-    match (data.join("matrix").exists(), &context.global.data) {
+    match (of_matrix(&data), &context.global.data) {
         (false, _) => Ok(data),
         (true, None) => Ok(data.join("terminal")),
-        (true, Some(_)) => {
-            let what = format!("{} belongs to a bot on Matrix", data.display());
-            Err(Failure::new(2, what).hint("name another directory with --data"))
-        }
+        (true, Some(_)) => Err(belongs_to_matrix(&data)),
     }
+}
+
+/// Where a transcript that is played has its log, if somebody says where.
+fn data_of_play(context: &Context) -> Result<Option<PathBuf>, Failure> {
+    match &context.global.data {
+        Some(data) if of_matrix(data) => Err(belongs_to_matrix(data)),
+        given => Ok(given.clone()),
+    }
+}
+
+fn of_matrix(data: &Path) -> bool {
+    data.join("matrix").exists()
+}
+
+fn belongs_to_matrix(data: &Path) -> Failure {
+    let what = format!("{} belongs to a bot on Matrix", data.display());
+    Failure::new(2, what).hint("name another directory with --data")
 }
 
 /// The terminal room.
@@ -212,21 +220,12 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     told(&opened);
     let store = Arc::new(store);
     let mut editor = rustyline::DefaultEditor::new().map_err(|why| Failure::new(1, why))?;
-    let mut printer = editor.create_external_printer().map_err(|why| Failure::new(1, why))?;
-    let print = move |line: String| {
-        use rustyline::ExternalPrinter;
-        // A terminal that is gone ends the input as well.
-        let _ = printer.print(format!("{line}\n"));
-    };
-    let terminal = Arc::new(Terminal::new(Box::new(print)));
+    let terminal = Arc::new(Terminal::new(printer(&mut editor)));
     remember_posts(store.as_ref(), &terminal)?;
     // Everything here is one person's own; the log is asked about where the prompt begins.
     let asking_room = Some(RoomId(FIRST_ROOM.to_owned()));
-    let roles = Arc::new(context.config.roles.clone());
     let policy = Some(context.policy()?);
-    let own = Settings::simulated(&context.config.prefix);
-    let http = Arc::new(context.config.http_allow.clone());
-    let settings = Settings { asking_room, roles, policy, http, ..own };
+    let settings = Settings { asking_room, policy, ..settings_of_rooms(&context.config) };
     let scripts = context.scripts()?;
     let runtime = context.runtime()?;
     let _guard = runtime.enter();
@@ -250,8 +249,9 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     let address = taken.as_ref().map(|taken| taken.address);
     let socket = answering(&store, &kernel, (&data, address), stopping.clone());
     out!("beadle, the terminal room. Log: {}. Scripts: {}.", data.display(), scripts.display());
-    out!("Try  !help   ·   !create vm web001 on aws   ·   !delete vm web001");
-    out!("/as ben   /room #dev   /reply yes   /thread yes   /react 👍   /quit");
+    let prefix = &context.config.prefix;
+    out!("Try  {prefix}help   ·   {prefix}create vm web001 on aws   ·   {prefix}delete vm web001");
+    out!("/as ben   /room #dev   /reply yes   /thread yes   /react 👍   /edit   /delete   /quit");
     if let Some(address) = address {
         out!("webhooks: http://{address}/hooks/NAME");
     }
@@ -281,7 +281,9 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
         let talked = tokio::select! {
             talked = talk(&ear, &store, &terminal, typed) => talked,
             never = after_saves => never,
-            failed = crate::app::policies::follow(&kernel) => Err(Failure::new(1, failed)),
+            failed = crate::app::policies::follow(&kernel, |told| terminal.print(told)) => {
+                Err(Failure::new(1, failed))
+            }
         };
         stop.send_replace(true);
         if let Some(door) = opened {
@@ -304,6 +306,18 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     store.close();
     drop(reader);
     ended.map(|()| 0)
+}
+
+/// Prints above the prompt where the terminal can do that, else below what is being typed.
+fn printer(editor: &mut rustyline::DefaultEditor) -> Printer {
+    match editor.create_external_printer() {
+        Ok(mut printer) => Box::new(move |line: String| {
+            use rustyline::ExternalPrinter;
+            // A terminal that is gone ends the input as well.
+            let _ = printer.print(format!("{line}\n"));
+        }),
+        Err(_) => Box::new(|line: String| out!("{line}")),
+    }
 }
 
 /// Takes in what happens in these rooms and what is posted.
@@ -345,75 +359,6 @@ fn answering(
     };
     let served = control::serve(Arc::new(desk), data, stopping);
     served.inspect_err(|why| eprintln!("the command line cannot reach these rooms: {why}")).ok()
-}
-
-/// Reads what is typed until the end of the input or `/quit`; the prompt says who speaks where.
-fn read_lines(editor: &mut rustyline::DefaultEditor, lines: &mpsc::Sender<Typed>) {
-    let (mut who, mut room) = ("ann".to_owned(), FIRST_ROOM.to_owned());
-    while let Ok(line) = editor.readline(&format!("{room} {who}: ")) {
-        // A history that cannot take a line loses that line only.
-        let _ = editor.add_history_entry(&line);
-        let line = line.trim();
-        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let rest = rest.trim();
-        let typed = match word {
-            "" => continue,
-            "/quit" => return,
-            "/as" if !rest.is_empty() => {
-                rest.clone_into(&mut who);
-                continue;
-            }
-            "/room" if !rest.is_empty() => {
-                room = format!("#{}", rest.trim_start_matches('#'));
-                continue;
-            }
-            "/react" if !rest.is_empty() => {
-                Typed::Reacts { who: who.clone(), room: room.clone(), emoji: rest.to_owned() }
-            }
-            "/reply" | "/thread" if !rest.is_empty() => Typed::Says {
-                who: who.clone(),
-                room: room.clone(),
-                text: rest.to_owned(),
-                how: if word == "/reply" { To::Last } else { To::Thread },
-            },
-            command if command.starts_with('/') => {
-                out!("{COMMANDS}");
-                continue;
-            }
-            _ => {
-                let (who, room, text) = (who.clone(), room.clone(), line.to_owned());
-                Typed::Says { who, room, text, how: To::Room }
-            }
-        };
-        if lines.blocking_send(typed).is_err() {
-            return;
-        }
-    }
-}
-
-async fn talk(
-    ear: &Ear,
-    store: &Arc<SledStore>,
-    terminal: &Terminal,
-    mut typed: mpsc::Receiver<Typed>,
-) -> Result<(), Failure> {
-    while let Some(typed) = typed.recv().await {
-        let now = surroundings().clock.now();
-        let number = store.next_position().0;
-        let trigger = match &typed {
-            Typed::Says { who, room, text, how } => {
-                terminal.says(who, room, text, *how, number, now)
-            }
-            Typed::Reacts { who, room, emoji } => terminal.reacts(who, room, emoji, number, now),
-        };
-        let Some(trigger) = trigger else {
-            terminal.print("beadle has said nothing here yet".into());
-            continue;
-        };
-        let incoming = Incoming { triggers: vec![trigger], ..Incoming::default() };
-        ear.record(incoming).await.map_err(|why| Failure::new(1, why))?;
-    }
-    Ok(())
 }
 
 /// Finds the bot's last message in each room of an earlier visit, for reactions.

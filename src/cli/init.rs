@@ -31,6 +31,9 @@ pub fn main(args: &InitArgs) -> Result<u8, Failure> {
     let policy = args.folder.join("policy");
     crate::app::unpack_policies(&policy)?;
     out!("policies are in {}", policy.display());
-    out!("next: set `homeserver` in {}, then `beadle login --user NAME`", file.display());
+    out!(
+        "next: set `homeserver` in {}, then `beadle login --user NAME --owner @you:example.org`",
+        file.display()
+    );
     Ok(0)
 }

@@ -129,7 +129,12 @@ fn names(context: &Context, scripts: &ScriptSet) -> Names {
 /// A problem of a policy as those of scripts are shown.
 pub(super) fn shown(problem: PolicyProblem) -> Problem {
     let PolicyProblem { error, file, line, column, message, hint, text } = problem;
-    let file = if file.is_empty() { "policy".to_owned() } else { format!("policy/{file}") };
+    let file = match file.as_str() {
+        "" => "policy".to_owned(),
+        // What cannot be read is named as it was looked for.
+        path if path.contains('/') => path.to_owned(),
+        name => format!("policy/{name}"),
+    };
     let told = Problem { line, column, text, ..Problem::file(&file, message, hint) };
     let told = told.coded("policy");
     if error { told } else { told.warning() }

@@ -11,6 +11,8 @@ use crate::domain::storm::GROUP_AT_MAX;
 pub enum Kind {
     /// A text.
     Text,
+    /// What commands begin with.
+    Prefix,
     /// A list of texts.
     List,
     /// A list of hosts and networks.
@@ -61,7 +63,7 @@ pub const KEYS: &[Key] = &[
     Key {
         table: "bot",
         name: "prefix",
-        kind: Kind::Text,
+        kind: Kind::Prefix,
         default: "\"!\"",
         help: "What a command begins with. The bot also answers to its name: `@beadle: help`.",
     },

@@ -34,7 +34,7 @@ pub fn reference() -> String {
     for key in KEYS {
         let kind = match key.kind {
             Kind::Bool => "true or false".to_owned(),
-            Kind::Text => "text".to_owned(),
+            Kind::Text | Kind::Prefix => "text".to_owned(),
             Kind::Pem => "path".to_owned(),
             Kind::Hosts => "list of hosts".to_owned(),
             Kind::List | Kind::Role => "list of texts".to_owned(),

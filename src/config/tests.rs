@@ -29,12 +29,24 @@ fn wrong_configurations_are_told_with_their_place() {
         ("[rooms]\nleave_alone_after = \"10ms\"", "c:2: `leave_alone_after` is a time"),
         ("[rooms]\nleave_alone_after = 60", "c:2: `leave_alone_after` is a time"),
         ("[bot]\nprefix = ", "c:2:"),
+        ("[bot]\nprefix = \"\"", "c:2: `prefix = \"\"` is empty: in rooms nothing would"),
+        ("[bot]\nprefix = \"a b\"", "c:2: `prefix = \"a b\"` has white space in it; a prefix is"),
+        ("[bot]\nprefix = \"/\"", "c:2: `prefix = \"/\"` begins with `/`, and clients keep"),
+        ("[bot]\nprefix = 3", "c:2: `prefix` is a text: \"…\""),
     ] {
         let got = match parse(text, "c") {
             Ok(_) => "good".to_owned(),
             Err(error) => format!("{error} ({})", error.hint),
         };
         assert!(got.starts_with(want), "{text:?}: {got}");
+    }
+}
+
+#[test]
+fn a_prefix_has_a_bound() {
+    for (chars, fits) in [(1, true), (PREFIX_CHARS_MAX, true), (PREFIX_CHARS_MAX + 1, false)] {
+        let read = parse(&format!("[bot]\nprefix = \"{}\"", "!".repeat(chars)), "c");
+        assert_eq!(read.is_ok(), fits, "{chars}");
     }
 }
 

@@ -35,6 +35,13 @@ pub fn read(text: &str, of: &ExecutionId) -> Option<Spoken> {
     whole.then(|| Spoken { vote, reason: reason.to_owned(), vague })
 }
 
+/// Whether a text is a vote that points at nothing and means nothing else: `+1`, `-1 because it is late`.
+pub fn is_bare(text: &str) -> bool {
+    let why = |rest: &str| rest.split_whitespace().next().map(str::to_lowercase);
+    begun(text)
+        .is_some_and(|(_, vague, rest)| !vague && why(rest).is_none_or(|first| first == "because"))
+}
+
 /// The beginning of an execution's id that a vote names, if it names any.
 pub fn named(text: &str) -> Option<&str> {
     let (_, vague, rest) = begun(text)?;

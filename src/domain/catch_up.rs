@@ -204,7 +204,7 @@ mod tests {
             let requested = |path: &str, op: &str| {
                 let (path, op) = (path.to_owned(), op.to_owned());
                 let (args, class, due) = (json!({}), EffectClass::Log, Some(Timestamp(0)));
-                Event::from(EffectRequested { path, op, args, line: 0, class, due })
+                Event::from(EffectRequested { path, op, args, line: 0, class, due, decision: None })
             };
             match event {
                 'h' => {

@@ -259,7 +259,16 @@ mod tests {
             let (args, class) = (json!({}), EffectClass::Log);
             let (asked, op) = (path.clone(), "ask".to_owned());
             execution.apply(
-                &EffectRequested { path: asked, op, args, line: 0, class, due: None }.into(),
+                &EffectRequested {
+                    path: asked,
+                    op,
+                    args,
+                    line: 0,
+                    class,
+                    due: None,
+                    decision: None,
+                }
+                .into(),
             );
             assert_eq!(next(&execution, "!"), Next::Wait);
             let (by, post) = (UserId("@ann:hs".into()), PostId("$1".into()));

@@ -84,6 +84,12 @@ impl OpenQuestion {
         }
     }
 
+    /// Whether a text names it: by its phrase, or by its execution's id at the end.
+    pub(super) fn is_said(&self, text: &str) -> bool {
+        let last = text.trim().rsplit_once(char::is_whitespace);
+        phrase::said(&self.phrase, text).is_some() || last.is_some_and(|(_, id)| self.is_named(id))
+    }
+
     /// What people call it who know the beginning of its execution's id: that, or with its place behind it.
     fn is_named(&self, id: &str) -> bool {
         let (id, path) = id.split_once('/').map_or((id, None), |(id, path)| (id, Some(path)));
@@ -147,7 +153,8 @@ pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
 fn other<'a>(said: &Said, here: &[&'a OpenQuestion]) -> Reading<'a> {
     match pointed(said, here) {
         Some(pointed) => pointed.read(said),
-        None if said.reaction => Reading::Nothing,
+        // Who replies to something else means that.
+        None if said.reaction || said.target.is_some() => Reading::Nothing,
         None if said.addressed => addressed(said, here),
         None => plainly(said, here),
     }
@@ -182,7 +189,10 @@ impl<'a> Pointed<'a, '_> {
             }
             ([_, ..], _, _) => Reading::Which(fitting),
             // A bystander's emoji, and talk in the question's thread, are no answers.
-            ([], Some(mine), _) if !silent => Reading::Unclear(mine),
+            ([], Some(mine), _) if !silent => match wrong_value(mine, self.text) {
+                Some(value) => Reading::Answers(mine, value),
+                None => Reading::Unclear(mine),
+            },
             ([], None, Some(other)) if !silent || means(other).is_some() => {
                 Reading::NotAsked(other)
             }
@@ -233,8 +243,25 @@ fn addressed<'a>(said: &Said, here: &[&'a OpenQuestion]) -> Reading<'a> {
         ([one], _) if fresh(one, said) => answers(one, said),
         ([_, ..], _) => Reading::Which(mine),
         ([], Some(other)) => Reading::NotAsked(other),
-        ([], None) => Reading::Nothing,
+        ([], None) => wrongly(said, here),
     }
+}
+
+/// What is said to the bot while only a choice is open that it is none of: the choice is asked for once more.
+fn wrongly<'a>(said: &Said, here: &[&'a OpenQuestion]) -> Reading<'a> {
+    let open = |q: &&OpenQuestion| asked_before(q, said) && asked(q, said) && fresh(q, said);
+    let mut open = here.iter().copied().filter(open);
+    match (open.next(), open.next()) {
+        (Some(one), None) if !one.choices.is_empty() => wrong_value(one, said.text)
+            .map_or(Reading::Nothing, |value| Reading::Answers(one, value)),
+        _ => Reading::Nothing,
+    }
+}
+
+/// What a command lacks is asked for again where the answer is no such value.
+fn wrong_value(question: &OpenQuestion, text: &str) -> Option<Value> {
+    let text = text.trim();
+    (question.parameter.is_some() && !text.is_empty()).then(|| Value::String(text.to_owned()))
 }
 
 /// What is an answer although it is not said to the bot: a plain word, soon, in the same place.
@@ -247,7 +274,7 @@ fn plainly<'a>(said: &Said, here: &[&'a OpenQuestion]) -> Reading<'a> {
     let fits = |q: &&OpenQuestion| {
         let there = asked_before(q, said) && said.place.thread == q.place.thread;
         let plain = plain_word(q) || plain_answer::is_meant(said, q);
-        there && plain && answer(q, said.text).is_some()
+        there && (plain && answer(q, said.text).is_some() || plain_answer::is_near(said, q))
     };
     let fitting: Vec<&OpenQuestion> = here.iter().copied().filter(fits).collect();
     let mine = mine(said, &fitting);
@@ -261,7 +288,8 @@ fn plainly<'a>(said: &Said, here: &[&'a OpenQuestion]) -> Reading<'a> {
 }
 
 fn answers<'a>(question: &'a OpenQuestion, said: &Said) -> Reading<'a> {
-    answer(question, said.text).map_or(Reading::Nothing, |value| Reading::Answers(question, value))
+    let value = answer(question, said.text).or_else(|| wrong_value(question, said.text));
+    value.map_or(Reading::Nothing, |value| Reading::Answers(question, value))
 }
 
 /// The questions to who speaks; in a thread those that were asked there, if any were.

@@ -122,7 +122,7 @@ fn a_reply_or_thread_comes_first_then_the_only_question_then_it_is_asked_back() 
         // A reply, a thread, a reaction.
         ("y", "ann", "maybe", "plain to $1", "unclear 1/0"),
         ("y", "ann", "yes", "plain to $c1", "1/0 true"),
-        ("y", "ann", "yes", "plain to $9", "1/0 true"),
+        ("y", "ann", "yes", "plain to $9", "nothing"),
         ("yy", "ann", "yes", "plain to $2", "2/0 true"),
         ("yy", "ann", "yes", "plain in $2", "2/0 true"),
         ("yy", "ann", "we talk", "plain in $2", "nothing"),

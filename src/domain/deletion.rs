@@ -160,7 +160,16 @@ mod tests {
         };
         let requested = |path: &str| {
             let (path, op, args) = (path.to_owned(), path.to_owned(), json!({}));
-            EffectRequested { path, op, args, line: 0, class: EffectClass::Log, due: None }.into()
+            EffectRequested {
+                path,
+                op,
+                args,
+                line: 0,
+                class: EffectClass::Log,
+                due: None,
+                decision: None,
+            }
+            .into()
         };
         let completed = |path: &str, result: Value| {
             let (path, result) = (path.to_owned(), EffectResult::Ok(result));

@@ -184,7 +184,7 @@ events! {
     EventGivenUp "event_given_up" 1 Sealed,
     ExecutionStarted "execution_started" 2 Sealed,
     EffectRecorded "effect_recorded" 1 Sealed,
-    EffectRequested "effect_requested" 1 Sealed,
+    EffectRequested "effect_requested" 2 Sealed,
     EffectStarted "effect_started" 1 Sealed,
     EffectCompleted "effect_completed" 1 Sealed,
     EffectInDoubt "effect_in_doubt" 1 Sealed,
@@ -253,6 +253,11 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
                 }
                 asked.insert("roles".into(), Value::Array(vec![]));
                 asked.insert("remind".into(), Value::Null);
+                (2, data)
+            }
+            // Before version 2 what let an action run was not recorded with it.
+            ("effect_requested", 1, Some(requested)) => {
+                requested.insert("decision".into(), Value::Null);
                 (2, data)
             }
             // Before version 2 a grant named no script.
@@ -450,6 +455,8 @@ pub struct EffectRequested {
     pub class: EffectClass,
     /// When it ends by itself.
     pub due: Option<Timestamp>,
+    /// What let it be done, where policies are asked about it: an action.
+    pub decision: Option<PolicyDecision>,
 }
 
 /// Whether doing an effect again does harm.

@@ -22,8 +22,8 @@ pub const COMMANDS: &[(&str, &str)] = &[
         "List what runs or waits here; in the management room `all` lists everything",
     ),
     (
-        "cancel {id} [{reason:text}]",
-        "Stop what you asked for: its script can undo what it did; in the management room, what anybody asked for",
+        "cancel [{id}] [{reason:text}]",
+        "Stop what you asked for: its script can undo what it did; in the management room, what anybody asked for. Without an id, your only one that is open here",
     ),
     (
         "again [{id}] [on {what}]",
@@ -41,7 +41,7 @@ pub enum ExecutionCommand {
     },
     /// Somebody wants it no more.
     Cancel {
-        /// The beginning of its id.
+        /// The beginning of its id; none: their only one here.
         execution: Option<String>,
         /// Why; empty: they did not say.
         reason: String,
@@ -69,7 +69,7 @@ pub fn parse(text: &str) -> Option<ExecutionCommand> {
         "executions" if rest.eq_ignore_ascii_case("all") => {
             Some(ExecutionCommand::List { all: true })
         }
-        "cancel" if rest.is_empty() => {
+        "cancel" | "stop" if rest.is_empty() => {
             Some(ExecutionCommand::Cancel { execution: None, reason: String::new() })
         }
         "cancel" => {
@@ -112,12 +112,14 @@ impl ExecutionCommand {
         matches!(self, Self::Cancel { execution: Some(_), .. })
     }
 
+    /// Whether it is to cancel what waits for whoever says so.
+    pub fn cancels_own(&self) -> bool {
+        matches!(self, Self::Cancel { execution: None, .. })
+    }
+
     /// What is wrong with it, if anything is.
     pub fn refusal(&self) -> Option<String> {
         match self {
-            Self::Cancel { execution: None, .. } => {
-                Some("say which one: `cancel ID`; `executions` lists them.".into())
-            }
             Self::Cancel { reason, .. } if reason.len() > REASON_BYTES_MAX => {
                 Some(format!("that reason is too long: I keep at most {REASON_BYTES_MAX} bytes."))
             }
@@ -152,6 +154,12 @@ pub fn listing(executions: &[Execution], more: usize, all: bool, now: Timestamp)
         });
     }
     Doc::text(&lines.join("\n"))
+}
+
+/// Executions among which somebody chooses: each with its id and its command.
+pub fn which(executions: &[Execution]) -> Vec<String> {
+    let line = |it: &Execution| format!("{} “{}”", it.id.short(), shown(&it.started.command));
+    executions.iter().take(LISTED_MAX).map(line).collect()
 }
 
 /// Where an open execution stands, with what it waits for.

@@ -42,7 +42,7 @@ fn event(word: &str) -> Event {
     let (by, post) = (UserId("@ann:hs".into()), PostId("$1".into()));
     let asks = |class, due| {
         let (op, args) = ("exec".to_owned(), json!({ "action": "vm.stop" }));
-        Event::from(EffectRequested { path: path(), op, args, line: 3, class, due })
+        Event::from(EffectRequested { path: path(), op, args, line: 3, class, due, decision: None })
     };
     let completed = |value: i64| {
         let result = EffectResult::Ok(json!(value));
@@ -204,7 +204,10 @@ fn a_cancel_that_a_group_decided_without_is_still_to_be_met() {
         let mut execution = fold("started");
         for (path, op) in [("0", "any"), ("0.0.0", "ask"), ("0.1.0", "ask")] {
             let (path, op, args, class) = (path.into(), op.into(), json!({}), EffectClass::Log);
-            execution.apply(&EffectRequested { path, op, args, line: 1, class, due: None }.into());
+            execution.apply(
+                &EffectRequested { path, op, args, line: 1, class, due: None, decision: None }
+                    .into(),
+            );
         }
         let (answer, post) = (json!("a"), PostId("$1".into()));
         let path = "0.0.0".to_owned();

@@ -32,8 +32,13 @@ impl Grants {
     fn take(&mut self, event: &Event, at: Timestamp) {
         match event {
             Event::GrantMade(e) => {
-                // What was over when this one was made is of no use any more.
-                self.made.retain(|_, grant| grant.until > at);
+                // What was over when this one was made is of no use any more, and neither is the same for less time.
+                let less = |grant: &GrantMade| {
+                    let same = (&grant.account, &grant.alias, &grant.file)
+                        == (&e.account, &e.alias, &e.file);
+                    same && grant.until <= e.until
+                };
+                self.made.retain(|_, grant| grant.until > at && !less(grant));
                 self.made.insert(e.grant.clone(), e.clone());
             }
             Event::GrantRevoked(e) => {
@@ -62,6 +67,19 @@ impl Grants {
             script && grant.alias == alias && grant.account == *account
         };
         self.open(now).filter(fits).max_by_key(|grant| grant.until)
+    }
+
+    /// The grant of exactly this that holds longest at a time.
+    pub fn same(
+        &self,
+        account: &UserId,
+        (alias, file): (&str, &str),
+        now: Timestamp,
+    ) -> Option<&GrantMade> {
+        let same = |grant: &&GrantMade| {
+            grant.account == *account && grant.alias == alias && grant.file == file
+        };
+        self.open(now).filter(same).max_by_key(|grant| grant.until)
     }
 
     /// The grants that somebody means by the beginning of an id.
@@ -109,7 +127,8 @@ mod tests {
             (&[][..], "@bob:hs", "deploy", 50, Some("2B")),
             (&[], "@bob:hs", "deploy", 199, Some("2B")),
             (&[], "@bob:hs", "deploy", 200, None),
-            (&["2B"], "@bob:hs", "deploy", 50, Some("1A")),
+            // The longer one stands for the shorter one as well.
+            (&["2B"], "@bob:hs", "deploy", 50, None),
             (&["1A", "2B"], "@bob:hs", "deploy", 50, None),
             (&[], "@bob:hs", "restart", 50, None),
             (&[], "@eve:hs", "deploy", 50, None),

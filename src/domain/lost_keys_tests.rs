@@ -35,7 +35,9 @@ fn after(story: &str) -> Execution {
                 let path = path(WAIT, count(&execution, WAIT));
                 let (op, args, class) = ("sleep".to_owned(), json!({}), EffectClass::Log);
                 let due = Some(Timestamp(0));
-                execution.apply(&EffectRequested { path, op, args, line: 0, class, due }.into());
+                execution.apply(
+                    &EffectRequested { path, op, args, line: 0, class, due, decision: None }.into(),
+                );
             }
             None => {
                 let path = path(WAIT, count(&execution, WAIT) - 1);

@@ -211,7 +211,15 @@ mod tests {
                     let class = serde_json::from_value(json!(class)).expect("a class");
                     let args = json!({ "action": format!("vm.{path}") });
                     let (path, op) = (last.clone(), "exec".to_owned());
-                    let asked = EffectRequested { path, op, args, line: 1, class, due: None };
+                    let asked = EffectRequested {
+                        path,
+                        op,
+                        args,
+                        line: 1,
+                        class,
+                        due: None,
+                        decision: None,
+                    };
                     execution.apply(&asked.into());
                     EffectStarted { path: last.clone(), attempt: 1 }.into()
                 }

@@ -145,6 +145,20 @@ pub fn offered(
     executions.chain(others).collect()
 }
 
+/// How the commands are used that begin with a word, for those who said one of them wrongly here.
+pub fn usages(
+    word: &str,
+    places: Where,
+    here: &RoomId,
+    may: &dyn Fn(PolicyAction, Resource) -> bool,
+) -> Vec<&'static str> {
+    if !WORDS.contains(&word) {
+        return vec![];
+    }
+    let begins = |usage: &&str| usage.split_whitespace().next() == Some(word);
+    offered(places, here, may).into_iter().map(|(usage, _)| usage).filter(begins).collect()
+}
+
 impl OwnCommand {
     /// Its first word.
     pub fn name(&self) -> &'static str {
@@ -201,10 +215,17 @@ impl OwnCommand {
         matches!(self, Self::Executions(command) if command.cancels_one())
     }
 
+    /// Whether it is to cancel what waits for whoever says so.
+    pub fn cancels_own(&self) -> bool {
+        matches!(self, Self::Executions(command) if command.cancels_own())
+    }
+
     /// What policies are asked about it; none: it is for everybody, or what it names is looked at later.
-    pub fn asks(&self) -> Option<(PolicyAction, Resource)> {
+    pub fn asks(&self, here: &RoomId) -> Option<(PolicyAction, Resource)> {
         match self {
-            Self::Rooms(command) if command.leaves_here() => None,
+            Self::Rooms(command) if command.leaves_here() => {
+                Some((PolicyAction::Manage, Resource::room(here)))
+            }
             Self::Rooms(_) => Some((PolicyAction::Manage, Resource::bot())),
             Self::Audit(_) => Some((PolicyAction::ReadAudit, Resource::log())),
             Self::Executions(ExecutionCommand::List { all: true })
@@ -262,8 +283,10 @@ impl OwnCommand {
             Self::Audit(_) => places.audited.is_none(),
             _ => false,
         };
+        let leaves = matches!(self, Self::Rooms(command) if command.leaves_here());
         Some(match alone {
             true => words::needs_management(self.name()),
+            false if leaves => words::send_away(permission),
             false => words::own_command(&self.said(), permission, self.concerns()),
         })
     }

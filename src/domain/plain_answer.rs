@@ -3,6 +3,9 @@
 use super::clarify::gives_up;
 use super::conversation::{OpenQuestion, Said};
 
+/// Longest word that is taken for a choice that there is not, in characters.
+pub const WORD_CHARS_MAX: usize = 40;
+
 /// Whether a message that is not said to the bot answers the question for what a command lacks. It must be nothing but a
 /// value that fits, no reply to anything, and not be said to somebody else.
 pub fn is_meant(said: &Said, question: &OpenQuestion) -> bool {
@@ -10,6 +13,19 @@ pub fn is_meant(said: &Said, question: &OpenQuestion) -> bool {
     let text = said.text.trim();
     let fits = gives_up(text) || kind.is_all_of(text);
     fits && said.target.is_none() && !text.contains('\n') && !is_to_somebody(text)
+}
+
+/// Whether a message that is not said to the bot is one word where a choice is wanted: if it is none of them, the choice
+/// is asked for again.
+pub fn is_near(said: &Said, question: &OpenQuestion) -> bool {
+    let text = said.text.trim();
+    let one_word =
+        !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+    question.parameter.is_some()
+        && !question.choices.is_empty()
+        && said.target.is_none()
+        && one_word
+        && text.chars().count() <= WORD_CHARS_MAX
 }
 
 /// Whether a text begins with whom it is said to: `ben: look`, `@ben look`.
@@ -83,6 +99,60 @@ mod tests {
             };
             assert_eq!(is_meant(&said, &question), want, "{kind} {text:?} replies={replies}");
             assert!(!is_meant(&said, &asked), "a script's question of any text needs an address");
+        }
+    }
+
+    #[test]
+    fn one_word_is_a_wrong_choice_and_talk_is_none() {
+        let place = Place {
+            network: "matrix".into(),
+            room: RoomId("!r".into()),
+            name: "r".into(),
+            thread: None,
+            direct: false,
+            encrypted: false,
+        };
+        let speaker = Speaker {
+            id: UserId("@ann:hs".into()),
+            name: "ann".into(),
+            network: "matrix".into(),
+            account: None,
+            trust: Trust::Account,
+        };
+        let asked = QuestionAsked::plain("kind-0", Wants::Text, "?", MessageId("M".into()));
+        let (execution, origin) = (ExecutionId("E".into()), PostId("$0".into()));
+        let asked = OpenQuestion::of(&execution, &origin, &asked, place.clone());
+        let format = Format::parse("x {kind: wood | stone}").unwrap();
+        let parameter = Some(format.parameters()[0].kind.clone());
+        let choices = vec!["wood".to_owned(), "stone".to_owned()];
+        let lacks = OpenQuestion { parameter, choices: choices.clone(), ..asked.clone() };
+        let of_script = OpenQuestion { choices, ..asked };
+        let longest = "x".repeat(WORD_CHARS_MAX);
+        let longer = "x".repeat(WORD_CHARS_MAX + 1);
+        for (text, want) in [
+            ("iron", true),
+            (" cast-iron ", true),
+            ("cast iron", false),
+            ("iron?", false),
+            ("ben:", false),
+            ("", false),
+            (&longest, true),
+            (&longer, false),
+        ] {
+            let said = Said {
+                speaker: &speaker,
+                place: &place,
+                text,
+                addressed: false,
+                reaction: false,
+                target: None,
+                at: Timestamp(0),
+                people: &People::default(),
+                roles: &[],
+                stale_after_ms: 0,
+            };
+            assert_eq!(is_near(&said, &lacks), want, "{text:?}");
+            assert!(!is_near(&said, &of_script), "a script's own choice may be overheard");
         }
     }
 }

@@ -12,7 +12,7 @@ pub const ROOMS_LISTED_MAX: usize = 50;
 /// Longest name or id of a room in a command, in bytes; Matrix allows 255.
 const ROOM_BYTES_MAX: usize = 255;
 
-/// The step that asks whether somebody is in the management room.
+/// The step that asked whether somebody is in the management room, before policies decided that.
 pub const MANAGES: &str = "manages";
 /// The step that lists, joins or leaves.
 pub const ACT: &str = "act";
@@ -88,7 +88,7 @@ impl RoomCommand {
         self.builtin == Builtin::Leave && self.room.is_none()
     }
 
-    /// What is wrong with it as it was said here, if anything is. That somebody may tell the bot to leave the room they are in is asked later.
+    /// What is wrong with it as it was said here, if anything is.
     pub fn refusal(&self, here: &RoomId, management: Option<&RoomId>) -> Option<String> {
         let name = self.builtin.name();
         let Some(management) = management else {
@@ -132,12 +132,11 @@ pub fn next(builtin: Builtin, execution: &Execution) -> Next {
     let user = &started.requester.id;
     let named = started.args["room"].as_str();
     let here = builtin == Builtin::Leave && named.is_none();
+    // Whether somebody may send the bot away is decided before it begins; until that was so it was asked here, and what
+    // began then goes by the answer.
     if here {
         match result(MANAGES) {
-            None => {
-                let (op, args) = ("manages", json!({ "user": user }));
-                return Next::Do { path: MANAGES, op, args, class: EffectClass::Read };
-            }
+            None => {}
             Some(None) => return Next::Wait,
             Some(Some(EffectResult::Ok(Value::Bool(true)))) => {}
             Some(Some(EffectResult::Ok(_))) => {

@@ -57,6 +57,8 @@ pub struct View<'a> {
     pub places: Where<'a>,
     /// The question that it points at, if that is not asked any more.
     pub withdrawn: Option<&'a OpenQuestion>,
+    /// What became of an approval that has just ended here, if it may be voted on too late.
+    pub ended: Option<&'a str>,
     /// Which accounts belong to one person.
     pub people: &'a People,
     /// The roles that who speaks holds here.
@@ -126,6 +128,13 @@ pub enum Act {
         /// The only question that it can be meant for, by its place among the open ones.
         question: Option<usize>,
     },
+    /// Say why something is no answer to the question with this number.
+    Unclear {
+        /// How.
+        doc: Doc,
+        /// Its place among the open questions: a reply to this answers that one.
+        question: usize,
+    },
     /// Go on with a long answer.
     More(Option<more_command::Which>),
     /// Say something.
@@ -185,6 +194,12 @@ pub fn message(message: &Message, view: &View) -> Decision {
         let sorry = Doc::text(&words::unproven());
         return decision("message", Act::Refuse(sorry), "nothing proves who sent it");
     }
+    if reading == Reading::Nothing
+        && let Some(ended) = view.ended
+    {
+        let doc = Doc::text(&approvals::has_ended(&message.speaker.name, ended));
+        return decision("approval", Act::Say(doc), "it has ended");
+    }
     let too_late = || too_late(&reading, view, &said);
     let Some(command) = &message.command else {
         // What is a command elsewhere is no value: who says it there did not mean the question.
@@ -202,18 +217,21 @@ pub fn message(message: &Message, view: &View) -> Decision {
     let replies = to.is_some()
         && matches!(&reading, Reading::Answers(q, _)
             if to == q.post.as_ref() || to == Some(&q.origin) || to.is_some_and(|to| q.again.contains(to)));
-    let chosen = matches!(&reading, Reading::Answers(q, _) if conversation::plain_word(q));
+    let chosen = matches!(&reading, Reading::Answers(q, _)
+        if conversation::plain_word(q) && conversation::answer(q, text).is_some());
     let ours = own_command::parse(text);
-    let cancels = ours.as_ref().is_some_and(OwnCommand::cancels_one);
+    // Where no prefix is needed, `cancel` is how people say no.
+    let own = ours.as_ref().is_some_and(OwnCommand::cancels_own) && command.by != Address::Direct;
+    let cancels = own || ours.as_ref().is_some_and(OwnCommand::cancels_one);
     let command_of_ours = cancels || (ours.is_some() && !chosen);
     // Only where it may be an answer, too, is it looked up twice.
     let commands = || {
         command_of_ours
             || matches_alias(view.catalog, text)
-            || mistyped(view, &reading, &said, command)
+            || !mistyped(&reading, &said, command).is_empty()
     };
     let asks_why = ours.as_ref().is_some_and(OwnCommand::asks_why);
-    if reading != Reading::Nothing && !asks_why && (replies || !commands()) {
+    if reading != Reading::Nothing && !asks_why && !own && (replies || !commands()) {
         return answered(&reading, view, &said);
     }
     if view.withdrawn.is_some()
@@ -226,7 +244,24 @@ pub fn message(message: &Message, view: &View) -> Decision {
         let help = help(view, &message.speaker, &message.place, word);
         return decision("help", Act::Say(help), "help was asked for");
     }
-    commanded(text, command.by, message, view)
+    let decision = commanded(text, command.by, message, view);
+    match mistyped(&reading, &said, command).as_slice() {
+        [question] => or_answer(decision, question, view, text),
+        _ => decision,
+    }
+}
+
+/// What fits no command may have been meant for a question: how that is said.
+fn or_answer(decision: Decision, question: &OpenQuestion, view: &View, text: &str) -> Decision {
+    match decision {
+        Decision { act: Act::Say(doc), considered, reason, permission } if reason == NO_ALIAS => {
+            let hint = questions::if_it_answers(question, text);
+            let doc = doc.line([hint.as_str().into()]);
+            let question = view.questions.iter().position(|it| std::ptr::eq(it, question));
+            Decision { act: Act::AskBack { doc, question }, considered, reason, permission }
+        }
+        other => other,
+    }
 }
 
 /// Whether a message is a command whatever is asked: what is decided on it has no need of the open questions.
@@ -280,16 +315,27 @@ fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
     Some(decision(considered, Act::Say(doc), "it is no longer asked"))
 }
 
-/// Whether a text with the command prefix is a command with a slip in it rather than an answer in words of one's own:
-/// such an answer is a reply, stands in the question's thread or names the bot.
-fn mistyped(view: &View, reading: &Reading, said: &Said, command: &Command) -> bool {
-    let open = matches!(reading, Reading::Answers(q, _)
-        if !conversation::plain_word(q) && (q.post.is_none() || said.place.thread != q.post));
-    let like_one = || {
-        let found = view.catalog.index.lookup(&command.text);
-        matches!(found, Found::None { suggestions, .. } if !suggestions.is_empty())
+/// The questions that a text with the command prefix would answer, where it is rather a command with a slip in it: an
+/// answer in words of one's own is a reply, stands in the question's thread, names the question or the bot.
+fn mistyped<'a>(reading: &Reading<'a>, said: &Said, command: &Command) -> Vec<&'a OpenQuestion> {
+    let meant = match reading {
+        Reading::Answers(question, _) => vec![*question],
+        Reading::Which(several) => several.clone(),
+        Reading::Unclear(_) | Reading::NotAsked(_) | Reading::Nothing => vec![],
     };
-    open && command.by == Address::Prefix && like_one()
+    let certain = |question: &OpenQuestion| {
+        let fits = || conversation::answer(question, said.text).is_some();
+        (conversation::plain_word(question) && fits())
+            || (question.parameter.is_some() && clarify::gives_up(said.text))
+    };
+    let points = |question: &OpenQuestion| {
+        (question.post.is_some() && said.place.thread == question.post)
+            || said.target.is_some()
+            || question.is_said(said.text)
+    };
+    let slip = |question: &OpenQuestion| !certain(question) && !points(question);
+    let by_prefix = command.by == Address::Prefix;
+    if by_prefix && meant.iter().all(|question| slip(question)) { meant } else { vec![] }
 }
 
 fn matches_alias(catalog: &Catalog, text: &str) -> bool {
@@ -312,7 +358,9 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
         Reading::Unclear(question) => {
             let how = how_to_answer(question);
             let sorry = questions::unclear_answer(&question.text, &how);
-            decision(name(question), Act::Refuse(Doc::text(&sorry)), UNCLEAR)
+            let place = view.questions.iter().position(|q| std::ptr::eq(q, *question));
+            let act = Act::Unclear { doc: Doc::text(&sorry), question: place.unwrap_or(0) };
+            decision(name(question), act, UNCLEAR)
         }
         Reading::NotAsked(question) => {
             let sorry = match may_be_taken_for(said.speaker, &question.from) {
@@ -398,11 +446,27 @@ fn commanded(text: &str, by: Address, message: &Message, view: &View) -> Decisio
                 let doc = help(view, &message.speaker, &message.place, "");
                 return decision("command", Act::Say(doc), "nothing was asked for");
             }
+            if problem.is_none()
+                && let Some(decision) = wrongly_used(&first, by, message, view)
+            {
+                return decision;
+            }
             let problem = problem.map(|misfit| (misfit.problem.to_string(), misfit.format.usage()));
             let doc = Doc::text(&words::unknown(text, &suggestions, problem, by, view.prefix));
             decision("command", Act::Say(doc), NO_ALIAS)
         }
     }
+}
+
+/// One of the bot's own commands that is said wrongly: how it is used.
+fn wrongly_used(word: &str, by: Address, message: &Message, view: &View) -> Option<Decision> {
+    let (who, place) = (&message.speaker, &message.place);
+    let may = |action, what| (view.may)(action, what, who, place).allowed();
+    let usages = own_command::usages(word, view.places, &place.room, &may);
+    let prefix = if by == Address::Prefix { view.prefix } else { "" };
+    let used = words::used_as(prefix, &usages)?;
+    let act = Act::Say(Doc::text(&to(&who.name, &used)));
+    Some(decision(format!("command {word}"), act, "it is said in another way"))
 }
 
 /// Runs the command that a message fits; what it leaves out may be known from the conversation.
@@ -512,7 +576,8 @@ fn too_many(alias: &Alias, view: &View) -> Option<String> {
 fn own(command: &OwnCommand, message: &Message, view: &View) -> Decision {
     let name = format!("command {}", command.name());
     let (who, place) = (&message.speaker, &message.place);
-    let permission = command.asks().map(|(action, what)| (view.may)(action, what, who, place));
+    let permission =
+        command.asks(&place.room).map(|(action, what)| (view.may)(action, what, who, place));
     let disallowed = permission.as_ref().and_then(|it| command.disallowed(it, view.places));
     let decided = match disallowed.or_else(|| command.refusal(&place.room, view.places)) {
         Some(why) => decision(name, Act::Refuse(Doc::text(&to(&who.name, &why))), why),

@@ -22,7 +22,8 @@ pub fn read<'a>(said: &Said, approvals: &[&'a OpenQuestion]) -> Votes<'a> {
         .or_else(|| by_id(said, approvals));
     match pointed {
         Some(reading) => Votes::Points(reading),
-        None if said.reaction => Votes::Could(vec![], true),
+        // Who replies to something else means that.
+        None if said.reaction || said.target.is_some() => Votes::Could(vec![], true),
         None => bare(said, approvals),
     }
 }
@@ -58,7 +59,9 @@ pub fn among<'a>(said: &Said, votes: Votes<'a>, other: Reading<'a>) -> Reading<'
 fn by_post<'a>(said: &Said, approvals: &[&'a OpenQuestion]) -> Option<Reading<'a>> {
     let replied = |q: &&&OpenQuestion| {
         let post = q.post.as_ref();
-        let asks = said.target == post || said.target.is_some_and(|to| q.again.contains(to));
+        // An emoji below what the bot said about a vote is none.
+        let again = !said.reaction && said.target.is_some_and(|to| q.again.contains(to));
+        let asks = said.target == post || again;
         let replies = said.target.is_some() && (asks || said.target == Some(&q.origin));
         replies || (post.is_some() && said.place.thread.as_ref() == post)
     };

@@ -61,6 +61,7 @@ impl Kernel {
             line: 0,
             class: EffectClass::Log,
             due: Some(self.clock.now().plus_ms(GATE_MS)),
+            decision: None,
         });
         sheet.request(GATE, &what, terms)?;
         sheet.event(ExecutionSuspended {});
@@ -135,7 +136,7 @@ impl Kernel {
             None => vague.then(|| format!("{who}: {}.", words::how_to_vote(&question.phrase))),
         };
         if let Some(told) = told {
-            return Ok(Routed { decision, ..self.not_counted(recorded, origin, told) });
+            return Ok(Routed { decision, ..self.not_counted(recorded, origin, question, told) });
         }
         let started = &execution.started;
         self.learn(&started.requester, &started.place).await?;
@@ -144,7 +145,8 @@ impl Kernel {
         let decided = approval::vote(&approval, &voter, &ballot, &now, &person_of, &self.rules());
         let routed = match decided {
             Decided::Refused(why) => {
-                self.not_counted(recorded, origin, words::refusal(who, &why, &question.phrase))
+                let told = words::refusal(who, &why, &question.phrase);
+                self.not_counted(recorded, origin, question, told)
             }
             Decided::Voted(vote) => self.counted(recorded, origin, execution, approval, vote),
             Decided::Void(void) => self.void(recorded, origin, execution, &approval, void),
@@ -182,8 +184,15 @@ impl Kernel {
     }
 
     /// A vote that does not count is answered, with the reason.
-    fn not_counted(&self, recorded: &Recorded, origin: &Origin, told: String) -> Routed {
-        let (message, writes) = self.answer(recorded, origin, Doc::text(&told));
+    fn not_counted(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        question: &OpenQuestion,
+        told: String,
+    ) -> Routed {
+        // A reply to that votes as well.
+        let (message, writes) = self.ask_back(recorded, origin, Doc::text(&told), Some(question));
         Routed::new(Verdict::Refused(message), told, writes)
     }
 

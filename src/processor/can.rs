@@ -127,6 +127,21 @@ impl Kernel {
         Ok(named.then(|| stranger(account, asker)))
     }
 
+    /// Whether somebody with this account was ever heard of or is named in the configuration.
+    pub(super) fn has_heard_of(&self, account: &UserId) -> Result<bool, Error> {
+        if self.named_accounts().contains(account) {
+            return Ok(true);
+        }
+        let store = self.store.as_ref();
+        let Some(person) = store.pseudonym(&Subject::Person(account.0.clone())) else {
+            return Ok(false);
+        };
+        let Ok(subjects) = Subjects::current(store, &mut Rows::default()) else {
+            return Ok(false);
+        };
+        Ok(subjects.speaker(store, &person)?.is_some())
+    }
+
     /// The accounts that the configuration names.
     fn named_accounts(&self) -> Vec<UserId> {
         self.settings().roles.accounts().map(|id| UserId(id.clone())).collect()

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
+use crate::domain::ballot;
 use crate::domain::catalog::Catalog;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
@@ -52,9 +53,17 @@ pub(super) enum Did<'a> {
     Reaction(&'a Reaction),
 }
 
-impl Did<'_> {
+impl<'a> Did<'a> {
     fn answers_nothing(self, catalog: &Catalog) -> bool {
         matches!(self, Self::Message(message) if route::answers_nothing(message, catalog))
+    }
+
+    /// A message that is a vote and points at nothing.
+    pub(super) fn bare_vote(self) -> Option<&'a Message> {
+        let Self::Message(message) = self else { return None };
+        let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
+        let bare = message.reply_to.is_none() && message.edits.is_none() && ballot::is_bare(text);
+        bare.then_some(message)
     }
 
     fn decide(self, view: &View) -> Decision {
@@ -210,6 +219,7 @@ impl Kernel {
             scene = self.with_questions(scene, &origin.place.room, origin.target)?;
         }
         scene.roles = self.role_names(origin.speaker, origin.place);
+        scene.ended = self.just_ended(&did, recorded.position)?;
         let decision = self.decide(&scene, trigger.at, |view| did.decide(view));
         if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
             return Ok(routed);
@@ -314,6 +324,11 @@ impl Kernel {
                 let (message, writes) = self.ask_back(recorded, origin, doc, about);
                 Ok(routed(Verdict::Said(message), writes))
             }
+            Act::Unclear { doc, question } => {
+                let about = Some(&scene.questions[question]);
+                let (message, writes) = self.ask_back(recorded, origin, doc, about);
+                Ok(routed(Verdict::Refused(message), writes))
+            }
             Act::Refuse(doc) => {
                 let (message, writes) = self.answer(recorded, origin, doc);
                 Ok(routed(Verdict::Refused(message), writes))
@@ -362,7 +377,7 @@ impl Kernel {
     }
 
     /// The same; a reply to what is about one question answers that one.
-    fn ask_back(
+    pub(super) fn ask_back(
         &self,
         recorded: &Recorded,
         origin: &Origin,

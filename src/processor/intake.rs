@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::dispatch::Did;
 use super::pause::Guard;
 use super::{Kernel, write};
 use crate::adapter::{
@@ -15,7 +16,7 @@ use crate::domain::conversation::{self, Reading, Said};
 use crate::domain::event::{
     BridgeSeen, Event, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded,
 };
-use crate::domain::id::{PostId, RoomId, StreamName, Timestamp, Version};
+use crate::domain::id::{Position, PostId, RoomId, StreamName, Timestamp, Version};
 use crate::domain::trigger::{Message, Names, Trigger, What, address};
 use crate::store::{
     AppendError, BATCH_EVENTS_MAX, Direction, EventStore, Expected, ReadError, Write,
@@ -173,6 +174,9 @@ impl Ear {
             return self.kernel.knows_edited(message);
         }
         if self.kernel.withdrawn(&message.place.room, message.reply_to.as_ref())?.is_some() {
+            return Ok(true);
+        }
+        if self.kernel.just_ended(&Did::Message(message), Position::END)?.is_some() {
             return Ok(true);
         }
         if !self.kernel.agenda(|agenda| agenda.asks()) {

@@ -45,6 +45,7 @@ pub mod deliver;
 pub mod dispatch;
 mod edit;
 pub mod effect;
+pub mod ended;
 pub mod erasure;
 pub mod execute;
 mod folds;

@@ -81,7 +81,11 @@ impl Kernel {
             _ => return Ok(self.no_more(recorded, origin, &words::no_such_part(&which.id()))),
         };
         let Some(doc) = self.part_of(queued, which) else {
-            return Ok(self.no_more(recorded, origin, &words::no_such_part(&which.id())));
+            let why = match wanted {
+                Some(which) => words::no_such_part(&which.id()),
+                None => words::that_was_all(),
+            };
+            return Ok(self.no_more(recorded, origin, &why));
         };
         // Where there are threads the rest does not push away what others talk about.
         let root = match self.caps(origin.place).threads {

@@ -7,7 +7,7 @@ use crate::domain::again::{self, Change, Changed};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{Event, Recorded, Verdict};
 use crate::domain::execution::Execution;
-use crate::domain::execution_command::{ExecutionCommand, LISTED_MAX, listing};
+use crate::domain::execution_command::{ExecutionCommand, LISTED_MAX, listing, which};
 use crate::domain::id::{ExecutionId, Position};
 use crate::domain::message::Doc;
 use crate::domain::policy::{Permission, PolicyAction, Resource};
@@ -41,8 +41,11 @@ impl Kernel {
                 Ok(self.told(recorded, origin, doc, "it is a command of the bot itself"))
             }
             ExecutionCommand::Cancel { execution, reason } => {
-                let prefix = execution.as_deref().unwrap_or_default();
-                self.cancel_command(recorded, origin, prefix, reason)
+                let meant = match execution.as_deref() {
+                    Some(prefix) => self.meant(origin, prefix)?,
+                    None => self.own_open(origin)?,
+                };
+                self.cancel_command(recorded, origin, meant, reason)
             }
             ExecutionCommand::Again { execution, change } => {
                 let earlier = self.earlier(recorded, origin, execution.as_deref())?;
@@ -121,10 +124,10 @@ impl Kernel {
         &self,
         recorded: &Recorded,
         origin: &Origin,
-        prefix: &str,
+        meant: Meant,
         reason: &str,
     ) -> Result<Routed, Error> {
-        let (execution, decision) = match self.meant(origin, prefix)? {
+        let (execution, decision) = match meant {
             Ok(found) => found,
             Err((why, decision)) => {
                 return Ok(Routed { decision, ..self.refused(recorded, origin, &why) });
@@ -188,6 +191,35 @@ impl Kernel {
             Some(_) if here => Err((words::of_somebody_else(name, execution.id.short()), decision)),
             // What is elsewhere reads as what does not exist.
             Some(_) => Err((words::none_of_yours(prefix), decision)),
+        })
+    }
+
+    /// What is open of somebody in this room: the one that they point at, or the only one; else why it is not clear.
+    fn own_open(&self, origin: &Origin) -> Result<Meant, Error> {
+        let room = &origin.place.room;
+        let (ids, _) = self.agenda(|agenda| agenda.open_newest(LOOKED_AT_MAX));
+        let people = self.people()?;
+        let own = |it: &Execution| {
+            let gathers = Builtin::of(&it.started.handler).is_some_and(Builtin::gathers);
+            let theirs = people.same(&origin.speaker.id, &it.started.requester.id);
+            theirs && !gathers && it.cancelled.is_none() && it.started.place.room == *room
+        };
+        let mut open = vec![];
+        for id in ids {
+            open.extend(executions::seen(self.store.as_ref(), &id)?.filter(own));
+        }
+        if let Some(post) = origin.target {
+            let asked = self.question_of(room, post)?.map(|(id, _)| id);
+            let pointed =
+                |it: &&Execution| asked.as_ref() == Some(&it.id) || it.started.post == *post;
+            if let Some(pointed) = open.iter().find(pointed) {
+                return Ok(Ok((pointed.clone(), None)));
+            }
+        }
+        Ok(match open.len() {
+            0 => Err((words::nothing_of_yours(), None)),
+            1 => open.pop().map(|it| (it, None)).ok_or_else(|| (words::nothing_of_yours(), None)),
+            _ => Err((words::which_of_yours(&which(&open)), None)),
         })
     }
 

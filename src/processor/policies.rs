@@ -20,6 +20,7 @@ use crate::domain::role::{Held, Standing};
 use crate::domain::trigger::{Place, Speaker, Trust};
 use crate::domain::words::policy as words;
 use crate::script::context::{May, Permit};
+use crate::script::journal::Entry;
 use crate::script::source::ActionDef;
 use crate::store::ReadError;
 
@@ -329,6 +330,19 @@ impl Kernel {
             let met = approval.as_ref().is_some_and(|approval| kernel.met(approval, &needs));
             (!met).then(|| words::operation_needs(&def.name, &needs))
         })
+    }
+
+    /// What lets an action run that an execution asks for now.
+    pub(super) fn decided_on(
+        &self,
+        execution: &Execution,
+        entry: &Entry,
+    ) -> Result<Option<Permission>, ReadError> {
+        if entry.op != "exec" {
+            return Ok(None);
+        }
+        let (started, def) = (&execution.started, self.declared(execution, &entry.args)?);
+        Ok(def.map(|def| self.may_operate(&def, &started.requester, &started.place)))
     }
 
     /// Whether an approval that was given is enough for what is needed now.

@@ -124,7 +124,7 @@ impl Kernel {
     }
 
     /// The question that a post of the bot asks.
-    fn question_of(
+    pub(super) fn question_of(
         &self,
         room: &RoomId,
         post: &PostId,

@@ -16,6 +16,8 @@ pub(super) struct Scene {
     pub questions: Vec<OpenQuestion>,
     pub offered: Arc<Offered>,
     withdrawn: Option<OpenQuestion>,
+    /// What became of an approval that has just ended here, for a vote that comes too late.
+    pub ended: Option<String>,
     settings: Arc<Settings>,
     management: Option<RoomId>,
     pub people: Arc<People>,
@@ -29,6 +31,7 @@ impl Kernel {
         Ok(Scene {
             questions: vec![],
             withdrawn: None,
+            ended: None,
             offered: self.scripts.offered(),
             settings: self.settings(),
             management: self.management_room()?,
@@ -75,6 +78,7 @@ impl Kernel {
                 audited: scene.settings.asking_room.as_ref().or(management),
             },
             withdrawn: scene.withdrawn.as_ref(),
+            ended: scene.ended.as_deref(),
             people: &scene.people,
             roles: &scene.roles,
             stale_after_ms: scene.settings.stale_after_ms,

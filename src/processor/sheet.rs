@@ -152,7 +152,9 @@ impl<'a> Sheet<'a> {
             }
             Noted::Waits { class, due } => {
                 let (class, due) = (*class, *due);
-                self.event(EffectRequested { path, op, args, line, class, due });
+                let decision = self.kernel.decided_on(self.execution, entry)?;
+                let asked = EffectRequested { path, op, args, line, class, due, decision };
+                self.event(asked);
                 if let Some(lock) = self.kernel.lock_of(self.execution, entry)? {
                     self.event(lock);
                 }

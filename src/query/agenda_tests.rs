@@ -44,7 +44,16 @@ fn works(agenda: &Agenda, now: i64) -> String {
 
 fn requested(class: EffectClass, due: Option<i64>) -> Event {
     let (path, op, line) = ("0".to_owned(), "exec".to_owned(), 1);
-    EffectRequested { path, op, args: Value::Null, line, class, due: due.map(Timestamp) }.into()
+    EffectRequested {
+        path,
+        op,
+        args: Value::Null,
+        line,
+        class,
+        due: due.map(Timestamp),
+        decision: None,
+    }
+    .into()
 }
 
 fn said(id: &str, edits: Option<&str>) -> Event {

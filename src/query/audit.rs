@@ -3,7 +3,7 @@
 //! What was found is kept as positions. The words are read again when the answer is made, so that an erasure between
 //! the two is minded.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -82,13 +82,13 @@ pub fn search(store: &dyn EventStore, filter: Filter, before: Position) -> Resul
     let filter = narrowed(filter);
     let search = Search::new(store, &filter, Position::START..before, &mut Rows::default())?;
     let direction = if story { Direction::Forward } else { Direction::Backward };
-    let (mut lookup, mut seen) = (Lookup::new(store), BTreeSet::new());
+    let (mut lookup, mut lines) = (Lookup::new(store), BTreeMap::new());
     search.each(direction, &mut lookup, &mut Rows::default(), &mut |event, lookup, _| {
         let tells = match (story, by_type) {
             (_, true) => true,
             (true, false) => !PASSED_OVER.contains(&event.kind.as_str()),
             (false, false) => match asked(event, lookup)? {
-                Some(what) => seen.insert(what),
+                Some(what) => new_line(&mut found, &mut lines, most, what, event.position),
                 None => false,
             },
         };
@@ -100,7 +100,33 @@ pub fn search(store: &dyn EventStore, filter: Filter, before: Position) -> Resul
         }
         Ok(if found.uncounted { Flow::Enough } else { Flow::On })
     })?;
+    if !story {
+        found.positions.sort_by_key(|position| std::cmp::Reverse(*position));
+    }
     Ok(found)
+}
+
+/// Whether what somebody asked has no line yet. What began it says more than the answers that it got later, which are
+/// met before it.
+fn new_line(
+    found: &mut Found,
+    lines: &mut BTreeMap<String, Option<usize>>,
+    most: usize,
+    what: String,
+    position: Position,
+) -> bool {
+    match lines.get(&what) {
+        Some(Some(line)) => {
+            found.positions[*line] = position;
+            false
+        }
+        Some(None) => false,
+        None => {
+            let line = found.positions.len();
+            lines.insert(what, (line < most).then_some(line));
+            true
+        }
+    }
 }
 
 /// Who asked what is told by what they said, where nothing else is wanted.
@@ -169,8 +195,9 @@ fn point(event: &Recorded, lookup: &mut Lookup, here: &Here) -> Result<Vec<Span>
     let room = lookup.room(event)?.map_or_else(String::new, |(_, name)| format!(" in {name}"));
     let mut line = vec![when, Span::Text(format!(" {who}{room}: {}", words(event)))];
     if let Some(id) = lookup.execution(event)?
-        && let Some(facts) = lookup.facts(&id)?
+        && let Some(facts) = lookup.facts_of_command(&id)?
     {
+        let id = &facts.id;
         line.push(Span::Text(format!(" → {} ({})", facts.standing.word(), id.short())));
     }
     Ok(line)

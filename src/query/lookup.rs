@@ -49,6 +49,8 @@ pub struct Facts {
     pub actions: BTreeSet<String>,
     /// The trigger that it began with.
     pub trigger: StreamName,
+    /// The command that it started, if it only asked what was meant.
+    pub became: Option<ExecutionId>,
 }
 
 /// Reads what events belong to.
@@ -110,6 +112,18 @@ impl<'a> Lookup<'a> {
         }
         self.facts.insert(id.clone(), Known { version, facts: facts.clone() });
         Ok(facts)
+    }
+
+    /// The same of the command itself, where the execution only asked what was meant.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub fn facts_of_command(&mut self, id: &ExecutionId) -> Result<Option<Rc<Facts>>, ReadError> {
+        let facts = self.facts(id)?;
+        match facts.as_ref().and_then(|facts| facts.became.clone()) {
+            Some(command) => Ok(self.facts(&command)?.or(facts)),
+            None => Ok(facts),
+        }
     }
 
     /// The execution that an event belongs to.
@@ -263,6 +277,18 @@ fn facts_of(execution: &Execution) -> Facts {
         standing: standing(execution),
         actions: execution.steps.values().filter_map(|step| action(&step.args)).collect(),
         trigger: execution.started.trigger.stream.clone(),
+        became: became(execution),
+    }
+}
+
+/// The command that an execution started which asked what was meant.
+pub fn became(execution: &Execution) -> Option<ExecutionId> {
+    let asks_back = Builtin::of(&execution.started.handler) == Some(Builtin::Clarify);
+    match &execution.ending {
+        Some(Ending::Succeeded(value)) if asks_back => {
+            value["started"].as_str().map(|id| ExecutionId(id.to_owned()))
+        }
+        _ => None,
     }
 }
 

@@ -17,11 +17,40 @@ pub const TRIGGERS_MAX: usize = 1_000;
 /// Most events of one story.
 pub const EVENTS_MAX: usize = 10_000;
 
-/// Where the events of an execution's story are, in order.
+/// Where the events of an execution's story are, in order; with those of what asked before it what was meant.
 ///
 /// # Errors
 /// [`ReadError`] if the log cannot be read.
 pub fn positions(store: &dyn EventStore, id: &ExecutionId) -> Result<Vec<Position>, ReadError> {
+    let mut found = own_positions(store, id)?;
+    if let Some(asked) = asked_before(store, id)? {
+        found.extend(own_positions(store, &asked)?);
+        found.sort();
+        found.dedup();
+        found.truncate(EVENTS_MAX);
+    }
+    Ok(found)
+}
+
+/// The execution that asked what was meant, and began this one when that was clear.
+fn asked_before(
+    store: &dyn EventStore,
+    id: &ExecutionId,
+) -> Result<Option<ExecutionId>, ReadError> {
+    let first =
+        store.read(&StreamName::execution(id), Version::START, Direction::Forward, 1)?.pop();
+    let Some(Event::ExecutionStarted(started)) = first.as_ref().and_then(Recorded::event) else {
+        return Ok(None);
+    };
+    let mut lookup = Lookup::new(store);
+    let Some(other) = lookup.cause(&started.trigger.stream)?.execution.clone() else {
+        return Ok(None);
+    };
+    let became = lookup.facts(&other)?.and_then(|facts| facts.became.clone());
+    Ok((other != *id && became.as_ref() == Some(id)).then_some(other))
+}
+
+fn own_positions(store: &dyn EventStore, id: &ExecutionId) -> Result<Vec<Position>, ReadError> {
     let (mut found, mut triggers) = (BTreeSet::new(), BTreeSet::new());
     let stream = StreamName::execution(id);
     let mut from = Version::START;

@@ -91,6 +91,7 @@ async fn make(place: &Place) {
         line: 1,
         class: EffectClass::Log,
         due: Some(Timestamp(i64::MAX)),
+        decision: None,
     };
     for (name, events) in [
         ("execution-ABC1", vec![NewEvent::bare(started.clone())]),

@@ -172,7 +172,7 @@ async fn ask(store: &dyn EventStore, count: usize) {
         let asked = QuestionAsked { from, ..asked };
         let events: [Event; 3] = [
             started.clone(),
-            EffectRequested { path, op, args, line: 1, class, due: None }.into(),
+            EffectRequested { path, op, args, line: 1, class, due: None, decision: None }.into(),
             asked.into(),
         ];
         let stream = StreamName::execution(&ExecutionId(format!("E{nth:05}")));

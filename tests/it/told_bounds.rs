@@ -105,7 +105,8 @@ async fn grants_have_a_longest_and_a_shortest_time() {
         (seconds(GRANT_MS_MIN), "may run `ping` until"),
         (seconds(GRANT_MS_MIN) - 1, "a grant holds for at least"),
     ] {
-        let told = says(&desk, "ann", "#boss", &format!("!grant @bob ping for {time}s")).await;
+        let told =
+            says(&desk, "ann", "#boss", &format!("!grant @bob:local ping for {time}s")).await;
         assert!(told.join("\n").contains(want), "{time} s: {told:?}");
     }
     let told = says(&desk, "ann", "#boss", "!grant @ann ping for 5m").await.join("\n");
@@ -138,7 +139,7 @@ async fn so_many_grants_hold_at_once() {
         append(store, vec![write("grants-main", events)]).await;
     }
     for want in ["may run `ping` until", "500 grants hold already"] {
-        let told = says(&desk, "ann", "#boss", "!grant @bob ping for 5m").await.join("\n");
+        let told = says(&desk, "ann", "#boss", "!grant @bob:local ping for 5m").await.join("\n");
         assert!(told.contains(want), "{told}");
     }
     desk.clock.advance(60_000);

@@ -253,7 +253,8 @@ impl Asked {
         let (op, attempt) = ("exec".to_owned(), 1);
         vec![
             started.into(),
-            EffectRequested { path: path(), op, args, line: 3, class, due: None }.into(),
+            EffectRequested { path: path(), op, args, line: 3, class, due: None, decision: None }
+                .into(),
             ExecutionSuspended {}.into(),
             EffectStarted { path: path(), attempt }.into(),
             EffectCompleted { path: path(), attempt, result, output: None, took_ms: 140 }.into(),

@@ -245,6 +245,27 @@ pub struct Names {
     pub roles: RoleNames,
 }
 
+/// Roles that approvals have to come from and nobody can hold.
+fn unknown_approvers(set: &PolicySet, roles: &RoleNames) -> Vec<PolicyProblem> {
+    let mut problems = vec![];
+    for policy in set.policies() {
+        let from = policy.needs.as_ref().and_then(|needs| needs.from.as_ref());
+        let Some(role) = from.filter(|role| !roles.contains(*role)) else { continue };
+        let source = set.sources.iter().find(|source| source.file == policy.cited.file);
+        let Some(source) = source else { continue };
+        let at = policy.from + source.text[policy.from..].find("@from").unwrap_or_default();
+        let what = format!("there is no role `{role}`: nobody could approve it");
+        let problem = PolicyProblem::at(source, at, what).warning();
+        let hint = nearest(role, roles.iter().map(String::as_str));
+        let hint = hint.map_or_else(
+            || "name it under `[roles]` in the configuration".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        problems.push(problem.hinted(hint));
+    }
+    problems
+}
+
 /// The names in policies that nothing has: they may be mistyped.
 pub fn unknown(set: &PolicySet, names: &Names) -> Vec<PolicyProblem> {
     let mut problems = vec![];
@@ -254,6 +275,7 @@ pub fn unknown(set: &PolicySet, names: &Names) -> Vec<PolicyProblem> {
         ("Tag", "tag", &names.tags),
         ("Role", "role", &names.roles),
     ];
+    problems.extend(unknown_approvers(set, &names.roles));
     for (kind, word, known) in kinds {
         for (policy, name) in set.named(kind) {
             if known.contains(&name) || (kind == "Tag" && name == super::GUARDED) {
@@ -264,7 +286,10 @@ pub fn unknown(set: &PolicySet, names: &Names) -> Vec<PolicyProblem> {
             let written = format!("{kind}::\"{name}\"");
             let found = source.text[policy.from..].find(&written);
             let at = policy.from + found.unwrap_or_default();
-            let hint = nearest(&name, known.iter().map(String::as_str));
+            let longer = format!("{name} ");
+            let begins = known.iter().find(|known| kind == "Alias" && known.starts_with(&longer));
+            let near = || nearest(&name, known.iter().map(String::as_str));
+            let hint = begins.map(String::as_str).or_else(near);
             let what = format!("there is no {word} `{name}`");
             let problem = PolicyProblem::at(source, at, what).warning();
             let hint = hint.map(|near| format!("did you mean `{near}`?"));

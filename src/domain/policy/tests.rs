@@ -334,6 +334,30 @@ fn names_that_nothing_has_may_be_mistyped() {
 }
 
 #[test]
+fn roles_that_approve_must_be_there_and_commands_have_whole_names() {
+    let set = set(
+        "@approvals(\"1\")\n@from(\"relaese\")\npermit (principal, action == Action::\"run\", resource == Alias::\"deploy\");\n@approvals(\"1\") @from(\"ops\") permit (principal, action == Action::\"run\", resource);",
+    );
+    let all = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let names = Names {
+        aliases: all(&["deploy to", "deplo"]),
+        roles: all(&["ops", "release", OWNER, LOCAL]),
+        ..Names::default()
+    };
+    let told: Vec<String> = unknown(&set, &names)
+        .iter()
+        .map(|it| format!("{} {} {}:{} {:?}", it.error, it.message, it.line, it.column, it.hint))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "false there is no role `relaese`: nobody could approve it 2:1 Some(\"did you mean `release`?\")",
+            "false there is no alias `deploy` 3:57 Some(\"did you mean `deploy to`?\")",
+        ]
+    );
+}
+
+#[test]
 fn bounds_hold() {
     let one = "permit (principal, action, resource);\n";
     let run = "permit (principal, action == Action::\"run\", resource);\n";

@@ -130,6 +130,11 @@ pub fn not_open(id: &str) -> String {
     format!("Nothing that begins with `{id}` waits for approval here.")
 }
 
+/// To a vote on what has ended; `how` is what stands at its place now.
+pub fn has_ended(who: &str, how: &str) -> String {
+    format!("{who}, that has ended: {how}")
+}
+
 /// Accounts as people call them: `ben and eva`.
 pub fn names(accounts: &[&UserId], home: Option<&UserId>) -> String {
     let names: Vec<String> = accounts.iter().map(|account| name(account, home)).collect();

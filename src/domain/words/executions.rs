@@ -109,6 +109,17 @@ pub fn none_of_yours(prefix: &str) -> String {
     format!("I know of no execution `{prefix}` of yours.")
 }
 
+/// To who cancels without an id and has nothing open here.
+pub fn nothing_of_yours() -> String {
+    "nothing of yours runs or waits here; `executions` lists what does, `cancel ID` names it."
+        .into()
+}
+
+/// To who cancels without an id and has several things open here.
+pub fn which_of_yours(list: &[String]) -> String {
+    format!("which of yours? Say `cancel ID`: {}.", list.join(", "))
+}
+
 /// To who wants something once more and asked for nothing.
 pub fn nothing_to_repeat() -> String {
     "you have not asked for anything here that I could do again.".into()

@@ -32,6 +32,21 @@ pub fn made(who: &str, alias: &str, until: &str, id: &str) -> String {
     format!("{who} may run `{alias}` until {until} (grant {id}); `revoke {id}` ends it before.")
 }
 
+/// The same was given before, for less time.
+pub fn instead(id: &str) -> String {
+    format!("It stands for grant {id}, which ended earlier.")
+}
+
+/// The same holds at least as long already.
+pub fn holds_already(who: &str, alias: &str, until: &str, id: &str) -> String {
+    format!("nothing was granted: {who} may run `{alias}` until {until} already (grant {id}).")
+}
+
+/// Whoever is to be given something was never heard of.
+pub fn nobody_called(who: &str, account: &str) -> String {
+    format!("I know nobody called {who}; say the whole id, if it is {account} you mean.")
+}
+
 /// It was taken back.
 pub fn revoked(who: &str, alias: &str, id: &str) -> String {
     format!("{who} may not run `{alias}` by grant {id} any more.")

@@ -28,6 +28,11 @@ pub fn nothing_more() -> String {
     "there is nothing long here that I could go on with.".into()
 }
 
+/// That the last part was said.
+pub fn that_was_all() -> String {
+    "that was all.".into()
+}
+
 /// That an answer has no such part, or is not of this room.
 pub fn no_such_part(id: &str) -> String {
     format!("I know of no `{id}` here that I could go on with.")

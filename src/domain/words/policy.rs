@@ -47,10 +47,23 @@ fn not_seen(unseen: &RoleHeld) -> String {
     format!("; I cannot see whether you hold the role `{}`: {}", unseen.role, unseen.source)
 }
 
+/// To somebody who may not send the bot out of the room.
+pub fn send_away(permission: &Permission) -> String {
+    match is_plain(permission) {
+        true => "I leave a room only when somebody says so who is in my management room.".into(),
+        false => format!("{}.", permission.reason),
+    }
+}
+
+/// Whether it is refused only because nothing allows it.
+fn is_plain(permission: &Permission) -> bool {
+    let silent = permission.policies.is_empty() && permission.fault.is_none();
+    silent && permission.inputs.set != SAFE
+}
+
 /// To a command of the bot itself that no policy allows here, and why that is right.
 pub fn own_command(name: &str, permission: &Permission, concerns: &str) -> String {
-    let plain = permission.policies.is_empty() && permission.fault.is_none();
-    match plain && permission.inputs.set != SAFE {
+    match is_plain(permission) {
         true => format!(
             "`{name}` is not allowed here: no policy allows it. It is for the management room: {concerns}."
         ),
@@ -191,6 +204,9 @@ pub fn told(last: Option<&PolicyChanged>, now: &PolicyChanged) -> Option<String>
     let last = last.filter(|last| last.set != now.set && now.safe.is_none())?;
     Some(format!("Other policies are in force: {}.", differences(last, now).join(", ")))
 }
+
+/// After trouble: the folder holds what is in force once more.
+pub const GOOD_AGAIN: &str = "My policies can be used again.";
 
 /// What stands in the log.
 pub fn recorded(changed: &PolicyChanged) -> String {

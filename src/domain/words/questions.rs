@@ -1,7 +1,7 @@
 //! What is said about questions: how they are asked, and what is said to answers that are none.
 
 use super::people as accounts;
-use crate::domain::answer::{answer, listed};
+use crate::domain::answer::{answer, how_to_answer, listed};
 use crate::domain::catch_up::ago;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{Wants, Whom};
@@ -45,6 +45,15 @@ pub fn which(questions: &[&OpenQuestion], text: &str, now: Timestamp) -> String 
     };
     let first = "Which of these do you mean? Reply to it, or say its two words.".to_owned();
     std::iter::once(first).chain(questions.iter().map(line)).collect()
+}
+
+/// Behind what was said of a command that there is not: it may have been meant for a question.
+pub fn if_it_answers(question: &OpenQuestion, text: &str) -> String {
+    let asked = format!("If you answer \"{}\"", question.text);
+    match question.choices.is_empty() {
+        true => format!("{asked}: {}.", to_say(question, text)),
+        false => format!("{asked}: {}.", how_to_answer(question)),
+    }
 }
 
 /// What answers a question with a text and cannot mean another one.

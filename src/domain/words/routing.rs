@@ -35,6 +35,16 @@ pub fn too_much_to_record(why: &str) -> String {
     format!("that leads to more than I can record ({why}).")
 }
 
+/// How commands are used; none: there are none.
+pub fn used_as(prefix: &str, usages: &[&str]) -> Option<String> {
+    let all: Vec<String> = usages.iter().map(|usage| format!("`{prefix}{usage}`")).collect();
+    let (last, others) = all.split_last()?;
+    Some(match others.is_empty() {
+        true => format!("it is used as {last}."),
+        false => format!("it is used as {} or {last}.", others.join(", ")),
+    })
+}
+
 /// To a command that fits nothing: what is wrong with it and how it is used, or what may have been meant.
 pub fn unknown(
     text: &str,

@@ -177,6 +177,14 @@ pub fn effect(at: &str, what: &str, line: u32, came: &str) -> String {
     format!("{at} ran {what}{line}: {came}")
 }
 
+/// Behind an effect: the policies that allowed it.
+pub fn as_allowed(policies: &[&str]) -> String {
+    match policies {
+        [] => String::new(),
+        ids => format!(", allowed by `{}`", ids.join("`, `")),
+    }
+}
+
 /// A wait.
 pub fn waited(at: &str, what: &str) -> String {
     format!("{at} went on after {what}")

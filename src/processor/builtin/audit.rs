@@ -32,7 +32,15 @@ impl Kernel {
         match audit_command::next(builtin, execution) {
             Next::Search { op, args, class } => {
                 let (path, op) = (SEARCH.to_owned(), op.to_owned());
-                sheet.event(EffectRequested { path, op, args, line: 0, class, due: None });
+                sheet.event(EffectRequested {
+                    path,
+                    op,
+                    args,
+                    line: 0,
+                    class,
+                    due: None,
+                    decision: None,
+                });
                 sheet.event(ExecutionSuspended {});
             }
             Next::Wait => sheet.event(ExecutionSuspended {}),

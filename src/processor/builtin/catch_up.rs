@@ -89,6 +89,7 @@ impl Kernel {
             line: 0,
             class: EffectClass::Log,
             due: Some(self.clock.now().plus_ms(GATHER_MS)),
+            decision: None,
         };
         let step = noted(hold_path(0), HOLD, held.args(), Value::Null);
         let events: [Event; 4] =
@@ -110,6 +111,7 @@ impl Kernel {
                     line: 0,
                     class: EffectClass::Log,
                     due: Some(now.plus_ms(ANSWER_MS_MAX)),
+                    decision: None,
                 });
                 let from = vec![execution.started.requester.id.clone()];
                 sheet.ask(Asking { from, ..Asking::new(ASK, Wants::YesNo, text) });

@@ -26,6 +26,7 @@ impl Kernel {
                     line: 0,
                     class: EffectClass::Log,
                     due: Some(self.clock.now().plus_ms(ANSWER_MS_MAX)),
+                    decision: None,
                 });
                 let from = vec![execution.started.requester.id.clone()];
                 sheet.ask(Asking { from, choices, ..Asking::new(&path, Wants::Text, text) });

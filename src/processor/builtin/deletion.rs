@@ -96,6 +96,7 @@ impl Kernel {
                         line: 0,
                         class,
                         due: None,
+                        decision: None,
                     };
                     sheet.event(asked);
                     break sheet.event(ExecutionSuspended {});
@@ -142,6 +143,7 @@ impl Kernel {
             line: 0,
             class: EffectClass::Log,
             due: None,
+            decision: None,
         };
         seen.apply(&asked.clone().into());
         sheet.event(asked);
@@ -244,6 +246,7 @@ fn wait_for_end(sheet: &mut Sheet, seen: &mut Execution, found: &Found, due: Opt
         line: 0,
         class: EffectClass::Log,
         due,
+        decision: None,
     };
     seen.apply(&asked.clone().into());
     sheet.event(asked);

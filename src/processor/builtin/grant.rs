@@ -6,7 +6,7 @@ use super::answer;
 use crate::domain::alias_index::Found;
 use crate::domain::builtin::Builtin;
 use crate::domain::catalog::Catalog;
-use crate::domain::event::{Ending, Event, GrantMade, GrantRevoked};
+use crate::domain::event::{Ending, Event, Failure, GrantMade, GrantRevoked};
 use crate::domain::execution::Execution;
 use crate::domain::grant::{GRANT_MS_MAX, GRANT_MS_MIN, GRANTS_MAX, Grants};
 use crate::domain::id::{StreamName, UserId, Version};
@@ -47,7 +47,10 @@ impl Kernel {
             }
             Err(why) => {
                 answer(&mut sheet, execution, TOLD, &to(name, &why));
-                sheet.finished(Ending::Succeeded(json!(why)));
+                let file = execution.started.handler.file.clone();
+                let kind = "refused".to_owned();
+                let failure = Failure { kind, message: why, file, line: 0, column: 0 };
+                sheet.finished(Ending::Failed(failure));
             }
         }
         Ok(sheet.finish())
@@ -82,6 +85,9 @@ impl Kernel {
         let people = self.people()?;
         if people.voter_of(&account) == people.voter_of(&origin.speaker.id) {
             return Ok(Err(say::to_yourself()));
+        }
+        if !text("who").contains(':') && !self.has_heard_of(&account)? {
+            return Ok(Err(say::nobody_called(text("who"), account.as_str())));
         }
         let ms = args["ms"].as_i64().unwrap_or(0);
         if !(GRANT_MS_MIN..=GRANT_MS_MAX).contains(&ms) {
@@ -131,13 +137,23 @@ impl Kernel {
         let (account, alias) = (UserId(text("account")), text("alias"));
         let until = now.plus_ms(resolved["ms"].as_i64().unwrap_or(0));
         let name = called(&account);
+        let file = text("file");
+        let same = grants.same(&account, (&alias, &file), now);
+        if let Some(longer) = same.filter(|grant| grant.until >= until) {
+            let (id, ends) = (short(&longer.grant), self.clock_at(longer.until));
+            return Ok(Err(say::holds_already(&name, &alias, &ends, id)));
+        }
         let words = say::made(&name, &alias, &self.clock_at(until), execution.id.short());
+        let words = match same {
+            Some(before) => format!("{words} {}", say::instead(short(&before.grant))),
+            None => words,
+        };
         let grant = GrantMade {
             grant: execution.id.to_string(),
             account,
             name,
             alias,
-            file: text("file"),
+            file,
             until,
             by: asker.id.clone(),
             reason: text("reason"),

@@ -32,7 +32,15 @@ impl Kernel {
         match room_command::next(builtin, execution) {
             Next::Do { path, op, args, class } => {
                 let (path, op) = (path.to_owned(), op.to_owned());
-                sheet.event(EffectRequested { path, op, args, line: 0, class, due: None });
+                sheet.event(EffectRequested {
+                    path,
+                    op,
+                    args,
+                    line: 0,
+                    class,
+                    due: None,
+                    decision: None,
+                });
                 sheet.event(ExecutionSuspended {});
             }
             Next::Wait => sheet.event(ExecutionSuspended {}),

@@ -76,6 +76,7 @@ impl Kernel {
             line: 0,
             class: EffectClass::Log,
             due: Some(self.clock.now().plus_ms(ANSWER_MS)),
+            decision: None,
         });
         let from = vec![execution.started.requester.id.clone()];
         sheet.ask(Asking { from, ..Asking::new(ALL, Wants::YesNo, text) });

@@ -167,6 +167,7 @@ fn wait(n: usize, due: Timestamp) -> EffectRequested {
         line: 0,
         class: EffectClass::Log,
         due: Some(due),
+        decision: None,
     }
 }
 

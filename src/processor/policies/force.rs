@@ -179,12 +179,12 @@ fn last(store: &dyn EventStore) -> Result<Option<(PolicyChanged, Version)>, Read
 }
 
 impl Kernel {
-    /// Takes the policies that the folder holds now, records what has changed, and tells the management room.
+    /// Takes the policies that the folder holds now, records what has changed, and tells the management room; gives what is told.
     ///
     /// # Errors
     /// [`Error`] if the log fails.
-    pub async fn reload_policies(&self) -> Result<(), Error> {
-        let Some(me) = self.me.upgrade() else { return Ok(()) };
+    pub async fn reload_policies(&self) -> Result<Option<String>, Error> {
+        let Some(me) = self.me.upgrade() else { return Ok(None) };
         let reading = tokio::task::spawn_blocking(move || me.policies.next());
         let next =
             reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
@@ -197,36 +197,41 @@ impl Kernel {
     /// [`Error`] if the log fails.
     pub async fn note_policies(&self) -> Result<(), Error> {
         let now = self.policies.state.read().expect("nobody panics with them").clone();
-        self.take_policies(now).await
+        self.take_policies(now).await.map(|_| ())
     }
 
     /// Records policies and then lets them hold: nothing is decided by what the log does not know.
-    async fn take_policies(&self, state: State) -> Result<(), Error> {
-        let Some(folder) = self.policies.folder() else { return Ok(()) };
-        let Some(at) = self.record_policies(&folder, &state).await? else { return Ok(()) };
+    async fn take_policies(&self, state: State) -> Result<Option<String>, Error> {
+        let Some(folder) = self.policies.folder() else { return Ok(None) };
+        let Some((at, told)) = self.record_policies(&folder, &state).await? else {
+            return Ok(None);
+        };
         self.policies.take(State { at: Some(at), ..state.clone() });
         let trouble = words::trouble(&changed(&state, folder.shipped)).unwrap_or_default();
         let before = std::mem::replace(
             &mut *self.policies.told.lock().expect("nobody panics with it"),
             trouble.clone(),
         );
-        match trouble.is_empty() || trouble == before {
-            true => Ok(()),
-            false => self.notify(&trouble).await,
+        if trouble == before {
+            return Ok(told);
+        }
+        match trouble.is_empty() {
+            true => Ok(told.or_else(|| Some(words::GOOD_AGAIN.to_owned()))),
+            false => self.notify(&trouble).await.map(|()| Some(trouble)),
         }
     }
 
-    /// The place in their stream at which the log says that these hold; none: that cannot be recorded.
+    /// The place in their stream at which the log says that these hold, and what is told of that; none: it cannot be recorded.
     async fn record_policies(
         &self,
         folder: &PolicyFolder,
         state: &State,
-    ) -> Result<Option<Version>, Error> {
+    ) -> Result<Option<(Version, Option<String>)>, Error> {
         for _ in 0..ATTEMPTS_MAX {
             let last = last(self.store.as_ref())?;
             let now = changed(state, folder.shipped);
             if let Some((_, at)) = last.as_ref().filter(|(last, _)| *last == now) {
-                return Ok(Some(*at));
+                return Ok(Some((*at, None)));
             }
             let (expected, version) = match &last {
                 Some((_, version)) => (Expected::Exact(*version), version.next()),
@@ -237,13 +242,13 @@ impl Kernel {
             let stream = StreamName::policies();
             let cause = format!("{stream}/{}", version.0);
             let mut batch = vec![write(stream, expected, vec![NewEvent::with(&meta, now.clone())])];
-            if let Some(told) = told {
-                tracing::warn!(set = now.set, "the policies have changed");
+            if let Some(told) = &told {
+                tracing::info!(set = now.set, "the policies have changed");
                 let message = self.store.key().message(&cause, "told");
-                batch.extend(self.notice(message, &meta, &told)?);
+                batch.extend(self.notice(message, &meta, told)?);
             }
             match self.append(batch).await? {
-                Tried::Done => return Ok(Some(version)),
+                Tried::Done => return Ok(Some((version, told))),
                 Tried::Moved => {}
                 Tried::TooMuch(why) => {
                     tracing::error!(why, "the policies cannot be recorded");

@@ -180,9 +180,14 @@ impl Steps {
         // A question in doubt stands below its effect, so the node is changed, not made anew.
         let begun = self.began.get(path).copied().unwrap_or(event.wall);
         let what = called(&requested.op, &requested.args);
+        let decision = requested.decision.as_ref();
+        let policies: Vec<&str> =
+            decision.into_iter().flat_map(|it| &it.policies).map(|it| it.id.as_str()).collect();
         let words = say::effect(&teller.at(begun), &what, requested.line, came);
+        let words = format!("{words}{}", say::as_allowed(&policies));
         let detail = json!({
             "op": requested.op, "args": requested.args, "line": requested.line, "path": path, "came": came,
+            "decision": decision,
         });
         let node = Node::of("effect", words, event).with(detail);
         match self.at.get(path).and_then(|at| self.nodes.get_mut(*at)) {

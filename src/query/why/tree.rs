@@ -8,7 +8,7 @@ use super::steps::steps;
 use super::{About, Eyes, LineOf, Node};
 use crate::domain::builtin::Builtin;
 use crate::domain::event::{
-    Event, ExecutionStarted, MessageQueued, Outcome, Recorded, TriggerRouted, Verdict,
+    Ending, Event, ExecutionStarted, MessageQueued, Outcome, Recorded, TriggerRouted, Verdict,
 };
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, UserId};
 use crate::domain::order::ordered_action;
@@ -101,12 +101,36 @@ impl Teller<'_> {
             return elsewhere;
         }
         let trigger = &started.trigger.stream;
-        let mut command = match self.outcome(trigger, |verdict| runs(verdict, id)) {
+        let mut command = command;
+        command = match self.outcome(trigger, |verdict| runs(verdict, id)) {
             Some((routed, outcome)) => self.policy(command, routed, outcome),
-            None => command,
+            None => match self.became_clear(id) {
+                Some((asker, finished, outcome)) => {
+                    command.children.extend(steps(self, &asker, None));
+                    self.policy(command, finished, &outcome)
+                }
+                None => command,
+            },
         };
         command.children.extend(steps(self, id, this));
         self.trigger(trigger).child(command)
+    }
+
+    /// The execution that asked what was meant and then began this one, the event that says so, and what was decided.
+    fn became_clear(&self, id: &ExecutionId) -> Option<(ExecutionId, &Recorded, Outcome)> {
+        self.events.iter().find_map(|event| {
+            let Some(Event::ExecutionFinished(finished)) = event.event() else { return None };
+            let Ending::Succeeded(value) = &finished.ending else { return None };
+            if value["started"].as_str() != Some(id.as_str()) || value.get("decision").is_none() {
+                return None;
+            }
+            let decision: Option<PolicyDecision> =
+                serde_json::from_value(value["decision"].clone()).ok().flatten();
+            let reason = decision.as_ref().map(|it| it.reason.clone()).unwrap_or_default();
+            let verdict = Verdict::Started(id.clone());
+            let outcome = Outcome { considered: String::new(), verdict, reason, decision };
+            Some((ExecutionId(event.id.stream.id().to_owned()), event, outcome))
+        })
     }
 
     /// What was decided on a trigger.

@@ -368,7 +368,9 @@ fn effects() -> Vec<Event> {
     };
     let requested = |op: &str, class, due| {
         let args = json!({ "action": "cloud.create_vm", "params": { "name": "web001" }, "timeout_ms": null });
-        EffectRequested { path: "1".into(), op: op.into(), args, line: 30, class, due }.into()
+        let decision = (class == EffectClass::Once).then(policies::allowed);
+        let (path, op) = ("1".into(), op.into());
+        EffectRequested { path, op, args, line: 30, class, due, decision }.into()
     };
     let output = blob();
     let completed = |attempt, result, output| {
