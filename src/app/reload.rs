@@ -129,6 +129,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
         alerts: config.alerts.clone(),
         http: Arc::new(config.http_allow.clone()),
         bridges: config.bridges.clone(),
+        hooks: Arc::new(config.web.hooks.clone()),
     };
     let of_matrix = MatrixSettings {
         homeserver: config.homeserver.clone(),

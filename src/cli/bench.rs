@@ -18,6 +18,7 @@ mod meter;
 mod ping;
 mod query;
 mod replay;
+mod rules;
 
 /// How many events are appended where nothing else is said.
 const SUSTAIN_EVENTS: usize = 1_000_000;
@@ -51,6 +52,8 @@ pub enum BenchCommand {
     Query(query::QueryBenchArgs),
     /// Scripts that wait: replaying their journals, a long life, and many at once; one JSON object a line.
     Replay(replay::ReplayArgs),
+    /// Finding the rules for an event by what they want of its fields, among 10 to 10,000.
+    Rules(rules::RulesArgs),
 }
 
 /// Measures.
@@ -62,6 +65,7 @@ pub fn main(context: &Context, command: &BenchCommand) -> Result<u8, Failure> {
         BenchCommand::Ping(args) => ping::main(context, args)?,
         BenchCommand::Query(args) => query::main(context, args)?,
         BenchCommand::Replay(args) => replay::main(context, args)?,
+        BenchCommand::Rules(args) => return rules::main(context, args),
     }
     Ok(0)
 }

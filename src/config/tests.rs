@@ -374,3 +374,24 @@ fn so_many_hooks_and_no_more() {
         (&["x-github-event".to_owned()][..], Some("gh"))
     );
 }
+
+#[test]
+fn how_alerts_are_told_is_configured() {
+    let text = "[alerts]\nrejoin_within = \"2h\"\ngroup_at = 3\ngroup_wait = \"20s\"\ngroup_interval = \"1m\"\n\n\
+                [alerts.quiet]\n\"#ops:example.org\" = \"22:00-07:00\"\n";
+    let terms = Config::from_values(&parse(text, "c").expect("it is right")).alerts;
+    assert_eq!((terms.rejoin_within_ms, terms.group_at), (7_200_000, 3));
+    assert_eq!((terms.group_wait_ms, terms.group_interval_ms), (20_000, 60_000));
+    assert_eq!(terms.quiet.keys().collect::<Vec<_>>(), ["#ops:example.org"]);
+    let usual = Config::from_values(&parse("", "c").expect("it is right")).alerts;
+    assert_eq!(usual, crate::domain::storm::Terms::default());
+    for (text, want) in [
+        ("[alerts]\ngroup_at = 0", "c:2: "),
+        ("[alerts]\ngroup_at = 1001", "c:2: "),
+        ("[alerts]\ngroup_att = 3", "c:2: there is no key in [alerts] named `group_att`"),
+        ("[alerts.quiet]\n\"#ops\" = \"late\"", "c:2: "),
+    ] {
+        let told = parse(text, "c").expect_err("it is wrong").to_string();
+        assert!(told.contains(want), "{text}: {told}");
+    }
+}

@@ -7,7 +7,7 @@ use super::alert_event::{
     AlertAcknowledged, AlertEscalated, AlertFacts, AlertRaised, AlertResolved, Escalation, Shown,
 };
 use super::event::{Event, Recorded};
-use super::id::{MessageId, Timestamp, UserId};
+use super::id::{DedupeKey, EventId, IdKey, MessageId, StreamName, Timestamp, UserId, Version};
 use super::message::Doc;
 use super::trigger::Place;
 use super::wake::Wakes;
@@ -28,6 +28,24 @@ pub const ESCALATE_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1000;
 pub const REJOIN_WITHIN_MS: i64 = 60 * 60 * 1000;
 /// So many of the last events of an alert hold all that is known of it.
 pub const LOOK_BACK_EVENTS: usize = 64;
+
+/// Most messages of one change.
+pub const SAYS_MAX: usize = 2;
+
+/// The message of its own of an alert that was raised by this event of its stream.
+pub fn root(key: &IdKey, stream: &StreamName, raised: Version) -> MessageId {
+    key.message(stream.as_str(), &format!("root {raised}"))
+}
+
+/// The n-th message of the change that begins with this event of an alert's stream.
+pub fn message(key: &IdKey, stream: &StreamName, version: Version, nth: usize) -> MessageId {
+    key.message(stream.as_str(), &format!("{version} {nth}"))
+}
+
+/// What the trigger is known by that an alert stands otherwise since this event.
+pub fn turned(event: &EventId) -> DedupeKey {
+    DedupeKey::new(&["alert", &event.to_string()])
+}
 
 /// How an alert stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -61,6 +61,7 @@ fn heard(story: &str) -> String {
         } else {
             escalate(alert.expect("an alert"), now, silence.is_some()).unwrap_or_default()
         };
+        assert!(change.says.len() <= SAYS_MAX, "{story}");
         let says = change.says.iter().map(|say| match say {
             Say::Root => "root",
             Say::Edit => "edit",

@@ -24,6 +24,10 @@ pub enum Kind {
     Rule,
     /// Something that is done at times.
     Schedule,
+    /// A door for what other systems post.
+    Hook,
+    /// Something that is watched.
+    Sensor,
     /// A file of scripts of which nothing is offered.
     Script,
 }
@@ -34,6 +38,8 @@ pub const KINDS: &[(Kind, &str)] = &[
     (Kind::Action, "Actions"),
     (Kind::Rule, "Rules"),
     (Kind::Schedule, "Schedules"),
+    (Kind::Hook, "Webhooks"),
+    (Kind::Sensor, "Sensors"),
     (Kind::Script, "Scripts"),
 ];
 
@@ -60,7 +66,7 @@ pub struct Listed {
     pub usage: String,
     /// What it is for.
     pub help: String,
-    /// Its file, from the scripts folder.
+    /// Its file, from the scripts folder; empty for what the configuration has.
     pub file: String,
     /// The line of that; 0: the whole file.
     pub line: u32,
@@ -92,7 +98,8 @@ impl Listed {
             State::Off(why) => say::off(why),
         };
         let used = match self.kind {
-            Kind::Script => None,
+            // Whether something came through them is not looked at here.
+            Kind::Script | Kind::Hook | Kind::Sensor => None,
             Kind::Alias | Kind::Action | Kind::Rule | Kind::Schedule => {
                 Some(say::used(used.as_deref()))
             }
@@ -198,7 +205,15 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_head() {
-        for kind in [Kind::Alias, Kind::Action, Kind::Schedule, Kind::Script] {
+        for kind in [
+            Kind::Alias,
+            Kind::Action,
+            Kind::Rule,
+            Kind::Schedule,
+            Kind::Hook,
+            Kind::Sensor,
+            Kind::Script,
+        ] {
             assert!(KINDS.iter().any(|(known, _)| *known == kind), "{kind:?}");
         }
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::alert::Arrival;
 use super::alert_event::{AlertPlaced, DigestTold};
 use super::event::{Event, Recorded};
-use super::id::{MessageId, StreamName, Timestamp};
+use super::id::{IdKey, MessageId, StreamName, Timestamp, Version};
 use super::quiet::Quiet;
 use super::trigger::Place;
 use super::wake::Wakes;
@@ -24,6 +24,11 @@ pub const DIGEST_ALERTS_MAX: usize = 5_000;
 pub const FOLLOWED_MS: i64 = 60 * 60 * 1000;
 /// So many of the last events of a room's alerts hold all that is known of them.
 pub const LOOK_BACK_EVENTS: usize = 2 * DIGEST_ALERTS_MAX;
+
+/// The message that a digest is told by, whose stream was at this version before.
+pub fn message(key: &IdKey, stream: &StreamName, version: Version) -> MessageId {
+    key.message(stream.as_str(), &format!("digest {version}"))
+}
 
 /// How alerts are told.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -20,6 +20,10 @@ pub const COMMANDS: &[(&str, &str)] = &[
         "List the rules: what each listens to, where it speaks, what it runs, when it ran last, on or off",
     ),
     ("what posts here", "List the rules that speak in this room"),
+    (
+        "automation",
+        "List all that happens by itself, rules, schedules, webhooks and sensors, and how it is switched off",
+    ),
 ];
 
 /// A command of these.
@@ -48,6 +52,8 @@ pub enum TellCommand {
     },
     /// The rules that speak in this room.
     PostsHere,
+    /// All that happens by itself.
+    Automation,
 }
 
 /// The command that a text is, if it is one.
@@ -65,6 +71,9 @@ pub fn parse(text: &str) -> Option<TellCommand> {
         ["rules", "for", ..] => behind(2).map(|about| TellCommand::Rules { about }),
         ["rules", ..] => behind(1).map(|about| TellCommand::Rules { about }),
         ["what", "posts", "here"] => Some(TellCommand::PostsHere),
+        ["automation"]
+        | ["where", "is", "all", "my" | "the" | "our", "automation" | "automation?", ..]
+        | ["how", "do", "i", "turn", "it", "off"] => Some(TellCommand::Automation),
         ["who", "can", ..] => behind(2).map(|text| TellCommand::WhoCan { text }),
         // Without an @ it is talk: can you believe it.
         ["can", who, ..] if *who == "i" || who.starts_with('@') => {
@@ -90,6 +99,7 @@ impl TellCommand {
             Self::Grants => "grants",
             Self::Rules { .. } => "rules",
             Self::PostsHere => "what posts here",
+            Self::Automation => "automation",
         }
     }
 }
@@ -113,6 +123,10 @@ mod tests {
             ("Rules for #ops?", Some(TellCommand::Rules { about: "#ops".into() })),
             ("rules nagios", Some(TellCommand::Rules { about: "nagios".into() })),
             ("what posts here?", Some(TellCommand::PostsHere)),
+            ("automation", Some(TellCommand::Automation)),
+            ("Where is all my automation? How do I turn it off?", Some(TellCommand::Automation)),
+            ("How do I turn it off?", Some(TellCommand::Automation)),
+            ("automation is hard", None),
             ("who can deploy Shop?", Some(TellCommand::WhoCan { text: "deploy Shop".into() })),
             ("who can", None),
             ("can @Bob deploy Shop", can(Some("@Bob"), "deploy Shop")),

@@ -9,7 +9,7 @@ use crate::domain::alert::{self, Alert, Arrival, Change, Folded, Report, Say, St
 use crate::domain::alert_event::Shown;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, TriggerRecorded};
 use crate::domain::id::{
-    DedupeKey, EventId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
+    EventId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
 };
 use crate::domain::message::Doc;
 use crate::domain::named::NamedEvent;
@@ -78,7 +78,7 @@ impl<'a> Alerting<'a> {
         let (now, rejoin) = (self.now, self.terms.rejoin_within_ms);
         let staged = self.alert(&stream)?;
         let (before, version) = (staged.state.alert.clone(), staged.next());
-        let root = self.kernel.store.key().message(stream.as_str(), &format!("root {version}"));
+        let root = alert::root(self.kernel.store.key(), &stream, version);
         let held = self.kernel.held_by(&subject(&report), now)?;
         let mut arrival = Arrival::Alone;
         if held.is_none() && alert::arrives(before.as_ref(), now, rejoin) {
@@ -162,7 +162,7 @@ impl<'a> Alerting<'a> {
         let cause = EventId { stream: stream.clone(), version };
         let meta = Meta { cause: Some(cause.clone()), ..self.meta.clone() };
         for (n, say) in change.says.iter().enumerate() {
-            let id = self.kernel.store.key().message(stream.as_str(), &format!("{version} {n}"));
+            let id = alert::message(self.kernel.store.key(), stream, version, n);
             let changes = self.kernel.caps(&alert.raised.place).edits;
             self.said.extend(
                 said(&alert, say, (id, changes), now).map(|message| queued(&meta, message)),
@@ -178,7 +178,7 @@ impl<'a> Alerting<'a> {
 
     /// That an alert stands otherwise now is a trigger of its own.
     fn trigger(&self, cause: &EventId, alert: &Alert, state: State) -> Write {
-        let key = DedupeKey::new(&["alert", &cause.to_string()]);
+        let key = alert::turned(cause);
         let store = &self.kernel.store;
         let stream = StreamName::trigger(&store.key().dedupe(&key));
         let what = What::Event(named(alert, state));
@@ -393,8 +393,7 @@ impl Kernel {
         let place = &digest.place;
         let lines = if digest.message.is_some() { EDITED_LINES_MAX } else { usize::MAX };
         let doc = words::digest(&alerts, digest.more, &place.name, digest.quiet, lines);
-        let version_said = version.map_or(0, |version| version.0);
-        let id = self.store.key().message(stream.as_str(), &format!("digest {version_said}"));
+        let id = storm::message(self.store.key(), stream, version.unwrap_or(Version::START));
         let message = digest.message.clone().unwrap_or_else(|| id.clone());
         let edits = digest.message.clone().filter(|_| shown);
         let says =

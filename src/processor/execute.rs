@@ -241,6 +241,7 @@ impl Kernel {
             recall,
             may: self.answers(started),
             silenced: self.answers_silenced(),
+            silences: self.answers_silences(&execution.started),
             cancel: undelivered(execution),
         })
     }

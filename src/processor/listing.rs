@@ -2,14 +2,18 @@
 
 use super::Kernel;
 use crate::domain::catalog::Alias;
+use crate::domain::hook::Hook;
 use crate::domain::listing::{Kind, Listed, State};
 use crate::domain::policy::GUARDED;
 use crate::domain::rule::Rule;
-use crate::domain::words::{listing as say, rules};
+use crate::domain::switch::Automation;
+use crate::domain::words::{listing as say, rules, switches};
 use crate::processor::scripts::Offered;
+use crate::processor::sensors::Doing;
 use crate::query::uses::{Uses, uses};
 use crate::script::engine::budgets;
 use crate::script::leaks;
+use crate::script::sensor::Feed;
 use crate::script::source::Script;
 use crate::store::ReadError;
 
@@ -43,23 +47,9 @@ impl Kernel {
                 });
             }
         }
-        for standing in self.schedules()? {
-            let Some(script) = offered.set.scripts.get(&standing.def.file) else { continue };
-            let off = self.schedule_off(&standing.def)?.map(|off| self.off_reason(&off));
-            let name = standing.def.name;
-            listed.push(Listed {
-                kind: Kind::Schedule,
-                usage: format!("{name} ({})", standing.def.spec),
-                name,
-                help: standing.def.help,
-                file: script.file.clone(),
-                line: standing.def.line,
-                tags: vec![],
-                who: String::new(),
-                used: standing.stands.and_then(|stands| stands.last),
-                state: off.map_or_else(|| self.state(script, &offered), State::Off),
-            });
-        }
+        listed.extend(self.listed_schedules(&offered)?);
+        listed.extend(self.listed_hooks()?);
+        listed.extend(self.listed_sensors(&offered)?);
         for rule in &offered.catalog.rules {
             listed.push(self.listed_rule(rule, &offered, &uses)?);
         }
@@ -123,6 +113,81 @@ impl Kernel {
                 (None, None) => State::On,
             },
         })
+    }
+
+    /// Schedules, and the polls, which are sensors that come at times.
+    fn listed_schedules(&self, offered: &Offered) -> Result<Vec<Listed>, ReadError> {
+        let mut listed = vec![];
+        for standing in self.schedules()? {
+            let Some(script) = offered.set.scripts.get(&standing.def.file) else { continue };
+            let off = self.schedule_off(&standing.def)?.map(|off| self.off_reason(&off));
+            let name = standing.def.name;
+            listed.push(Listed {
+                kind: if standing.def.polls { Kind::Sensor } else { Kind::Schedule },
+                usage: format!("{name} ({})", standing.def.spec),
+                name,
+                help: standing.def.help,
+                file: script.file.clone(),
+                line: standing.def.line,
+                tags: vec![],
+                who: String::new(),
+                used: standing.stands.and_then(|stands| stands.last),
+                state: off.map_or_else(|| self.state(script, offered), State::Off),
+            });
+        }
+        Ok(listed)
+    }
+
+    fn listed_hooks(&self) -> Result<Vec<Listed>, ReadError> {
+        let settings = self.settings();
+        let listed = |(name, hook): (&String, &Hook)| {
+            let off = self.switched_off(Automation::Hook, name)?;
+            Ok(Listed {
+                kind: Kind::Hook,
+                name: name.clone(),
+                usage: format!("{name} (POST /hooks/{name})"),
+                help: String::new(),
+                file: String::new(),
+                line: 0,
+                tags: vec![],
+                who: switches::hook_facts(hook.kind),
+                used: None,
+                state: off.map_or(State::On, |off| State::Off(self.off_reason(&off))),
+            })
+        };
+        settings.hooks.iter().map(listed).collect()
+    }
+
+    fn listed_sensors(&self, offered: &Offered) -> Result<Vec<Listed>, ReadError> {
+        let (mut listed, doing) = (vec![], self.sensors_doing());
+        for script in offered.set.scripts.values() {
+            for def in &script.sensors {
+                let off = self.switched_off(Automation::Sensor, &def.name)?;
+                let what = match &def.feed {
+                    Feed::Program(action) => action.run.join(" "),
+                    Feed::File { path, .. } => path.clone(),
+                };
+                listed.push(Listed {
+                    kind: Kind::Sensor,
+                    name: def.name.clone(),
+                    usage: format!("{} ({what})", def.name),
+                    help: def.help.clone(),
+                    file: script.file.clone(),
+                    line: def.line,
+                    tags: vec![],
+                    who: String::new(),
+                    used: None,
+                    state: match (off, doing.get(&def.name)) {
+                        (Some(off), _) => State::Off(self.off_reason(&off)),
+                        (None, Some(Doing::Ended(ends, why, _))) => {
+                            State::Off(switches::ended(*ends, why))
+                        }
+                        (None, _) => self.state(script, offered),
+                    },
+                });
+            }
+        }
+        Ok(listed)
     }
 
     fn state(&self, script: &Script, offered: &Offered) -> State {

@@ -16,6 +16,7 @@ use crate::domain::context::{CONTEXT_FOR_MS, CONTEXT_TURNS};
 pub use crate::domain::conversation::STALE_AFTER_MS;
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, post_key};
 use crate::domain::execution::Execution;
+use crate::domain::hook::Hook;
 use crate::domain::http_allow::Allow;
 use crate::domain::id::{
     EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
@@ -148,6 +149,8 @@ pub struct Settings {
     pub http: Arc<Allow>,
     /// The bridges to other networks.
     pub bridges: Arc<Bridges>,
+    /// The webhooks that are configured.
+    pub hooks: Arc<BTreeMap<String, Hook>>,
 }
 
 /// What is too much from one account.
@@ -200,6 +203,7 @@ impl Settings {
             alerts: Terms::default(),
             http: Arc::default(),
             bridges: Bridges::shipped(),
+            hooks: Arc::default(),
         }
     }
 }

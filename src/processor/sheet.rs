@@ -180,6 +180,9 @@ impl<'a> Sheet<'a> {
             "action" => self.keep_action(entry)?,
             "emit" => self.emit(entry),
             "alert" => self.alert(entry)?,
+            // What was refused changes nothing.
+            "silence" | "unsilence" if matches!(entry.state, Noted::Done(EffectResult::Err(_))) => {
+            }
             "silence" => self.silence(entry)?,
             "unsilence" => self.unsilence(entry)?,
             "run" if matches!(entry.state, Noted::Waits { .. }) => self.call(entry),

@@ -27,7 +27,7 @@ use crate::domain::words::silences as words;
 use crate::domain::words::switches::clock;
 use crate::domain::words::{alerts as alert_words, policy as policy_words, to};
 use crate::query::stream_fold::StreamFold;
-use crate::script::context::Silenced;
+use crate::script::context::{Silenced, Silences as MaySilence};
 use crate::store::{Direction, Expected, ReadError, Write};
 
 /// Most of what a silence held back that is looked at when it is told: the newest.
@@ -136,6 +136,8 @@ impl<'a> Silencing<'a> {
             "what": it.target.name,
             "kind": it.target.kind.word(),
             "until": it.until.0,
+            // `until` is a word of the script language: `e.until` cannot be written there.
+            "ends_at": it.until.0,
             "by": it.who,
             "why": it.why,
             "room": it.place.name,
@@ -199,6 +201,14 @@ impl Kernel {
                 tracing::error!(%error, "the silences cannot be read");
                 false
             }
+        })
+    }
+
+    /// Says to a script why whoever asked for it may not silence something, as they would be told themselves.
+    pub(super) fn answers_silences(&self, started: &ExecutionStarted) -> MaySilence {
+        let (me, started) = (self.itself(), started.clone());
+        Arc::new(move |what| {
+            me.may_silence(&Target::parse(what), &started.requester, &started.place)
         })
     }
 

@@ -1,5 +1,6 @@
 //! What is switched off, as the log says now, and what people say about it: `!rule off`, `!rule on`.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use super::dispatch::{Origin, Routed};
@@ -13,6 +14,7 @@ use crate::domain::message::Doc;
 use crate::domain::near::nearest;
 use crate::domain::order::NETWORK;
 use crate::domain::policy::{Permission, PolicyAction};
+use crate::domain::rule::On;
 use crate::domain::switch::{Automation, SWITCHED_OFF_MAX, Switches};
 use crate::domain::switch_command::SwitchCommand;
 use crate::domain::trigger::{Place, Speaker};
@@ -22,6 +24,9 @@ use crate::domain::words::switches as words;
 use crate::domain::words::to;
 use crate::query::stream_fold::StreamFold;
 use crate::store::{Expected, ReadError, Write};
+
+/// What the names of triggers of webhooks begin with.
+const HOOKED: &str = "webhook.";
 
 /// The fold, kept: it goes on where the log has moved on.
 #[derive(Debug, Default)]
@@ -139,10 +144,13 @@ impl Kernel {
         let (now, zone) = (self.clock.now(), self.settings().zone.clone());
         let (kind, name) = (command.kind, command.name.as_str());
         let refused = |answer: String| Ok(Switched { answer, writes: vec![], refused: true });
-        if let Some(near) = self.unknown_automation(kind, name) {
+        let off = switches.off(kind, name, now);
+        // What was taken away while it was off can still be switched on.
+        if off.is_none()
+            && let Some(near) = self.unknown_automation(kind, name)
+        {
             return refused(words::unknown(kind, name, near.as_deref()));
         }
-        let off = switches.off(kind, name, now);
         if command.on && off.is_none() {
             return refused(words::is_on(kind, name));
         }
@@ -170,17 +178,33 @@ impl Kernel {
         Ok(Switched { answer, writes, refused: false })
     }
 
-    /// What may have been meant by a name that nothing of this kind has; none: there is such a thing, or nobody can say.
+    /// What may have been meant by a name that nothing of this kind has; none: there is such a thing.
     fn unknown_automation(&self, kind: Automation, name: &str) -> Option<Option<String>> {
+        let names = self.automations(kind);
+        let near = || nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
+        (!names.contains(name)).then(near)
+    }
+
+    /// The names of what can be switched. A poll is a schedule as well as a sensor; a webhook is one that the
+    /// configuration has, or that a rule listens to.
+    fn automations(&self, kind: Automation) -> BTreeSet<String> {
         let offered = self.scripts.offered();
-        let names: Vec<&str> = match kind {
-            Automation::Rule => {
-                offered.catalog.rules.iter().map(|rule| rule.name.as_str()).collect()
+        let catalog = &offered.catalog;
+        match kind {
+            Automation::Rule => catalog.rules.iter().map(|rule| rule.name.clone()).collect(),
+            Automation::Schedule => catalog.schedules.iter().map(|it| it.name.clone()).collect(),
+            Automation::Hook => {
+                let heard = catalog.rules.iter().filter_map(|rule| match &rule.on {
+                    On::Trigger { name, .. } => name.strip_prefix(HOOKED).map(str::to_owned),
+                    On::Talk { .. } => None,
+                });
+                heard.chain(self.settings().hooks.keys().cloned()).collect()
             }
-            Automation::Schedule | Automation::Hook | Automation::Sensor => return None,
-        };
-        let known = names.contains(&name);
-        (!known).then(|| nearest(name, names.iter().copied()).map(str::to_owned))
+            Automation::Sensor => {
+                let polls = catalog.schedules.iter().filter(|it| it.polls);
+                polls.map(|it| it.name.clone()).chain(self.sensors().into_keys()).collect()
+            }
+        }
     }
 
     /// What comes back because its time is over, told where it was switched off.

@@ -9,7 +9,7 @@ use super::{Error, Kernel};
 use crate::domain::event::Recorded;
 use crate::domain::id::RoomId;
 use crate::domain::listing::{self, Kind, Listed};
-use crate::domain::message::Doc;
+use crate::domain::message::{Doc, Span};
 use crate::domain::policy::{PolicyAction, Resource};
 use crate::domain::rule::Rule;
 use crate::domain::tell_command::TellCommand;
@@ -33,6 +33,7 @@ impl Kernel {
             TellCommand::WhoCan { text } => self.told_who_can(origin, scene, text).await?,
             TellCommand::Rules { about } => self.rules_told(origin, scene, Some(about)).await?,
             TellCommand::PostsHere => self.rules_told(origin, scene, None).await?,
+            TellCommand::Automation => self.automation_told().await?,
             TellCommand::Grants => match self.grants_told()?.as_slice() {
                 [] => Doc::text(grants::NONE),
                 lines => Doc::text(&lines.join("\n")),
@@ -90,7 +91,8 @@ impl Kernel {
         let listing = self.beside(|me| Ok(me.listing()?)).await?;
         let mut listing: Vec<Listed> =
             listing.into_iter().filter_map(|it| self.usable(it, origin, scene)).collect();
-        listing.retain(|it| !matches!(it.kind, Kind::Script | Kind::Schedule));
+        let of_people = |kind| matches!(kind, Kind::Alias | Kind::Action | Kind::Rule);
+        listing.retain(|it| of_people(it.kind));
         Ok(listing::doc(&listing, &self.settings().prefix, self.clock.now()))
     }
 
@@ -122,6 +124,20 @@ impl Kernel {
             (true, Some("")) => Doc::text(rules::NONE),
             (true, Some(about)) => Doc::text(&rules::none_about(about)),
         })
+    }
+
+    /// All that happens by itself, and how it is switched off.
+    async fn automation_told(&self) -> Result<Doc, Error> {
+        let mut listing = self.beside(|me| Ok(me.listing()?)).await?;
+        let by_itself =
+            |kind| matches!(kind, Kind::Rule | Kind::Schedule | Kind::Hook | Kind::Sensor);
+        listing.retain(|it| by_itself(it.kind));
+        if listing.is_empty() {
+            return Ok(Doc::text(say::NO_AUTOMATION));
+        }
+        let prefix = self.settings().prefix.clone();
+        let doc = listing::doc(&listing, &prefix, self.clock.now());
+        Ok(doc.line([Span::Text(say::turn_off(&prefix))]))
     }
 
     /// Whether a room is the one in which those speak who have no other.

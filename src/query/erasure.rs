@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{executions, quotes, words};
+use super::{executions, quotes, told_alerts, words};
 use crate::domain::erasure::{
     COPY_CHARS_MIN, ErasedBlob, Needles, Places, Scope, ending, is_end, is_kept,
 };
@@ -85,6 +85,8 @@ pub struct Round {
     pub next: Option<Position>,
     /// The end of the log when it was planned.
     pub end: Position,
+    /// The reports of alerts that go, and their places in digests: what was told of them goes as well.
+    pub(super) alerts: Vec<EventId>,
     taken: u64,
     looked_at: BTreeSet<StreamName>,
 }
@@ -158,8 +160,9 @@ impl Planner {
                 })?;
             }
         }
-        // What is old goes when its time has come, and so do the answers that quote it.
+        // What is old goes when its time has come, and so does what was told of it.
         if !matches!(self.target, Target::OlderThan(_)) {
+            told_alerts::take(store, &mut round)?;
             quotes::take(store, &mut round)?;
         }
         Ok(round)
@@ -251,6 +254,9 @@ impl Round {
             return Ok(());
         }
         self.taken += 1;
+        if matches!(event.kind.as_str(), "alert_raised" | "alert_placed") {
+            self.alerts.push(event.id.clone());
+        }
         if let (true, Some(Event::EventsErased(earlier))) = (is_kept(event), event.event()) {
             // What it said was erased is said by the new one from now on.
             for stretch in &earlier.stretches {
@@ -384,7 +390,7 @@ fn heard(store: &dyn EventStore, key: &DedupeKey, round: &mut Round) -> Result<(
 
 /// What of a trigger stays that reached executions which others asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keeps {
+pub(super) enum Keeps {
     /// Nothing.
     Nothing,
     /// What those cannot do without: everything while they are open, and votes for good.
@@ -416,7 +422,7 @@ fn is_open(store: &dyn EventStore, stream: &StreamName) -> Result<bool, ReadErro
 
 /// All that a trigger led to: its events, the executions that it started as a whole, and in executions that it answered
 /// what is a copy of it.
-fn correlation(
+pub(super) fn correlation(
     store: &dyn EventStore,
     trigger: &StreamName,
     keeps: Keeps,
@@ -466,7 +472,7 @@ fn correlation(
     Ok(())
 }
 
-fn whole_stream(
+pub(super) fn whole_stream(
     store: &dyn EventStore,
     stream: &StreamName,
     round: &mut Round,

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::agenda::Agenda;
 use super::command::{Refusal, Sink};
-use super::executions;
+use super::{executions, standing};
 use crate::domain::event::{Advance, Event, Recorded};
 use crate::domain::id::{Position, StreamName, Timestamp, Version};
 use crate::domain::person::joins;
+use crate::domain::throttle::WINDOW_MS_MAX;
 use crate::store::sled::SledStore;
 use crate::store::{By, Direction, EventStore, ReadError};
 
@@ -128,7 +129,7 @@ pub fn decision(
     let mut end = old.last().map_or(Position::START, |file| file.end);
     let mut needed: Option<Hold> = None;
     loop {
-        let found = first_needed(store, end, sink)?;
+        let found = first_needed(store, (end, before), sink)?;
         needed = [needed, found].into_iter().flatten().min_by_key(Hold::position);
         let decision = decide(&files, before, covered, needed.as_ref());
         match decision.cut() {
@@ -185,10 +186,10 @@ fn covered(store: &SledStore) -> Result<Position, ReadError> {
 /// The first event before a position that is needed.
 fn first_needed(
     store: &SledStore,
-    end: Position,
+    (end, before): (Position, Timestamp),
     sink: &mut dyn Sink,
 ) -> Result<Option<Hold>, Refusal> {
-    let open = first_open(store)?;
+    let open = first_open(store, before)?;
     let mut from = Position::START;
     while from < end && open.as_ref().is_none_or(|(position, ..)| from < *position) {
         sink.progress("events looked at", from.0, end.0)?;
@@ -200,7 +201,7 @@ fn first_needed(
                 break;
             }
             let why = match event {
-                _ if is_state(store, event)? => {
+                _ if is_state(store, event, before)? => {
                     "it is the last word of its stream, and still holds"
                 }
                 _ if goes_on(store, event, end)? => "what it began goes on in a file that stays",
@@ -228,7 +229,11 @@ fn goes_on(store: &dyn EventStore, event: &Recorded, end: Position) -> Result<bo
 }
 
 /// Whether an event is the last one of a stream that is a state, not a piece of work that ends.
-fn is_state(store: &dyn EventStore, event: &Recorded) -> Result<bool, ReadError> {
+fn is_state(
+    store: &dyn EventStore,
+    event: &Recorded,
+    before: Timestamp,
+) -> Result<bool, ReadError> {
     let over = match event.id.stream.category() {
         // Work: the agenda knows what of it is open.
         "trigger" | "execution" | "message" | "script" => true,
@@ -236,8 +241,10 @@ fn is_state(store: &dyn EventStore, event: &Recorded) -> Result<bool, ReadError>
         "log" | "invite" | "invites" | "room" => true,
         // Who was ever joined with whom is told by all of them together.
         "people" => return Ok(joins(event)),
-        // What is off stays off until somebody says otherwise.
-        "switches" => return Ok(switches_off(event)),
+        // Of these the last event says too little: `standing` knows what of them holds.
+        "switches" | "silences" | "held" | "grants" | "alert" | "digest" => true,
+        // That a rule has fired counts for as long as it may be kept from firing again.
+        "fired" => event.wall.plus_ms(WINDOW_MS_MAX) <= before,
         _ => match event.event() {
             Some(Event::MemoryWritten(memory)) => memory.value.is_null(),
             Some(Event::ScheduleAdvanced(advanced)) => advanced.how == Advance::Ended,
@@ -247,15 +254,11 @@ fn is_state(store: &dyn EventStore, event: &Recorded) -> Result<bool, ReadError>
     Ok(!over && store.version(&event.id.stream)? == Some(event.id.version))
 }
 
-/// Whether an event switches something off.
-fn switches_off(event: &Recorded) -> bool {
-    matches!(event.event(), Some(Event::AutomationSwitched(switch)) if !switch.on)
-}
-
-type Open = (Position, StreamName, &'static str);
+/// Something that is needed: where, of which stream, and for what.
+pub type Open = (Position, StreamName, &'static str);
 
 /// The first event that open work needs.
-fn first_open(store: &SledStore) -> Result<Option<Open>, ReadError> {
+fn first_open(store: &SledStore, before: Timestamp) -> Result<Option<Open>, ReadError> {
     let mut agenda = Agenda::kept(store)?;
     agenda.catch_up(store)?;
     let mut open: Vec<Open> = Vec::new();
@@ -280,9 +283,7 @@ fn first_open(store: &SledStore) -> Result<Option<Open>, ReadError> {
     for stream in agenda.undecided_streams() {
         open.extend(begins(stream.clone(), "nothing was decided about it yet")?);
     }
-    for stream in agenda.wakes.streams() {
-        open.extend(begins(stream.clone(), "it is looked at again by itself")?);
-    }
+    open.extend(standing::needed(store, &agenda, before)?);
     if let Some(position) = agenda.oldest_unsent() {
         let message = store.read_at(&[position])?;
         let message = message.first().map(|it| it.id.stream.clone());

@@ -60,6 +60,8 @@ pub type Recall = Box<dyn FnMut(Scope, &str) -> Result<Value, String> + Send>;
 pub type May = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
 /// Whether something of this name is silenced.
 pub type Silenced = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+/// Says why somebody may not silence something of this name where the script runs, if so.
+pub type Silences = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// Says why an action may not run where the script runs, if so.
 pub type Permit = Arc<dyn Fn(&ActionDef) -> Option<String> + Send + Sync>;
 
@@ -95,6 +97,8 @@ pub struct Run {
     pub may: May,
     /// What is silenced.
     pub silenced: Silenced,
+    /// Who may silence what here.
+    pub silences: Silences,
     /// What this slice silenced, and what it let speak again.
     pub hushed: BTreeMap<String, bool>,
     /// What it printed.
@@ -147,13 +151,14 @@ pub fn error(call: &NativeCallContext, message: impl Into<String>) -> Box<EvalAl
 
 /// Does an effect, or answers from the journal what it gave.
 ///
-/// `events` is how many events it becomes; `decide` is asked only when it is new.
+/// `events` is how many events it becomes; `decide` is asked only when it is new, and at most once. What it holds is the
+/// script's memory, what it gives is the log's: so it is only lent to where nothing is counted.
 pub fn effect(
     call: &NativeCallContext,
     op: &str,
     args: Value,
     events: usize,
-    decide: impl FnOnce(&mut Run, &str) -> Noted,
+    mut decide: impl FnMut(&mut Run, &str) -> Noted,
 ) -> HostResult {
     let position = call.call_position();
     let bytes = args.to_string().len();
@@ -165,7 +170,7 @@ pub fn effect(
     // What goes into the log is not the script's memory: it leaves this thread.
     let own = uncounted(|| args.clone());
     drop(args);
-    let met = uncounted(|| current(|run| meet(run, op, &own, events, line, decide)));
+    let met = uncounted(|| current(|run| meet(run, op, &own, events, line, &mut decide)));
     uncounted(|| drop(own));
     let result = match met.ok_or_else(|| top_level(call, op))? {
         Ok(done) => done.result,

@@ -67,7 +67,7 @@ pub fn load_script(
     let mut rules = loaded.rules;
     for rule in &mut rules {
         if let Run::Handler(closure, _) = &rule.run {
-            rule.does = does::of(&ast, closure.fn_name());
+            rule.does = does::of(&ast, closure.fn_name(), &consts);
         }
         let wrong = arity(&ast, &mut rule.run).err().or_else(|| {
             let when = rule.when.as_ref()?;

@@ -44,9 +44,14 @@ pub fn add(script: &ScriptHash, bytes: isize) {
     LEFT.add(script, bytes);
 }
 
+/// What the runs of a version of a script have left behind so far, in bytes.
+pub fn left(script: &ScriptHash) -> u64 {
+    LEFT.of(script)
+}
+
 /// Why a script may not run any more, if so.
 pub fn refusal(script: &ScriptHash, budgets: &Budgets) -> Option<String> {
-    let left = LEFT.of(script);
+    let left = left(script);
     (left > budgets.leaked_bytes_max).then(|| {
         format!(
             "this script is switched off: its runs left {} of memory behind, in closures that hold one another; {}. \

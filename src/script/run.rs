@@ -10,7 +10,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, Position};
 use serde_json::{Value, json};
 
 use super::closure::Closure;
-use super::context::{self, Halt, HostResult, May, Permit, Recall, Silenced};
+use super::context::{self, Halt, HostResult, May, Permit, Recall, Silenced, Silences};
 use super::engine::budgets;
 use super::gauge::gauged;
 use super::host;
@@ -60,6 +60,8 @@ pub struct Input {
     pub may: May,
     /// What is silenced.
     pub silenced: Silenced,
+    /// Who may silence what here.
+    pub silences: Silences,
 }
 
 /// What a slice did.
@@ -143,6 +145,7 @@ fn run_here(
         memory: BTreeMap::new(),
         may: input.may,
         silenced: input.silenced,
+        silences: input.silences,
         hushed: BTreeMap::new(),
         printed: String::new(),
         files: BTreeMap::new(),

@@ -33,12 +33,29 @@ const SENTENCES: &[(&str, &str)] = &[
     ),
     ("5-silences", "Silences are listed with who and why, and are extended and ended."),
     ("5-storm", "Storms are grouped: one digest, which is changed as its alerts change."),
+    (
+        "5-storm-more",
+        "A digest that is long is gone on with by more, and the alerts in it are found by their names.",
+    ),
     ("5-thread", "Commands said in the thread of an alert know it."),
     (
         "5-throttle",
         "A rule fires at most once in a time, for each value of a field, and once for the same fields.",
     ),
     ("s10-nagios-ack", "Nagios ack acknowledges the alert at its source."),
+    ("s11-graph-me", "Graph me answers with the picture itself."),
+    (
+        "s12-autoscale",
+        "Autoscale launches a workflow of several steps, whose progress is watched in the message that names its execution.",
+    ),
+    (
+        "s13-where-is-all-my-automation",
+        "Where is all my automation, and how do I turn it off? One library of rules has the answer.",
+    ),
+    (
+        "s16-a-member-of-the-team",
+        "The bot behaves like a member of the team: it speaks first when something happens, and can crack a joke.",
+    ),
     ("s8-duplex", "Duplex: infrastructure events come to chat by rules."),
     ("s9-shut-up-twitter", "Shut up twitter silences a rule for a while and says so."),
 ];

@@ -1,14 +1,15 @@
 //! What holds a file of the journal back, told by the log itself.
 
-use beadle::domain::event::{self, MemoryWritten, NewEvent};
-use beadle::domain::id::Timestamp;
+use beadle::domain::event::{self, MemoryWritten, NewEvent, RuleFired, WakePlanned};
+use beadle::domain::id::{StreamName, Timestamp};
+use beadle::domain::throttle::WINDOW_MS_MAX;
 use beadle::query::command::{Request, Rows, answer};
 use beadle::store::sled::SledStore;
 use beadle::store::{EventStore, Expected, Options, Write};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::store_world::{put, stream, surroundings};
+use crate::store_world::{everything, put, stream, surroundings};
 
 /// Later than everything that is written here.
 const LATER: Timestamp = Timestamp(1_800_000_000_000);
@@ -16,7 +17,7 @@ const LATER: Timestamp = Timestamp(1_800_000_000_000);
 /// A log in small files.
 fn small() -> (TempDir, SledStore) {
     let dir = tempfile::tempdir().expect("a directory");
-    let options = Options { segment_bytes: 2_000, ..Options::default() };
+    let options = Options { segment_bytes: 8_000, ..Options::default() };
     let opened = SledStore::open(dir.path(), surroundings(1).0, options);
     let store = opened.expect("opens").0;
     (dir, store)
@@ -30,7 +31,7 @@ async fn append(store: &SledStore, name: &str, event: NewEvent) {
 
 /// Fills several files with values that are overwritten again and again.
 async fn fill(store: &SledStore) {
-    for nth in 0..40 {
+    for nth in 0..90 {
         put(store, "memory-busy", Expected::Any, &[&nth.to_string()]).await.expect("appends");
     }
 }
@@ -107,4 +108,130 @@ async fn a_message_holds_its_file_until_it_is_sent() {
     assert_eq!(held(&store, LATER), json!(why));
     fill(&store).await;
     assert_eq!(held(&store, LATER), json!("no signed head covers it yet"));
+}
+
+/// The first of a fixture, changed as a test wants it.
+fn like(kind: &str, fixture: &str, change: Value) -> NewEvent {
+    let list: Vec<Value> = serde_json::from_str(fixture).expect("a fixture is JSON");
+    let mut value = list[0].clone();
+    for (name, field) in change.as_object().expect("a map") {
+        value[name] = field.clone();
+    }
+    NewEvent::bare(event::decode(kind, 1, value).expect("decodes"))
+}
+
+/// What events of a stream hold the log back for, after which many others come.
+async fn holds(name: &str, events: Vec<NewEvent>) -> String {
+    let (_dir, store) = small();
+    for event in events {
+        append(&store, name, event).await;
+    }
+    fill(&store).await;
+    held(&store, LATER).as_str().expect("it is said").to_owned()
+}
+
+const FREE: &str = "no signed head covers it yet";
+
+fn needed(name: &str, nth: u64, why: &str) -> String {
+    format!("event {nth} of `{name}` is needed: {why}")
+}
+
+#[tokio::test]
+async fn what_is_off_or_silent_or_granted_holds_its_file_while_that_lasts() {
+    const SWITCH: &str = include_str!("../fixtures/events/automation_switched.v1.json");
+    const SILENCE: &str = include_str!("../fixtures/events/silence_started.v1.json");
+    const LONGER: &str = include_str!("../fixtures/events/silence_extended.v1.json");
+    const SPOKEN: &str = include_str!("../fixtures/events/silence_ended.v1.json");
+    const GRANT: &str = include_str!("../fixtures/events/grant_made.v1.json");
+    const REVOKED: &str = include_str!("../fixtures/events/grant_revoked.v1.json");
+    let switch = |on: bool, until: Value| {
+        like("automation_switched", SWITCH, json!({ "name": "x", "on": on, "until": until }))
+    };
+    let silence = |id: &str, until: i64| {
+        like("silence_started", SILENCE, json!({ "silence": id, "until": until }))
+    };
+    let longer = |id: &str, until: i64| {
+        like("silence_extended", LONGER, json!({ "silence": id, "until": until }))
+    };
+    let spoken = |id: &str| like("silence_ended", SPOKEN, json!({ "silence": id }));
+    let grant =
+        |id: &str, until: i64| like("grant_made", GRANT, json!({ "grant": id, "until": until }));
+    let revoked = |id: &str| like("grant_revoked", REVOKED, json!({ "grant": id }));
+    let (soon, late) = (LATER.0 - 1, LATER.0 + 1);
+    let (off, hushed) = ("it is switched off", "the silence is not over");
+    let granted = "the grant is not over";
+    for (stream, events, want) in [
+        (StreamName::switches(), vec![switch(false, Value::Null)], Some((1, off))),
+        (StreamName::switches(), vec![switch(false, json!(late))], Some((1, off))),
+        (StreamName::switches(), vec![switch(false, json!(soon))], None),
+        (StreamName::switches(), vec![switch(false, Value::Null), switch(true, Value::Null)], None),
+        (
+            StreamName::switches(),
+            vec![switch(false, json!(soon)), switch(false, Value::Null)],
+            Some((2, off)),
+        ),
+        (StreamName::silences(), vec![silence("a", late)], Some((1, hushed))),
+        (StreamName::silences(), vec![silence("a", soon)], None),
+        (StreamName::silences(), vec![silence("a", soon), longer("a", late)], Some((1, hushed))),
+        (
+            StreamName::silences(),
+            vec![silence("a", late), silence("b", late), spoken("a")],
+            Some((2, hushed)),
+        ),
+        (StreamName::grants(), vec![grant("a", late)], Some((1, granted))),
+        (StreamName::grants(), vec![grant("a", soon)], None),
+        (StreamName::grants(), vec![grant("a", late), revoked("a")], None),
+    ] {
+        let want = want.map_or(FREE.to_owned(), |(nth, why)| needed(stream.as_str(), nth, why));
+        assert_eq!(holds(stream.as_str(), events.clone()).await, want, "{events:?}");
+    }
+}
+
+#[tokio::test]
+async fn alerts_and_digests_hold_their_files_until_they_are_over() {
+    const RAISED: &str = include_str!("../fixtures/events/alert_raised.v1.json");
+    const RESOLVED: &str = include_str!("../fixtures/events/alert_resolved.v1.json");
+    const PLACED: &str = include_str!("../fixtures/events/alert_placed.v1.json");
+    const TOLD: &str = include_str!("../fixtures/events/digest_told.v1.json");
+    let raised = || like("alert_raised", RAISED, json!({}));
+    let resolved = || like("alert_resolved", RESOLVED, json!({}));
+    let placed = || like("alert_placed", PLACED, json!({ "digest": 5 }));
+    let told = |next: Value| like("digest_told", TOLD, json!({ "next": next }));
+    let plan = |due: Option<i64>| NewEvent::bare(WakePlanned { due: due.map(Timestamp) });
+    let (alert, looked) = ("the alert is not over", "it is looked at again by itself");
+    let digest = "its digest is still changed";
+    for (name, events, want) in [
+        ("alert-00", vec![raised()], Some((1, alert))),
+        ("alert-00", vec![raised(), raised()], Some((2, alert))),
+        ("alert-00", vec![raised(), resolved()], None),
+        ("alert-00", vec![raised(), plan(Some(9)), resolved(), plan(None)], None),
+        ("alert-00", vec![raised(), plan(Some(9)), raised()], Some((2, looked))),
+        ("digest-00", vec![placed(), plan(Some(9))], Some((1, digest))),
+        (
+            "digest-00",
+            vec![placed(), told(json!(7)), told(Value::Null), placed(), placed(), plan(Some(9))],
+            Some((4, digest)),
+        ),
+        ("digest-00", vec![placed(), told(Value::Null), plan(None)], None),
+        ("held-00", vec![held_back()], None),
+    ] {
+        let want = want.map_or(FREE.to_owned(), |(nth, why)| needed(name, nth, why));
+        assert_eq!(holds(name, events.clone()).await, want, "{events:?}");
+    }
+}
+
+fn held_back() -> NewEvent {
+    like("silence_held", include_str!("../fixtures/events/silence_held.v1.json"), json!({}))
+}
+
+#[tokio::test]
+async fn that_a_rule_fired_holds_its_file_while_it_may_be_kept_from_firing_again() {
+    let (_dir, store) = small();
+    append(&store, "fired-00", NewEvent::bare(RuleFired { rule: "r".into() })).await;
+    let fired = &everything(&store)[1];
+    let over = fired.wall.plus_ms(WINDOW_MS_MAX);
+    fill(&store).await;
+    let why = "it is the last word of its stream, and still holds";
+    assert_eq!(held(&store, Timestamp(over.0 - 1)), json!(needed("fired-00", 1, why)));
+    assert_eq!(held(&store, over), json!(FREE));
 }

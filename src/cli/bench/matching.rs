@@ -2,10 +2,9 @@
 
 use std::hint::black_box;
 
-use nix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
-use super::meter::rounded;
+use super::meter::{cpu_us, rounded};
 use crate::cli::style::out;
 use crate::cli::{Context, Failure};
 use crate::domain::alias::Format;
@@ -16,13 +15,6 @@ const ALIASES: [usize; 4] = [10, 100, 1_000, 10_000];
 /// Messages of one turn; of several turns the quickest counts, for what else the machine does only adds to it.
 const ROUNDS: u32 = 2_000;
 const TURNS: usize = 5;
-
-/// Processor time of this thread, in microseconds.
-fn cpu_us() -> Result<f64, Failure> {
-    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .map_err(|why| Failure::new(1, format!("the processor's time cannot be read: {why}")))?;
-    Ok(now.tv_sec() as f64 * 1e6 + now.tv_nsec() as f64 / 1e3)
-}
 
 /// The nth command: with a word of its own at the beginning, or all alike but for one word in the middle.
 fn format(prefix: &str, n: usize) -> String {

@@ -2,10 +2,20 @@
 
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+
+use crate::cli::Failure;
 
 /// Ticks of the processor clock in a second, as Linux tells them to programs.
 const TICKS_PER_S: f64 = 100.0;
+
+/// Processor time of this thread, in microseconds.
+pub fn cpu_us() -> Result<f64, Failure> {
+    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_err(|why| Failure::new(1, format!("the processor's time cannot be read: {why}")))?;
+    Ok(now.tv_sec() as f64 * 1e6 + now.tv_nsec() as f64 / 1e3)
+}
 
 /// Processor time of a process so far, in milliseconds; none where `/proc` is not there.
 pub fn cpu_ms(pid: u32) -> Option<f64> {

@@ -2,6 +2,9 @@
 
 /// Nothing is offered to this person here.
 pub const NOTHING: &str = "There is nothing that you may do here.";
+/// Nothing happens by itself.
+pub const NO_AUTOMATION: &str =
+    "Nothing happens by itself: no script has a rule, a schedule or a sensor.";
 /// It works.
 pub const ON: &str = "on";
 /// Anybody may use it.
@@ -24,6 +27,14 @@ pub fn off(why: &str) -> String {
 /// When it was used last.
 pub fn used(ago: Option<&str>) -> String {
     ago.map_or_else(|| "not used yet".to_owned(), |ago| format!("last used {ago} ago"))
+}
+
+/// How what happens by itself is switched off, and where that is looked for.
+pub fn turn_off(prefix: &str) -> String {
+    format!(
+        "`{prefix}rule off NAME [for 2h] [because …]` switches one off, `{prefix}rule on NAME` on again; so do `schedule`, `hook` and \
+         `sensor`. `{prefix}shut up NAME` keeps it silent for a while."
+    )
 }
 
 /// So many things are not told of.

@@ -76,6 +76,16 @@ pub fn unknown(kind: Automation, name: &str, near: Option<&str>) -> String {
     format!("I know no {} `{name}`.{hint}", kind.word())
 }
 
+/// The configuration has a webhook, and this is how its senders prove who they are.
+pub fn hook_facts(proven_by: &str) -> String {
+    format!("senders prove themselves by {proven_by}")
+}
+
+/// A sensor is not well.
+pub fn ended(ends: u32, why: &str) -> String {
+    format!("it has ended {ends} times one after the other: {why}")
+}
+
 /// So many things are off that no more is switched off.
 pub fn too_many(most: usize) -> String {
     format!("{most} things are switched off already, which is my limit: switch one on first.")

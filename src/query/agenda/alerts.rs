@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::id::StreamName;
 
 /// Most alerts that are known to be open at once; what comes above them is told, and not found by its name.
 pub const OPEN_ALERTS_MAX: usize = 10_000;
 
 /// The alerts that are not over.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Alerts {
     open: BTreeSet<StreamName>,
 }
@@ -26,6 +24,11 @@ impl Alerts {
     /// An alert is over.
     pub fn closed(&mut self, stream: &StreamName) {
         self.open.remove(stream);
+    }
+
+    /// Whether one is known not to be over.
+    pub fn is_open(&self, stream: &StreamName) -> bool {
+        self.open.contains(stream)
     }
 
     /// The streams of those that are not over.

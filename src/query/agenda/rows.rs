@@ -1,14 +1,12 @@
-//! How the agenda is kept: a row for each execution that is open, each undecided trigger and each unsent message, and one
-//! for the rest, so that no more is written than what has changed.
+//! How the agenda is kept: a row for each execution that is open, each undecided trigger, each unsent message, and each
+//! alert or other stream that is looked at again, and one for the rest, so that no more is written than what has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::alerts::Alerts;
 use super::manners::Manners;
-use super::wakes::Wakes;
 use super::{Agenda, Open, PROJECTION, Stage, Unsent};
 use crate::domain::id::{ExecutionId, MessageId, Position, StreamName, Timestamp};
 use crate::query::compose::Waits;
@@ -21,7 +19,9 @@ const ROWS_MAX: usize = 1_024;
 /// Most streams whose rows are known to have changed. Beyond that all of it is written.
 const CHANGED_MAX: usize = 16_384;
 /// What kept it before, all of it in one row: they would take room for ever.
-const BEFORE: [&str; 2] = ["agenda-8", "agenda-9"];
+const BEFORE: [&str; 3] = ["agenda-8", "agenda-9", "agenda-10"];
+/// The streams that are looked at again by themselves.
+const LOOKED_AT: [&str; 4] = ["alert", "digest", "silences", "switches"];
 /// The key of what has no row of its own: no stream is called so.
 const REST: &str = "rest";
 
@@ -61,6 +61,13 @@ struct MessageRow {
     edits: Option<MessageId>,
 }
 
+/// An alert that is not over, and any stream that is looked at again.
+#[derive(Debug, Serialize, Deserialize)]
+struct LookedRow {
+    open: bool,
+    due: Option<Timestamp>,
+}
+
 /// What is small however many executions are open.
 #[derive(Debug, Serialize, Deserialize)]
 struct RestRow {
@@ -68,8 +75,6 @@ struct RestRow {
     gathering: BTreeMap<String, ExecutionId>,
     unreadable: Unreadable,
     manners: Manners,
-    alerts: Alerts,
-    wakes: Wakes,
 }
 
 impl Agenda {
@@ -136,7 +141,10 @@ impl Agenda {
         let executions = self.open.keys().map(StreamName::execution);
         let messages = self.queued.keys().map(StreamName::message);
         let mut rows = vec![rest];
-        for stream in executions.chain(self.lanes.keys().cloned()).chain(messages) {
+        let looked: BTreeSet<&StreamName> =
+            self.alerts.open().chain(self.wakes.streams()).filter(|it| has_rows(it)).collect();
+        let others = self.lanes.keys().chain(looked).cloned();
+        for stream in executions.chain(others).chain(messages) {
             rows.push((stream.as_str().to_owned(), self.row(&stream)?));
         }
         let mut changes: Vec<ProjectionChange> = rows
@@ -154,6 +162,7 @@ impl Agenda {
         match stream.category() {
             "execution" => self.open.contains_key(&ExecutionId(stream.id().to_owned())),
             "trigger" => self.lanes.contains_key(stream),
+            category if LOOKED_AT.contains(&category) => self.looked(stream).is_some(),
             _ => self.queued.contains_key(&MessageId(stream.id().to_owned())),
         }
     }
@@ -170,6 +179,9 @@ impl Agenda {
                 let Some((lane, at)) = self.lanes.get(stream).cloned() else { return Ok(None) };
                 bytes(&TriggerRow { lane, at }).map(Some)
             }
+            category if LOOKED_AT.contains(&category) => {
+                self.looked(stream).as_ref().map(bytes).transpose()
+            }
             _ => {
                 let id = MessageId(stream.id().to_owned());
                 let Some((lane, at)) = self.queued.get(&id).cloned() else { return Ok(None) };
@@ -180,14 +192,17 @@ impl Agenda {
         }
     }
 
+    fn looked(&self, stream: &StreamName) -> Option<LookedRow> {
+        let (open, due) = (self.alerts.is_open(stream), self.wakes.planned(stream));
+        (open || due.is_some()).then_some(LookedRow { open, due })
+    }
+
     fn rest(&self) -> Result<Vec<u8>, ReadError> {
         bytes(&RestRow {
             edited: self.edited.clone(),
             gathering: self.gathering.clone(),
             unreadable: self.unreadable.clone(),
             manners: self.manners.clone(),
-            alerts: self.alerts.clone(),
-            wakes: self.wakes.clone(),
         })
     }
 
@@ -196,8 +211,8 @@ impl Agenda {
         let mut agenda = Self { checkpoint: kept.checkpoint, ..Self::default() };
         for (key, row) in kept.rows {
             if key == REST {
-                let RestRow { edited, gathering, unreadable, manners, alerts, wakes } = read(&row)?;
-                agenda = Self { edited, gathering, unreadable, manners, alerts, wakes, ..agenda };
+                let RestRow { edited, gathering, unreadable, manners } = read(&row)?;
+                agenda = Self { edited, gathering, unreadable, manners, ..agenda };
                 continue;
             }
             let stream = StreamName::parse(&key).ok().filter(has_rows)?;
@@ -206,6 +221,13 @@ impl Agenda {
                 "trigger" => {
                     let TriggerRow { lane, at } = read(&row)?;
                     agenda.waits_for_decision(&stream, lane, at);
+                }
+                category if LOOKED_AT.contains(&category) => {
+                    let LookedRow { open, due } = read(&row)?;
+                    if open {
+                        agenda.alerts.opened(&stream);
+                    }
+                    agenda.wakes.plan(&stream, due);
                 }
                 _ => {
                     let MessageRow { lane, at, edits } = read(&row)?;
@@ -244,7 +266,8 @@ impl Agenda {
 
 /// Whether what happens in a stream has a row of its own.
 fn has_rows(stream: &StreamName) -> bool {
-    matches!(stream.category(), "execution" | "trigger" | "message")
+    let category = stream.category();
+    matches!(category, "execution" | "trigger" | "message") || LOOKED_AT.contains(&category)
 }
 
 fn bytes(row: &impl Serialize) -> Result<Vec<u8>, ReadError> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::domain::event::{
     Event, ExecutionSuspended, MessageSent, NewEvent, Payload, QuestionAnswered, QuestionAsked,
-    Recorded, Wants, decode,
+    Recorded, WakePlanned, Wants, decode,
 };
 use crate::domain::id::{EventId, PostId, Pseudonym, UserId, Version};
 use crate::store::memory::MemoryStore;
@@ -56,6 +56,29 @@ impl Log {
         self.add(&stream, ExecutionSuspended {}.into());
     }
 
+    /// One more alert fires, is looked at again, and may be over.
+    fn fire(&mut self, nth: usize, over: bool) {
+        let stream = StreamName::parse(&format!("alert-{nth:06}")).expect("a name");
+        self.add(
+            &stream,
+            fixture(
+                include_str!("../../../tests/fixtures/events/alert_raised.v1.json"),
+                "alert_raised",
+            ),
+        );
+        self.add(&stream, WakePlanned { due: Some(Timestamp(9_000_000)) }.into());
+        if over {
+            self.add(
+                &stream,
+                fixture(
+                    include_str!("../../../tests/fixtures/events/alert_resolved.v1.json"),
+                    "alert_resolved",
+                ),
+            );
+            self.add(&stream, WakePlanned { due: None }.into());
+        }
+    }
+
     fn answer(&mut self, nth: usize) {
         let stream = StreamName::execution(&ExecutionId(format!("E{nth:06}")));
         let (path, answer) = ("0".into(), Value::Bool(true));
@@ -65,9 +88,15 @@ impl Log {
 }
 
 fn started() -> Event {
-    let fixture = include_str!("../../../tests/fixtures/events/execution_started.v1.json");
-    let list: Vec<Value> = serde_json::from_str(fixture).expect("it is JSON");
-    decode("execution_started", 1, list[0].clone()).expect("it is an event")
+    fixture(
+        include_str!("../../../tests/fixtures/events/execution_started.v1.json"),
+        "execution_started",
+    )
+}
+
+fn fixture(stored: &str, kind: &str) -> Event {
+    let list: Vec<Value> = serde_json::from_str(stored).expect("it is JSON");
+    decode(kind, 1, list[0].clone()).expect("it is an event")
 }
 
 /// A log that is long enough for every checkpoint of these tests to be in it.
@@ -112,12 +141,31 @@ async fn what_is_written_for_one_more_question_does_not_grow_with_those_that_are
 }
 
 #[tokio::test]
+async fn what_is_written_for_one_more_alert_does_not_grow_with_those_that_fire() {
+    let mut each = vec![];
+    for open in [100_usize, 1_000] {
+        let mut log = Log { next: 1_000_000, ..Log::new() };
+        (0..open).for_each(|nth| log.fire(nth, false));
+        let store = MemoryStore::new(surroundings());
+        log.agenda.keep(store.as_ref()).expect("it is kept");
+        log.fire(500_000, false);
+        let one_more = written(&log.agenda);
+        log.fire(7, true);
+        each.push((one_more, written(&log.agenda)));
+    }
+    assert_eq!((each[0].0.0, each[0].1.0), (2, 3), "its own row, and the one for the rest");
+    assert_eq!(each[0], each[1]);
+}
+
+#[tokio::test]
 async fn what_was_kept_is_what_is_read_back() {
     let store = store(64 * 64).await;
     let mut log = Log::new();
     for round in 0..20 {
         (0..10).for_each(|nth| log.ask(100 * round + nth));
         (0..10).step_by(3).for_each(|nth| log.answer(100 * round + nth));
+        (0..10).for_each(|nth| log.fire(100 * round + nth, nth % 4 == 0));
+        (0..3).for_each(|nth| log.fire(100 * round / 2 + nth, true));
         log.agenda.keep(store.as_ref()).expect("it is kept");
         assert_eq!(Agenda::kept(store.as_ref()).expect("it reads"), log.agenda, "{round}");
     }
@@ -147,9 +195,9 @@ async fn what_kept_it_before_goes() {
     let store = store(64).await;
     let rows = vec![("all".to_owned(), Some(b"{}".to_vec()))];
     let change = ProjectionChange { rows, checkpoint: Position(9), replace: true };
-    store.project(BEFORE[1], change).expect("it writes");
+    store.project(BEFORE[2], change).expect("it writes");
     Log::new().agenda.keep(store.as_ref()).expect("it is kept");
-    assert_eq!(store.projection(BEFORE[1], "").expect("it reads").rows, []);
+    assert_eq!(store.projection(BEFORE[2], "").expect("it reads").rows, []);
 }
 
 #[tokio::test]

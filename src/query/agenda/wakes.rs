@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::id::{StreamName, Timestamp};
 
 /// The plans that hold.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wakes {
     plans: BTreeMap<StreamName, Timestamp>,
     due: BTreeSet<(Timestamp, StreamName)>,
@@ -33,6 +31,11 @@ impl Wakes {
     /// When the next time comes.
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
         self.due.iter().map(|(due, _)| *due).find(|due| *due > now)
+    }
+
+    /// When a stream is looked at again.
+    pub fn planned(&self, stream: &StreamName) -> Option<Timestamp> {
+        self.plans.get(stream).copied()
     }
 
     /// The streams that are looked at again.

@@ -3,7 +3,7 @@
 use rhai::{Dynamic, Engine, Map, NativeCallContext};
 use serde_json::{Value, json};
 
-use super::super::context::{HostResult, effect, error, to_json};
+use super::super::context::{HostResult, Run, effect, error, to_json};
 use super::super::journal::Noted;
 use super::bot::person;
 use super::options::Options;
@@ -65,7 +65,10 @@ pub const ROWS: &[HostFn] = &[
             form(&[WHAT, TIME, OPTIONS], Kind::Bool),
         ],
         options: SILENCE_OPTIONS,
-        errors: &[thrown("", "the time is too long, or the name is empty")],
+        errors: &[
+            thrown("", "the time is too long, or the name is empty"),
+            thrown("denied", "no policy lets who asked for it silence that, as for `!silence`"),
+        ],
         help: "Keeps a rule, an alert, a host or a source of this name from being told for a while, 15 minutes if no time is given; `host:web301` says which kind is meant. Gives false if that was silenced.",
         example: "silence(args.name, \"15m\", #{ by: msg.user, why: \"we are on it\" });",
         ..HostFn::EFFECT
@@ -80,6 +83,7 @@ pub const ROWS: &[HostFn] = &[
     HostFn {
         name: "unsilence",
         forms: &[form(&[WHAT], Kind::Bool)],
+        errors: &[thrown("denied", "no policy lets who asked for it silence that")],
         help: "Ends the silence of something; gives false if there was none.",
         example: "unsilence(args.name);",
         ..HostFn::EFFECT
@@ -114,8 +118,7 @@ pub(super) fn register(engine: &mut Engine) {
             let args = json!({ "what": named(&call, what)? });
             effect(&call, "unsilence", args, SILENCE_EVENTS, |run, _| {
                 let was = run.is_silenced(what);
-                run.hush(what, false);
-                Noted::Done(EffectResult::Ok(json!(was)))
+                Noted::Done(hushed(run, what, false, was))
             })
         });
 }
@@ -167,10 +170,18 @@ fn alert(call: &NativeCallContext, key: &str, said: &Dynamic, options: &Map) -> 
         let then = then.ok_or_else(|| options.error("say who is called: `then`"))?;
         args["then"] = texts(call, then, "`then`")?.into();
     }
-    // What goes into the log is not the script's memory: it is made where that is not counted.
     effect(call, "alert", args, ALERT_EVENTS, |_, _| {
         Noted::Done(EffectResult::Ok(json!({ "key": key, "state": state })))
     })
+}
+
+/// Silences something or lets it speak, if who asked for the script may.
+fn hushed(run: &mut Run, what: &str, silenced: bool, given: bool) -> EffectResult {
+    if let Some(why) = (run.silences)(what) {
+        return EffectResult::Err(json!({ "kind": "denied", "message": why }));
+    }
+    run.hush(what, silenced);
+    EffectResult::Ok(json!(given))
 }
 
 fn named(call: &NativeCallContext, what: &str) -> HostResult<String> {
@@ -204,8 +215,7 @@ fn silence(call: &NativeCallContext, what: &str, time: &Dynamic, options: &Map) 
     }
     effect(call, "silence", args, SILENCE_EVENTS, |run, _| {
         let was = run.is_silenced(&what);
-        run.hush(&what, true);
-        Noted::Done(EffectResult::Ok(json!(!was)))
+        Noted::Done(hushed(run, &what, true, !was))
     })
 }
 
@@ -256,6 +266,11 @@ mod tests {
                 "[true,false,true]",
             ),
             (r#"[silenced("twitter"), unsilence("twitter")]"#.into(), "[false,false]"),
+            (r#"silence("guarded")"#.into(), "no policy allows it"),
+            (
+                r#"let k = ""; try { unsilence("guarded") } catch (e) { k = e.kind; } k"#.into(),
+                r#""denied""#,
+            ),
             (r#"silence("x", "31d")"#.into(), "a silence takes a second to 30 days"),
             (r#"silence(" ")"#.into(), "the name of what is silenced has 1 to 200 bytes"),
             (

@@ -126,7 +126,7 @@ fn known(
     call: &NativeCallContext,
     op: &str,
     args: Value,
-    look: impl FnOnce(&mut Run, &str) -> Result<Value, String>,
+    look: impl Fn(&mut Run, &str) -> Result<Value, String>,
 ) -> HostResult {
     effect(call, op, args, 1, |run, path| {
         Noted::Done(match look(run, path) {

@@ -364,12 +364,13 @@ fn go(
     branch: &Branch,
     frozen: Option<u64>,
 ) -> HostResult<Came> {
-    run(|run| run.tape.enter(path, nth, frozen));
+    // Where the script is belongs to its journal.
+    run(|run| uncounted(|| run.tape.enter(path, nth, frozen)));
     let result = match branch {
         Branch::Closure(body) => isolated(body).call_within_context::<Dynamic>(call, ()),
         Branch::Timer(ms) => sleep(call, *ms),
     };
-    run(|run| run.tape.leave());
+    run(|run| uncounted(|| run.tape.leave()));
     // A branch that waits does not stop the others; whatever else halts it halts the whole run.
     if run(|run| run.halted.take_if(|halt| *halt == Halt::Suspended)).is_some() {
         return Ok(Came::Waits);

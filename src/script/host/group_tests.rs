@@ -54,6 +54,7 @@ impl Bench {
             recall: Box::new(|_, _| Ok(Value::Null)),
             may: Arc::new(|_, _| true),
             silenced: Arc::new(|_| false),
+            silences: Arc::new(|_| None),
             cancel,
         };
         run(&self.engine, &self.script, &self.script.aliases[0].run, input)

@@ -228,7 +228,7 @@ fn speak_as(call: &NativeCallContext, op: &str, mut args: Value, options: &Map) 
         args["attach"] = attached.args();
     }
     effect(call, op, args, SAID_EVENTS, |run, path| {
-        if let Some(attached) = attached {
+        if let Some(attached) = &attached {
             attached.keep(run, path);
         }
         Noted::Done(EffectResult::Ok(Value::String(message(run, path))))

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::engine::engine;
 use super::super::journal::{Done, Entry, Journal, keep};
+use super::super::leaks;
 use super::super::load::{load_one, on_script_thread};
+use super::super::memory::uncounted;
 use super::super::run::{End, Input, run};
 use super::memory::Scope;
 use super::table::{HostFn, Place};
@@ -31,7 +33,7 @@ thread_local! {
 
 /// Notes that the code of a function has looked for an option.
 pub fn asked_for(function: &'static str, option: &str) {
-    ASKED.with(|slot| slot.borrow_mut().insert((function, option.to_owned())));
+    uncounted(|| ASKED.with(|slot| slot.borrow_mut().insert((function, option.to_owned()))));
 }
 
 /// How a trial ended.
@@ -42,6 +44,8 @@ pub struct Trial {
     pub entries: Vec<Entry>,
     /// Which options the code looked for, by function.
     pub asked: BTreeSet<(&'static str, String)>,
+    /// What its slices left behind, in bytes.
+    pub left: u64,
 }
 
 /// Runs the example of a row, and gives the options that its function looked for.
@@ -100,6 +104,7 @@ pub fn source_with(source: &str, answer: fn(&Entry) -> EffectResult) -> Result<T
         let alias = script.aliases.iter().find(|alias| alias.name == "trial");
         let handler = alias.ok_or("there is no alias `trial`")?.run.clone();
         let actions = Arc::new(script.actions.clone());
+        let before = leaks::left(&script.hash);
         let (mut journal, mut entries, mut at) = (Journal::new(), vec![], 0);
         let memory = Arc::new(Mutex::new(BTreeMap::new()));
         for nth in 0..SLICES_MAX {
@@ -122,7 +127,8 @@ pub fn source_with(source: &str, answer: fn(&Entry) -> EffectResult) -> Result<T
             entries.extend(slice.entries);
             if !matches!(slice.end, End::Suspended | End::Yielded) {
                 let asked = ASKED.with(|slot| std::mem::take(&mut *slot.borrow_mut()));
-                return Ok(Trial { end: slice.end, entries, asked });
+                let left = leaks::left(&script.hash).saturating_sub(before);
+                return Ok(Trial { end: slice.end, entries, asked, left });
             }
         }
         Err(format!("it did not end in {SLICES_MAX} slices"))
@@ -157,5 +163,6 @@ fn input(
         cancel: None,
         may: Arc::new(|who, what| who == "@ann:local" && what != "launch"),
         silenced: Arc::new(|_| false),
+        silences: Arc::new(|what| (what == "guarded").then(|| "no policy allows it".to_owned())),
     }
 }

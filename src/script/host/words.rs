@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::context::{HostResult, error};
 use super::super::engine::ARRAY_ITEMS_MAX;
+use super::super::memory::uncounted;
 use super::data::fitting;
 use super::milliseconds;
 use super::table::{HostFn, Kind, form, p, thrown};
@@ -103,7 +104,7 @@ pub const ROWS: &[HostFn] = &[
 pub(super) fn register(engine: &mut Engine) {
     engine
         .register_fn("matches", |call: NativeCallContext, pattern: &str, text: &str| {
-            with_regex(&call, pattern, text, |regex| regex.is_match(text))
+            with_regex(&call, pattern, text, |regex| uncounted(|| regex.is_match(text)))
         })
         .register_fn("captures", |call: NativeCallContext, pattern: &str, text: &str| {
             with_regex(&call, pattern, text, |regex| captures(regex, text))
@@ -162,15 +163,28 @@ fn with_regex<T>(
     bounded(call, pattern, text)?;
     COMPILED.with(|slot| {
         let mut compiled = slot.borrow_mut();
-        if !compiled.contains_key(pattern) {
-            let made = built(pattern).map_err(|why| error(call, why))?;
-            if compiled.len() >= COMPILED_MAX {
-                compiled.clear();
-            }
-            compiled.insert(pattern.to_owned(), made);
+        // They are the thread's and not the script's: they stay for the next one.
+        let made = uncounted(|| known(&mut compiled, pattern));
+        if let Err(why) = made {
+            let told = error(call, why.as_str());
+            uncounted(|| drop(why));
+            return Err(told);
         }
         Ok(take(&compiled[pattern]))
     })
+}
+
+/// Compiles a pattern that is not known yet.
+fn known(compiled: &mut BTreeMap<String, Regex>, pattern: &str) -> Result<(), String> {
+    if compiled.contains_key(pattern) {
+        return Ok(());
+    }
+    let made = built(pattern)?;
+    if compiled.len() >= COMPILED_MAX {
+        compiled.clear();
+    }
+    compiled.insert(pattern.to_owned(), made);
+    Ok(())
 }
 
 /// Whether a pattern can be used, or why not.
@@ -194,17 +208,20 @@ fn built(pattern: &str) -> Result<Regex, String> {
 }
 
 fn captures(regex: &Regex, text: &str) -> Dynamic {
-    let Some(found) = regex.captures(text) else { return Dynamic::UNIT };
+    // What a search works with is kept with the pattern, for the next search.
+    let Some(found) = uncounted(|| regex.captures(text)) else { return Dynamic::UNIT };
     let value = |found: Option<regex::Match>| found.map_or(Dynamic::UNIT, |it| it.as_str().into());
     let named: Map = regex
         .capture_names()
         .flatten()
         .map(|name| (name.into(), value(found.name(name))))
         .collect();
-    match named.is_empty() {
+    let groups = match named.is_empty() {
         true => found.iter().map(value).collect::<Array>().into(),
         false => named.into(),
-    }
+    };
+    uncounted(|| drop(found));
+    groups
 }
 
 /// Fits a text to a pattern; only the last `*` has to be tried again, so this ends soon.

@@ -175,6 +175,12 @@ impl Plain {
         self.call(Method::DELETE, &format!("/directory/room/{}", quoted(alias)), None);
     }
 
+    /// Says what a room is about.
+    pub fn topic(&self, room: &str, topic: &str) {
+        let state = format!("/rooms/{}/state/m.room.topic", quoted(room));
+        self.call(Method::PUT, &state, Some(&json!({ "topic": topic })));
+    }
+
     pub fn leave(&self, room: &str) {
         self.call(Method::POST, &format!("/rooms/{}/leave", quoted(room)), Some(&json!({})));
     }

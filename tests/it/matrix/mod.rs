@@ -11,6 +11,7 @@ mod edits;
 mod erasure;
 mod federation;
 mod files;
+mod happenings;
 mod invites;
 mod kill;
 mod late_keys;

@@ -11,11 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use beadle::app::open_log;
+use beadle::domain::event::Event;
 use beadle::store::EventStore;
 
 use super::command::place;
 use super::named;
 use super::terminal::Terminal;
+use crate::store_world::everything;
 
 /// How many post at the same time.
 const SENDERS: usize = 24;
@@ -37,6 +39,15 @@ auth = "none"
 delivery_header = "X-Delivery"
 per_minute = 1000000
 "#;
+
+/// One in ten deliveries is an alert of its own.
+const RULES: &str = r##"//! What the storm is about.
+rule(#{ name: "storm", room: "#ops" }, "webhook.storm", |e| e.id.ends_with("0"), |e| {
+    alert(`storm/${e.id}`, `${e.id} is ${e.state}`, #{ host: e.host, severity: e.state, source: "storm" });
+});
+"##;
+/// Many alerts are told in few messages: at most one for so many.
+const ALERTS_PER_MESSAGE: usize = 5;
 
 /// Where the bot listens now; none: it does not.
 type Where = Arc<RwLock<Option<SocketAddr>>>;
@@ -102,6 +113,7 @@ fn what_was_accepted_in_a_storm_survives_a_kill_exactly_once() {
         None => (2_000, Duration::from_secs(10)),
     };
     let place = place(CONFIG);
+    place.write("scripts/storm.rhai", RULES);
     let bot = Terminal::start(&place, &[]);
     let at: Where = Arc::new(RwLock::new(Some(bot.address)));
     let (posting, began) = (at.clone(), Instant::now());
@@ -120,6 +132,8 @@ fn what_was_accepted_in_a_storm_survives_a_kill_exactly_once() {
     let unheard = answers.iter().filter(|(_, code)| code.is_none());
     let again: Vec<(String, Option<u16>)> =
         unheard.map(|(id, _)| (id.clone(), post(address, id))).collect();
+    // What waited behind the storm is told as well.
+    bot.wait_for("alerts in #ops");
     let peak = first_peak.max(peak_kib(bot.pid()));
     bot.quit();
 
@@ -147,6 +161,25 @@ fn what_was_accepted_in_a_storm_survives_a_kill_exactly_once() {
     assert!(recorded.len() + told >= count, "what was not refused is there: {codes:?}");
     let accepted: usize = [Some(200), Some(202)].iter().filter_map(|code| codes.get(code)).sum();
     assert!(accepted * 100 >= count * ACCEPTED_PERCENT_MIN, "{codes:?}");
+    told_in_digests(&store);
     assert!(peak <= PEAK_KIB_MAX, "the bot held {peak} KiB");
     store.close();
+}
+
+/// The room heard of many alerts in few messages.
+fn told_in_digests(store: &dyn EventStore) {
+    let (mut raised, mut messages, mut digests) = (0, 0, 0);
+    for event in everything(store) {
+        match event.event() {
+            Some(Event::AlertRaised(_)) => raised += 1,
+            Some(Event::MessageQueued(message)) => {
+                messages += 1;
+                digests += usize::from(message.doc.words().contains(" alerts in #ops"));
+            }
+            _ => {}
+        }
+    }
+    println!("{raised} alerts were told in {messages} messages, {digests} of them digests");
+    assert!(digests > 0, "a storm is told in digests");
+    assert!(messages * ALERTS_PER_MESSAGE <= raised, "{messages} messages for {raised} alerts");
 }
