@@ -14,7 +14,7 @@ use crate::domain::bridge::event::{BridgeSeen, RoomBridged};
 use crate::domain::bridge::lines::lines;
 use crate::domain::bridge::{Bridges, Caps};
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded};
-use crate::domain::id::{ExecutionId, PostId, RoomId};
+use crate::domain::id::{ExecutionId, PostId, RoomId, UserId};
 use crate::domain::message::Doc;
 use crate::domain::trigger::{Place, Trigger};
 use crate::query::bridged;
@@ -77,7 +77,8 @@ impl Kernel {
             return Ok(known.clone());
         }
         let seen = bridged::last(self.store.as_ref(), &room)?;
-        let network = seen.map_or_else(|| MATRIX.to_owned(), |(it, _)| network(&bridges, &it));
+        let seen = seen.and_then(|(seen, _)| seen);
+        let network = seen.map_or_else(|| MATRIX.to_owned(), |it| network(&bridges, &it));
         let mut kept = self.bridged.0.lock().expect("nobody panics with them");
         if kept.len() >= ROOMS_KEPT_MAX {
             kept.clear();
@@ -99,7 +100,9 @@ impl Kernel {
         for _ in 0..ATTEMPTS_MAX {
             let last = bridged::last(self.store.as_ref(), &room)?;
             let (mut bridges, expected) = match last {
-                Some((it, version)) => (it.bridges, Expected::Exact(version)),
+                Some((it, version)) => {
+                    (it.map(|it| it.bridges).unwrap_or_default(), Expected::Exact(version))
+                }
                 None => (vec![], Expected::NoStream),
             };
             if bridges.iter().any(|known| known.profile == seen.profile) {
@@ -108,7 +111,9 @@ impl Kernel {
             bridges.push(seen.clone());
             let mut event = RoomBridged { room: room.clone(), network: String::new(), bridges };
             event.network = network(&self.settings().bridges, &event);
-            let meta = Meta { room: Some(room.clone()), ..Meta::default() };
+            // Whoever's account showed it can have that erased.
+            let actor = Some(UserId(seen.evidence.clone()));
+            let meta = Meta { room: Some(room.clone()), actor, ..Meta::default() };
             let stream = bridged::stream(self.store.as_ref(), &room);
             let batch = vec![write(stream, expected, vec![NewEvent::with(&meta, event)])];
             if !matches!(self.append(batch).await?, Tried::Moved) {

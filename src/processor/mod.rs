@@ -35,7 +35,7 @@ pub mod alerts;
 pub mod alone;
 pub mod approvals;
 mod attach;
-mod bridges;
+pub mod bridges;
 mod builtin;
 pub mod can;
 pub mod cancel;

@@ -13,18 +13,18 @@ pub fn stream(store: &dyn EventStore, room: &RoomId) -> StreamName {
     StreamName::bridge(&store.key().dedupe(&key))
 }
 
-/// What was last seen in a room, and where that stands.
+/// What was last seen in a room, unless that is erased, and where it stands.
 ///
 /// # Errors
 /// [`ReadError`] if the log cannot be read.
 pub fn last(
     store: &dyn EventStore,
     room: &RoomId,
-) -> Result<Option<(RoomBridged, Version)>, ReadError> {
+) -> Result<Option<(Option<RoomBridged>, Version)>, ReadError> {
     let last = store.read(&stream(store, room), Version::END, Direction::Backward, 1)?;
-    Ok(last.first().and_then(|recorded| match recorded.event() {
-        Some(Event::RoomBridged(it)) => Some((it.clone(), recorded.id.version)),
-        _ => None,
+    Ok(last.first().map(|recorded| match recorded.event() {
+        Some(Event::RoomBridged(it)) => (Some(it.clone()), recorded.id.version),
+        _ => (None, recorded.id.version),
     }))
 }
 
@@ -34,7 +34,7 @@ pub fn last(
 /// [`Refusal`] if the log cannot be read.
 pub fn told(store: &dyn EventStore, room: &str, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let seen = last(store, &RoomId(room.to_owned()))?;
-    for bridge in seen.into_iter().flat_map(|(seen, _)| seen.bridges) {
+    for bridge in seen.and_then(|(seen, _)| seen).into_iter().flat_map(|seen| seen.bridges) {
         sink.row(json!({ "profile": bridge.profile, "evidence": bridge.evidence }))?;
     }
     Ok(())

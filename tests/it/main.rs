@@ -11,6 +11,7 @@ mod authoring;
 mod backup;
 mod both_states;
 mod bounds;
+mod bridged;
 mod bridges;
 mod cancel;
 mod checks;

@@ -29,16 +29,16 @@ fn a_machine_is_created_from_irc() {
 #[test]
 fn what_is_recorded_as_said_is_what_irc_gets() {
     let mut scene = Scene::plumbed("same");
-    scene.says("!say 8 times");
-    let got = scene.hears_all("message 8 of 8");
+    scene.says("!say 20 times");
+    let got = scene.hears_all("message 20 of 20");
     let got: Vec<String> = got.into_iter().map(|said| said.text).collect();
-    let want: Vec<String> = (1..=8).map(|n| format!("message {n} of 8")).collect();
+    let want: Vec<String> = (1..=20).map(|n| format!("message {n} of 20")).collect();
     assert_eq!(got, want, "in their order");
     let (room, bot) = (scene.room.clone(), scene.bot.account.id.clone());
     let of_bot = scene.ann.until(&room, "what the bot said", |events| {
         let of_bot: Vec<Event> =
             events.iter().filter(|it| it.sender == bot && it.is_message()).cloned().collect();
-        (of_bot.len() >= 9).then_some(of_bot)
+        (of_bot.len() >= 20).then_some(of_bot)
     });
     let said: Vec<&str> =
         of_bot.iter().map(Event::body).filter(|it| it.starts_with("message")).collect();
@@ -48,6 +48,6 @@ fn what_is_recorded_as_said_is_what_irc_gets() {
     assert!(of_bot.iter().filter(|it| it.body().starts_with("message")).all(shaped), "{of_bot:#?}");
     assert_eq!(
         scene.bot.events().iter().filter(|row| row["type"] == "message_sent").count(),
-        8 + 1
+        20 + 1
     );
 }

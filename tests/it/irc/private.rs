@@ -28,5 +28,8 @@ fn a_bot_with_a_nick_of_its_own_answers_in_its_channel_and_alone() {
     assert_eq!((answer.to.as_str(), answer.text.as_str()), ("ErinPrivate", "ErinPrivate: pong"));
     let checked = bot.run_expecting(0, &["bridge", "check", &room]);
     assert!(checked.contains("heisenbridge was seen by @heisenbridge:"), "{checked}");
-    assert!(checked.contains("Its network is irc: it shows files; at most 4 lines"), "{checked}");
+    assert!(
+        checked.contains("Its network is irc: it shows text alone; at most 4 lines"),
+        "{checked}"
+    );
 }

@@ -1,0 +1,128 @@
+//! Rooms behind bridges: what is recorded of them, what is said there, and how fast.
+
+use std::sync::Arc;
+
+use beadle::adapter::Intake;
+use beadle::domain::bridge::Bridges;
+use beadle::domain::event::BridgeSeen;
+use beadle::domain::id::RoomId;
+use beadle::processor::Settings;
+use beadle::processor::bridges::{BURST_LINES, ROOMS_KEPT_MAX};
+
+use crate::desk::Desk;
+
+fn use_bridges(desk: &Desk, used: &[&str]) {
+    let used: Vec<String> = used.iter().map(|name| (*name).to_owned()).collect();
+    let bridges = Arc::new(Bridges::default().using(&used, &[]).expect("they ship"));
+    let settings = (*desk.kernel.settings()).clone();
+    desk.kernel.behave(Settings { bridges, ..settings });
+}
+
+async fn saw(desk: &Desk, room: &str, profile: &str, evidence: &str) {
+    let seen = BridgeSeen { profile: profile.into(), evidence: evidence.into() };
+    desk.ear.saw_bridge(RoomId(room.into()), seen).await.expect("the log works");
+}
+
+fn network(desk: &Desk, room: &str) -> String {
+    desk.kernel.network_of(&RoomId(room.into())).expect("the log works")
+}
+
+#[tokio::test]
+async fn a_room_is_on_the_networks_that_were_seen_in_it() {
+    let desk = Desk::new("");
+    let all = ["heisenbridge", "bridgev2"];
+    use_bridges(&desk, &all);
+    assert_eq!(network(&desk, "#ops"), "matrix");
+    saw(&desk, "#ops", "heisenbridge", "@heisenbridge:local").await;
+    saw(&desk, "#ops", "heisenbridge", "@irc_net_eva:local").await;
+    assert_eq!((network(&desk, "#ops"), desk.count("room_bridged")), ("irc".into(), 1), "once");
+    saw(&desk, "#ops", "bridgev2", "@slackbot:local").await;
+    assert_eq!((network(&desk, "#ops"), desk.count("room_bridged")), ("irc+slack".into(), 2));
+    assert_eq!(network(&desk, "#dev"), "matrix", "another room");
+    // What is not in use any more counts for nothing, and what is recorded stays.
+    use_bridges(&desk, &["bridgev2"]);
+    assert_eq!(network(&desk, "#ops"), "slack");
+    use_bridges(&desk, &[]);
+    assert_eq!(network(&desk, "#ops"), "matrix");
+    use_bridges(&desk, &all);
+    assert_eq!(network(&desk, "#ops"), "irc+slack");
+    assert_eq!(
+        network(&desk, "@irc_net_eva:local"),
+        "matrix",
+        "it is not known where the bot lives"
+    );
+    desk.ear.names(vec!["@beadle:local".into()]);
+    assert_eq!(network(&desk, "@irc_net_eva:local"), "irc", "alone with somebody");
+    assert_eq!(network(&desk, "@ann:local"), "matrix");
+}
+
+#[tokio::test]
+async fn what_is_said_is_made_for_the_networks_of_its_room() {
+    let desk = Desk::new("");
+    use_bridges(&desk, &["heisenbridge"]);
+    saw(&desk, "#irc", "heisenbridge", "@heisenbridge:local").await;
+    let long = vec!["x".repeat(500); 3].join("\n");
+    desk.queue("#ops", &long, None).await;
+    desk.queue("#irc", &long, None).await;
+    let first = desk.queue("#irc", "first", None).await;
+    desk.clock.advance(60_000);
+    desk.settle().await.expect("the log works");
+    desk.queue("#irc", "changed", Some(&first)).await;
+    desk.clock.advance(60_000);
+    desk.settle().await.expect("the log works");
+    let outgoing = desk.outgoing();
+    let in_room =
+        |room: &str| outgoing.iter().filter(|it| it.room.as_str() == room).collect::<Vec<_>>();
+    let [matrix] = in_room("#ops")[..] else { panic!("{outgoing:#?}") };
+    assert_eq!((matrix.notice, matrix.plain.as_str()), (true, long.as_str()));
+    let irc = in_room("#irc");
+    let texts: Vec<&str> = irc.iter().map(|it| it.plain.as_str()).collect();
+    let lines: Vec<&str> = texts[0].lines().collect();
+    assert_eq!(lines.len(), 5, "four lines and how to go on: {texts:#?}");
+    assert!(lines.iter().all(|line| line.len() <= 400) && lines[4].contains("!more"), "{texts:#?}");
+    assert_eq!(texts[1..], ["first", "changed"], "an edit is a line of its own");
+    let plain = irc.iter().all(|it| !it.notice && it.html.is_none());
+    assert!(plain, "{irc:#?}");
+    let new = irc.iter().all(|it| it.relation == beadle::adapter::Relation::New);
+    assert!(new, "{irc:#?}");
+}
+
+#[tokio::test]
+async fn a_slow_network_gets_a_burst_and_then_one_line_after_the_other() {
+    let desk = Desk::new("");
+    use_bridges(&desk, &["heisenbridge"]);
+    saw(&desk, "#irc", "heisenbridge", "@heisenbridge:local").await;
+    let said: Vec<String> = (0..BURST_LINES + 4).map(|n| format!("#irc: message {n}")).collect();
+    for text in &said {
+        desk.queue("#irc", text.strip_prefix("#irc: ").expect("it begins so"), None).await;
+    }
+    desk.settle().await.expect("the log works");
+    let mut got = desk.said();
+    assert_eq!(got.len(), BURST_LINES as usize + 1, "what is under way is more than a burst");
+    for _ in 0..3 {
+        desk.clock.advance(1_499);
+        desk.settle().await.expect("the log works");
+        assert!(desk.said().is_empty(), "one in a second and a half");
+        desk.clock.advance(1);
+        desk.settle().await.expect("the log works");
+        let next = desk.said();
+        assert_eq!(next.len(), 1);
+        got.extend(next);
+    }
+    assert_eq!(got, said, "in their order");
+    desk.queue("#dev", "elsewhere", None).await;
+    desk.settle().await.expect("the log works");
+    assert_eq!(desk.said(), ["#dev: elsewhere"], "another room does not wait");
+}
+
+#[tokio::test]
+async fn the_networks_of_only_so_many_rooms_are_kept_at_hand() {
+    let desk = Desk::new("");
+    use_bridges(&desk, &["heisenbridge"]);
+    saw(&desk, "#irc", "heisenbridge", "@heisenbridge:local").await;
+    for n in 0..=ROOMS_KEPT_MAX {
+        assert_eq!(network(&desk, &format!("#room{n}")), "matrix");
+    }
+    assert_eq!(network(&desk, "#irc"), "irc", "it is read again");
+    assert_eq!(desk.count("room_bridged"), 1, "nothing is recorded by looking");
+}
