@@ -389,7 +389,7 @@ fn how_alerts_are_told_is_configured() {
         ("[alerts]\ngroup_at = 0", "c:2: "),
         ("[alerts]\ngroup_at = 1001", "c:2: "),
         ("[alerts]\ngroup_att = 3", "c:2: there is no key in [alerts] named `group_att`"),
-        ("[alerts.quiet]\n\"#ops\" = \"late\"", "c:2: "),
+        ("[alerts.quiet]\n\"#ops\" = \"late\"", "`quiet` is hours by room"),
     ] {
         let told = parse(text, "c").expect_err("it is wrong").to_string();
         assert!(told.contains(want), "{text}: {told}");

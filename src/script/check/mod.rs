@@ -16,6 +16,7 @@ use super::resolver::Library;
 pub mod across;
 mod calls;
 pub mod does;
+mod events;
 mod exposed;
 mod fields;
 mod literal;
@@ -91,6 +92,7 @@ impl Checker {
         let mut found = Found { file, source, checked: Checked::default() };
         calls::look(&ast, &names, &mut found);
         fields::look(&ast, &mut found);
+        events::look(&ast, &mut found);
         exposed::look(&ast, &mut found);
         variables::look(&ast, &mut found);
         steps::look(&ast, &mut found);

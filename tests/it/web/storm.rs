@@ -139,7 +139,8 @@ fn what_was_accepted_in_a_storm_survives_a_kill_exactly_once() {
 
     let (store, _) = open_log(&place.path("data")).expect("the log opens");
     let mut recorded: BTreeMap<String, usize> = BTreeMap::new();
-    for event in named(&store as &dyn EventStore) {
+    let delivered = named(&store as &dyn EventStore);
+    for event in delivered.iter().filter(|event| event.name == "webhook.storm") {
         let id = event.fields["_delivery"].as_str().expect("it was named").to_owned();
         assert_eq!(event.fields["id"], id.as_str());
         *recorded.entry(id).or_default() += 1;
