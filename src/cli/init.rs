@@ -17,7 +17,11 @@ pub struct InitArgs {
 /// Writes what is not there yet.
 pub fn main(args: &InitArgs) -> Result<u8, Failure> {
     let file = args.folder.join("beadle.toml");
-    std::fs::create_dir_all(&args.folder)?;
+    let made = std::fs::create_dir_all(&args.folder);
+    made.map_err(|why| {
+        Failure::new(1, format!("cannot make {}: {why}", args.folder.display()))
+            .hint("name a folder that is yours: `beadle init ~/beadle`")
+    })?;
     match file.exists() {
         true => out!("{} is there already; it is left as it is", file.display()),
         false => {

@@ -1,5 +1,7 @@
 //! `beadle policy`: whether the policies can be used, which there are, what they would decide, and what they can speak of.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::style::out;
@@ -87,10 +89,15 @@ pub fn main(context: &Context, command: &PolicyCommand) -> Result<u8, Failure> {
     }
 }
 
+/// The folder of the policies, if there is one.
+fn folder(context: &Context) -> Option<PathBuf> {
+    let beside = context.scripts_given().with_file_name("policy");
+    context.config.policy.clone().or_else(|| beside.is_dir().then_some(beside))
+}
+
 /// The policies as their folder holds them, without making one.
 fn sources(context: &Context) -> Result<Vec<Source>, PolicyProblem> {
-    let beside = context.scripts_given().with_file_name("policy");
-    match context.config.policy.clone().or_else(|| beside.is_dir().then_some(beside)) {
+    match folder(context) {
         Some(folder) => read_folder(&folder),
         None => Ok(SHIPPED.iter().map(|(file, text)| Source::new(*file, *text)).collect()),
     }
@@ -144,6 +151,11 @@ fn check(context: &Context) -> Result<u8, Failure> {
     let (scripts, _) = load_folder_within(&context.scripts()?, &context.config.budgets);
     let (count, problems) = problems(context, &scripts);
     super::script::tell(context, &problems);
+    if folder(context).is_none() {
+        eprintln!(
+            "these are the policies that ship: there is no policy folder here; `beadle init` makes one"
+        );
+    }
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
     let warnings = problems.len() - errors;
     if context.json() {

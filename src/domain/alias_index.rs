@@ -202,7 +202,7 @@ impl AliasIndex {
         ranked: &[Ranked],
         text: &Text<'_>,
     ) -> Option<Begun<'_>> {
-        let exact = ranked.iter().filter(|(_, errors, ..)| *errors == 0).map(|(.., at)| *at);
+        let exact = ranked.iter().filter(|(_, _, errors, ..)| *errors == 0).map(|(.., at)| *at);
         let mut found: Option<Begun<'_>> = None;
         for at in candidates.iter().copied().take(NEAR_MAX).chain(exact.take(NEAR_MAX)) {
             let Entry { alias, format, .. } = &self.entries[at];
@@ -259,7 +259,8 @@ impl AliasIndex {
         (seen, entries)
     }
 
-    /// Clauses that do not hold even with typing errors, the errors, clauses (more is better), and the entry.
+    /// Clauses that do not hold even with typing errors, whether the first is one of them, the errors, clauses (more is
+    /// better), and the entry.
     fn ranked(&self, at: usize, seen: &Seen<'_>) -> Option<Ranked> {
         let clauses = &self.entries[at].clauses;
         let way = |words: &Vec<String>| {
@@ -269,13 +270,16 @@ impl AliasIndex {
         let errors: Vec<_> = clauses.iter().filter_map(fewest).collect();
         let enough = !errors.is_empty() && errors.len() * 2 >= clauses.len();
         enough.then(|| {
-            (clauses.len() - errors.len(), errors.iter().sum(), Reverse(clauses.len()), at)
+            // What a command begins with says what it does: another verb is less like it than a slip in this one.
+            let other = clauses.first().is_some_and(|first| fewest(first).is_none());
+            let missing = clauses.len() - errors.len();
+            (missing, other, errors.iter().sum(), Reverse(clauses.len()), at)
         })
     }
 }
 
-/// Clauses that do not hold, typing errors, clauses (more is better), and the entry.
-type Ranked = (usize, usize, Reverse<usize>, usize);
+/// Clauses that do not hold, whether the first does not, typing errors, clauses (more is better), and the entry.
+type Ranked = (usize, bool, usize, Reverse<usize>, usize);
 
 /// The fewest typing errors with which each literal word may be in a message.
 type Seen<'a> = BTreeMap<&'a str, usize>;
@@ -459,6 +463,13 @@ mod tests {
         ] {
             assert_eq!(shown(&index(formats).lookup(text)), want, "{text:?} among {formats:?}");
         }
+    }
+
+    #[test]
+    fn another_verb_is_less_like_a_command_than_a_slip() {
+        let index = index("delete vm {name}\ncreate vm {name} on {cloud}\nrename vm {name}\n");
+        let Found::None { suggestions, .. } = index.lookup("creat vm") else { panic!("found") };
+        assert_eq!(suggestions[0], "create vm {name} on {cloud}", "{suggestions:?}");
     }
 
     #[test]

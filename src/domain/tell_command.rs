@@ -56,6 +56,30 @@ pub enum TellCommand {
     Automation,
 }
 
+/// Words behind `can` that are nobody's name.
+const NOBODY: &[&str] = &[
+    "you",
+    "we",
+    "he",
+    "she",
+    "they",
+    "it",
+    "anybody",
+    "anyone",
+    "somebody",
+    "someone",
+    "everybody",
+    "everyone",
+    "nobody",
+    "this",
+    "that",
+    "the",
+    "a",
+    "an",
+    "not",
+    "be",
+];
+
 /// The command that a text is, if it is one.
 pub fn parse(text: &str) -> Option<TellCommand> {
     let text = text.trim().trim_end_matches(['?', '!']).trim_end();
@@ -75,8 +99,8 @@ pub fn parse(text: &str) -> Option<TellCommand> {
         | ["where", "is", "all", "my" | "the" | "our", "automation" | "automation?", ..]
         | ["how", "do", "i", "turn", "it", "off"] => Some(TellCommand::Automation),
         ["who", "can", ..] => behind(2).map(|text| TellCommand::WhoCan { text }),
-        // Without an @ it is talk: can you believe it.
-        ["can", who, ..] if *who == "i" || who.starts_with('@') => {
+        // Of nobody in particular it is talk: can you believe it.
+        ["can", who, ..] if !NOBODY.contains(who) => {
             let named = text.split_whitespace().nth(1).filter(|_| *who != "i");
             let fits = named.is_none_or(|who| who.len() <= NAME_BYTES_MAX);
             let text = behind(2).filter(|_| fits)?;
@@ -133,6 +157,8 @@ mod tests {
             ("Can I deploy it?", can(None, "deploy it")),
             ("can @bob", None),
             ("can you believe it", None),
+            ("can anybody help me", None),
+            ("can ben deploy Shop", can(Some("ben"), "deploy Shop")),
             (long.as_str(), None),
             ("what can you do about it", None),
             ("", None),

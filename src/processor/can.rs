@@ -177,7 +177,12 @@ fn told(who: &str, alias: &str, permission: &Permission) -> String {
             let needs = needs.map(|it| listing::needs(it.count, it.from.as_deref()));
             say::yes(who, alias, &by, needs.as_deref())
         }
-        false if cited.is_empty() => say::no(who, alias, &permission.reason),
+        false if cited.is_empty() => {
+            // Its name is said once.
+            let named = policies::undecided(alias, "");
+            let reason = permission.reason.as_str();
+            say::no(who, alias, reason.strip_prefix(&named).unwrap_or(reason))
+        }
         false => say::no(who, alias, &by),
     }
 }

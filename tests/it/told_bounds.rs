@@ -143,6 +143,6 @@ async fn so_many_grants_hold_at_once() {
         assert!(told.contains(want), "{told}");
     }
     desk.clock.advance(60_000);
-    let told = says(&desk, "ann", "#boss", "!grant @eva ping for 5m").await.join("\n");
+    let told = says(&desk, "ann", "#boss", "!grant @eva:local ping for 5m").await.join("\n");
     assert!(told.contains("eva may run `ping` until"), "{told}");
 }

@@ -19,7 +19,7 @@ pub const NOTHING_SAID: &str = "I have said nothing here that I could explain. R
 /// What somebody may ask about is not known, or not here: both read the same, so that nothing is given away.
 pub fn unknown(text: &str) -> String {
     format!(
-        "I know of no execution, event or message `{text}` here; what happened in another room is told there, or to those who may read the audit."
+        "I know of no execution, event or message `{text}` here; an id is what I name as an execution, such as `4F7K2Q9A`. What happened in another room is told there, or to those who may read the audit."
     )
 }
 
@@ -183,6 +183,11 @@ pub fn as_allowed(policies: &[&str]) -> String {
         [] => String::new(),
         ids => format!(", allowed by `{}`", ids.join("`, `")),
     }
+}
+
+/// A search in the log.
+pub fn looked_up(at: &str) -> String {
+    format!("{at} looked it up in the log")
 }
 
 /// A wait.

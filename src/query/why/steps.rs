@@ -17,6 +17,9 @@ use crate::domain::words::approvals;
 use crate::domain::words::why as say;
 use crate::query::words::{quoted, result, value_words};
 
+/// Steps that look things up in the log: what they found is no news to who asks why.
+const LOOKS_UP: &[&str] = &["audit", "find", "why", "what did"];
+
 /// The steps of one execution while they are gathered.
 #[derive(Default)]
 struct Steps {
@@ -184,7 +187,10 @@ impl Steps {
         let policies: Vec<&str> =
             decision.into_iter().flat_map(|it| &it.policies).map(|it| it.id.as_str()).collect();
         let words = say::effect(&teller.at(begun), &what, requested.line, came);
-        let words = format!("{words}{}", say::as_allowed(&policies));
+        let words = match LOOKS_UP.contains(&requested.op.as_str()) {
+            true => say::looked_up(&teller.at(begun)),
+            false => format!("{words}{}", say::as_allowed(&policies)),
+        };
         let detail = json!({
             "op": requested.op, "args": requested.args, "line": requested.line, "path": path, "came": came,
             "decision": decision,
