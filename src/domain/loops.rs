@@ -29,6 +29,8 @@ pub enum Loop {
     Quick,
     /// It says the same all the time.
     Same,
+    /// The same, from behind a bridge.
+    Repeats,
 }
 
 impl Loop {
@@ -37,7 +39,8 @@ impl Loop {
         match self {
             Self::Hops => "too many bots have passed it on",
             Self::Quick => "it answers within a second, again and again",
-            Self::Same => "it says the same at once, again and again",
+            Self::Same => "it says the same within a second, again and again",
+            Self::Repeats => "it says the same again and again",
         }
     }
 }
@@ -51,15 +54,19 @@ pub fn judge(hops: u32, quick: &[String]) -> Option<Loop> {
     if quick.len() >= QUICK_MAX {
         return Some(Loop::Quick);
     }
-    repeats(quick)
+    is_one_text(quick).then_some(Loop::Same)
 }
 
 /// Finds whether somebody behind a bridge says the same all the time: the texts of their last commands, this one the
 /// last.
 pub fn repeats(texts: &[String]) -> Option<Loop> {
+    is_one_text(texts).then_some(Loop::Repeats)
+}
+
+/// Whether the last texts are one and the same.
+fn is_one_text(texts: &[String]) -> bool {
     let last = &texts[texts.len().saturating_sub(SAME_MAX)..];
-    let same = last.len() == SAME_MAX && last.iter().all(|text| *text == last[0]);
-    same.then_some(Loop::Same)
+    last.len() == SAME_MAX && last.iter().all(|text| *text == last[0])
 }
 
 #[cfg(test)]
@@ -84,9 +91,9 @@ mod tests {
         }
         for (texts, want) in [
             ("a a", None),
-            ("a a a", Some(Loop::Same)),
+            ("a a a", Some(Loop::Repeats)),
             ("a a b", None),
-            ("b a a a", Some(Loop::Same)),
+            ("b a a a", Some(Loop::Repeats)),
         ] {
             let texts: Vec<String> = texts.split_whitespace().map(str::to_owned).collect();
             assert_eq!(repeats(&texts), want, "{texts:?}");

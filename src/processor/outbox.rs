@@ -43,7 +43,13 @@ impl Kernel {
         let doc = self.said_at_once(&queued, position);
         let shown = self.as_shown(&queued, &doc, relation, cause.as_ref())?;
         let Shown { mut rendered, relation, caps } = shown;
-        let attached = attached.filter(|it| caps.files || !put_as_text(&mut rendered.plain, it));
+        let attached = match attached {
+            Some(attached) if !caps.files => {
+                rendered.plain = with_line(&rendered.plain, &attached);
+                None
+            }
+            attached => attached,
+        };
         let pause = pause(&caps, &rendered.plain);
         let mut mentions = queued.notify.clone();
         mentions.extend(rendered.mentions.into_iter().map(UserId));
@@ -198,9 +204,8 @@ impl Kernel {
     }
 }
 
-/// Where no file can be shown a line stands for it. True: it does.
-fn put_as_text(plain: &mut String, attached: &Attached) -> bool {
+/// A text with a line for the file that cannot be shown with it.
+fn with_line(plain: &str, attached: &Attached) -> String {
     let line = attached.line();
-    *plain = if plain.is_empty() { line } else { format!("{plain}\n{line}") };
-    true
+    if plain.is_empty() { line } else { format!("{plain}\n{line}") }
 }
