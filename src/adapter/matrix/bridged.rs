@@ -117,7 +117,7 @@ mod tests {
             (member("@ann:hs", "@heisenbridge:hs", "invite"), None),
             (member("@ann:hs", "@irc_net_eva:hs", "join"), Some("@irc_net_eva:hs")),
         ] {
-            let got = shown(&bridges, "hs", &[event.clone()]);
+            let got = shown(&bridges, "hs", std::slice::from_ref(&event));
             let got: Vec<&str> = got.iter().map(|(_, id)| id.as_str()).collect();
             assert_eq!(got, want.into_iter().collect::<Vec<_>>(), "{:?}", event.event);
         }

@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
                     &format!("write `[{table}]` and its keys below"),
                 ));
             };
-            for key in inner.keys().filter(|key| !keys.contains(&key.as_str())) {
+            if let Some(key) = inner.keys().find(|key| !keys.contains(&key.as_str())) {
                 return Err(self.error(table, key, "there is no such key", &meant(key, keys)));
             }
         }
