@@ -120,6 +120,11 @@ const SENTENCES: &[(u32, &str, &str)] = &[
     (8, "more", "A long answer is continued on demand."),
     (8, "rate-limit", "Who commands too much is told so in human words."),
     (8, "bots", "Two bots that answer each other are stopped."),
+    (
+        8,
+        "repeats",
+        "Behind a bridge nothing comes at once: who says the same three times is not answered for a while.",
+    ),
 ];
 
 const FOLDER: &str = "tests/transcripts/colleague";
