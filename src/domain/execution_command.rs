@@ -21,9 +21,10 @@ pub const COMMANDS: &[(&str, &str)] = &[
         "executions [all]",
         "List what runs or waits here; in the management room `all` lists everything",
     ),
+    ("cancel", "Stop your only command that is open here"),
     (
-        "cancel [{id}] [{reason:text}]",
-        "Stop what you asked for: its script can undo what it did; in the management room, what anybody asked for. Without an id, your only one that is open here",
+        "cancel {id} [{reason:text}]",
+        "Stop what you asked for: its script can undo what it did; in the management room, what anybody asked for",
     ),
     (
         "again [{id}] [on {what}]",

@@ -88,7 +88,7 @@ pub fn search(store: &dyn EventStore, filter: Filter, before: Position) -> Resul
             (_, true) => true,
             (true, false) => !PASSED_OVER.contains(&event.kind.as_str()),
             (false, false) => match asked(event, lookup)? {
-                Some(what) => new_line(&mut found, &mut lines, most, what, event.position),
+                Some(what) => new_line(&mut found, &mut lines, most, what, event),
                 None => false,
             },
         };
@@ -106,21 +106,22 @@ pub fn search(store: &dyn EventStore, filter: Filter, before: Position) -> Resul
     Ok(found)
 }
 
-/// Whether what somebody asked has no line yet. What began it says more than the answers that it got later, which are
-/// met before it.
+/// Whether what somebody asked has no line yet. What began it says more than the answers that it got later and what the bot
+/// said, which are met before it.
 fn new_line(
     found: &mut Found,
     lines: &mut BTreeMap<String, Option<usize>>,
     most: usize,
     what: String,
-    position: Position,
+    event: &Recorded,
 ) -> bool {
     match lines.get(&what) {
-        Some(Some(line)) => {
-            found.positions[*line] = position;
+        Some(line) => {
+            if let (Some(line), "trigger_recorded") = (line, event.kind.as_str()) {
+                found.positions[*line] = event.position;
+            }
             false
         }
-        Some(None) => false,
         None => {
             let line = found.positions.len();
             lines.insert(what, (line < most).then_some(line));

@@ -43,10 +43,10 @@ const TALK: &str = "\
 > eva [network=irc account=eva_on_irc]: !once 3
 (exec t.once {\"n\":3} -> 3)
 < bot: On it, eva: execution {e}
-< bot: once gave 3
+< bot: eva: [{e}] once gave 3
 (advance 1d)
 > ann: !ask ben
-< bot: May I? (yes or no)
+< bot: ann: May I? (yes or no)
 ";
 
 /// A directory with a log in `data`.

@@ -38,7 +38,7 @@ async fn both_lines_are_told() {
     )
     .expect("the log can be read");
     *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into()];
-    let answer = desk.says("ann", "#ops", "!one");
+    let answer = desk.says("ann", "#ops", "beadle: one");
     desk.hand_over(vec![answer], None).await;
     loop {
         kernel.catch_up().expect("the log can be read");

@@ -32,7 +32,7 @@ async fn a_command_reads_none_of_the_questions_that_are_open() {
 
     // What may be an answer is held against them.
     let before = counting.events_read();
-    desk.hand_over(vec![desk.says("ann", "#ops", "!large")], None).await;
+    desk.hand_over(vec![desk.says("ann", "#ops", "beadle: large")], None).await;
     desk.settle().await.expect("the log works");
     assert!(counting.events_read() - before > 2 * read[1], "{read:?}");
     assert!(desk.said().last().is_some_and(|said| said.contains("Which")), "it is asked back");
