@@ -21,6 +21,7 @@ use beadle::config::{self, Config};
 use beadle::domain::event::Event;
 use beadle::domain::named::NamedEvent;
 use beadle::domain::trigger::What;
+use beadle::processor::Settings;
 use beadle::processor::intake::Ear;
 use beadle::processor::pause::Guard;
 use beadle::store::EventStore;
@@ -141,7 +142,10 @@ impl Site {
             connects: false,
             bounds: plan.bounds,
         };
-        let web = Web::new(parts, configured(&format!("{}\n{HOOKS}", plan.more)));
+        let config = configured(&format!("{}\n{HOOKS}", plan.more));
+        let hooks = Arc::new(config.hooks.clone());
+        desk.kernel.behave(Settings { hooks, ..(*desk.kernel.settings()).clone() });
+        let web = Web::new(parts, config);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let (stop, stopping) = watch::channel(false);
