@@ -1,5 +1,6 @@
 //! The outside, one file or folder a system. Adapters know no rules and no store: they bring triggers in and take messages out.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -274,6 +275,33 @@ pub enum RoomAct {
         /// Where, by id.
         room: RoomId,
     },
+    /// To tell a program of the homeserver something, such as a bridge, and to hear what it answers.
+    Tell(Order),
+}
+
+/// Something that a program of the homeserver is told in a room.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Where, by id.
+    pub room: RoomId,
+    /// The program's account.
+    pub to: UserId,
+    /// What it is told.
+    pub text: String,
+    /// What ends the answer: a line with one of these.
+    pub ends: Vec<String>,
+    /// How long it may take.
+    pub within_ms: u64,
+}
+
+// What a program is told may be a password.
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Order")
+            .field("room", &self.room)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What came of it.
@@ -300,6 +328,19 @@ pub enum RoomAnswer {
     Manages(bool),
     /// What they are.
     Standing(Standing),
+    /// What a program answered.
+    Told(Answer),
+}
+
+/// What a program of the homeserver answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The post that it was told with.
+    pub asked: Option<PostId>,
+    /// What it said since, post by post, in whatever room it did.
+    pub said: Vec<String>,
+    /// Whether what ends the answer was among it; otherwise the time was over.
+    pub ended: bool,
 }
 
 /// A room as people look at it.

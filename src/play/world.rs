@@ -219,6 +219,7 @@ impl World {
                 let manages = members.is_some_and(|members| members.contains(user.as_str()));
                 return Ok(RoomAnswer::Manages(manages));
             }
+            RoomAct::Tell(_) => return Err("nobody takes orders here".into()),
             RoomAct::Join(room) => (room, true),
             RoomAct::Leave(room) => (room, false),
         };

@@ -22,6 +22,7 @@ use super::position::Position;
 use super::pulse::Pulse;
 use super::session::{Secret, Session, SessionError, matrix_dir, store_path};
 use super::stores;
+use super::tell::Hearing;
 use super::tokens::Tokens;
 use super::trouble::{Logout, Trouble, hint};
 use super::upgrades::CameFor;
@@ -95,6 +96,7 @@ pub struct Matrix {
     pub(super) renewed: Mutex<BTreeSet<OwnedRoomId>>,
     pub(super) going: Mutex<BTreeSet<OwnedRoomId>>,
     pub(super) looked_at: Mutex<BTreeSet<OwnedRoomId>>,
+    pub(super) hearing: Hearing,
 }
 
 impl fmt::Debug for Matrix {
@@ -257,6 +259,7 @@ impl Matrix {
             renewed: Mutex::default(),
             going: Mutex::default(),
             looked_at: Mutex::default(),
+            hearing: Hearing::default(),
         }))
     }
 

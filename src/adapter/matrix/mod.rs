@@ -40,6 +40,7 @@ mod receipts;
 mod recovery;
 mod standing;
 mod stores;
+mod tell;
 mod timeline;
 mod tokens;
 mod trouble;

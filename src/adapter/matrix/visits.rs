@@ -32,6 +32,7 @@ impl Matrix {
                 }
                 Err(_) => Ok(RoomAnswer::Manages(false)),
             },
+            RoomAct::Tell(order) => self.tell(order).await.map(RoomAnswer::Told),
         }
     }
 
@@ -135,12 +136,12 @@ async fn info(room: &Room) -> RoomInfo {
     }
 }
 
-fn never(reason: &str) -> SendError {
+pub(super) fn never(reason: &str) -> SendError {
     SendError::Never { reason: reason.into() }
 }
 
 /// What a failure means for who asked.
-fn failed(trouble: &Trouble) -> SendError {
+pub(super) fn failed(trouble: &Trouble) -> SendError {
     let reason = trouble.reason();
     match trouble.passes() {
         true => SendError::Later { reason, after: trouble.after() },

@@ -94,6 +94,7 @@ impl Kernel {
         Ok(match (act, answer) {
             (_, RoomAnswer::Manages(manages)) => Ok(json!(manages)),
             (_, RoomAnswer::Standing(standing)) => Ok(json!(standing)),
+            (_, RoomAnswer::Told(answer)) => Ok(json!(answer)),
             (_, RoomAnswer::Rooms { total, rooms }) => {
                 let mut listed = vec![];
                 for room in rooms {
