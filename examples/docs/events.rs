@@ -32,6 +32,7 @@ const STREAMS: &[(&str, &str)] = &[
     ("gap_", "room-<room>"),
     ("room_upgraded", "upgrade-<room>"),
     ("room_bridged", "bridge-<room>"),
+    ("bridge_", "setups-main"),
     ("room_", "stay-<room>"),
     ("trigger_", "trigger-<key>"),
     ("event_", "trigger-<key>"),

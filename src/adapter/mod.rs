@@ -277,6 +277,33 @@ pub enum RoomAct {
     },
     /// To tell a program of the homeserver something, such as a bridge, and to hear what it answers.
     Tell(Order),
+    /// The same with a secret in it: what it was told with is deleted behind it. The same id says it once.
+    Whisper(Order, MessageId),
+    /// To have a room alone with a program.
+    Direct {
+        /// The program's account.
+        user: UserId,
+        /// A room that was one.
+        known: Option<RoomId>,
+        /// How long the program may take to come.
+        within_ms: u64,
+    },
+    /// To be in the room of this name that a program makes and invites the bot into.
+    MadeBy {
+        /// The program's account.
+        user: UserId,
+        /// The room's name.
+        name: String,
+        /// How long it may take.
+        within_ms: u64,
+    },
+    /// To invite somebody into a room.
+    Invite {
+        /// Who.
+        user: UserId,
+        /// Where, by id.
+        room: RoomId,
+    },
 }
 
 /// Something that a program of the homeserver is told in a room.
@@ -330,6 +357,13 @@ pub enum RoomAnswer {
     Standing(Standing),
     /// What a program answered.
     Told(Answer),
+    /// The room that was looked for; none: it was not there in time.
+    Found(Option<RoomId>),
+    /// Somebody is invited.
+    Invited {
+        /// They are in the room already.
+        there: bool,
+    },
 }
 
 /// What a program of the homeserver answers.

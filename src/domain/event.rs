@@ -11,6 +11,9 @@ pub use super::alert_event::{
 };
 pub use super::approval_event::{ApprovalRequested, ApprovalVoided, ApprovalVoted};
 pub use super::bridge::event::{BridgeSeen, RoomBridged};
+pub use super::bridge::setup_event::{
+    BridgeFailed, BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted,
+};
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
     EffectCancelled, Ending, ExecutionCancelled, ExecutionFinished, ExecutionSuspended,
@@ -164,6 +167,11 @@ events! {
     ScheduleAdvanced "schedule_advanced" 1 Open,
     SensorAdvanced "sensor_advanced" 1 Sealed,
     AutomationSwitched "automation_switched" 1 Sealed,
+    BridgeWanted "bridge_wanted" 1 Sealed,
+    BridgeStep "bridge_step" 1 Sealed,
+    BridgeStands "bridge_stands" 1 Sealed,
+    BridgeFailed "bridge_failed" 1 Sealed,
+    BridgeRemoved "bridge_removed" 1 Sealed,
     WakePlanned "wake_planned" 1 Open,
     AlertRaised "alert_raised" 1 Sealed,
     AlertAcknowledged "alert_acknowledged" 1 Sealed,

@@ -104,6 +104,11 @@ impl StreamName {
         Self(format!("bridge-{tag}"))
     }
 
+    /// The stream of the channels that the bot sets up by itself.
+    pub fn setups() -> Self {
+        Self("setups-main".into())
+    }
+
     /// The stream of the bot's stays in one room: how it came and how it went.
     pub fn stay(tag: &Tag) -> Self {
         Self(format!("stay-{tag}"))

@@ -219,7 +219,11 @@ impl World {
                 let manages = members.is_some_and(|members| members.contains(user.as_str()));
                 return Ok(RoomAnswer::Manages(manages));
             }
-            RoomAct::Tell(_) => return Err("nobody takes orders here".into()),
+            RoomAct::Tell(_)
+            | RoomAct::Whisper(..)
+            | RoomAct::Direct { .. }
+            | RoomAct::MadeBy { .. }
+            | RoomAct::Invite { .. } => return Err("nobody takes orders here".into()),
             RoomAct::Join(room) => (room, true),
             RoomAct::Leave(room) => (room, false),
         };

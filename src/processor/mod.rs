@@ -75,6 +75,7 @@ pub mod schedule;
 pub mod schedules;
 pub mod scripts;
 pub mod sensors;
+pub mod setups;
 mod sheet;
 pub mod silences;
 mod start;
@@ -245,6 +246,7 @@ pub struct Kernel {
     silent: silences::Known,
     alerting: alerts::Known,
     bridged: bridges::Known,
+    setups: setups::Known,
 }
 
 impl Kernel {
@@ -282,6 +284,7 @@ impl Kernel {
             silent: silences::Known::default(),
             alerting: alerts::Known::default(),
             bridged: bridges::Known::default(),
+            setups: setups::Known::default(),
             store,
             scripts,
             chat,

@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod audit;
+pub mod bridge_setups;
 pub mod bridged;
 pub mod command;
 pub mod compose;

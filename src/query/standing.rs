@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::agenda::Agenda;
+use super::bridge_setups::bridge_setups;
 use super::retention::Open;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::id::{Position, StreamName, Timestamp, Version};
@@ -23,6 +24,7 @@ pub fn needed(
     let mut open = switched_off(store, before)?;
     open.extend(silences(store, before)?);
     open.extend(grants(store, before)?);
+    open.extend(setups(store)?);
     for stream in agenda.alerts.open() {
         let raised = last(store, stream, |event| Some(event.kind == "alert_raised"))?;
         open.extend(raised.map(|at| (at, stream.clone(), "the alert is not over")));
@@ -84,6 +86,13 @@ fn grants(store: &dyn EventStore, before: Timestamp) -> Result<Vec<Open>, ReadEr
         _ => {}
     })?;
     Ok(all(made, &stream, "the grant is not over"))
+}
+
+/// A channel that is set up or being set up is known from when it was wanted last.
+fn setups(store: &dyn EventStore) -> Result<Vec<Open>, ReadError> {
+    let setups = bridge_setups(store)?;
+    let stream = StreamName::setups();
+    Ok(setups.all().map(|it| (it.at, stream.clone(), "the channel is not removed")).collect())
 }
 
 fn over(until: Option<Timestamp>, before: Timestamp) -> bool {

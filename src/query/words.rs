@@ -12,7 +12,7 @@ use crate::domain::event::{
 use crate::domain::id::UserId;
 use crate::domain::message::Doc;
 use crate::domain::trigger::{Trigger, What};
-use crate::domain::words::policy as words;
+use crate::domain::words::{policy as words, setups};
 
 /// Longest piece of somebody's text in one line, in characters.
 pub const QUOTED_CHARS_MAX: usize = 200;
@@ -90,6 +90,11 @@ fn of_event(event: &Event) -> String {
         Event::GrantRevoked(e) => format!("{} ended the grant {}", e.by, e.grant),
         Event::ScheduleAdvanced(e) => of_schedule(e),
         Event::AutomationSwitched(e) => switched(e),
+        Event::BridgeWanted(e) => setups::wanted(e),
+        Event::BridgeStep(e) => setups::made(e),
+        Event::BridgeStands(e) => setups::stands(e),
+        Event::BridgeFailed(e) => setups::failed(e),
+        Event::BridgeRemoved(e) => format!("{} of {} is gone", e.channel, e.network),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),
         Event::PolicyChanged(e) => words::recorded(e),

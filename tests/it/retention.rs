@@ -143,6 +143,8 @@ async fn what_is_off_or_silent_or_granted_holds_its_file_while_that_lasts() {
     const LONGER: &str = include_str!("../fixtures/events/silence_extended.v1.json");
     const SPOKEN: &str = include_str!("../fixtures/events/silence_ended.v1.json");
     const GRANT: &str = include_str!("../fixtures/events/grant_made.v1.json");
+    const WANTED: &str = include_str!("../fixtures/events/bridge_wanted.v1.json");
+    const REMOVED: &str = include_str!("../fixtures/events/bridge_removed.v1.json");
     const REVOKED: &str = include_str!("../fixtures/events/grant_revoked.v1.json");
     let switch = |on: bool, until: Value| {
         like("automation_switched", SWITCH, json!({ "name": "x", "on": on, "until": until }))
@@ -157,6 +159,8 @@ async fn what_is_off_or_silent_or_granted_holds_its_file_while_that_lasts() {
     let grant =
         |id: &str, until: i64| like("grant_made", GRANT, json!({ "grant": id, "until": until }));
     let revoked = |id: &str| like("grant_revoked", REVOKED, json!({ "grant": id }));
+    let wished = || like("bridge_wanted", WANTED, json!({}));
+    let gone = || like("bridge_removed", REMOVED, json!({}));
     let (soon, late) = (LATER.0 - 1, LATER.0 + 1);
     let (off, hushed) = ("it is switched off", "the silence is not over");
     let granted = "the grant is not over";
@@ -181,6 +185,8 @@ async fn what_is_off_or_silent_or_granted_holds_its_file_while_that_lasts() {
         (StreamName::grants(), vec![grant("a", late)], Some((1, granted))),
         (StreamName::grants(), vec![grant("a", soon)], None),
         (StreamName::grants(), vec![grant("a", late), revoked("a")], None),
+        (StreamName::setups(), vec![wished()], Some((1, "the channel is not removed"))),
+        (StreamName::setups(), vec![wished(), gone()], None),
     ] {
         let want = want.map_or(FREE.to_owned(), |(nth, why)| needed(stream.as_str(), nth, why));
         assert_eq!(holds(stream.as_str(), events.clone()).await, want, "{events:?}");

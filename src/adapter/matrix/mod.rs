@@ -38,6 +38,7 @@ mod pulse;
 mod quick;
 mod receipts;
 mod recovery;
+mod shared;
 mod standing;
 mod stores;
 mod tell;

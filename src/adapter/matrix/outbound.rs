@@ -138,7 +138,7 @@ impl Matrix {
     }
 
     /// The room, if the bot can speak there.
-    fn joined(&self, id: &RoomId) -> Result<Room, SendError> {
+    pub(super) fn joined(&self, id: &RoomId) -> Result<Room, SendError> {
         let never = |reason: &str| SendError::Never { reason: reason.into() };
         let parsed = <&matrix_sdk::ruma::RoomId>::try_from(id.as_str());
         let parsed = parsed.map_err(|_| never("this is no Matrix room"))?;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use matrix_sdk::RoomState;
-use matrix_sdk::ruma::RoomId as MatrixRoomId;
 use matrix_sdk::ruma::events::room::message::RoomMessageEventContent;
+use matrix_sdk::ruma::{OwnedEventId, OwnedTransactionId, RoomId as MatrixRoomId, TransactionId};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
@@ -15,7 +15,7 @@ use super::invites::in_time;
 use super::timeline::{Origin, Seen};
 use super::visits::{failed, never};
 use crate::adapter::{Answer, Order, SendError};
-use crate::domain::id::PostId;
+use crate::domain::id::{MessageId, PostId};
 
 /// Most posts that wait for those who listen; who is slower misses the oldest.
 pub const HEARD_MAX: usize = 256;
@@ -55,6 +55,31 @@ impl Hearing {
 impl Matrix {
     /// Tells a program something, and waits for what ends its answer.
     pub(super) async fn tell(&self, order: &Order) -> Result<Answer, SendError> {
+        self.tell_as(order, TransactionId::new()).await
+    }
+
+    /// Tells a program a secret, and deletes the post that it was told with, whatever was answered.
+    pub(super) async fn whisper(
+        &self,
+        order: &Order,
+        message: &MessageId,
+    ) -> Result<Answer, SendError> {
+        let answer = self.tell_as(order, message.as_str().into()).await?;
+        let id = <&MatrixRoomId>::try_from(order.room.as_str()).ok();
+        let room = id.and_then(|id| self.client.get_room(id));
+        let asked = answer.asked.as_ref().and_then(|it| OwnedEventId::try_from(it.as_str()).ok());
+        if let (Some(room), Some(asked)) = (room, asked) {
+            let deleting = async { Ok(room.redact(&asked, None, None).await?) };
+            in_time(deleting).await.map_err(|why| failed(&why))?;
+        }
+        Ok(answer)
+    }
+
+    async fn tell_as(
+        &self,
+        order: &Order,
+        transaction: OwnedTransactionId,
+    ) -> Result<Answer, SendError> {
         let id = <&MatrixRoomId>::try_from(order.room.as_str()).ok();
         let room = id.and_then(|id| self.client.get_room(id));
         let joined = room.filter(|room| room.state() == RoomState::Joined);
@@ -62,7 +87,10 @@ impl Matrix {
         let mut hearing = self.hearing.0.subscribe();
         let deadline = Instant::now() + Duration::from_millis(order.within_ms);
         let content = RoomMessageEventContent::text_plain(&order.text);
-        let sending = async { Ok(room.send(content).await?.response.event_id) };
+        let sending = async {
+            let sending = room.send(content).with_transaction_id(transaction);
+            Ok(sending.await?.response.event_id)
+        };
         let asked = in_time(sending).await.map_err(|why| failed(&why))?;
         let mut answer = Answer { asked: Some(PostId(asked.to_string())), ..Answer::default() };
         loop {

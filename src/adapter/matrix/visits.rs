@@ -33,6 +33,14 @@ impl Matrix {
                 Err(_) => Ok(RoomAnswer::Manages(false)),
             },
             RoomAct::Tell(order) => self.tell(order).await.map(RoomAnswer::Told),
+            RoomAct::Whisper(order, message) => {
+                self.whisper(order, message).await.map(RoomAnswer::Told)
+            }
+            RoomAct::Direct { user, known, within_ms } => {
+                self.alone_with(user, known.as_ref(), *within_ms).await
+            }
+            RoomAct::MadeBy { user, name, within_ms } => self.made_by(user, name, *within_ms).await,
+            RoomAct::Invite { user, room } => self.invite(user, room).await,
         }
     }
 

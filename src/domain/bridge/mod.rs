@@ -8,6 +8,8 @@ pub mod caps;
 pub mod event;
 pub mod lines;
 pub mod profile;
+pub mod setup;
+pub mod setup_event;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};

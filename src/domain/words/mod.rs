@@ -23,6 +23,7 @@ pub mod records;
 pub mod routing;
 pub mod rules;
 pub mod sensors;
+pub mod setups;
 pub mod silences;
 pub mod switches;
 pub mod what_did;

@@ -95,6 +95,8 @@ impl Kernel {
             (_, RoomAnswer::Manages(manages)) => Ok(json!(manages)),
             (_, RoomAnswer::Standing(standing)) => Ok(json!(standing)),
             (_, RoomAnswer::Told(answer)) => Ok(json!(answer)),
+            (_, RoomAnswer::Found(room)) => Ok(json!(room)),
+            (_, RoomAnswer::Invited { there }) => Ok(json!(there)),
             (_, RoomAnswer::Rooms { total, rooms }) => {
                 let mut listed = vec![];
                 for room in rooms {

@@ -12,6 +12,8 @@ mod grants;
 mod links;
 #[path = "samples/schedules.rs"]
 mod schedules;
+#[path = "samples/setups.rs"]
+mod setups;
 
 use beadle::domain::deletion::Deletion;
 use beadle::domain::event::*;
@@ -37,6 +39,7 @@ pub fn all() -> Vec<Event> {
         of_the_log(),
         erasures::all(),
         rooms(),
+        setups::all(),
         alerts::all(),
         links::all(),
         grants::all(),

@@ -1,0 +1,79 @@
+//! What is recorded of the rooms that the bot connects to channels of other networks by itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::setup::{Mode, Outcome, Step, Want};
+use crate::domain::id::RoomId;
+
+/// Somebody wants a channel to be there, or gone: from here on the bot works on it, also after a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeWanted {
+    /// The bridge's profile.
+    pub bridge: String,
+    /// The network, as the bridge calls it.
+    pub network: String,
+    /// The channel there.
+    pub channel: String,
+    /// How it shall be; none: it shall be gone.
+    pub want: Option<Want>,
+}
+
+/// A step of it is over: what the bridge was told and what it answered, passwords left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeStep {
+    /// The network.
+    pub network: String,
+    /// The channel.
+    pub channel: String,
+    /// Which step.
+    pub step: Step,
+    /// What the bridge was told; empty: nothing was said.
+    pub told: String,
+    /// What it answered, as far as it matters.
+    pub answer: String,
+    /// What that means.
+    pub outcome: Outcome,
+    /// The room that the step found or made.
+    pub room: Option<RoomId>,
+}
+
+/// A channel is connected to a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeStands {
+    /// The network.
+    pub network: String,
+    /// The channel.
+    pub channel: String,
+    /// The room in which the bridge takes orders for the network.
+    pub network_room: RoomId,
+    /// The room that the channel is.
+    pub room: RoomId,
+    /// What the bot, or its relay, is called there.
+    pub nick: String,
+    /// Whose room it is.
+    pub mode: Mode,
+}
+
+/// It does not go on: what went wrong, and what people can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeFailed {
+    /// The network.
+    pub network: String,
+    /// The channel.
+    pub channel: String,
+    /// Where.
+    pub step: Step,
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// A channel is connected no longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeRemoved {
+    /// The network.
+    pub network: String,
+    /// The channel.
+    pub channel: String,
+}

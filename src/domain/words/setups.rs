@@ -1,0 +1,193 @@
+//! What is said of channels that the bot sets up: how far it is, and what to do when it does not go on.
+
+use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Step};
+use crate::domain::event::{BridgeFailed, BridgeStands, BridgeStep, BridgeWanted};
+
+/// What the bot needs to be allowed, in the words of the bridge.
+pub fn add_mask(own: &Own) -> String {
+    format!("ADDMASK --admin {}", own.bot)
+}
+
+/// A step as people read it.
+pub fn step(step: Step) -> &'static str {
+    match step {
+        Step::Room => "the room",
+        Step::Control => "a room alone with the bridge",
+        Step::Networks => "the networks of the bridge",
+        Step::Network => "the network",
+        Step::Servers => "the servers of the network",
+        Step::Server => "the server",
+        Step::Open => "opening the network",
+        Step::NetworkRoom => "the network's room",
+        Step::Status => "the network's status",
+        Step::Nick => "the nick",
+        Step::Sasl => "the password",
+        Step::Connect => "connecting",
+        Step::Invite => "inviting the bridge",
+        Step::Plumb => "carrying the channel into the room",
+        Step::Member => "whether the bridge is in the room",
+        Step::Recall => "the rooms of the network",
+        Step::Join => "joining the channel",
+        Step::ChannelRoom => "the channel's room",
+        Step::Called => "the nick on the network",
+        Step::Unplumb => "carrying the channel no longer",
+        Step::Leave => "leaving the channel's room",
+        Step::Disconnect => "disconnecting",
+        Step::Unserver => "forgetting the server",
+        Step::Forget => "leaving a room of no use",
+    }
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::There => "there already",
+        Outcome::Missing => "not there",
+        Outcome::Refused => "refused",
+        Outcome::Silent => "no answer in time",
+    }
+}
+
+/// A step in a line.
+pub fn line(it: &BridgeStep) -> String {
+    let line = format!("{}: {}", step(it.step), outcome(it.outcome));
+    match (it.outcome, it.answer.as_str()) {
+        (Outcome::Refused, answer) if !answer.is_empty() => format!("{line}: {answer}"),
+        _ => line,
+    }
+}
+
+/// What is recorded of a wish.
+pub fn wanted(it: &BridgeWanted) -> String {
+    let way = if it.want.is_some() { "up" } else { "down" };
+    format!("{} of {} is to be set {way}", it.channel, it.network)
+}
+
+/// What is recorded of a step.
+pub fn made(it: &BridgeStep) -> String {
+    format!("{} of {}: {}", it.channel, it.network, line(it))
+}
+
+/// A channel that stands.
+pub fn stands(it: &BridgeStands) -> String {
+    let BridgeStands { network, channel, room, nick, mode, .. } = it;
+    match mode {
+        Mode::Plumbed => format!("{channel} of {network} is the room {room}; its relay is {nick}"),
+        Mode::Private => format!("{channel} of {network} is the room {room}; the bot is {nick}"),
+    }
+}
+
+/// A channel that does not go on.
+pub fn failed(it: &BridgeFailed) -> String {
+    format!("{} of {} failed at {}: {}", it.channel, it.network, step(it.step), it.why)
+}
+
+/// Why a step ended it, and what to do about it.
+pub fn given_up(setup: &Setup, at: &BridgeStep, own: &Own) -> (String, String) {
+    let (bridge, mask) = (&own.bridge, add_mask(own));
+    let again = "then give the command again: it goes on where it stopped";
+    let why = match (at.outcome, at.answer.as_str()) {
+        _ if at.step == Step::Invite && at.outcome == Outcome::There => {
+            format!("{bridge} is in the room already and carries something else into it")
+        }
+        _ if at.step == Step::Member => {
+            format!("{} is carried into another room already", setup.channel)
+        }
+        (Outcome::Refused, "") => "it was refused".to_owned(),
+        (Outcome::Refused, answer) => answer.to_owned(),
+        (Outcome::Silent, "") => format!("{bridge} did not answer in time"),
+        (Outcome::Silent, answer) => format!("it took too long; the last answer was: {answer}"),
+        (Outcome::Done | Outcome::There | Outcome::Missing, _) => "it went in circles".to_owned(),
+    };
+    if at.answer.contains("Unknown command") || at.answer.contains("reserved for admins") {
+        let unmask = format!("DELMASK {}", own.bot);
+        let hint = format!(
+            "the bot is no admin of the bridge: its owner says to {bridge} `{mask}`, or `{unmask}` before it if the mask is \
+             known; {again}"
+        );
+        return (why, hint);
+    }
+    let hint = match at.step {
+        Step::Room if at.answer.contains("encrypted") => {
+            "the bridge cannot read it: take a room without encryption".to_owned()
+        }
+        Step::Room => format!("invite the bot into the room; {again}"),
+        Step::Control => format!(
+            "see that the bridge runs, and that its owner has said to {bridge}: `{mask}`; {again}"
+        ),
+        Step::Servers | Step::Server => {
+            let server = setup.want.as_ref().map(|want| &want.server);
+            let (host, port) = server.map_or(("", 0), |it| (it.host.as_str(), it.port));
+            let network = &setup.network;
+            format!(
+                "with or without --tls as it stands there, or its owner says to {bridge} \
+                 `DELSERVER {network} {host} {port}`; {again}"
+            )
+        }
+        Step::Nick => format!("name another nick with --nick; {again}"),
+        Step::Sasl | Step::Connect => format!(
+            "see that the server and its port are right, whether it wants TLS, and the nick and password if there is one; {again}"
+        ),
+        Step::Invite if at.outcome == Outcome::There => {
+            "one room carries one channel: take another room, or have the bridge leave this one"
+                .to_owned()
+        }
+        Step::Invite => {
+            format!("invite {bridge} into the room, or let the bot invite people there; {again}")
+        }
+        Step::Member => format!(
+            "`beadle bridge remove irc --network {} --channel '{}'` first, or say `UNPLUMB {}` in the network's room",
+            setup.network, setup.channel, setup.channel
+        ),
+        Step::Join | Step::ChannelRoom => {
+            format!(
+                "see that the bot may join the channel: it may be for invited people alone; {again}"
+            )
+        }
+        _ => format!("see that the bridge runs; {again}"),
+    };
+    (why, hint)
+}
+
+/// A bridge that the configuration does not name.
+pub fn not_in_use(bridge: &str) -> String {
+    format!(
+        "`{bridge}` is not in use: name it in the configuration, `[bridges] use = [\"{bridge}\"]`"
+    )
+}
+
+/// There are too many.
+pub fn too_many(max: usize) -> String {
+    format!("there are {max} channels already, and there may be no more: remove one first")
+}
+
+/// It stands in another way.
+pub fn otherwise(setup: &Setup) -> String {
+    format!(
+        "{} of {} stands in another way: remove it first, `beadle bridge remove irc --network {} --channel '{}'`",
+        setup.channel, setup.network, setup.network, setup.channel
+    )
+}
+
+/// A setup whose bridge is gone from the configuration.
+pub fn bridge_gone(setup: &Setup) -> BridgeFailed {
+    BridgeFailed {
+        network: setup.network.clone(),
+        channel: setup.channel.clone(),
+        step: Step::Control,
+        why: format!("`{}` is not in use any more", setup.bridge),
+        hint: format!("name it in the configuration, `[bridges] use = [\"{}\"]`", setup.bridge),
+    }
+}
+
+/// A variable that the bot does not have.
+pub fn no_variable(name: &str) -> String {
+    format!("the running bot has no variable {name} in its environment")
+}
+
+/// A password that cannot be said.
+pub fn bad_secret(name: &str) -> String {
+    format!(
+        "{name} is no password for one line: not empty, at most 300 bytes, no control characters"
+    )
+}
