@@ -23,7 +23,7 @@ use crate::adapter::{Chat, Outgoing, RoomAct, RoomAnswer, SendError};
 use crate::config::Config;
 use crate::control;
 use crate::domain::budget::Budgets;
-use crate::domain::id::{PostId, RoomId};
+use crate::domain::id::{PostId, RoomId, UserId};
 use crate::domain::policy::SHIPPED as SHIPPED_POLICIES;
 use crate::domain::words::notices::left_out;
 use crate::processor::action::Processes;
@@ -31,7 +31,7 @@ use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, Kernel, Settings, schedule, sensors, tree_head};
+use crate::processor::{self, Kernel, Settings, schedule, sensors, setups, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
@@ -40,6 +40,7 @@ use crate::store::{OpenError, Opened, Opening, Options};
 use crate::web::serve::ListenError;
 use crate::web::{Bounds, Parts};
 
+mod bridging;
 mod clock;
 pub mod desk;
 pub mod door;
@@ -383,6 +384,13 @@ pub async fn run(
     let mut heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));
     let mut sensing =
         tokio::spawn(sensors::run(kernel.clone(), ear.clone(), secrets(config), stopping.clone()));
+    let variables = Arc::new(|name: &str| std::env::var(name).ok());
+    let mut setting_up = tokio::spawn(setups::run(
+        kernel.clone(),
+        UserId(user.to_string()),
+        variables,
+        stopping.clone(),
+    ));
     let trimming = tokio::spawn(trim::run(store.clone(), kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
@@ -423,6 +431,7 @@ pub async fn run(
         done = &mut work => flat(done).map_err(RunError::from),
         done = &mut heads => flat(done).map_err(RunError::from),
         done = &mut sensing => flat(done).map_err(RunError::from),
+        done = &mut setting_up => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
         () = after_saves => Ok(()),
         failed = after_policies => Err(RunError::from(failed)),
@@ -450,6 +459,9 @@ pub async fn run(
         }
         if !sensing.is_finished() {
             flat((&mut sensing).await)?;
+        }
+        if !setting_up.is_finished() {
+            flat((&mut setting_up).await)?;
         }
         flat(trimming.await.map(Ok::<(), RunError>))?;
         Ok::<(), RunError>(())

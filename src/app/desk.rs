@@ -117,6 +117,8 @@ impl Answers for Desk {
                 let (name, fields) = (name.clone(), fields.clone());
                 self.order(by, OrderKind::Emit { name, fields }, false, sink)
             }
+            Request::BridgeSetUp(wanted) => self.set_up(by, wanted, sink),
+            Request::BridgeStatus => self.bridge_status(sink),
             Request::RuleWhy { trigger, rule } => self.rule_why(trigger, rule, sink),
             Request::Why(text) => self.why(text, sink),
             Request::Catalog => self.catalog(sink),

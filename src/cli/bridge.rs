@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::ask::rows;
+use super::bridge_setup::{self, AddArgs, ChannelArgs};
 use super::style::{counted, out, plain};
 use super::{Context, Failure};
 use crate::app::SystemEntropy;
@@ -45,6 +46,17 @@ pub enum BridgeCommand {
         #[arg(long, default_value = "http://127.0.0.1:9898")]
         url: String,
     },
+    /// Has the running bot connect a channel of another network to a room; what is there already is left.
+    #[command(
+        after_help = "Example: beadle bridge add irc --network libera --server irc.libera.chat:6697 --tls --channel '#ops' --room '#ops:example.org'"
+    )]
+    Add(AddArgs),
+    /// Has the running bot take such a channel down; the network goes with the last.
+    #[command(after_help = "Example: beadle bridge remove irc --network libera --channel '#ops'")]
+    Remove(ChannelArgs),
+    /// Shows how these channels stand, and what the bridge says of them now.
+    #[command(after_help = "Example: beadle bridge status")]
+    Status,
     /// Reads all profiles, those of `bridges.folder` among them, and says what is wrong with one.
     #[command(after_help = "Example: beadle --config beadle.toml bridge verify")]
     Verify,
@@ -59,6 +71,9 @@ pub fn main(context: &Context, command: &BridgeCommand) -> Result<u8, Failure> {
     match command {
         BridgeCommand::List => bridges.known().iter().for_each(|it| list(context, bridges, it)),
         BridgeCommand::Check { room } => return check(context, room),
+        BridgeCommand::Add(args) => return bridge_setup::add(context, args),
+        BridgeCommand::Remove(args) => return bridge_setup::remove(context, args),
+        BridgeCommand::Status => return bridge_setup::status(context),
         BridgeCommand::Init { bridge, to, url } => return init(bridge, to, url),
         // What is wrong with one was told when the configuration was read.
         BridgeCommand::Verify if context.json() => {

@@ -19,6 +19,7 @@ mod ask;
 mod backup;
 mod bench;
 mod bridge;
+mod bridge_setup;
 mod catalog;
 mod chat;
 mod checkpoint;

@@ -13,7 +13,7 @@ use super::lookup::Lookup;
 use super::question::Ask;
 use super::report::Per;
 use super::{execution_story, executions, retention, story};
-use crate::domain::event::{Payload, Recorded};
+use crate::domain::event::{BridgeWanted, Payload, Recorded};
 use crate::domain::id::{EventId, Position, Timestamp};
 use crate::domain::switch_command::SwitchCommand;
 use crate::store::backup::Target;
@@ -131,6 +131,10 @@ pub enum Request {
     ScheduleList,
     /// The bridges that were seen in a room, by its id.
     BridgeCheck(String),
+    /// Have a channel of another network set up or taken down, and tell the steps.
+    BridgeSetUp(Box<BridgeWanted>),
+    /// How the channels stand that are set up.
+    BridgeStatus,
     /// The sensors, with how they do.
     SensorList,
     /// Where webhooks are listened for.
@@ -236,6 +240,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         | Request::ScheduleList
         | Request::RuleWhy { .. }
         | Request::SensorList
+        | Request::BridgeStatus
         | Request::Listener
         | Request::TriggerDecided(_)
         | Request::LogHead
@@ -250,6 +255,7 @@ pub fn answer(store: &SledStore, request: &Request, sink: &mut dyn Sink) -> Resu
         | Request::ExecutionCancel { .. }
         | Request::ActionRun { .. }
         | Request::Switch(_)
+        | Request::BridgeSetUp(_)
         | Request::Emit { .. }
         | Request::ExecutionRetry { .. } => {
             return Err(Refusal::Invalid("this changes the log: only its owner can do it".into()));

@@ -191,3 +191,14 @@ pub fn bad_secret(name: &str) -> String {
         "{name} is no password for one line: not empty, at most 300 bytes, no control characters"
     )
 }
+
+/// Nobody is there who could do it.
+pub const NO_BOT: &str =
+    "no bot runs that could talk to the bridge: start `beadle run`, then give the command again";
+/// The bridge says nothing.
+pub const NOT_ANSWERING: &str = "it does not answer";
+
+/// A channel that is gone.
+pub fn removed(network: &str, channel: &str) -> String {
+    format!("{channel} of {network} is not set up any more")
+}

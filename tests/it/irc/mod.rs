@@ -4,5 +4,6 @@ mod identity;
 mod plumbed;
 mod private;
 mod scene;
+mod setup;
 mod shown;
 mod trouble;

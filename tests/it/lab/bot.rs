@@ -127,6 +127,13 @@ impl<'lab> Bot<'lab> {
         finish(self.command().args(arguments), WITHIN)
     }
 
+    /// Begins a subcommand that nobody waits for.
+    pub fn begin(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Running::new(command.spawn().expect("the bot's binary is built"))
+    }
+
     /// Runs a subcommand that must end with `status`; returns what it wrote, output first.
     pub fn run_expecting(&self, status: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);

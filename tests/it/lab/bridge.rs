@@ -71,6 +71,11 @@ impl IrcLab {
         bot(&self.lab)
     }
 
+    /// Where the IRC server listens.
+    pub fn irc_port(&self) -> u16 {
+        self.ircd.lock().expect("nobody panics with it").port
+    }
+
     /// The owner tells the bridge something, which must be answered like this.
     pub fn owner_says(&self, command: &str, answer: &str) {
         let mut owner = self.owner.lock().expect("nobody panics with it");

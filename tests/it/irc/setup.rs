@@ -1,0 +1,221 @@
+//! `beadle bridge add`, `status` and `remove`: the bot sets its own channels up, on real servers.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::scene;
+use crate::lab::{Bot, Chat, IrcLab, Plain, Room, free_port};
+
+/// How long a command that was broken off may take to end.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// A bot, its owner, and what their channel is called.
+struct Place {
+    lab: &'static IrcLab,
+    bot: Bot<'static>,
+    ann: Plain,
+    network: String,
+    channel: String,
+}
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let lab = IrcLab::shared();
+        let ann = lab.lab.plain("ann");
+        let bot = scene::bot(lab, &ann);
+        Place { lab, bot, ann, network: format!("net{name}"), channel: format!("#{name}") }
+    }
+
+    /// The bridge lets the bot do everything.
+    fn admitted(name: &str) -> Place {
+        let place = Place::new(name);
+        place.lab.owner_says(&place.mask(), "Mask added");
+        place
+    }
+
+    fn mask(&self) -> String {
+        format!("ADDMASK --admin {}", self.bot.account.id)
+    }
+
+    /// A room of people with the bot in it.
+    fn room(&mut self) -> String {
+        let (name, id) = (self.channel.clone(), self.bot.account.id.clone());
+        let room = self.ann.create_room(&Room { name: &name, invite: &[&id], ..Room::default() });
+        self.ann.sees_join(&room, &id);
+        room
+    }
+
+    fn add(&self, port: u16, more: &[&str]) -> Vec<String> {
+        let server = format!("127.0.0.1:{port}");
+        let mut all = self.of("add");
+        all.extend(["--server".into(), server]);
+        all.extend(more.iter().map(|&it| it.to_owned()));
+        all
+    }
+
+    fn of(&self, command: &str) -> Vec<String> {
+        let words =
+            ["bridge", command, "irc", "--network", &self.network, "--channel", &self.channel];
+        words.map(str::to_owned).to_vec()
+    }
+
+    fn told(&self, status: i32, arguments: &[String]) -> String {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.bot.run_expecting(status, &arguments)
+    }
+
+    /// How many events there are of setting up.
+    fn recorded(&self) -> usize {
+        let rows = self.bot.events();
+        let of = |row: &&Value| row["type"].as_str().is_some_and(|it| it.starts_with("bridge_"));
+        rows.iter().filter(of).count()
+    }
+}
+
+#[test]
+fn a_channel_is_set_up_from_nothing_and_taken_down() {
+    let mut place = Place::admitted("setup");
+    let room = place.room();
+    let mut erin = place.lab.person("Erinsetup");
+    erin.join("#setup");
+    let port = place.lab.irc_port();
+    let add = place.add(port, &["--room", &room, "--nick", "rlsetup"]);
+    let told = place.told(0, &add);
+    let stands = format!("#setup of netsetup is the room {room}; its relay is rlsetup");
+    assert!(told.contains(&stands), "{told}");
+    erin.wait("rlsetup!");
+    erin.say("#setup", "!ping");
+    assert!(erin.hears("pong").text.ends_with("Erinsetup: pong"));
+
+    let recorded = place.recorded();
+    let again = place.told(0, &add);
+    assert!(again.contains(&stands) && again.contains("nothing had to be done"), "{again}");
+    assert_eq!(place.recorded(), recorded, "nothing is changed");
+    let other = place.told(1, &place.add(port, &["--nick", "other"]));
+    assert!(other.contains("remove it first"), "{other}");
+
+    let status = place.told(0, &["bridge".into(), "status".into()]);
+    assert!(status.contains("#setup of netsetup: stands since 20"), "{status}");
+    assert!(status.contains("connected as rlsetup, and the channel is there"), "{status}");
+    let status = place.told(0, &["--json".into(), "bridge".into(), "status".into()]);
+    let row: Value = serde_json::from_str(&status).expect(&status);
+    assert_eq!(row["stands"]["mode"], "plumbed", "{status}");
+    assert_eq!((&row["now"]["connected"], &row["now"]["there"]), (&true.into(), &true.into()));
+
+    let removed = place.told(0, &place.of("remove"));
+    assert!(removed.contains("#setup of netsetup is not set up any more"), "{removed}");
+    let line = erin.wait(":rlsetup!");
+    assert!(line.contains("PART #setup"), "it is gone from the channel: {line}");
+    let again = place.told(0, &place.of("remove"));
+    assert!(again.contains("nothing had to be done"), "{again}");
+    let status = place.told(0, &["bridge".into(), "status".into()]);
+    assert!(status.contains("No channel is set up"), "{status}");
+}
+
+#[test]
+fn alone_the_bot_has_a_nick_of_its_own() {
+    let place = Place::admitted("alone");
+    let mut erin = place.lab.person("Erinalone");
+    erin.join("#alone");
+    let told = place.told(0, &place.add(place.lab.irc_port(), &["--nick", "alonebot"]));
+    assert!(told.contains("; the bot is alonebot"), "{told}");
+    erin.wait("alonebot!");
+    erin.say("#alone", "!ping");
+    let answer = erin.hears("pong");
+    assert_eq!((answer.nick.as_str(), answer.text.as_str()), ("alonebot", "Erinalone: pong"));
+    let status = place.told(0, &["bridge".into(), "status".into()]);
+    assert!(
+        status.contains("private, in !") && status.contains("connected as alonebot"),
+        "{status}"
+    );
+    place.told(0, &place.of("remove"));
+    let line = erin.wait(":alonebot!");
+    assert!(line.contains("PART #alone"), "{line}");
+}
+
+#[test]
+fn a_wrong_port_is_told_in_time_and_the_right_one_mends_it() {
+    let mut place = Place::admitted("wrong");
+    let room = place.room();
+    let more = ["--room", room.as_str(), "--nick", "rlwrong"];
+    let began = Instant::now();
+    let told = place.told(1, &place.add(free_port(), &more));
+    assert!(began.elapsed() < Duration::from_secs(75), "{:?}", began.elapsed());
+    assert!(told.contains("failed at connecting") && told.contains("Failed to connect"), "{told}");
+    assert!(told.contains("see that the server and its port are right"), "{told}");
+    let status = place.told(0, &["bridge".into(), "status".into()]);
+    assert!(status.contains("#wrong of netwrong: failed"), "{status}");
+    let told = place.told(0, &place.add(place.lab.irc_port(), &more));
+    assert!(told.contains("its relay is rlwrong"), "{told}");
+}
+
+#[test]
+fn who_may_not_is_told_what_the_owner_has_to_say() {
+    let mut place = Place::new("mask");
+    let room = place.room();
+    let add = place.add(place.lab.irc_port(), &["--room", &room, "--nick", "rlmask"]);
+    let told = place.told(1, &add);
+    assert!(told.contains(&format!("`{}`", place.mask())), "{told}");
+    // As somebody who may only open networks the bot still cannot make one known.
+    let id = place.bot.account.id.clone();
+    place.lab.owner_says(&format!("ADDMASK {id}"), "Mask added");
+    let told = place.told(1, &add);
+    assert!(told.contains(&format!("`DELMASK {id}`")), "{told}");
+    place.lab.owner_says(&format!("DELMASK {id}"), "Mask removed");
+    place.lab.owner_says(&place.mask(), "Mask added");
+    let told = place.told(0, &add);
+    assert!(told.contains("its relay is rlmask"), "{told}");
+}
+
+#[test]
+fn a_kill_in_the_middle_does_not_end_it() {
+    let mut place = Place::admitted("kill");
+    let room = place.room();
+    let mut erin = place.lab.person("Erinkill");
+    erin.join("#kill");
+    let add = place.add(place.lab.irc_port(), &["--room", &room, "--nick", "rlkill"]);
+    let add: Vec<&str> = add.iter().map(String::as_str).collect();
+    let mut begun = place.bot.begin(&add);
+    place.bot.records("bridge_step", 5);
+    place.bot.kill9();
+    assert!(begun.ends_within(WITHIN).is_some_and(|status| !status.success()));
+    let told = place.told(1, &add.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
+    assert!(told.contains("start `beadle run`"), "{told}");
+    place.bot.start();
+    place.bot.records("bridge_stands", 1);
+    erin.say("#kill", "!ping");
+    assert!(erin.hears("pong").text.ends_with("Erinkill: pong"));
+}
+
+#[test]
+fn a_password_is_deleted_behind_it_and_recorded_nowhere() {
+    const SECRET: &str = "correct;horse \"battery";
+    let mut place = Place::admitted("secret");
+    let more = ["--nick", "secretbot", "--sasl-env", "IRC_PASSWORD"];
+    let add = place.add(place.lab.irc_port(), &more);
+    let told = place.told(1, &add);
+    assert!(told.contains("no variable IRC_PASSWORD"), "{told}");
+    place.bot.stop();
+    place.bot.environment.push(("IRC_PASSWORD".into(), SECRET.into()));
+    place.bot.start();
+    // This server knows no passwords: that the bridge tries it shows that it has one.
+    let told = place.told(1, &add);
+    assert!(told.contains("SASL requested but server does not support it"), "{told}");
+    let rows = place.bot.events();
+    let step = |step: &str| rows.iter().find(|row| row["payload"]["step"] == step);
+    let sasl = step("sasl").expect("it was told");
+    assert_eq!(sasl["payload"]["outcome"], "done", "{sasl}");
+    assert!(!rows.iter().any(|row| row.to_string().contains("horse")), "the log has it");
+    let stderr = std::fs::read_to_string(place.bot.log_path()).expect("it has one");
+    assert!(!stderr.contains("horse") && !told.contains("horse"));
+    let network = step("network_room").and_then(|row| row["payload"]["room"].as_str());
+    let network = network.expect("it was made").to_owned();
+    let bot = place.bot.account.id.clone();
+    let texts = place.bot.account.until(&network, "what was said there", |events| {
+        let connected = events.iter().any(|it| it.sender == bot && it.body() == "CONNECT");
+        connected.then(|| events.iter().map(|it| it.content.to_string()).collect::<Vec<_>>())
+    });
+    assert!(!texts.iter().any(|it| it.contains("horse")), "{texts:#?}");
+    assert!(texts.iter().any(|it| it.contains("SASL credentials updated")), "{texts:#?}");
+}
