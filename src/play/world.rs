@@ -219,13 +219,9 @@ impl World {
                 let manages = members.is_some_and(|members| members.contains(user.as_str()));
                 return Ok(RoomAnswer::Manages(manages));
             }
-            RoomAct::Tell(_)
-            | RoomAct::Whisper(..)
-            | RoomAct::Direct { .. }
-            | RoomAct::MadeBy { .. }
-            | RoomAct::Invite { .. } => return Err("nobody takes orders here".into()),
             RoomAct::Join(room) => (room, true),
             RoomAct::Leave(room) => (room, false),
+            _ => return Err("nobody takes orders here".into()),
         };
         let known = state.rooms.get_mut(room).ok_or("there is no such room")?;
         let was = std::mem::replace(known, there);

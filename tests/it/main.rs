@@ -56,6 +56,7 @@ mod sandbox;
 mod saved;
 mod scripts;
 mod sensors;
+mod setups;
 mod stays;
 mod store_contract;
 mod store_ends;

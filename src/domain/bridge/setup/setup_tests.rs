@@ -1,3 +1,5 @@
+//! Setups played against answers of the bridge, as its source has them.
+
 use super::*;
 use crate::domain::event::{BridgeRemoved, Payload};
 use crate::domain::id::{EventId, StreamName, UserId};

@@ -1,0 +1,261 @@
+//! Channels that the bot sets up, with a bridge that is played: kills anywhere, bounds, passwords.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use beadle::adapter::{Answer, Chat, Intake, Outgoing, RoomAct, RoomAnswer, RoomInfo, SendError};
+use beadle::domain::bridge::Bridges;
+use beadle::domain::bridge::setup::{ROOM_MS_MAX, SETUPS_MAX, Server, Want};
+use beadle::domain::event::BridgeWanted;
+use beadle::domain::id::{PostId, RoomId, UserId};
+use beadle::domain::role::Standing;
+use beadle::processor::setups::{self, Now, STATUS_MS_MAX, TRIES_MAX, Variables, Wished};
+use beadle::processor::{Kernel, Settings};
+use beadle::query::bridge_setups::bridge_setups;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::desk::Desk;
+
+/// The acts of a channel that is carried into a room, from nothing.
+const ACTS: usize = 13;
+
+/// A bridge that does as it is told, and keeps what it was told.
+#[derive(Default)]
+struct Played {
+    acts: Mutex<Vec<RoomAct>>,
+    /// The first so many acts cannot be done yet.
+    later: usize,
+    /// From this act on nothing is answered.
+    hangs_at: Option<usize>,
+    begun: AtomicUsize,
+}
+
+impl Played {
+    fn acts(&self) -> Vec<RoomAct> {
+        self.acts.lock().expect("nobody panics with it").clone()
+    }
+
+    fn answer(act: &RoomAct) -> RoomAnswer {
+        let room = |name: &str| RoomId(format!("!{name}"));
+        match act {
+            RoomAct::Tell(order) | RoomAct::Whisper(order, _) => {
+                let said = match order.text.split(' ').next().unwrap_or_default() {
+                    "NETWORKS" => "Configured networks:",
+                    "ADDNETWORK" => "Network added.",
+                    "SERVERS" => "Configured servers for lab:",
+                    "ADDSERVER" => "Server added.",
+                    "OPEN" => "You have been invited to lab",
+                    "STATUS" => "Not connected to server.\nConfigured nickname: beadle",
+                    "SASL" => "SASL credentials updated.",
+                    "CONNECT" => "End of MOTD command",
+                    // What goes well is not answered.
+                    "JOIN" => "",
+                    "PLUMB" => "Plumbed !ops to #ops, to unplumb just kick me out.",
+                    "NICK" => "Current nickname: beadle (configured: beadle)",
+                    other => panic!("nobody says {other}"),
+                };
+                RoomAnswer::Told(Answer { asked: None, said: vec![said.into()], ended: true })
+            }
+            RoomAct::Direct { .. } => RoomAnswer::Found(Some(room("control"))),
+            RoomAct::MadeBy { name, .. } => RoomAnswer::Found(Some(room(name))),
+            RoomAct::Invite { .. } => RoomAnswer::Invited { there: false },
+            RoomAct::Standing { .. } => RoomAnswer::Standing(Standing::Member(0)),
+            RoomAct::Join(id) => RoomAnswer::Room(RoomInfo {
+                room: id.clone(),
+                name: "ops".into(),
+                encrypted: false,
+                members: 2,
+                network: "matrix".into(),
+            }),
+            other => panic!("nobody asks for {other:?}"),
+        }
+    }
+}
+
+impl Chat for Played {
+    fn send<'a>(&'a self, outgoing: &'a Outgoing) -> BoxFuture<'a, Result<PostId, SendError>> {
+        Box::pin(async move { Ok(PostId(format!("${}", outgoing.message))) })
+    }
+
+    fn rooms<'a>(&'a self, act: &'a RoomAct) -> BoxFuture<'a, Result<RoomAnswer, SendError>> {
+        Box::pin(async move {
+            let nth = self.begun.fetch_add(1, Ordering::SeqCst);
+            self.acts.lock().expect("nobody panics with it").push(act.clone());
+            if self.hangs_at.is_some_and(|at| nth >= at) {
+                std::future::pending::<()>().await;
+            }
+            if nth < self.later {
+                let (reason, after) = ("not yet".to_owned(), Some(Duration::ZERO));
+                return Err(SendError::Later { reason, after });
+            }
+            Ok(Self::answer(act))
+        })
+    }
+
+    fn typing<'a>(&'a self, _: &'a RoomId, _: bool) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// A bot on the log of the desk that talks to this bridge.
+fn bot(desk: &Desk, chat: &Arc<Played>) -> Arc<Kernel> {
+    let (scripts, _) = beadle::processor::scripts::Scripts::sources(vec![]);
+    let used = Bridges::default().using(&["heisenbridge".into()], &[]).expect("it ships");
+    let settings = Settings { bridges: Arc::new(used), ..Settings::simulated("!") };
+    let (store, clock) = (desk.kernel.store.clone(), desk.clock.clone());
+    let kernel = Kernel::new(store, scripts, chat.clone(), desk.world.clone(), clock, settings);
+    let kernel = kernel.expect("the log can be read");
+    *kernel.names.write().expect("nobody panics with it") = vec!["@beadle:local".into()];
+    kernel
+}
+
+fn wanted(channel: &str, sasl: Option<&str>) -> BridgeWanted {
+    let server = Server { host: "127.0.0.1".into(), port: 6_667, tls: false };
+    let room = sasl.is_none().then(|| RoomId("!ops".into()));
+    let want = Want { server, room, nick: None, sasl_env: sasl.map(str::to_owned) };
+    let (bridge, network) = ("heisenbridge".into(), "lab".into());
+    BridgeWanted { bridge, network, channel: channel.into(), want: Some(want) }
+}
+
+async fn wish(kernel: &Kernel, wanted: &BridgeWanted) -> Wished {
+    kernel.wish(&UserId("cli:ann".into()), wanted).await.expect("the log works")
+}
+
+fn nothing() -> Variables {
+    Arc::new(|_| None)
+}
+
+/// Works until a setup has come to an end, or to the act at which the bridge says nothing any more.
+async fn work(kernel: &Arc<Kernel>, chat: &Played, variables: Variables) {
+    let (_stop, stopping) = watch::channel(false);
+    let user = UserId("@beadle:local".into());
+    let work = tokio::spawn(setups::run(kernel.clone(), user, variables, stopping));
+    let over = || {
+        let open = kernel.setups().expect("the log can be read").0.open().is_some();
+        let hangs = chat.hangs_at.is_some_and(|at| chat.begun.load(Ordering::SeqCst) > at);
+        !open || hangs
+    };
+    while !over() {
+        tokio::task::yield_now().await;
+    }
+    work.abort();
+}
+
+#[tokio::test]
+async fn a_kill_at_any_step_changes_nothing() {
+    let whole = Arc::new(Played::default());
+    let desk = Desk::new("");
+    let kernel = bot(&desk, &whole);
+    assert!(matches!(wish(&kernel, &wanted("#ops", None)).await, Wished::Recorded(_)));
+    assert!(matches!(wish(&kernel, &wanted("#ops", None)).await, Wished::UnderWay(_)));
+    work(&kernel, &whole, nothing()).await;
+    let acts = whole.acts();
+    assert_eq!(acts.len(), ACTS, "{acts:#?}");
+    assert_eq!(wish(&kernel, &wanted("#ops", None)).await, Wished::There);
+    assert_eq!(kernel.network_room("lab").expect("reads"), Some(RoomId("!lab".into())));
+    for at in 0..ACTS {
+        let desk = Desk::new("");
+        let cut = Arc::new(Played { hangs_at: Some(at), ..Played::default() });
+        let kernel = bot(&desk, &cut);
+        wish(&kernel, &wanted("#ops", None)).await;
+        work(&kernel, &cut, nothing()).await;
+        assert_eq!(cut.acts(), acts[..=at]);
+        let rest = Arc::new(Played::default());
+        let kernel = bot(&desk, &rest);
+        work(&kernel, &rest, nothing()).await;
+        assert_eq!(rest.acts(), acts[at..], "killed in act {at}, it is done again, and no other");
+        let stands = bridge_setups(kernel.store.as_ref()).expect("reads");
+        assert_eq!((stands.standing().count(), desk.count("bridge_stands")), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn what_may_work_later_is_tried_so_often() {
+    for (later, stands) in [(TRIES_MAX - 1, 1), (TRIES_MAX, 0)] {
+        let desk = Desk::new("");
+        let chat = Arc::new(Played { later: later as usize, ..Played::default() });
+        let kernel = bot(&desk, &chat);
+        wish(&kernel, &wanted("#ops", None)).await;
+        work(&kernel, &chat, nothing()).await;
+        assert_eq!(desk.count("bridge_stands"), stands, "{later} times not yet");
+        assert_eq!(desk.count("bridge_failed"), 1 - stands);
+    }
+}
+
+#[tokio::test]
+async fn rooms_and_questions_have_their_time() {
+    let desk = Desk::new("");
+    let chat = Arc::new(Played::default());
+    let kernel = bot(&desk, &chat);
+    wish(&kernel, &wanted("#ops", None)).await;
+    work(&kernel, &chat, nothing()).await;
+    let limits: Vec<u64> = chat
+        .acts()
+        .iter()
+        .filter_map(|act| match act {
+            RoomAct::Direct { within_ms, .. } | RoomAct::MadeBy { within_ms, .. } => {
+                Some(*within_ms)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(limits, [ROOM_MS_MAX, ROOM_MS_MAX]);
+    let setups = kernel.setups().expect("reads").0;
+    let stands = setups.standing().next().expect("it stands").clone();
+    let now = kernel.look_at_setup(&stands).await;
+    assert_eq!(now, Some(Now { nick: None, there: false }), "it says so");
+    let Some(RoomAct::Tell(asked)) = chat.acts().pop() else { panic!("it is asked") };
+    assert_eq!((asked.text.as_str(), asked.within_ms), ("STATUS", STATUS_MS_MAX));
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_channels() {
+    let desk = Desk::new("");
+    let kernel = bot(&desk, &Arc::default());
+    for nth in 0..SETUPS_MAX {
+        let wished = wish(&kernel, &wanted(&format!("#c{nth}"), None)).await;
+        assert!(matches!(wished, Wished::Recorded(_)), "{wished:?}");
+    }
+    let one_more = wish(&kernel, &wanted("#more", None)).await;
+    assert!(matches!(&one_more, Wished::Refused(why) if why.contains("remove one first")));
+    let gone = BridgeWanted { want: None, ..wanted("#more", None) };
+    assert_eq!(wish(&kernel, &gone).await, Wished::There, "it is gone already");
+    let unused = BridgeWanted { bridge: "relay".into(), ..wanted("#ops", None) };
+    let refused = wish(&kernel, &unused).await;
+    assert!(matches!(&refused, Wished::Refused(why) if why.contains("not in use")));
+}
+
+#[tokio::test]
+async fn a_password_goes_to_the_bridge_and_nowhere_else() {
+    for (secret, told) in [(Some("a b"), 1), (Some("two\nlines"), 0), (None, 0)] {
+        let desk = Desk::new("");
+        let chat = Arc::new(Played::default());
+        let kernel = bot(&desk, &chat);
+        wish(&kernel, &wanted("#ops", Some("PASSWORD"))).await;
+        let variables: Variables = Arc::new(move |name| {
+            assert_eq!(name, "PASSWORD");
+            secret.map(str::to_owned)
+        });
+        work(&kernel, &chat, variables).await;
+        let whispered: Vec<String> = chat
+            .acts()
+            .iter()
+            .filter_map(|act| match act {
+                RoomAct::Whisper(order, _) => Some(order.text.clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(whispered.len(), told, "{secret:?}");
+        if let Some(text) = whispered.first() {
+            assert_eq!(text, "SASL --username beadle --password=\"a b\"");
+        }
+        let setups = bridge_setups(kernel.store.as_ref()).expect("reads");
+        let setup = setups.of("lab", "#ops").expect("it is wanted");
+        let recorded = format!("{:?} {:?}", setup.steps, setup.failed);
+        assert!(recorded.contains("--password=$PASSWORD"), "{recorded}");
+        assert!(!recorded.contains("a b") && !recorded.contains("two"), "{recorded}");
+        assert_eq!(setup.failed.is_some(), told == 0);
+    }
+}
