@@ -272,7 +272,7 @@ fn bridges_of(
     let folder = folder
         .filter(|folder| !folder.is_empty())
         .map(|folder| file.and_then(Path::parent).unwrap_or(Path::new("")).join(at_home(folder)));
-    bridges::bridges(&place, folder.as_deref(), &list("use"), &list("names"))
+    bridges::bridges(&place, folder.as_deref(), &list("use"), &list("names"), &list("files"))
 }
 
 /// The budgets of scripts: those that are given, and the usual ones.

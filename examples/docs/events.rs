@@ -33,6 +33,8 @@ const STREAMS: &[(&str, &str)] = &[
     ("room_upgraded", "upgrade-<room>"),
     ("room_bridged", "bridge-<room>"),
     ("bridge_", "setups-main"),
+    ("account_checked", "identity-<account>"),
+    ("room_hinted", "hints-<room>"),
     ("room_", "stay-<room>"),
     ("trigger_", "trigger-<key>"),
     ("event_", "trigger-<key>"),

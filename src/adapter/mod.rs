@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::bridge::hint::Hint;
 use crate::domain::event::{BridgeSeen, Departure, Picture};
 use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId};
 use crate::domain::role::Standing;
@@ -115,6 +116,9 @@ pub trait Intake: Send + Sync {
 
     /// Records that a bridge is in a room; the same bridge once.
     fn saw_bridge(&self, room: RoomId, seen: BridgeSeen) -> BoxFuture<'_, Result<(), IntakeError>>;
+
+    /// Records what a room's state says about bridges; what it said before is left out.
+    fn saw_hints(&self, room: RoomId, hints: Vec<Hint>) -> BoxFuture<'_, Result<(), IntakeError>>;
 
     /// Tells the intake what the bot is called on this network.
     fn names(&self, names: Vec<String>);
@@ -315,7 +319,7 @@ pub struct Order {
     pub to: UserId,
     /// What it is told.
     pub text: String,
-    /// What ends the answer: a line with one of these.
+    /// What ends the answer: a post with one of these in it, in large or small letters.
     pub ends: Vec<String>,
     /// How long it may take.
     pub within_ms: u64,

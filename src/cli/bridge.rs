@@ -45,6 +45,9 @@ pub enum BridgeCommand {
         /// Where the homeserver reaches the bridge.
         #[arg(long, default_value = "http://127.0.0.1:9898")]
         url: String,
+        /// Where people on IRC fetch pictures and files: an address that leads to the bridge.
+        #[arg(long, value_name = "URL")]
+        media_url: Option<String>,
     },
     /// Has the running bot connect a channel of another network to a room; what is there already is left.
     #[command(
@@ -74,7 +77,9 @@ pub fn main(context: &Context, command: &BridgeCommand) -> Result<u8, Failure> {
         BridgeCommand::Add(args) => return bridge_setup::add(context, args),
         BridgeCommand::Remove(args) => return bridge_setup::remove(context, args),
         BridgeCommand::Status => return bridge_setup::status(context),
-        BridgeCommand::Init { bridge, to, url } => return init(bridge, to, url),
+        BridgeCommand::Init { bridge, to, url, media_url } => {
+            return init(bridge, to, url, media_url.as_deref());
+        }
         // What is wrong with one was told when the configuration was read.
         BridgeCommand::Verify if context.json() => {
             out!(
@@ -140,20 +145,24 @@ const REGISTRATION: &str = include_str!("../../bridges/heisenbridge/registration
 /// How much randomness a token has.
 const TOKEN_BYTES: usize = 32;
 
-fn init(bridge: &str, to: &Path, url: &str) -> Result<u8, Failure> {
+fn init(bridge: &str, to: &Path, url: &str, media_url: Option<&str>) -> Result<u8, Failure> {
     if bridge != "heisenbridge" {
         let hint = "a registration is written for heisenbridge; other bridges write their own";
         return Err(Failure::new(2, format!("no registration is known for `{bridge}`")).hint(hint));
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_[]".contains(c);
-    if !(url.starts_with("http://") || url.starts_with("https://")) || !url.chars().all(plain) {
-        let hint = "write it as `http://127.0.0.1:9898`";
-        return Err(Failure::new(2, format!("`{url}` is no address")).hint(hint));
+    for url in [Some(url), media_url].into_iter().flatten() {
+        if !is_address(url) {
+            let hint = "write it as `http://127.0.0.1:9898`";
+            return Err(Failure::new(2, format!("`{url}` is no address")).hint(hint));
+        }
     }
-    let text = REGISTRATION
+    let mut text = REGISTRATION
         .replacen("http://127.0.0.1:9898", url, 1)
         .replacen("PUT-A-RANDOM-TEXT-HERE", &token(), 1)
         .replacen("PUT-ANOTHER-RANDOM-TEXT-HERE", &token(), 1);
+    if let Some(url) = media_url {
+        text.push_str(&format!("heisenbridge:\n    media_url: {url}\n"));
+    }
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
     let mut file = opened.map_err(|why| {
         let failure = Failure::new(1, format!("cannot write `{}`: {why}", to.display()));
@@ -166,7 +175,18 @@ fn init(bridge: &str, to: &Path, url: &str) -> Result<u8, Failure> {
     out!("Add this to the configuration of the homeserver, and restart it:");
     out!("app_service_config_files:");
     out!("  - {}", path.display());
+    if media_url.is_some() {
+        out!("Add this to the bot's configuration, so that it says pictures and files there:");
+        out!("[bridges]");
+        out!("files = [\"heisenbridge\"]");
+    }
     Ok(0)
+}
+
+/// Whether a text is an address that can stand in the registration as it is.
+fn is_address(url: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_[]".contains(c);
+    (url.starts_with("http://") || url.starts_with("https://")) && url.chars().all(plain)
 }
 
 fn token() -> String {

@@ -19,6 +19,7 @@ pub fn bridges(
     folder: Option<&Path>,
     used: &[String],
     names: &[String],
+    files: &[String],
 ) -> Result<Arc<Bridges>, ConfigError> {
     let mut bridges = (*Bridges::shipped()).clone();
     for profile in folder.map_or_else(|| Ok(vec![]), own)? {
@@ -33,11 +34,15 @@ pub fn bridges(
         }
     }
     let known: Vec<String> = bridges.known().iter().map(|it| it.name.clone()).collect();
-    let using = bridges.using(used, names);
-    using.map(Arc::new).map_err(|name| ConfigError {
+    let bridges = bridges.using(used, names).map_err(|name| ConfigError {
         place: format!("{place}: bridges.use"),
         what: format!("there is no bridge `{name}`"),
         hint: format!("there are {}; `bridges.folder` names a folder with more", known.join(", ")),
+    })?;
+    bridges.showing_files(files).map(Arc::new).map_err(|name| ConfigError {
+        place: format!("{place}: bridges.files"),
+        what: format!("`{name}` is not in use"),
+        hint: "name it in `bridges.use` first".into(),
     })
 }
 

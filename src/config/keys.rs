@@ -138,6 +138,13 @@ pub const KEYS: &[Key] = &[
         help: "What people of other networks call the bot, beside its name: its nick on IRC, the nick of a relay.",
     },
     Key {
+        table: "bridges",
+        name: "files",
+        kind: Kind::List,
+        default: "[]",
+        help: "The bridges in use that get pictures and files through although their profile says no: heisenbridge, once it knows under which address people on IRC fetch them.",
+    },
+    Key {
         table: "catchup",
         name: "run_within",
         kind: Kind::Duration,

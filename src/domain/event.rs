@@ -11,6 +11,8 @@ pub use super::alert_event::{
 };
 pub use super::approval_event::{ApprovalRequested, ApprovalVoided, ApprovalVoted};
 pub use super::bridge::event::{BridgeSeen, RoomBridged};
+pub use super::bridge::hint::RoomHinted;
+pub use super::bridge::identity::AccountChecked;
 pub use super::bridge::setup_event::{
     BridgeFailed, BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted,
 };
@@ -152,6 +154,8 @@ events! {
     GapAbandoned "gap_abandoned" 1 Sealed,
     RoomUpgraded "room_upgraded" 1 Sealed,
     RoomBridged "room_bridged" 1 Sealed,
+    AccountChecked "account_checked" 1 Sealed,
+    RoomHinted "room_hinted" 1 Sealed,
     InvitesDeclined "invites_declined" 1 Sealed,
     RoomJoined "room_joined" 1 Sealed,
     RoomFollowed "room_followed" 1 Sealed,

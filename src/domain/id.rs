@@ -109,6 +109,16 @@ impl StreamName {
         Self("setups-main".into())
     }
 
+    /// The stream of what one room's state says about bridges.
+    pub fn hints(tag: &Tag) -> Self {
+        Self(format!("hints-{tag}"))
+    }
+
+    /// The stream of what a network was asked about one account.
+    pub fn identity(tag: &Tag) -> Self {
+        Self(format!("identity-{tag}"))
+    }
+
     /// The stream of the bot's stays in one room: how it came and how it went.
     pub fn stay(tag: &Tag) -> Self {
         Self(format!("stay-{tag}"))

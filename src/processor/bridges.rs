@@ -1,7 +1,7 @@
 //! Rooms behind bridges at work: which networks a room is on, as the log says, and how a message is said there.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::sheet::ack::HEARD;
@@ -11,6 +11,7 @@ use crate::adapter::network::render_for;
 use crate::adapter::render::Rendered;
 use crate::domain::bridge::address::called;
 use crate::domain::bridge::event::{BridgeSeen, RoomBridged};
+use crate::domain::bridge::hint::{Hint, RoomHinted};
 use crate::domain::bridge::lines::lines;
 use crate::domain::bridge::{Bridges, Caps};
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded};
@@ -27,9 +28,12 @@ pub const ROOMS_KEPT_MAX: usize = 10_000;
 /// The network of rooms that no bridge was seen in.
 const MATRIX: &str = "matrix";
 
-/// The networks of rooms, as they were read last.
+/// The networks of rooms and what their state says of bridges, as they were read last.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<BTreeMap<RoomId, String>>);
+pub(super) struct Known(
+    Mutex<BTreeMap<RoomId, String>>,
+    Mutex<BTreeMap<RoomId, Option<Arc<RoomHinted>>>>,
+);
 
 /// A message as its room can show it.
 pub(super) struct Shown {
@@ -41,18 +45,68 @@ pub(super) struct Shown {
 impl Kernel {
     /// What can be shown in a place.
     pub(super) fn caps(&self, place: &Place) -> Caps {
-        let bridges = self.settings().bridges.clone();
-        // Without bridges a place is what it says, as in simulated rooms.
-        if bridges.used().next().is_none() {
-            return bridges.caps(&place.network);
+        let shown = || -> Result<Caps, ReadError> {
+            let bridges = self.settings().bridges.clone();
+            // Without bridges a place is what it says, as in simulated rooms.
+            let caps = match bridges.used().next() {
+                None => bridges.caps(&place.network),
+                Some(_) => bridges.caps(&self.network_of(&place.room)?),
+            };
+            let hints = self.hints_of(&place.room)?;
+            Ok(hints.map_or(caps, |hints| hints.least(&bridges, caps)))
+        };
+        shown().unwrap_or_else(|error| {
+            tracing::error!(%error, "it cannot be read which networks a room is on");
+            Caps::WHOLE
+        })
+    }
+
+    /// What a room's state says about bridges.
+    fn hints_of(&self, room: &RoomId) -> Result<Option<Arc<RoomHinted>>, ReadError> {
+        let room = self.named_room(room);
+        if let Some(known) = self.bridged.1.lock().expect("nobody panics with them").get(&room) {
+            return Ok(known.clone());
         }
-        match self.network_of(&place.room) {
-            Ok(network) => bridges.caps(&network),
-            Err(error) => {
-                tracing::error!(%error, "it cannot be read which networks a room is on");
-                Caps::WHOLE
+        let said = bridged::hints(self.store.as_ref(), &room)?.and_then(|(said, _)| said);
+        let said = said.filter(|said| !said.hints.is_empty()).map(Arc::new);
+        let mut kept = self.bridged.1.lock().expect("nobody panics with them");
+        if kept.len() >= ROOMS_KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(room, said.clone());
+        Ok(said)
+    }
+
+    /// The room that a name of the configuration stands for.
+    fn named_room(&self, room: &RoomId) -> RoomId {
+        let named = self.rooms.read().expect("nobody panics with them").get(room.as_str()).cloned();
+        named.unwrap_or_else(|| room.clone())
+    }
+
+    /// Records what a room's state says about bridges, unless it said that before.
+    ///
+    /// # Errors
+    /// [`Error`] if the log fails.
+    pub(super) async fn saw_hints(&self, room: RoomId, hints: Vec<Hint>) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let last = bridged::hints(self.store.as_ref(), &room)?;
+            let known = last.as_ref().and_then(|(said, _)| said.as_ref());
+            if known.map_or(hints.is_empty(), |known| known.hints == hints) {
+                return Ok(());
+            }
+            let expected = last.map_or(Expected::NoStream, |(_, version)| Expected::Exact(version));
+            let actor = hints.first().map(|hint| hint.by.clone());
+            let meta = Meta { room: Some(room.clone()), actor, ..Meta::default() };
+            let event = RoomHinted { room: room.clone(), hints: hints.clone() };
+            let stream = bridged::hints_stream(self.store.as_ref(), &room);
+            let batch = vec![write(stream, expected, vec![NewEvent::with(&meta, event)])];
+            if !matches!(self.append(batch).await?, Tried::Moved) {
+                self.bridged.1.lock().expect("nobody panics with them").remove(&room);
+                return Ok(());
             }
         }
+        tracing::warn!("the log moved on every time that a room's state was recorded");
+        Ok(())
     }
 
     /// The networks that a room is on: `matrix` where no bridge was seen.
@@ -71,8 +125,7 @@ impl Kernel {
             let of = bridges.account(room.as_str(), server);
             return Ok(of.map_or_else(|| MATRIX.to_owned(), |it| it.profile().network.clone()));
         }
-        let named = self.rooms.read().expect("nobody panics with them").get(room.as_str()).cloned();
-        let room = named.unwrap_or_else(|| room.clone());
+        let room = self.named_room(room);
         if let Some(known) = self.bridged.0.lock().expect("nobody panics with them").get(&room) {
             return Ok(known.clone());
         }

@@ -66,7 +66,7 @@ impl<'a> Did<'a> {
         bare.then_some(message)
     }
 
-    fn decide(self, view: &View) -> Decision {
+    pub(super) fn decide(self, view: &View) -> Decision {
         match self {
             Self::Message(message) => route::message(message, view),
             Self::Reaction(reaction) => route::reaction(reaction, view),
@@ -186,6 +186,8 @@ impl Kernel {
                 self.edited(recorded, trigger, late, message).await
             }
             What::Message(message) => {
+                let (message, checked) = self.identified(recorded, trigger, message).await?;
+                let message = message.as_ref();
                 let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
                 let origin = Origin {
                     place: &message.place,
@@ -194,7 +196,12 @@ impl Kernel {
                     target: message.reply_to.as_ref().or(message.place.thread.as_ref()),
                     text,
                 };
-                self.said(recorded, trigger, late, &origin, Did::Message(message)).await
+                let did = Did::Message(message);
+                let mut routed = self.said(recorded, trigger, late, &origin, did).await?;
+                if let Some(checked) = checked {
+                    self.tell_of(&mut routed, checked, &origin.meta(recorded));
+                }
+                Ok(routed)
             }
             What::Reaction(reaction) => {
                 let (place, speaker, text) = (&reaction.place, &reaction.speaker, &reaction.key);

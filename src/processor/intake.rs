@@ -12,6 +12,7 @@ use crate::adapter::{
     Flood, Gap, INCOMING_TRIGGERS_MAX, Incoming, Intake, IntakeError, Invite, Left, Reread, Unread,
     Upgrade,
 };
+use crate::domain::bridge::hint::Hint;
 use crate::domain::conversation::{self, Reading, Said};
 use crate::domain::event::{
     BridgeSeen, Event, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded,
@@ -298,6 +299,10 @@ impl Intake for Ear {
 
     fn saw_bridge(&self, room: RoomId, seen: BridgeSeen) -> BoxFuture<'_, Result<(), IntakeError>> {
         Box::pin(async move { self.kernel.saw_bridge(room, seen).await.map_err(failed) })
+    }
+
+    fn saw_hints(&self, room: RoomId, hints: Vec<Hint>) -> BoxFuture<'_, Result<(), IntakeError>> {
+        Box::pin(async move { self.kernel.saw_hints(room, hints).await.map_err(failed) })
     }
 
     fn names(&self, names: Vec<String>) {

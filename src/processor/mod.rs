@@ -54,6 +54,7 @@ mod grants;
 mod held;
 mod hot;
 pub mod http;
+pub mod identities;
 pub mod intake;
 pub mod listing;
 mod lock;

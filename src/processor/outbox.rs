@@ -16,6 +16,9 @@ use crate::store::{Expected, Write};
 
 pub use super::held::{BACK_OFF_FIRST, BACK_OFF_MAX, STUCK_MS_MAX, STUCK_TOLD_EVERY_MS};
 
+/// What tells the text that goes before a file from the message itself.
+const BESIDE: &str = "beside";
+
 impl Kernel {
     /// Sends one message and records what became of it.
     pub(super) async fn send(&self, id: &MessageId, lane: &str) -> Result<(), Error> {
@@ -59,7 +62,7 @@ impl Kernel {
         let whole = rendered
             .whole
             .filter(|_| !matches!(relation, Relation::Edit(_) | Relation::Reaction(_)));
-        let outgoing = Outgoing {
+        let mut outgoing = Outgoing {
             message: id.clone(),
             room: queued.place.room.clone(),
             queued_at,
@@ -72,7 +75,7 @@ impl Kernel {
             attached,
             hops,
         };
-        match self.chat.send(&outgoing).await {
+        match self.say_with_file(&mut outgoing, caps.captions).await {
             Ok(post) => {
                 self.held.spoke(lane);
                 if let Some((lines, burst)) = pause {
@@ -101,6 +104,29 @@ impl Kernel {
                 self.tell_of_failure(&queued, &reason).await
             }
         }
+    }
+
+    /// Sends a message. Where nobody would see the text that goes with a file, that is a message of its own before it; after
+    /// a failure both are sent again, and the network knows what it has.
+    async fn say_with_file(
+        &self,
+        outgoing: &mut Outgoing,
+        captions: bool,
+    ) -> Result<PostId, SendError> {
+        if !captions && let Some(attached) = outgoing.attached.take() {
+            let beside = self.store.key().message(outgoing.message.as_str(), BESIDE);
+            let id = std::mem::replace(&mut outgoing.message, beside);
+            if outgoing.plain.is_empty() {
+                outgoing.plain.clone_from(&attached.title);
+            }
+            if !outgoing.plain.is_empty() {
+                self.chat.send(outgoing).await?;
+            }
+            outgoing.message = id;
+            outgoing.attached = Some(attached);
+            (outgoing.plain, outgoing.html, outgoing.whole) = (String::new(), None, None);
+        }
+        self.chat.send(outgoing).await
     }
 
     /// A room in which nothing can be said for long is told of in the management room; it is tried again all the while.

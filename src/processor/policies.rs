@@ -61,6 +61,7 @@ impl Kernel {
         questions: &[OpenQuestion],
     ) -> Vec<String> {
         let asked = || questions.iter().flat_map(|question| &question.roles);
+        let who = &self.at_best(who);
         if asked().next().is_none() || who.trust < Trust::Account {
             return vec![];
         }

@@ -200,6 +200,8 @@ impl Agenda {
             | Event::BridgeStands(_)
             | Event::BridgeFailed(_)
             | Event::BridgeRemoved(_)
+            | Event::AccountChecked(_)
+            | Event::RoomHinted(_)
             | Event::EventDecrypted(_)
             | Event::EventWithheld(_)
             | Event::EventGivenUp(_)

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::command::{Refusal, Sink};
-use crate::domain::event::{Event, RoomBridged};
+use crate::domain::event::{Event, RoomBridged, RoomHinted};
 use crate::domain::id::{DedupeKey, RoomId, StreamName, Version};
 use crate::store::{Direction, EventStore, ReadError};
 
@@ -28,12 +28,37 @@ pub fn last(
     }))
 }
 
+/// The stream of what a room's state says about bridges.
+pub fn hints_stream(store: &dyn EventStore, room: &RoomId) -> StreamName {
+    let key = DedupeKey::new(&["room", room.as_str()]);
+    StreamName::hints(&store.key().dedupe(&key))
+}
+
+/// What a room's state last said about bridges, unless that is erased, and where it stands.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read.
+pub fn hints(
+    store: &dyn EventStore,
+    room: &RoomId,
+) -> Result<Option<(Option<RoomHinted>, Version)>, ReadError> {
+    let last = store.read(&hints_stream(store, room), Version::END, Direction::Backward, 1)?;
+    Ok(last.first().map(|recorded| match recorded.event() {
+        Some(Event::RoomHinted(it)) => (Some(it.clone()), recorded.id.version),
+        _ => (None, recorded.id.version),
+    }))
+}
+
 /// Answers for the command line: a row for each bridge of a room.
 ///
 /// # Errors
 /// [`Refusal`] if the log cannot be read.
 pub fn told(store: &dyn EventStore, room: &str, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let seen = last(store, &RoomId(room.to_owned()))?;
+    let hints = hints(store, &RoomId(room.to_owned()))?;
+    for hint in hints.and_then(|(hints, _)| hints).into_iter().flat_map(|hinted| hinted.hints) {
+        sink.row(json!({ "hint": hint }))?;
+    }
     for bridge in seen.and_then(|(seen, _)| seen).into_iter().flat_map(|seen| seen.bridges) {
         sink.row(json!({ "profile": bridge.profile, "evidence": bridge.evidence }))?;
     }

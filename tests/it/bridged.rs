@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use beadle::adapter::Intake;
 use beadle::domain::bridge::Bridges;
+use beadle::domain::bridge::hint::Hint;
 use beadle::domain::event::BridgeSeen;
 use beadle::domain::id::RoomId;
 use beadle::processor::Settings;
 use beadle::processor::bridges::{BURST_LINES, ROOMS_KEPT_MAX};
+use serde_json::{Value, json};
 
 use crate::desk::Desk;
 
@@ -54,6 +56,40 @@ async fn a_room_is_on_the_networks_that_were_seen_in_it() {
     desk.ear.names(vec!["@beadle:local".into()]);
     assert_eq!(network(&desk, "@irc_net_eva:local"), "irc", "alone with somebody");
     assert_eq!(network(&desk, "@ann:local"), "matrix");
+}
+
+/// What a room's state says, as a bridge of the mautrix family writes it.
+fn hint(kind: &str, content: &Value) -> Hint {
+    let event =
+        json!({"type": kind, "state_key": "k", "sender": "@slackbot:local", "content": content});
+    Hint::read(&event).expect("it tells of a bridge")
+}
+
+#[tokio::test]
+async fn what_a_rooms_state_says_takes_away_and_proves_nothing() {
+    let desk = Desk::new("");
+    use_bridges(&desk, &["heisenbridge"]);
+    let ops = RoomId("#ops".into());
+    let sms = hint("com.beeper.room_features", &json!({"formatting": {}, "id": "sms"}));
+    for _ in 0..2 {
+        desk.ear.saw_hints(ops.clone(), vec![sms.clone()]).await.expect("the log works");
+    }
+    assert_eq!(desk.count("room_hinted"), 1, "once");
+    assert_eq!(network(&desk, "#ops"), "matrix", "who speaks there is who they are");
+    desk.queue("#ops", "one", None).await;
+    desk.queue("#dev", "other", None).await;
+    desk.settle().await.expect("the log works");
+    let sent = desk.outgoing();
+    let notice = |room: &str| sent.iter().find(|it| it.room.as_str() == room).map(|it| it.notice);
+    assert_eq!((notice("#ops"), notice("#dev")), (Some(false), Some(true)));
+    // What it says no more holds no more.
+    desk.ear.saw_hints(ops.clone(), vec![]).await.expect("the log works");
+    desk.ear.saw_hints(RoomId("#dev".into()), vec![]).await.expect("the log works");
+    assert_eq!(desk.count("room_hinted"), 2);
+    let of_dev = desk.outgoing().len();
+    desk.queue("#ops", "again", None).await;
+    desk.settle().await.expect("the log works");
+    assert!(desk.outgoing()[of_dev..].iter().all(|it| it.notice));
 }
 
 #[tokio::test]

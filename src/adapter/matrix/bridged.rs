@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use matrix_sdk::Room;
+use matrix_sdk::deserialized_responses::RawAnySyncOrStrippedState;
 use matrix_sdk::ruma::api::client::state::get_state_event_for_key::v3::Request as Member;
 use matrix_sdk::ruma::events::StateEventType;
+use serde_json::Value;
 
 use super::client::{Matrix, request_config};
 use super::timeline::{Origin, Seen};
 use super::trouble::Trouble;
 use crate::adapter::IntakeError;
 use crate::domain::bridge::Bridges;
+use crate::domain::bridge::hint::{HINT_TYPES, HINTS_MAX, Hint};
 use crate::domain::event::BridgeSeen;
 use crate::domain::id::RoomId;
 
@@ -25,17 +28,24 @@ impl Matrix {
         room: &Room,
         events: &[Seen],
     ) -> Result<(), IntakeError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let new = self.is_new(room);
+        let id = RoomId(room.room_id().to_string());
+        if new || events.iter().any(|seen| HINT_TYPES.contains(&seen.text("type"))) {
+            self.intake.saw_hints(id.clone(), hints(room).await).await?;
+        }
         let bridges = self.settings().bridges.clone();
-        if bridges.used().next().is_none() || events.is_empty() {
+        if bridges.used().next().is_none() {
             return Ok(());
         }
         let mut found = shown(&bridges, self.user.server_name().as_str(), events);
-        if self.is_new(room) {
+        if new {
             found.extend(self.bots_in(&bridges, room).await);
         }
         for (profile, evidence) in found {
-            let id = RoomId(room.room_id().to_string());
-            self.intake.saw_bridge(id, BridgeSeen { profile, evidence }).await?;
+            self.intake.saw_bridge(id.clone(), BridgeSeen { profile, evidence }).await?;
         }
         Ok(())
     }
@@ -77,6 +87,26 @@ impl Matrix {
         }
         found
     }
+}
+
+/// What a room's state says about bridges, in an order of its own.
+async fn hints(room: &Room) -> Vec<Hint> {
+    let mut found = vec![];
+    for kind in HINT_TYPES {
+        let events = room.get_state_events(StateEventType::from(kind)).await;
+        let events = events.unwrap_or_else(|error| {
+            tracing::warn!(%error, kind, "a room's state cannot be read");
+            vec![]
+        });
+        let json = events.iter().filter_map(|event| match event {
+            RawAnySyncOrStrippedState::Sync(raw) => raw.deserialize_as::<Value>().ok(),
+            RawAnySyncOrStrippedState::Stripped(_) => None,
+        });
+        found.extend(json.filter_map(|event| Hint::read(&event)));
+    }
+    found.sort();
+    found.truncate(HINTS_MAX);
+    found
 }
 
 /// The bridges whose accounts act in events, each once, with the account.

@@ -110,7 +110,8 @@ impl Matrix {
 impl Answer {
     /// Takes one more post; true: it is the end.
     fn takes(&mut self, text: String, ends: &[String]) -> bool {
-        self.ended = ends.iter().any(|end| text.contains(end.as_str()));
+        let lower = text.to_lowercase();
+        self.ended = ends.iter().any(|end| lower.contains(&end.to_lowercase()));
         if self.said.len() >= ANSWER_POSTS_MAX {
             self.said.remove(0);
         }
@@ -159,7 +160,8 @@ mod tests {
         assert!(answer.takes("Network added.".into(), &ends) && answer.ended);
         assert_eq!(answer.said, ["wait", "Network added."]);
         let mut long = Answer::default();
-        (0..=ANSWER_POSTS_MAX).for_each(|n| drop(long.takes(n.to_string(), &ends)));
+        let ended = (0..=ANSWER_POSTS_MAX).any(|n| long.takes(n.to_string(), &ends));
+        assert!(!ended && answer.takes("NETWORK ADDED".into(), &ends), "as it is written or not");
         assert_eq!((long.said.len(), long.said[0].as_str()), (ANSWER_POSTS_MAX, "1"));
     }
 }

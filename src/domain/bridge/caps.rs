@@ -30,6 +30,8 @@ pub struct Caps {
     pub replies: bool,
     /// Pictures and files.
     pub files: bool,
+    /// The text that goes with a picture or file: elsewhere it is said before.
+    pub captions: bool,
     /// How tables are shown.
     pub tables: Tables,
     /// Where each line is a post of its own: how long it may be, in bytes; 0: a post has as many lines as it likes.
@@ -64,6 +66,7 @@ impl Caps {
         threads: true,
         replies: true,
         files: true,
+        captions: true,
         tables: Tables::Html,
         line_bytes: 0,
         lines: LINES_MAX,
@@ -79,6 +82,7 @@ impl Caps {
         threads: false,
         replies: false,
         files: false,
+        captions: false,
         tables: Tables::Aligned,
         line_bytes: 0,
         lines: PLAIN_LINES_MAX,
@@ -100,6 +104,7 @@ impl Caps {
             threads: self.threads && other.threads,
             replies: self.replies && other.replies,
             files: self.files && other.files,
+            captions: self.captions && other.captions,
             tables: self.tables.min(other.tables),
             line_bytes,
             lines: self.lines.min(other.lines),

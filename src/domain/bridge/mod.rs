@@ -6,6 +6,8 @@
 pub mod address;
 pub mod caps;
 pub mod event;
+pub mod hint;
+pub mod identity;
 pub mod lines;
 pub mod profile;
 pub mod setup;
@@ -97,6 +99,19 @@ impl Bridges {
         }
         self.used = used.iter().cloned().collect();
         self.names = names.to_vec();
+        Ok(self)
+    }
+
+    /// Has these bridges, which are in use, show pictures and files, whatever their profiles say.
+    ///
+    /// # Errors
+    /// The first name that is not in use.
+    pub fn showing_files(mut self, names: &[String]) -> Result<Self, String> {
+        if let Some(name) = names.iter().find(|name| !self.used.contains(*name)) {
+            return Err(name.clone());
+        }
+        let shown = self.known.iter_mut().filter(|it| names.contains(&it.name));
+        shown.for_each(|profile| profile.caps.files = true);
         Ok(self)
     }
 

@@ -24,9 +24,13 @@ pub struct Profile {
     bots: Vec<String>,
     relays: Vec<String>,
     unescape: bool,
+    /// What rooms say in their state of which protocol is behind them.
+    pub protocols: Vec<String>,
     networks: Vec<String>,
     /// How strongly the network proves who somebody is.
     pub trust: Trust,
+    /// Whether the network can be asked, by WHOIS, for which account somebody is identified.
+    pub whois: bool,
     /// What it can show.
     pub caps: Caps,
     /// First words of what is said to the bridge.
@@ -62,8 +66,8 @@ pub struct ProfileError {
 
 /// The tables of a profile and their keys.
 const KEYS: &[(&str, &[&str])] = &[
-    ("match", &["ghost", "bots", "relays", "unescape", "networks"]),
-    ("identity", &["trust"]),
+    ("match", &["ghost", "bots", "relays", "unescape", "networks", "protocols"]),
+    ("identity", &["trust", "verify"]),
     (
         "show",
         &[
@@ -74,6 +78,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "threads",
             "replies",
             "files",
+            "captions",
             "tables",
             "line_bytes",
             "lines",
@@ -128,7 +133,9 @@ impl Profile {
             relays,
             unescape: reader.flag("match", "unescape")?,
             networks: reader.list("match", "networks")?,
+            protocols: reader.list("match", "protocols")?,
             trust: reader.trust()?,
+            whois: reader.whois()?,
             caps: reader.caps()?,
             foreign: reader.list("address", "foreign")?,
             merges_lines: reader.flag("address", "merges_lines")?,
@@ -346,6 +353,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn whois(&self) -> Result<bool, ProfileError> {
+        match self.text("identity", "verify")?.as_deref() {
+            None => Ok(false),
+            Some("whois") => Ok(true),
+            Some(_) => Err(self.error(
+                "identity",
+                "verify",
+                "accounts are not asked for so",
+                "write `whois`, or leave it out",
+            )),
+        }
+    }
+
     fn caps(&self) -> Result<Caps, ProfileError> {
         let flag = |key: &str| self.flag("show", key);
         let line_ms = self.number("line_ms", 0, (0, LINE_MS_MAX as usize))?;
@@ -371,6 +391,7 @@ impl<'a> Reader<'a> {
             threads: flag("threads")?,
             replies: flag("replies")?,
             files: flag("files")?,
+            captions: flag("captions")?,
             tables,
             line_bytes: self.number("line_bytes", 0, (LINE_BYTES_MIN, LINE_BYTES_MAX))?,
             lines: self.number("lines", Caps::PLAIN.lines, (1, SHOWN_LINES_MAX))?,

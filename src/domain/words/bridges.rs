@@ -1,6 +1,7 @@
 //! What is said of bridges.
 
 use crate::domain::bridge::Caps;
+use crate::domain::bridge::identity::{AccountChecked, Known};
 use crate::domain::trigger::Trust;
 
 /// What a network proves of whoever speaks.
@@ -10,6 +11,25 @@ pub fn proves(trust: Trust) -> &'static str {
         Trust::Nick => "it proves a name that anybody may have at the moment",
         Trust::Account | Trust::Device => "it proves the account",
     }
+}
+
+/// Why somebody on IRC counts for nothing but their nick, and what they do about it; none: they do count.
+pub fn not_identified(checked: &AccountChecked) -> Option<String> {
+    let AccountChecked { network, nick, account, known, .. } = checked;
+    let account = account.as_deref().unwrap_or_default();
+    Some(match known {
+        Known::Proven => return None,
+        Known::Other => format!(
+            "On {network} you are identified for the account {account}, not for {nick}: take the nick {account}, and say it again."
+        ),
+        Known::Nobody => format!(
+            "On {network} nobody is identified as {nick}: identify for that account first (`/msg NickServ IDENTIFY …`), and say it again."
+        ),
+        Known::Gone => format!("Nobody on {network} has the nick {nick} any more."),
+        Known::Unasked(why) => {
+            format!("I could not ask {network} whether you are identified: {why}. Say it again.")
+        }
+    })
 }
 
 /// What a room can show, in one line.

@@ -4,6 +4,8 @@
 mod alerts;
 #[path = "samples/approvals.rs"]
 mod approvals;
+#[path = "samples/bridges.rs"]
+mod bridges;
 #[path = "samples/erasures.rs"]
 mod erasures;
 #[path = "samples/grants.rs"]
@@ -41,6 +43,7 @@ pub fn all() -> Vec<Event> {
         rooms(),
         setups::all(),
         alerts::all(),
+        bridges::all(),
         links::all(),
         grants::all(),
         schedules::all(),
@@ -141,15 +144,6 @@ fn of_the_log() -> Vec<Event> {
         .into(),
         upgraded(true, "it names this room as the one before it"),
         upgraded(false, "not invited"),
-        RoomBridged {
-            room: room(),
-            network: "irc".into(),
-            bridges: vec![BridgeSeen {
-                profile: "heisenbridge".into(),
-                evidence: "@irc_libera_eva:example.org".into(),
-            }],
-        }
-        .into(),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! IRC for real: the bot in a homeserver whose bridge carries a room to an IRC server, seen from IRC.
 
+mod accounts;
+mod duplex;
 mod identity;
 mod plumbed;
 mod private;

@@ -108,7 +108,8 @@ pub fn bot(lab: &'static IrcLab, owner: &Plain) -> Bot<'static> {
     bot
 }
 
-fn configured(lab: &'static IrcLab) -> Bot<'static> {
+/// A bot that is not started, with the scripts of these tests.
+pub fn configured(lab: &'static IrcLab) -> Bot<'static> {
     let bot = Bot::new(&lab.lab, lab.lab.plain("beadle"));
     bot.script("irc.rhai", SCRIPT);
     bot.executable("create_vm.py", CREATE_VM);

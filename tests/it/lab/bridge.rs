@@ -14,9 +14,12 @@ use super::homeserver::{Lab, PYTHON, free_port};
 use super::irc::{Irc, Ircd};
 use super::plain::{Plain, Room};
 use super::process::Running;
+use super::services::Services;
 
 /// What the bridge calls the network.
 const NETWORK: &str = "lab";
+/// What it calls the one with accounts.
+const ACCOUNTS: &str = "acc";
 /// The registration, in the lab's directory.
 const REGISTRATION: &str = "heisenbridge.yaml";
 /// How long the bridge may take to end.
@@ -27,6 +30,7 @@ pub struct IrcLab {
     pub lab: Lab,
     ircd: Mutex<Ircd>,
     bridge: Mutex<Option<Running>>,
+    services: OnceLock<Services>,
     /// Who owns the bridge, and where they talk to it.
     owner: Mutex<(Plain, String)>,
 }
@@ -49,6 +53,7 @@ impl IrcLab {
             "namespaces": {
                 "users": [{ "regex": "@irc_.*", "exclusive": true }], "aliases": [], "rooms": [],
             },
+            "heisenbridge": { "media_url": format!("http://127.0.0.1:{listen}") },
         });
         fs::write(lab.dir.join(REGISTRATION), registration.to_string()).expect("ours");
         lab.run();
@@ -58,12 +63,17 @@ impl IrcLab {
         // The bridge makes a room with its owner as soon as it runs.
         let control = owner.is_invited_by(&bot(&lab));
         owner.join(&control);
-        let made =
-            IrcLab { ircd: Mutex::new(ircd), bridge, owner: Mutex::new((owner, control)), lab };
+        let (ircd, owner) = (Mutex::new(ircd), Mutex::new((owner, control)));
+        let made = IrcLab { ircd, bridge, services: OnceLock::new(), owner, lab };
         let ircd_port = made.ircd.lock().expect("nobody panics with it").port;
         made.owner_says(&format!("ADDNETWORK {NETWORK}"), "Network added");
         made.owner_says(&format!("ADDSERVER {NETWORK} 127.0.0.1 {ircd_port}"), "Server added");
         made
+    }
+
+    /// The network with accounts, and what the bridge calls it; it is started for the first who asks.
+    pub fn accounts(&self) -> (&Services, &'static str) {
+        (self.services.get_or_init(|| Services::start(&self.lab)), ACCOUNTS)
     }
 
     /// The bridge's own account.

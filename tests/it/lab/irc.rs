@@ -15,9 +15,9 @@ use super::homeserver::{Lab, free_port};
 use super::process::Running;
 
 /// Where `tools/install.sh` unpacks what is not installed.
-const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/irc/usr");
+pub(super) const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/irc/usr");
 /// How long one thing may take on IRC; the bridge sends a line every second and a half.
-const WITHIN: Duration = Duration::from_secs(60);
+pub(super) const WITHIN: Duration = Duration::from_secs(60);
 
 /// An IRC server.
 pub struct Ircd {
@@ -80,7 +80,7 @@ fn run(lab: &Lab, port: u16) -> Running {
 }
 
 /// The folders of libraries that came with the packages.
-fn libraries() -> String {
+pub(super) fn libraries() -> String {
     let folders = fs::read_dir(format!("{UNPACKED}/lib")).expect("tools/install.sh unpacks them");
     let paths = folders.map(|folder| folder.expect("a folder can be read").path());
     paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join(":")
@@ -96,7 +96,8 @@ pub struct Irc {
 }
 
 impl Irc {
-    fn connect(port: u16, nick: &str) -> Irc {
+    /// Comes to the server with a nick.
+    pub(super) fn connect(port: u16, nick: &str) -> Irc {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server runs");
         let (tell, lines) = channel();
         let (reader, mut writer) = (stream.try_clone(), stream.try_clone());
@@ -162,7 +163,8 @@ impl Irc {
         }
     }
 
-    fn until<T>(&mut self, what: &str, mut found: impl FnMut(&str) -> Option<T>) -> T {
+    /// Waits for a line of the server in which `found` finds something.
+    pub(super) fn until<T>(&mut self, what: &str, mut found: impl FnMut(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + WITHIN;
         let mut seen = vec![];
         loop {

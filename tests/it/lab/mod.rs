@@ -15,6 +15,7 @@ mod process;
 mod proxy;
 mod reaper;
 mod relay;
+mod services;
 
 pub use bot::{Bot, CLOCK_FILE};
 pub use bridge::IrcLab;
@@ -23,6 +24,6 @@ pub use homeserver::{Lab, free_port};
 pub use irc::{Irc, Said};
 pub use pair::Pair;
 pub use person::Person;
-pub use plain::{Plain, Room, answer, request};
+pub use plain::{Plain, Room, answer, fetch, request};
 pub use process::Lines;
 pub use proxy::Proxy;

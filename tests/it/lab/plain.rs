@@ -220,12 +220,7 @@ impl Plain {
     pub fn download(&self, mxc: &str) -> Vec<u8> {
         let id = mxc.strip_prefix("mxc://").expect("an address of a file");
         let url = format!("{}/_matrix/client/v1/media/download/{id}", self.homeserver);
-        let request = HTTP.get(url).bearer_auth(&self.token);
-        RUNTIME.block_on(async {
-            let answer = request.send().await.expect("the homeserver answers");
-            assert!(answer.status().is_success(), "{mxc}: {}", answer.status());
-            answer.bytes().await.expect("the homeserver answers").to_vec()
-        })
+        fetch(&url, Some(&self.token))
     }
 
     /// The rooms this person is invited to.
@@ -332,6 +327,19 @@ impl Chat for Plain {
             self.sync(u64::try_from(left.as_millis()).unwrap_or(POLL_MS_MAX).min(POLL_MS_MAX));
         }
     }
+}
+
+/// The bytes behind an address.
+pub fn fetch(url: &str, token: Option<&str>) -> Vec<u8> {
+    let mut request = HTTP.get(url);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    RUNTIME.block_on(async {
+        let answer = request.send().await.unwrap_or_else(|why| panic!("{url}: {why:?}"));
+        assert!(answer.status().is_success(), "{url}: {}", answer.status());
+        answer.bytes().await.unwrap_or_else(|why| panic!("{url}: {why:?}")).to_vec()
+    })
 }
 
 /// Asks the homeserver for something that must work.

@@ -1,0 +1,152 @@
+//! Who somebody behind a bridge is at the moment that it matters: before the bot acts on what a mere nick says, it asks the
+//! network for which account they are identified, and decides on that. Nothing is remembered: a nick may be somebody else's
+//! a moment later.
+
+use std::borrow::Cow;
+
+use super::dispatch::{Did, Origin, Routed};
+use super::{Error, Kernel, write};
+use crate::adapter::{Order, RoomAct, RoomAnswer, SendError};
+use crate::domain::bridge::Account;
+use crate::domain::bridge::identity::{AccountChecked, Known, WHOIS_MS_MAX, parts, read, whois};
+use crate::domain::event::{Event, Meta, NewEvent, Recorded, Verdict};
+use crate::domain::id::{DedupeKey, RoomId, StreamName, UserId};
+use crate::domain::role::Standing;
+use crate::domain::route::Act;
+use crate::domain::trigger::{Message, Speaker, Trigger, Trust};
+use crate::domain::words::bridges as words;
+use crate::store::{Expected, ReadError};
+
+/// Where the accounts of a network are asked for.
+struct Desk<'a> {
+    nick: &'a str,
+    network: &'a str,
+    /// The room in which the bot talks to the network.
+    room: RoomId,
+    /// The bridge's own account.
+    bridge: UserId,
+}
+
+impl Kernel {
+    /// A message by who its speaker is proven to be, if the bot would act on it; and what was asked for that.
+    pub(super) async fn identified<'a>(
+        &self,
+        recorded: &Recorded,
+        trigger: &Trigger,
+        message: &'a Message,
+    ) -> Result<(Cow<'a, Message>, Option<AccountChecked>), Error> {
+        let as_it_is = Cow::Borrowed(message);
+        let Some(desk) = self.desk(&message.speaker)? else { return Ok((as_it_is, None)) };
+        let best = Message { speaker: self.at_best(&message.speaker), ..message.clone() };
+        if !self.would_act(recorded, trigger, &best).await? {
+            return Ok((as_it_is, None));
+        }
+        let (account, mut known) = self.ask_who(&desk).await;
+        if known == Known::Proven && !self.is_still_there(message).await {
+            known = Known::Gone;
+        }
+        let who = message.speaker.id.clone();
+        let (network, nick) = (desk.network.to_owned(), desk.nick.to_owned());
+        let checked = AccountChecked { who, network, nick, account, known };
+        let proven = checked.known == Known::Proven;
+        Ok((if proven { Cow::Owned(best) } else { as_it_is }, Some(checked)))
+    }
+
+    /// Somebody as they may turn out to be: with an account, where their network can be asked for it.
+    pub(super) fn at_best(&self, who: &Speaker) -> Speaker {
+        let asked = self.desk(who).unwrap_or_else(|error| {
+            tracing::error!(%error, "it cannot be read where accounts are asked for");
+            None
+        });
+        let trust = if asked.is_some() { Trust::Account } else { who.trust };
+        Speaker { trust, ..who.clone() }
+    }
+
+    /// Where it is asked who somebody is; none: they are proven already, or nobody could say.
+    fn desk<'a>(&self, who: &'a Speaker) -> Result<Option<Desk<'a>>, ReadError> {
+        let Some((nick, network)) = who.account.as_deref().and_then(parts) else {
+            return Ok(None);
+        };
+        if who.trust != Trust::Nick {
+            return Ok(None);
+        }
+        let (bridges, own) = (self.settings().bridges.clone(), self.own_id());
+        let Some((_, server)) = own.as_str().split_once(':') else { return Ok(None) };
+        let Some(Account::Ghost(profile, _)) = bridges.account(who.id.as_str(), server) else {
+            return Ok(None);
+        };
+        let bridge = profile.own_accounts().next().filter(|_| profile.whois);
+        let (Some(bridge), Some(room)) = (bridge, self.network_room(network)?) else {
+            return Ok(None);
+        };
+        let bridge = UserId(format!("@{bridge}:{server}"));
+        Ok(Some(Desk { nick, network, room, bridge }))
+    }
+
+    /// Whether the bot would do anything about a message, if it were proven who says it.
+    async fn would_act(
+        &self,
+        recorded: &Recorded,
+        trigger: &Trigger,
+        message: &Message,
+    ) -> Result<bool, Error> {
+        let (who, place) = (&message.speaker, &message.place);
+        self.learn(who, place).await?;
+        let origin = Origin {
+            place,
+            speaker: who,
+            post: Some(&message.post),
+            target: message.reply_to.as_ref().or(place.thread.as_ref()),
+            text: message.command.as_ref().map_or(&message.text, |command| &command.text),
+        };
+        let did = Did::Message(message);
+        let mut scene = self.with_questions(self.scene()?, &place.room, origin.target)?;
+        scene.roles = self.role_names(who, place);
+        scene.ended = self.just_ended(&did, recorded.position)?;
+        let decision = self.decide(&scene, trigger.at, |view| did.decide(view));
+        let acts = !matches!(decision.act, Act::Ignore);
+        Ok(acts && self.held_back(recorded, trigger, &origin, &decision)?.is_none())
+    }
+
+    async fn ask_who(&self, desk: &Desk<'_>) -> (Option<String>, Known) {
+        let (text, ends) = whois(desk.nick);
+        let (room, to) = (desk.room.clone(), desk.bridge.clone());
+        let order = Order { room, to, text, ends, within_ms: WHOIS_MS_MAX };
+        match self.chat.rooms(&RoomAct::Tell(order)).await {
+            Ok(RoomAnswer::Told(answer)) => read(desk.nick, &answer.said, answer.ended),
+            Ok(_) => (None, Known::Unasked("nobody takes the question".into())),
+            Err(
+                SendError::Later { reason, .. }
+                | SendError::Stuck { reason }
+                | SendError::Never { reason },
+            ) => (None, Known::Unasked(reason)),
+        }
+    }
+
+    /// Whether whoever said something is still in its room: a nick that was given up is anybody's.
+    async fn is_still_there(&self, message: &Message) -> bool {
+        let (user, room) = (message.speaker.id.clone(), message.place.room.clone());
+        let standing = self.chat.rooms(&RoomAct::Standing { user, room }).await;
+        matches!(standing, Ok(RoomAnswer::Standing(Standing::Member(_))))
+    }
+
+    /// Records what was asked, and tells whom it did not prove what they lack if they were refused.
+    pub(super) fn tell_of(&self, routed: &mut Routed, checked: AccountChecked, meta: &Meta) {
+        if let (Verdict::Refused(message), Some(lacks)) =
+            (&routed.verdict, words::not_identified(&checked))
+        {
+            let events = routed.writes.iter_mut().flat_map(|write| &mut write.events);
+            for event in events {
+                if let Event::MessageQueued(queued) = &mut event.event
+                    && queued.message == *message
+                {
+                    queued.doc = std::mem::take(&mut queued.doc).line([lacks.as_str().into()]);
+                }
+            }
+        }
+        let key = DedupeKey::new(&["account", checked.who.as_str()]);
+        let stream = StreamName::identity(&self.store.key().dedupe(&key));
+        let event = NewEvent::with(meta, checked);
+        routed.writes.push(write(stream, Expected::Any, vec![event]));
+    }
+}

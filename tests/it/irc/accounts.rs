@@ -1,0 +1,132 @@
+//! Who somebody on IRC is by the account that their network's services know them by.
+
+use super::scene;
+use crate::lab::{Bot, Chat, Irc, IrcLab, Plain, Room};
+
+/// What an approval is asked for.
+const SCRIPT: &str = r#"//! What takes two persons.
+alias("deploy {app}", #{ help: "Deploy" }, |a| {
+    approve(`deploy ${a.app}`, #{ role: "release", count: 2 });
+    reply(`${a.app} deployed`);
+});
+alias("restart everything", #{ help: "Restart", role: "release" }, || reply("restarted"));
+"#;
+
+/// A bot that has set up its own connection to a network with accounts, in a plumbed channel.
+struct Accounts {
+    lab: &'static IrcLab,
+    bot: Bot<'static>,
+    ann: Plain,
+    ben: Plain,
+    room: String,
+    erin: Irc,
+}
+
+impl Accounts {
+    fn new() -> Accounts {
+        let lab = IrcLab::shared();
+        let (services, network) = lab.accounts();
+        let (mut ann, ben) = (lab.lab.plain("ann"), lab.lab.plain("ben"));
+        let mut bot = scene::configured(lab);
+        let server = &lab.lab.server_name;
+        let release = format!(
+            "\n[roles]\nrelease = [\"{}\", \"@irc_{network}_diana:{server}\", \"@irc_{network}_opal:{server}\"]\n",
+            ben.id
+        );
+        bot.append("beadle.toml", &release);
+        bot.script("deploy.rhai", SCRIPT);
+        bot.login(&ann.id);
+        bot.start();
+        lab.owner_says(&format!("ADDMASK --admin {}", bot.account.id), "Mask added");
+        let room = ann.create_room(&Room {
+            name: "prod",
+            invite: &[&bot.account.id, &ben.id, &lab.bot()],
+            ..Room::default()
+        });
+        ann.sees_join(&room, &bot.account.id);
+        ben.join(&room);
+        let mut erin = services.person("Erin");
+        erin.raw("JOIN #prod");
+        erin.wait(" 366 ");
+        let at = format!("127.0.0.1:{}", services.port);
+        let add = ["bridge", "add", "irc", "--network", network, "--server", &at];
+        let to = ["--channel", "#prod", "--room", &room, "--nick", "acbot"];
+        bot.run_expecting(0, &[&add[..], &to[..]].concat());
+        erin.wait("acbot!");
+        Accounts { lab, bot, ann, ben, room, erin }
+    }
+
+    /// Somebody in the channel, identified for an account if they have a password.
+    fn comes(&self, nick: &str) -> Irc {
+        let mut person = self.lab.accounts().0.person(nick);
+        person.join("#prod");
+        person
+    }
+
+    /// The checks of a nick that are recorded, as what they found.
+    fn checks(&self, nick: &str) -> Vec<String> {
+        let rows = self.bot.events();
+        let of = |row: &&serde_json::Value| {
+            row["type"] == "account_checked" && row["data"]["nick"] == nick
+        };
+        rows.iter().filter(of).map(|row| row["data"]["known"].to_string()).collect()
+    }
+}
+
+#[test]
+fn an_account_approves_from_irc_and_a_mere_nick_does_not() {
+    let mut scene = Accounts::new();
+    let (room, bot) = (scene.room.clone(), scene.bot.account.id.clone());
+    let services = scene.lab.accounts().0;
+    scene.ann.say(&room, "!deploy shop");
+    let asked = scene.ann.hears(&room, &bot, "+1");
+    scene.erin.hears("+1");
+    scene.ben.say(&room, "+1");
+    scene.ann.hears(&room, &bot, "1 of 2");
+
+    // The nick of somebody who has an account, by somebody who is not identified for it.
+    let diana = services.registers("diana", "secret-of-diana");
+    diana.quit();
+    let mut impostor = scene.comes("diana");
+    impostor.say("#prod", "acbot: +1");
+    let refused = impostor.hears("diana");
+    assert!(refused.text.contains("identif"), "{refused:?}\n{asked:?}");
+    assert_eq!(scene.checks("diana"), ["\"nobody\""]);
+    impostor.quit();
+    scene.erin.wait("QUIT");
+
+    // Somebody who is identified, for another account than their nick says.
+    let mut opal = services.registers("opal2", "secret-of-opal2");
+    opal.join("#prod");
+    opal.raw("NICK opal");
+    opal.wait("NICK");
+    opal.say("#prod", "acbot: +1");
+    let refused = opal.hears("opal2");
+    assert!(refused.text.contains("identified for the account opal2"), "{refused:?}");
+    assert_eq!(scene.checks("opal"), ["\"other\""]);
+
+    // Who is identified for the account of their nick.
+    let mut diana = scene.comes("diana");
+    diana.say("NickServ", "IDENTIFY secret-of-diana");
+    diana.wait(" 900 ");
+    diana.say("#prod", "acbot: +1");
+    diana.hears("shop deployed");
+    assert_eq!(scene.checks("diana"), ["\"nobody\"", "\"proven\""]);
+    let rows = scene.bot.events();
+    let votes: Vec<&serde_json::Value> =
+        rows.iter().filter(|row| row["type"] == "approval_voted").collect();
+    assert_eq!(votes.len(), 2, "{votes:#?}");
+    assert_eq!(
+        (&votes[1]["data"]["network"], &votes[1]["data"]["trust"]),
+        (&"irc".into(), &"account".into())
+    );
+
+    // A role holds for as long as the services say so.
+    diana.say("#prod", "!restart everything");
+    diana.hears("restarted");
+    diana.say("NickServ", "LOGOUT");
+    diana.wait(" 901 ");
+    diana.say("#prod", "!restart everything");
+    let refused = diana.hears("role");
+    assert!(!refused.text.contains("restarted"), "{refused:?}");
+}
