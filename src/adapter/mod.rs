@@ -120,6 +120,14 @@ pub trait Intake: Send + Sync {
     /// Records what a room's state says about bridges; what it said before is left out.
     fn saw_hints(&self, room: RoomId, hints: Vec<Hint>) -> BoxFuture<'_, Result<(), IntakeError>>;
 
+    /// Takes in what a bridge says by itself in a room: that a network is lost, or there again.
+    fn bridge_said<'a>(
+        &'a self,
+        room: &'a RoomId,
+        by: &'a UserId,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<(), IntakeError>>;
+
     /// Tells the intake what the bot is called on this network.
     fn names(&self, names: Vec<String>);
 

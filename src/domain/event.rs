@@ -14,7 +14,7 @@ pub use super::bridge::event::{BridgeSeen, RoomBridged};
 pub use super::bridge::hint::RoomHinted;
 pub use super::bridge::identity::AccountChecked;
 pub use super::bridge::setup_event::{
-    BridgeFailed, BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted,
+    BridgeBack, BridgeFailed, BridgeLost, BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted,
 };
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
@@ -176,6 +176,8 @@ events! {
     BridgeStands "bridge_stands" 1 Sealed,
     BridgeFailed "bridge_failed" 1 Sealed,
     BridgeRemoved "bridge_removed" 1 Sealed,
+    BridgeLost "bridge_lost" 1 Sealed,
+    BridgeBack "bridge_back" 1 Sealed,
     WakePlanned "wake_planned" 1 Open,
     AlertRaised "alert_raised" 1 Sealed,
     AlertAcknowledged "alert_acknowledged" 1 Sealed,

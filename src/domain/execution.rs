@@ -312,6 +312,8 @@ impl Execution {
             | Event::BridgeStands(_)
             | Event::BridgeFailed(_)
             | Event::BridgeRemoved(_)
+            | Event::BridgeLost(_)
+            | Event::BridgeBack(_)
             | Event::AccountChecked(_)
             | Event::RoomHinted(_)
             | Event::InvitesDeclined(_)

@@ -13,7 +13,7 @@ use crate::domain::bridge::address::called;
 use crate::domain::bridge::event::{BridgeSeen, RoomBridged};
 use crate::domain::bridge::hint::{Hint, RoomHinted};
 use crate::domain::bridge::lines::lines;
-use crate::domain::bridge::{Bridges, Caps};
+use crate::domain::bridge::{Account, Bridges, Caps};
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded};
 use crate::domain::id::{ExecutionId, PostId, RoomId, UserId};
 use crate::domain::message::Doc;
@@ -107,6 +107,14 @@ impl Kernel {
         }
         tracing::warn!("the log moved on every time that a room's state was recorded");
         Ok(())
+    }
+
+    /// Whether an account is a bridge's own.
+    pub(super) fn is_bridge(&self, user: &UserId) -> bool {
+        let own = self.own_id();
+        let server = own.as_str().split_once(':').map_or("", |(_, server)| server);
+        let settings = self.settings();
+        matches!(settings.bridges.account(user.as_str(), server), Some(Account::Bot(_)))
     }
 
     /// The networks that a room is on: `matrix` where no bridge was seen.

@@ -17,7 +17,7 @@ use crate::domain::conversation::{self, Reading, Said};
 use crate::domain::event::{
     BridgeSeen, Event, Meta, NewEvent, RoomUpgraded, SyncAdvanced, TriggerRecorded,
 };
-use crate::domain::id::{Position, PostId, RoomId, StreamName, Timestamp, Version};
+use crate::domain::id::{Position, PostId, RoomId, StreamName, Timestamp, UserId, Version};
 use crate::domain::trigger::{Message, Names, Trigger, What, address};
 use crate::store::{
     AppendError, BATCH_EVENTS_MAX, Direction, EventStore, Expected, ReadError, Write,
@@ -303,6 +303,15 @@ impl Intake for Ear {
 
     fn saw_hints(&self, room: RoomId, hints: Vec<Hint>) -> BoxFuture<'_, Result<(), IntakeError>> {
         Box::pin(async move { self.kernel.saw_hints(room, hints).await.map_err(failed) })
+    }
+
+    fn bridge_said<'a>(
+        &'a self,
+        room: &'a RoomId,
+        by: &'a UserId,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<(), IntakeError>> {
+        Box::pin(async move { self.kernel.bridge_said(room, by, text).await.map_err(failed) })
     }
 
     fn names(&self, names: Vec<String>) {

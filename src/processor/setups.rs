@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Error, Kernel, Tried, write};
+use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::adapter::{Order, RoomAct, RoomAnswer, SendError};
 use crate::domain::bridge::setup::{
     Act, Answer, Judged, Next, Own, ROOM_MS_MAX, SETUPS_MAX, Setup, Setups, Status, Step, judge,
-    next, quoted, refusal,
+    next, outage, quoted, refusal,
 };
 use crate::domain::event::{
     BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted, Event, Meta, NewEvent,
@@ -124,6 +124,42 @@ impl Kernel {
             }
             _ => None,
         }
+    }
+
+    /// Takes in what a bridge says by itself: that a network is lost or there again is recorded, and told to the owner
+    /// once for each change.
+    ///
+    /// # Errors
+    /// [`Error`] if the log fails.
+    pub(super) async fn bridge_said(
+        &self,
+        room: &RoomId,
+        by: &UserId,
+        text: &str,
+    ) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (setups, version) = self.setups()?;
+            let Some(event) = outage(&setups, room, text).filter(|_| self.is_bridge(by)) else {
+                return Ok(());
+            };
+            let told = match &event {
+                Event::BridgeLost(e) => words::lost(e),
+                Event::BridgeBack(e) => words::back(e),
+                _ => return Ok(()),
+            };
+            let expected = version.map_or(Expected::NoStream, Expected::Exact);
+            let meta = Meta { room: Some(room.clone()), ..Meta::default() };
+            let events = vec![NewEvent::with(&meta, event)];
+            let mut batch = vec![write(StreamName::setups(), expected, events)];
+            let next = version.map_or(Version::START, Version::next);
+            let message = self.store.key().message("outage", &next.0.to_string());
+            batch.extend(self.notice(message, &meta, &told)?);
+            if !matches!(self.append(batch).await?, Tried::Moved) {
+                return Ok(());
+            }
+        }
+        tracing::warn!("the log moved on every time that an outage was recorded");
+        Ok(())
     }
 
     /// Asks the bridge how a channel is; none: it does not answer.

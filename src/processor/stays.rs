@@ -27,6 +27,7 @@ impl Kernel {
         }
         let room = invite.room.clone();
         let management = self.management_room()?;
+        let by_bridge = self.is_bridge(&invite.inviter);
         self.once_in(&room, Some(true), |stream, version, expected| {
             let Invite { room, inviter, accepted, reason, name, encrypted, .. } = invite.clone();
             let place = Place {
@@ -47,7 +48,8 @@ impl Kernel {
             let recorded = NewEvent::with(&meta, event);
             let mut batch = vec![write(stream.clone(), expected, vec![recorded])];
             let cause = EventId { stream: stream.clone(), version };
-            if management.as_ref() != Some(&place.room) {
+            // A bridge's rooms are channels and desks for orders: what is said there is said to others.
+            if management.as_ref() != Some(&place.room) && !by_bridge {
                 batch.extend(self.intro(&Meta { cause: Some(cause), ..meta }, place));
             }
             Ok(batch)

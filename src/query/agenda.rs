@@ -200,6 +200,8 @@ impl Agenda {
             | Event::BridgeStands(_)
             | Event::BridgeFailed(_)
             | Event::BridgeRemoved(_)
+            | Event::BridgeLost(_)
+            | Event::BridgeBack(_)
             | Event::AccountChecked(_)
             | Event::RoomHinted(_)
             | Event::EventDecrypted(_)

@@ -94,6 +94,8 @@ fn of_event(event: &Event) -> String {
         Event::BridgeStep(e) => setups::made(e),
         Event::BridgeStands(e) => setups::stands(e),
         Event::BridgeFailed(e) => setups::failed(e),
+        Event::BridgeLost(e) => setups::lost(e),
+        Event::BridgeBack(e) => setups::back(e),
         Event::BridgeRemoved(e) => format!("{} of {} is gone", e.channel, e.network),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),

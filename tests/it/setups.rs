@@ -4,12 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use beadle::adapter::{Answer, Chat, Intake, Outgoing, RoomAct, RoomAnswer, RoomInfo, SendError};
+use beadle::adapter::{
+    Answer, Chat, Intake, Invite, Outgoing, RoomAct, RoomAnswer, RoomInfo, SendError,
+};
 use beadle::domain::bridge::Bridges;
 use beadle::domain::bridge::setup::{ROOM_MS_MAX, SETUPS_MAX, Server, Want};
 use beadle::domain::event::BridgeWanted;
 use beadle::domain::id::{PostId, RoomId, UserId};
 use beadle::domain::role::Standing;
+use beadle::processor::intake::Ear;
 use beadle::processor::setups::{self, Now, STATUS_MS_MAX, TRIES_MAX, Variables, Wished};
 use beadle::processor::{Kernel, Settings};
 use beadle::query::bridge_setups::bridge_setups;
@@ -211,6 +214,62 @@ async fn rooms_and_questions_have_their_time() {
 }
 
 #[tokio::test]
+async fn nobody_is_greeted_in_a_room_of_the_bridge() {
+    for (inviter, greetings) in [("@heisenbridge:local", 0), ("@ann:local", 1)] {
+        let desk = Desk::new("");
+        let used = Bridges::default().using(&["heisenbridge".into()], &[]).expect("it ships");
+        let settings = (*desk.kernel.settings()).clone();
+        desk.kernel.behave(Settings { bridges: Arc::new(used), ..settings });
+        desk.ear.names(vec!["@beadle:local".into()]);
+        let invite = Invite {
+            room: RoomId("!lab".into()),
+            inviter: UserId(inviter.into()),
+            accepted: true,
+            reason: "the inviter is on the allow-list".into(),
+            name: "lab".into(),
+            encrypted: false,
+            post: None,
+        };
+        desk.ear.invite(invite).await.expect("the log works");
+        assert_eq!(desk.count("message_queued"), greetings, "{inviter}");
+    }
+}
+
+#[tokio::test]
+async fn that_a_network_is_lost_is_told_once() {
+    let desk = Desk::new("");
+    let chat = Arc::new(Played::default());
+    let kernel = bot(&desk, &chat);
+    kernel.behave(Settings {
+        management_room: Some(RoomId("#boss".into())),
+        ..(*kernel.settings()).clone()
+    });
+    wish(&kernel, &wanted("#ops", None)).await;
+    work(&kernel, &chat, nothing()).await;
+    let (lost, back) = ("Disconnected, reconnecting in 5 seconds...", "End of MOTD command");
+    let (bridge, eve) = ("@heisenbridge:local", "@eve:local");
+    for (by, text, told) in [
+        (eve, lost, (0, 0, 0)),
+        (bridge, back, (0, 0, 0)),
+        (bridge, lost, (1, 0, 1)),
+        (bridge, lost, (1, 0, 1)),
+        (eve, back, (1, 0, 1)),
+        (bridge, back, (1, 1, 2)),
+        (bridge, back, (1, 1, 2)),
+        (bridge, lost, (2, 1, 3)),
+    ] {
+        // What is told is what the log says, whoever reads it.
+        let restarted = bot(&desk, &chat);
+        restarted.behave((*kernel.settings()).clone());
+        let ear = Ear::new(restarted);
+        let room = RoomId("!lab".into());
+        ear.bridge_said(&room, &UserId(by.into()), text).await.expect("the log works");
+        let counts = ["bridge_lost", "bridge_back", "message_queued"].map(|kind| desk.count(kind));
+        assert_eq!((counts[0], counts[1], counts[2]), told, "{by}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn there_are_only_so_many_channels() {
     let desk = Desk::new("");
     let kernel = bot(&desk, &Arc::default());
@@ -255,7 +314,7 @@ async fn a_password_goes_to_the_bridge_and_nowhere_else() {
         let setup = setups.of("lab", "#ops").expect("it is wanted");
         let recorded = format!("{:?} {:?}", setup.steps, setup.failed);
         assert!(recorded.contains("--password=$PASSWORD"), "{recorded}");
-        assert!(!recorded.contains("a b") && !recorded.contains("two"), "{recorded}");
+        assert!(!recorded.contains("a b") && !recorded.contains("lines"), "{recorded}");
         assert_eq!(setup.failed.is_some(), told == 0);
     }
 }

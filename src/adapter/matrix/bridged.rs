@@ -13,10 +13,10 @@ use super::client::{Matrix, request_config};
 use super::timeline::{Origin, Seen};
 use super::trouble::Trouble;
 use crate::adapter::IntakeError;
-use crate::domain::bridge::Bridges;
 use crate::domain::bridge::hint::{HINT_TYPES, HINTS_MAX, Hint};
+use crate::domain::bridge::{Account, Bridges};
 use crate::domain::event::BridgeSeen;
-use crate::domain::id::RoomId;
+use crate::domain::id::{RoomId, UserId};
 
 /// Most rooms of which it is known that they were looked at; then all are looked at again.
 pub const LOOKED_AT_MAX: usize = 10_000;
@@ -46,6 +46,27 @@ impl Matrix {
         }
         for (profile, evidence) in found {
             self.intake.saw_bridge(id.clone(), BridgeSeen { profile, evidence }).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what bridges say by themselves.
+    pub(super) async fn hear_bridges(
+        &self,
+        room: &Room,
+        events: &[Seen],
+    ) -> Result<(), IntakeError> {
+        let bridges = self.settings().bridges.clone();
+        let server = self.user.server_name().as_str();
+        let id = RoomId(room.room_id().to_string());
+        for seen in events.iter().filter(|seen| seen.origin == Origin::Plain) {
+            let by = seen.text("sender");
+            let is_bridge = matches!(bridges.account(by, server), Some(Account::Bot(_)));
+            let text = seen.event["content"]["body"].as_str();
+            if let Some(text) = text.filter(|_| is_bridge && seen.text("type") == "m.room.message")
+            {
+                self.intake.bridge_said(&id, &UserId(by.to_owned()), text).await?;
+            }
         }
         Ok(())
     }

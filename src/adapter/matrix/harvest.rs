@@ -70,6 +70,7 @@ impl Matrix {
             let events = self.events(&room, new, since).await?;
             self.note_bridges(&room, &events).await?;
             self.hearing.heard(&events);
+            self.hear_bridges(&room, &events).await?;
             self.pulse.step();
             let triggers = self.triggers(&room, &events).await;
             harvest.redactions.extend(self.redactions(&room, &events));

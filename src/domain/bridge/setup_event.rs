@@ -77,3 +77,19 @@ pub struct BridgeRemoved {
     /// The channel.
     pub channel: String,
 }
+
+/// A network on which channels stand is lost: nobody there is heard, and the bridge tries to get back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeLost {
+    /// The network.
+    pub network: String,
+    /// What the bridge said.
+    pub why: String,
+}
+
+/// A network that was lost is there again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeBack {
+    /// The network.
+    pub network: String,
+}

@@ -1,7 +1,9 @@
 //! What is said of channels that the bot sets up: how far it is, and what to do when it does not go on.
 
 use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Step};
-use crate::domain::event::{BridgeFailed, BridgeStands, BridgeStep, BridgeWanted};
+use crate::domain::event::{
+    BridgeBack, BridgeFailed, BridgeLost, BridgeStands, BridgeStep, BridgeWanted,
+};
 
 /// What the bot needs to be allowed, in the words of the bridge.
 pub fn add_mask(own: &Own) -> String {
@@ -201,4 +203,14 @@ pub const NOT_ANSWERING: &str = "it does not answer";
 /// A channel that is gone.
 pub fn removed(network: &str, channel: &str) -> String {
     format!("{channel} of {network} is not set up any more")
+}
+
+/// A network that is lost.
+pub fn lost(it: &BridgeLost) -> String {
+    format!("{} is lost: nobody there hears me, and I hear nobody. {}", it.network, it.why)
+}
+
+/// A network that is there again.
+pub fn back(it: &BridgeBack) -> String {
+    format!("{} is there again. What was said there meanwhile I have not heard.", it.network)
 }

@@ -21,7 +21,10 @@ struct Place {
 
 impl Place {
     fn new(name: &str) -> Place {
-        let lab = IrcLab::shared();
+        Place::in_lab(IrcLab::shared(), name)
+    }
+
+    fn in_lab(lab: &'static IrcLab, name: &str) -> Place {
         let ann = lab.lab.plain("ann");
         let bot = scene::bot(lab, &ann);
         Place { lab, bot, ann, network: format!("net{name}"), channel: format!("#{name}") }
@@ -218,4 +221,23 @@ fn a_password_is_deleted_behind_it_and_recorded_nowhere() {
     });
     assert!(!texts.iter().any(|it| it.contains("horse")), "{texts:#?}");
     assert!(texts.iter().any(|it| it.contains("SASL credentials updated")), "{texts:#?}");
+}
+
+#[test]
+fn a_network_that_is_lost_and_comes_back_is_told_to_the_owner() {
+    // Servers of its own, which nobody else misses when they are killed.
+    let mut place = Place::in_lab(Box::leak(Box::new(IrcLab::start())), "lost");
+    place.lab.owner_says(&place.mask(), "Mask added");
+    let room = place.room();
+    let more = ["--room", room.as_str(), "--nick", "rllost"];
+    place.told(0, &place.add(place.lab.irc_port(), &more));
+    place.lab.restart_ircd();
+    place.bot.records("bridge_lost", 1);
+    place.bot.records("bridge_back", 1);
+    let rows = place.bot.events();
+    let said = |part: &str| {
+        let is = |row: &&Value| row["type"] == "message_queued" && row.to_string().contains(part);
+        rows.iter().filter(is).count()
+    };
+    assert_eq!((said("netlost is lost"), said("netlost is there again")), (1, 1));
 }

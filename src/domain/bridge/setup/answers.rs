@@ -54,8 +54,14 @@ pub(super) const CONNECTED: &[&str] = &[
     "MOTD file",
     "Already connected",
 ];
-/// What it says to those who may not do something.
-pub(super) const MAY_NOT: &[&str] = &["Unknown command", "reserved for admins"];
+/// What it says to those who may not do something, where a step is for admins.
+pub(super) fn may_not(step: Step) -> &'static [&'static str] {
+    match step {
+        Step::Network | Step::Server | Step::Unserver => &["Unknown command"],
+        Step::Plumb => &["reserved for admins"],
+        _ => &[],
+    }
+}
 
 /// What an answer means.
 pub fn judge(setup: &Setup, step: Step, answer: &Answer) -> Judged {
@@ -89,7 +95,7 @@ fn with<'a>(lines: &[&'a str], parts: &[&str]) -> Option<&'a str> {
 }
 
 fn said(setup: &Setup, step: Step, lines: &[&str], ended: bool) -> Judged {
-    if let Some(line) = with(lines, MAY_NOT) {
+    if let Some(line) = with(lines, may_not(step)) {
         return judged(Outcome::Refused, line, None);
     }
     match step {

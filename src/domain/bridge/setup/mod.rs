@@ -6,15 +6,17 @@
 mod answers;
 mod names;
 mod next;
+mod outage;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::answers::{Answer, Judged, judge};
 pub use self::names::{NAME_CHARS_MAX, SECRET_BYTES_MAX, fits, quoted, refusal};
 pub use self::next::{Act, CONNECT_MS_MAX, JOIN_MS_MAX, Next, Own, ROOM_MS_MAX, TELL_MS_MAX, next};
+pub use self::outage::outage;
 pub use self::status::Status;
 use crate::domain::event::{BridgeFailed, BridgeStands, BridgeStep, BridgeWanted, Event, Recorded};
 use crate::domain::id::{Position, RoomId, Timestamp, Version};
@@ -207,6 +209,8 @@ impl Setup {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setups {
     all: BTreeMap<(String, String), Setup>,
+    /// The networks that are lost at the moment.
+    away: BTreeSet<String>,
 }
 
 /// What tells channels apart: networks of IRC tell no cases apart.
@@ -234,7 +238,19 @@ impl Setups {
                     setup.failed = Some(e.clone());
                 }
             }
-            Some(Event::BridgeRemoved(e)) => drop(self.all.remove(&key(&e.network, &e.channel))),
+            Some(Event::BridgeRemoved(e)) => {
+                self.all.remove(&key(&e.network, &e.channel));
+                // Where nothing stands nobody misses the network.
+                let of = |network: &String| self.all.keys().any(|(known, _)| known == network);
+                let away = self.away.iter().filter(|network| of(network)).cloned().collect();
+                self.away = away;
+            }
+            Some(Event::BridgeLost(e)) => {
+                self.away.insert(e.network.to_ascii_lowercase());
+            }
+            Some(Event::BridgeBack(e)) => {
+                self.away.remove(&e.network.to_ascii_lowercase());
+            }
             _ => {}
         }
     }
@@ -276,6 +292,11 @@ impl Setups {
     /// The first with something left to do, the one that has been wanted longest.
     pub fn open(&self) -> Option<&Setup> {
         self.all().filter(|setup| setup.is_open()).min_by_key(|setup| setup.wish)
+    }
+
+    /// Whether a network is lost at the moment.
+    pub fn is_away(&self, network: &str) -> bool {
+        self.away.contains(&network.to_ascii_lowercase())
     }
 
     /// The room in which the bridge takes orders for a network, by the name that stands in the accounts of its people.

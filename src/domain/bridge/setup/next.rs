@@ -1,6 +1,6 @@
 //! The next step of a setup, decided from what was wanted and what came of the steps before.
 
-use super::answers::{CONNECTED, MAY_NOT, NOT_CONNECTED, ends};
+use super::answers::{CONNECTED, NOT_CONNECTED, ends, may_not};
 use super::status::Status;
 use super::{Mode, Outcome, STEPS_MAX, Setup, Setups, Step, Want};
 use crate::domain::event::{BridgeFailed, BridgeStands, BridgeStep};
@@ -122,7 +122,7 @@ impl At<'_> {
         ends: &[&str],
         within_ms: u64,
     ) -> Next {
-        let ends = ends.iter().chain(MAY_NOT).map(|end| (*end).to_owned()).collect();
+        let ends = ends.iter().chain(may_not(step)).map(|end| (*end).to_owned()).collect();
         Next::Act(step, Act::Tell { room: room.clone(), text, secret: None, ends, within_ms })
     }
 
@@ -144,7 +144,7 @@ impl At<'_> {
     fn clean_up(&self, step: &BridgeStep) -> Next {
         let network_room = self.room(Step::NetworkRoom).or_else(|| self.room(Step::Open));
         let control = self.room(Step::Control);
-        let may_not = MAY_NOT.iter().any(|it| step.answer.contains(it));
+        let may_not = may_not(step.step).iter().any(|it| step.answer.contains(it));
         if step.step == Step::Connect
             && let Some(room) = &network_room
         {
@@ -306,8 +306,7 @@ impl At<'_> {
             let account = nick.as_ref().unwrap_or(&status.configured);
             let text = format!("SASL --username {account} --password=");
             let (room, secret) = (network.clone(), Some(name.clone()));
-            let ends =
-                [ends(Step::Sasl).0, MAY_NOT].concat().iter().map(|&it| it.to_owned()).collect();
+            let ends = ends(Step::Sasl).0.iter().map(|&it| it.to_owned()).collect();
             let act = Act::Tell { room, text, secret, ends, within_ms: TELL_MS_MAX };
             return Some(Next::Act(Step::Sasl, act));
         }

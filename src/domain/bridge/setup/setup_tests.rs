@@ -444,3 +444,37 @@ fn every_wait_has_its_time() {
     assert_eq!(waits.remove(&Step::Join), Some(JOIN_MS_MAX));
     assert!(waits.values().all(|it| *it == TELL_MS_MAX), "{waits:?}");
 }
+
+#[test]
+fn a_network_is_lost_once_and_back_once() {
+    const LOST: &str = "Disconnected, reconnecting in 5 seconds...";
+    let (mut events, _) = played(vec![wish("#ops", Some(want(None)))], "#ops", FRESH);
+    for (room, text, changes) in [
+        ("!lab", "Disconnecting...\nDisconnected.", None),
+        ("!other", LOST, None),
+        ("!lab", "End of MOTD command", None),
+        ("!lab", LOST, Some("bridge_lost")),
+        ("!lab", LOST, None),
+        ("!lab", "Connecting to irc:6667...\nFailed to connect: no\nTrying next server", None),
+        ("!lab", "Connecting to irc:6667...", None),
+        (
+            "!lab",
+            "Failed to connect: no\nWelcome to the Internet Relay Network opsbot",
+            Some("bridge_back"),
+        ),
+        ("!lab", "End of MOTD command", None),
+        (
+            "!lab",
+            "End of MOTD command\nDisconnected, reconnecting in 10 seconds...",
+            Some("bridge_lost"),
+        ),
+    ] {
+        let changed = outage(&folded(&events), &RoomId(room.into()), text);
+        assert_eq!(changed.as_ref().map(Event::kind), changes, "{room}: {text}");
+        events.extend(changed);
+    }
+    assert!(folded(&events).is_away("LAB"));
+    let (network, channel) = ("lab".into(), "#ops".into());
+    events.push(BridgeRemoved { network, channel }.into());
+    assert!(!folded(&events).is_away("lab"), "nobody misses it");
+}

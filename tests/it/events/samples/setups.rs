@@ -2,7 +2,8 @@
 
 use beadle::domain::bridge::setup::{Mode, Outcome, STEPS, Server, Step, Want};
 use beadle::domain::event::{
-    BridgeFailed, BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted, Event,
+    BridgeBack, BridgeFailed, BridgeLost, BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted,
+    Event,
 };
 use beadle::domain::id::RoomId;
 
@@ -19,7 +20,11 @@ pub fn all() -> Vec<Event> {
         why: "Failed to connect: refused".into(),
         hint: "see that the server and its port are right".into(),
     };
-    all.extend([failed.into(), BridgeRemoved { network, channel }.into()]);
+    let why = "Disconnected, reconnecting in 5 seconds...".into();
+    let lost = BridgeLost { network: network.clone(), why };
+    let back = BridgeBack { network: network.clone() };
+    all.extend([failed.into(), lost.into(), back.into()]);
+    all.push(BridgeRemoved { network, channel }.into());
     all
 }
 
