@@ -153,7 +153,8 @@ impl Ear {
                 let names = kernel.names.read().expect("nobody panics with them").clone();
                 let direct = message.place.direct;
                 let settings = kernel.settings();
-                let names = [names, settings.bridges.names().to_vec()].concat();
+                let nicks = kernel.nicks_for(&message.speaker)?;
+                let names = [names, settings.bridges.names().to_vec(), nicks].concat();
                 let names = Names { prefix: settings.prefix.clone(), names };
                 let foreign = settings.bridges.is_foreign(&message.text);
                 message.command = match foreign {

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
 use crate::adapter::{Order, RoomAct, RoomAnswer, SendError};
+use crate::domain::bridge::identity::parts;
 use crate::domain::bridge::setup::{
     Act, Answer, Judged, Next, Own, ROOM_MS_MAX, SETUPS_MAX, Setup, Setups, Status, Step, judge,
     next, outage, quoted, refusal,
@@ -16,6 +17,7 @@ use crate::domain::event::{
 };
 use crate::domain::id::{EventId, RoomId, StreamName, UserId, Version};
 use crate::domain::role::Standing;
+use crate::domain::trigger::Speaker;
 use crate::domain::words::setups as words;
 use crate::query::stream_fold::StreamFold;
 use crate::store::{Expected, ReadError};
@@ -75,6 +77,19 @@ impl Kernel {
     /// [`ReadError`] if the log cannot be read.
     pub fn network_room(&self, network: &str) -> Result<Option<RoomId>, ReadError> {
         Ok(self.setups()?.0.network_room(network).cloned())
+    }
+
+    /// What the bot is called on the network that somebody is on: elsewhere such a nick may be a word like any other.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log cannot be read.
+    pub(super) fn nicks_for(&self, who: &Speaker) -> Result<Vec<String>, ReadError> {
+        let Some((_, network)) = who.account.as_deref().and_then(parts) else { return Ok(vec![]) };
+        let (setups, _) = self.setups()?;
+        let here = setups.standing().filter(|it| it.network.eq_ignore_ascii_case(network));
+        let mut nicks: Vec<String> = here.map(|it| it.nick.clone()).collect();
+        nicks.dedup();
+        Ok(nicks)
     }
 
     /// Records what somebody wishes of a channel, unless it is so already or cannot be.

@@ -9,7 +9,7 @@ alias("deploy {app}", #{ help: "Deploy" }, |a| {
     approve(`deploy ${a.app}`, #{ role: "release", count: 2 });
     reply(`${a.app} deployed`);
 });
-alias("restart everything", #{ help: "Restart", role: "release" }, || reply("restarted"));
+alias("restart the fleet", #{ help: "Restart", role: "release" }, || reply("restarted"));
 "#;
 
 /// A bot that has set up its own connection to a network with accounts, in a plumbed channel.
@@ -67,9 +67,9 @@ impl Accounts {
     fn checks(&self, nick: &str) -> Vec<String> {
         let rows = self.bot.events();
         let of = |row: &&serde_json::Value| {
-            row["type"] == "account_checked" && row["data"]["nick"] == nick
+            row["type"] == "account_checked" && row["payload"]["nick"] == nick
         };
-        rows.iter().filter(of).map(|row| row["data"]["known"].to_string()).collect()
+        rows.iter().filter(of).map(|row| row["payload"]["known"].to_string()).collect()
     }
 }
 
@@ -79,18 +79,18 @@ fn an_account_approves_from_irc_and_a_mere_nick_does_not() {
     let (room, bot) = (scene.room.clone(), scene.bot.account.id.clone());
     let services = scene.lab.accounts().0;
     scene.ann.say(&room, "!deploy shop");
-    let asked = scene.ann.hears(&room, &bot, "+1");
+    scene.ann.hears(&room, &bot, "+1");
     scene.erin.hears("+1");
     scene.ben.say(&room, "+1");
-    scene.ann.hears(&room, &bot, "1 of 2");
+    scene.ann.hears(&room, &bot, "one more person");
 
     // The nick of somebody who has an account, by somebody who is not identified for it.
     let diana = services.registers("diana", "secret-of-diana");
     diana.quit();
     let mut impostor = scene.comes("diana");
     impostor.say("#prod", "acbot: +1");
-    let refused = impostor.hears("diana");
-    assert!(refused.text.contains("identif"), "{refused:?}\n{asked:?}");
+    impostor.hears("diana, I cannot tell who sent that");
+    impostor.hears("nobody is identified as diana");
     assert_eq!(scene.checks("diana"), ["\"nobody\""]);
     impostor.quit();
     scene.erin.wait("QUIT");
@@ -101,8 +101,7 @@ fn an_account_approves_from_irc_and_a_mere_nick_does_not() {
     opal.raw("NICK opal");
     opal.wait("NICK");
     opal.say("#prod", "acbot: +1");
-    let refused = opal.hears("opal2");
-    assert!(refused.text.contains("identified for the account opal2"), "{refused:?}");
+    opal.hears("you are identified for the account opal2, not for opal");
     assert_eq!(scene.checks("opal"), ["\"other\""]);
 
     // Who is identified for the account of their nick.
@@ -117,16 +116,43 @@ fn an_account_approves_from_irc_and_a_mere_nick_does_not() {
         rows.iter().filter(|row| row["type"] == "approval_voted").collect();
     assert_eq!(votes.len(), 2, "{votes:#?}");
     assert_eq!(
-        (&votes[1]["data"]["network"], &votes[1]["data"]["trust"]),
+        (&votes[1]["payload"]["network"], &votes[1]["payload"]["trust"]),
         (&"irc".into(), &"account".into())
     );
 
     // A role holds for as long as the services say so.
-    diana.say("#prod", "!restart everything");
+    diana.say("#prod", "!restart the fleet");
     diana.hears("restarted");
     diana.say("NickServ", "LOGOUT");
     diana.wait(" 901 ");
-    diana.say("#prod", "!restart everything");
+    diana.say("#prod", "!restart the fleet");
     let refused = diana.hears("role");
     assert!(!refused.text.contains("restarted"), "{refused:?}");
+    diana.say("acbot", "!link");
+    diana.hears("it cannot be linked");
+    links(&mut scene, &mut diana);
+}
+
+/// Diana and Ben turn out to be one person, who approves once.
+fn links(scene: &mut Accounts, diana: &mut Irc) {
+    let (room, bot) = (scene.room.clone(), scene.bot.account.id.clone());
+    diana.say("NickServ", "IDENTIFY secret-of-diana");
+    diana.wait(" 900 ");
+    diana.say("acbot", "!link");
+    let told = diana.hears("your code is");
+    assert_eq!((told.to.as_str(), told.nick.as_str()), ("diana", "acbot"), "between the two");
+    let code = told.text.split("your code is ").nth(1).and_then(|it| it.split(',').next());
+    let code = code.expect(&told.text).to_owned();
+    let id = format!("@irc_acc_diana:{}", scene.lab.lab.server_name);
+    scene.ben.say(&room, &format!("!link {code} {id}"));
+    diana.hears("Is that you?");
+    diana.say("acbot", &format!("!link {code} yes"));
+    diana.hears("one person now");
+    scene.ann.say(&room, "!deploy site");
+    scene.ann.hears(&room, &bot, "to deploy site");
+    scene.ben.say(&room, "+1");
+    diana.hears("to deploy site: approved by");
+    diana.say("#prod", "acbot: +1");
+    diana.hears("you have approved this one");
+    assert!(!scene.bot.events().iter().any(|row| row.to_string().contains("site deployed")));
 }

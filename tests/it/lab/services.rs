@@ -143,6 +143,7 @@ const ATHEME_MODULES: &[&str] = &[
     "nickserv/register",
     "nickserv/identify",
     "nickserv/info",
+    "nickserv/logout",
     "nickserv/status",
     "saslserv/main",
     "saslserv/plain",

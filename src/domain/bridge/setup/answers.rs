@@ -52,6 +52,8 @@ pub(super) const CONNECTED: &[&str] = &[
     "End of /MOTD",
     "MOTD File",
     "MOTD file",
+    "Message of the day file is missing",
+    "End of message of the day",
     "Already connected",
 ];
 /// What it says to those who may not do something, where a step is for admins.
