@@ -39,7 +39,7 @@ use crate::web::{Bounds, Parts};
 
 mod typed;
 
-use typed::{read_lines, talk};
+use typed::{prints_lines, read_lines, talk};
 
 /// The demonstration that is played where there is no terminal.
 const DEMO: &str = include_str!("../../scripts/demo.txt");
@@ -258,7 +258,8 @@ fn rooms(context: &Context, args: &ChatArgs) -> Result<u8, Failure> {
     let ear = Arc::new(ear(&kernel, &data));
     let opened = taken.map(|taken| taken.open(parts(&ear, &kernel, &config, &data), &config));
     let (lines, typed) = mpsc::channel(16);
-    let reader = std::thread::spawn(move || read_lines(&mut editor, &lines));
+    let plain = prints_lines(std::env::var("TERM").ok().as_deref());
+    let reader = std::thread::spawn(move || read_lines(&mut editor, &lines, plain));
     let ended = runtime.block_on(async {
         let work = tokio::spawn(schedule::run(kernel.clone(), stopping.clone()));
         let heads = tokio::spawn(tree_head::run(kernel.clone(), stopping.clone()));

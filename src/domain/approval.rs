@@ -30,6 +30,9 @@ pub const DENIED: &str = "denied";
 /// The kind of the error that a script meets when what was to be approved is not what would run now.
 pub const VOID: &str = "void";
 
+/// The kind of the error that a script meets when nobody could approve it where it would be asked for.
+pub const NEVER_HERE: &str = "never_here";
+
 /// Whose votes an approval takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
@@ -402,6 +405,11 @@ pub fn approvals(approval: &Approval) -> impl Iterator<Item = &ApprovalVoted> {
 pub fn voided(void: &ApprovalVoided) -> Value {
     let message = words::void(&void.changed);
     json!({ "kind": VOID, "changed": void.changed, "message": message })
+}
+
+/// The error that the script meets when nobody could approve it where it would be asked for.
+pub fn never_here() -> Value {
+    json!({ "kind": NEVER_HERE, "message": words::NEVER_HERE })
 }
 
 fn kept(reason: &str) -> String {

@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::alias::{Format, Kind, Partial};
 use super::alias_index::Hit;
+use super::builtin::Builtin;
 use super::catalog::{Alias, Catalog};
 use super::context::Filled;
 use super::event::EffectResult;
 use super::execution::Execution;
-use super::route::Wanting;
+use super::route::{Act, Wanting};
 use super::words::context as words;
 
 /// How long an answer is waited for.
@@ -202,6 +203,16 @@ fn answer(execution: &Execution, path: &str) -> Answer {
         Some(None) => Answer::Waits,
         Some(Some(EffectResult::Ok(Value::String(answer)))) => Answer::Is(answer.clone()),
         Some(Some(EffectResult::Ok(_) | EffectResult::Err(_))) => Answer::Late,
+    }
+}
+
+/// Whether what is to be done stands in the place of what its author half said before: a command of a script, whole or
+/// half said itself.
+pub fn lets_go(act: &Act) -> bool {
+    match act {
+        Act::Run { .. } | Act::Assume(_) => true,
+        Act::BuiltIn { builtin, .. } => *builtin == Builtin::Clarify,
+        _ => false,
     }
 }
 

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::alias::Kind;
 pub use super::answer::{answer, how_to_answer};
+use super::approval::Vote;
+use super::ballot;
 use super::event::{QuestionAsked, Wants};
 use super::id::{ExecutionId, PostId, Timestamp, UserId};
 use super::person::People;
@@ -54,6 +56,12 @@ pub struct OpenQuestion {
     pub content: String,
     /// Other posts that ask it: reminders, and what asked back.
     pub again: Vec<PostId>,
+    /// What was commanded that led to it.
+    pub command: String,
+    /// What people call who commanded it.
+    pub requester: String,
+    /// The accounts that cannot approve it: those of the requester, unless they may, and those that it names.
+    pub barred: Vec<UserId>,
 }
 
 impl OpenQuestion {
@@ -81,7 +89,20 @@ impl OpenQuestion {
             phrase: asked.phrase.clone(),
             content: asked.content.clone(),
             again: vec![],
+            command: String::new(),
+            requester: String::new(),
+            barred: vec![],
         }
+    }
+
+    /// Whether a vote of who speaks is known not to count, whatever would run: they asked for it, it names them, or they
+    /// lack its role.
+    fn refuses_vote(&self, said: &Said) -> bool {
+        let approves =
+            ballot::read(said.text, &self.execution).is_none_or(|spoken| spoken.vote == Vote::For);
+        let barred = said.people.are_among(&said.speaker.id, &self.barred);
+        let role = self.roles.is_empty() || self.roles.iter().any(|it| said.roles.contains(it));
+        self.wants == Wants::Approval && if barred { approves } else { !role }
     }
 
     /// Whether a text names it: by its phrase, or by its execution's id at the end.
@@ -314,6 +335,13 @@ pub fn fresh(question: &OpenQuestion, said: &Said) -> bool {
 /// Whether only certain words answer it, so that one of them needs no address.
 pub fn plain_word(question: &OpenQuestion) -> bool {
     question.wants != Wants::Text || !question.choices.is_empty()
+}
+
+/// Those of several questions that who speaks can decide on; all, if they can decide on none.
+pub fn votable<'a>(questions: &[&'a OpenQuestion], said: &Said) -> Vec<&'a OpenQuestion> {
+    let can: Vec<&OpenQuestion> =
+        questions.iter().copied().filter(|question| !question.refuses_vote(said)).collect();
+    if can.is_empty() { questions.to_vec() } else { can }
 }
 
 /// Whether it is somebody who was asked that speaks, with whichever of their accounts. Anybody may vote: whether that

@@ -8,6 +8,7 @@ use super::message::Doc;
 use super::own_command;
 use super::route::{View, refusal};
 use super::trigger::{Place, Speaker};
+use super::words::policy as words;
 
 /// Most lines of one page of help.
 pub const HELP_LINES_MAX: usize = 40;
@@ -74,9 +75,10 @@ fn everything<'a>(
     let lone = lone.iter().flat_map(|(_, aliases)| aliases);
     let mut lines: Vec<String> = lone.filter_map(|alias| brief(alias, prefix)).collect();
     lines.extend(grouped.iter().flat_map(|(file, aliases)| group(file, aliases, prefix)));
-    let first = match lines.is_empty() {
-        true => "No script offers a command yet.".to_owned(),
-        false => format!("I know these commands; {prefix}help WORD tells more:"),
+    let first = match (lines.is_empty(), view.safe) {
+        (_, Some(why)) => words::nothing_now(why),
+        (true, None) => "No script offers a command yet.".to_owned(),
+        (false, None) => format!("I know these commands; {prefix}help WORD tells more:"),
     };
     lines.insert(0, first);
     lines.push("My own commands:".to_owned());
@@ -120,7 +122,9 @@ fn about(view: &View, words: &str, may: &dyn Fn(&&Alias) -> bool, own: &[Offered
         (false, _) => {}
         (true, Some(alias)) => {
             lines.extend(told(alias, prefix));
-            lines.push("  you may not run it here".to_owned());
+            let why = view.safe.map(words::nothing_now);
+            lines
+                .push(format!("  {}", why.unwrap_or_else(|| "you may not run it here".to_owned())));
         }
         (true, None) => lines.push(nothing(all, words, prefix, may)),
     }

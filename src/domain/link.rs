@@ -13,6 +13,7 @@ use super::id::{IdKey, Timestamp, UserId};
 use super::message::Doc;
 use super::people_command::{PeopleCommand, shown};
 use super::person::{ACCOUNTS_MAX, People};
+use super::route::{Act, Decision, NO_ALIAS};
 use super::trigger::{Place, Speaker, Trust};
 use super::words::{people as words, to};
 
@@ -46,6 +47,8 @@ struct Offer {
     until: Timestamp,
     misses: usize,
     claim: Option<(Speaker, Place)>,
+    /// When its owner was asked whether that is them.
+    asked_at: Option<Timestamp>,
 }
 
 /// Who says something, where and when, with what codes are made from.
@@ -87,12 +90,14 @@ impl Links {
                 self.offers.retain(|_, offer| offer.until > at);
                 let (by, place) = (e.by.clone(), e.place.clone());
                 let (code, until) = (e.code.clone(), e.until);
-                let offer = Offer { by, place, code, until, misses: 0, claim: None };
+                let offer =
+                    Offer { by, place, code, until, misses: 0, claim: None, asked_at: None };
                 self.offers.insert(e.by.id.clone(), offer);
             }
             Event::LinkClaimed(e) => {
                 if let Some(offer) = self.offers.get_mut(&e.of) {
                     offer.claim = Some((e.by.clone(), e.place.clone()));
+                    offer.asked_at = Some(at);
                 }
             }
             Event::LinkMissed(e) => {
@@ -122,6 +127,7 @@ impl Links {
             PeopleCommand::Link => self.offer(scene),
             PeopleCommand::Claim { code, of } => self.claim(code, of.as_ref(), scene),
             PeopleCommand::Answer { code, yes } => self.answer(code, *yes, scene),
+            PeopleCommand::Plain { yes } => self.answer_here(*yes, scene),
             PeopleCommand::Unlink { account } => self.unlink(account.as_ref(), scene),
         };
         Some(decided.unwrap_or_else(|why| {
@@ -202,7 +208,8 @@ impl Links {
         self.room_for(&offer.by.id, &scene.who.id)?;
         let (of, by) = (offer.by.id.clone(), scene.who.clone());
         let claimed = LinkClaimed { of, by, place: scene.place.clone() };
-        let asks = words::same_person(&offer.by, scene.who, &shown(code), scene.prefix);
+        let code = (shown(code), scene.prefix);
+        let asks = words::same_person(&offer.by, scene.who, (&code.0, code.1), offer.place.direct);
         let mut outcome = done(vec![claimed.into()], &words::claimed(&offer.by));
         outcome.tell = Some((offer.by.id.clone(), offer.place.clone(), asks));
         Ok(outcome)
@@ -220,6 +227,38 @@ impl Links {
         let Some(offer) = self.good(code, scene).filter(sides) else {
             return Err(words::no_code(scene.prefix));
         };
+        self.agreed(offer, yes, (&shown(code), scene))
+    }
+
+    /// The owner of a code answers where they are asked, without the code.
+    fn answer_here(&self, yes: bool, scene: &Scene) -> Result<Outcome, String> {
+        match self.asked_here(&scene.who.id, scene.place, scene.now) {
+            Some(offer) => self.agreed(offer, yes, ("", scene)),
+            None => Err(words::no_code(scene.prefix)),
+        }
+    }
+
+    /// Whether an account was asked in a place, before something was said there, if it is the same person as another.
+    pub fn asks(&self, who: &UserId, place: &Place, said: Timestamp, now: Timestamp) -> bool {
+        let asked = self.asked_here(who, place, now).and_then(|offer| offer.asked_at);
+        asked.is_some_and(|asked| asked <= said)
+    }
+
+    fn asked_here(&self, who: &UserId, place: &Place, now: Timestamp) -> Option<&Offer> {
+        let there = |offer: &Place| offer.room == place.room && offer.thread == place.thread;
+        self.offers.get(who).filter(|offer| {
+            let good = offer.until > now && offer.misses < CODE_MISSES_MAX;
+            good && offer.claim.is_some() && there(&offer.place)
+        })
+    }
+
+    /// What follows from the answer of one of the two sides.
+    fn agreed(
+        &self,
+        offer: &Offer,
+        yes: bool,
+        (code, scene): (&str, &Scene),
+    ) -> Result<Outcome, String> {
         let mine = offer.by.id == scene.who.id;
         let other = match (&offer.claim, mine) {
             (Some((by, place)), true) => Some((by.id.clone(), place.clone())),
@@ -237,7 +276,7 @@ impl Links {
             return Err(words::not_yours(&offer.by));
         }
         let Some((second, place)) = offer.claim.clone() else {
-            return Err(words::not_claimed(&shown(code), &offer.by.id, scene.prefix));
+            return Err(words::not_claimed(code, &offer.by.id, scene.prefix));
         };
         let accounts = self.room_for(&offer.by.id, &second.id)?;
         let first = scene.who.clone();
@@ -270,6 +309,21 @@ impl Links {
         let unlinked = AccountsUnlinked { account: account.clone(), by: who.clone() };
         Ok(done(vec![unlinked.into()], &words::unlinked(account)))
     }
+}
+
+/// A plain yes or no of somebody who is asked whether they are the same person as another account. Where it may as well
+/// answer a question, it is asked which; where it is a command, it is that.
+pub fn answered_plainly(decision: Decision, yes: bool, who: &Speaker, prefix: &str) -> Decision {
+    let act = match &decision.act {
+        Act::Say(_) if decision.reason == NO_ALIAS => Act::People(PeopleCommand::Plain { yes }),
+        Act::Answer { .. } | Act::AskBack { .. } | Act::Unclear { .. } => {
+            Act::Say(Doc::text(&to(&who.name, &words::which_answer(prefix))))
+        }
+        _ => return decision,
+    };
+    let considered = format!("command {}", PeopleCommand::Link.name());
+    let reason = "a plain answer to whether two accounts are one person".to_owned();
+    Decision { considered, act, reason, permission: None }
 }
 
 fn done(events: Vec<Event>, told: &str) -> Outcome {

@@ -10,7 +10,7 @@ use super::message::{Doc, Span};
 use super::words::listing as say;
 
 /// Most things that one answer in chat tells of; of the others it says how many there are.
-pub const TOLD_MAX: usize = 40;
+pub const TOLD_MAX: usize = 400;
 
 /// What something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -91,6 +91,16 @@ pub struct Where<'a> {
     pub audited: Option<&'a RoomId>,
 }
 
+impl Where<'_> {
+    /// What the room is called in which those ask who look after the bot.
+    fn asked_in(&self) -> &str {
+        match (self.management, self.audited) {
+            (None, Some(room)) => room.as_str(),
+            _ => words::MANAGEMENT,
+        }
+    }
+}
+
 /// The command that a text is, if it is one.
 pub fn parse(text: &str) -> Option<OwnCommand> {
     let rooms = room_command::parse(text).map(OwnCommand::Rooms);
@@ -287,7 +297,9 @@ impl OwnCommand {
         Some(match alone {
             true => words::needs_management(self.name()),
             false if leaves => words::send_away(permission),
-            false => words::own_command(&self.said(), permission, self.concerns()),
+            false => {
+                words::own_command(&self.said(), permission, places.asked_in(), self.concerns())
+            }
         })
     }
 

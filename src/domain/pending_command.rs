@@ -61,7 +61,7 @@ pub fn listing(pending: &[Pending], more: usize, rooms: bool, now: Timestamp) ->
         lines.push(words::and_more(more));
     }
     if lines.is_empty() {
-        lines.push(words::nothing_pending());
+        lines.push(words::nothing_pending(rooms));
     }
     Doc::text(&lines.join("\n"))
 }

@@ -32,6 +32,11 @@ pub enum PeopleCommand {
         /// Whether it is the same person.
         yes: bool,
     },
+    /// Who is asked whether they are the same person says so without the code.
+    Plain {
+        /// Whether they are.
+        yes: bool,
+    },
     /// An account is to be a person of its own.
     Unlink {
         /// Which; none: the one that speaks.
@@ -68,10 +73,19 @@ impl PeopleCommand {
     /// Its first word.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Link | Self::Claim { .. } | Self::Answer { .. } => "link",
+            Self::Link | Self::Claim { .. } | Self::Answer { .. } | Self::Plain { .. } => "link",
             Self::Unlink { .. } => "unlink",
             Self::WhoAmI => "whoami",
         }
+    }
+}
+
+/// Whether a text says yes or no and nothing else.
+pub fn plain_answer(text: &str) -> Option<bool> {
+    match text.trim().trim_end_matches(['.', '!']).to_lowercase().as_str() {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
     }
 }
 
@@ -136,9 +150,24 @@ mod tests {
                 Some(PeopleCommand::WhoAmI) => "WhoAmI".into(),
                 Some(PeopleCommand::Claim { code, of }) => format!("Claim {code} {}", id(of)),
                 Some(PeopleCommand::Answer { code, yes }) => format!("Answer {code} {yes}"),
+                Some(PeopleCommand::Plain { yes }) => format!("Plain {yes}"),
                 Some(PeopleCommand::Unlink { account }) => format!("Unlink {}", id(account)),
             };
             assert_eq!(got, want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_plain_answer_is_nothing_but_yes_or_no() {
+        for (text, want) in [
+            ("yes", Some(true)),
+            (" No. ", Some(false)),
+            ("Yes!", Some(true)),
+            ("yes please", None),
+            ("ok", None),
+            ("", None),
+        ] {
+            assert_eq!(plain_answer(text), want, "{text:?}");
         }
     }
 

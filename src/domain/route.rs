@@ -11,7 +11,7 @@ use super::builtin::Builtin;
 use super::catalog::{Alias, Catalog};
 use super::clarify;
 use super::context::{self, Filled};
-use super::conversation::{self, OpenQuestion, Reading, Said, how_to_answer};
+use super::conversation::{self, OpenQuestion, Reading, Said};
 use super::execution_command::ExecutionCommand;
 use super::help::{help, help_word};
 use super::id::Timestamp;
@@ -65,6 +65,8 @@ pub struct View<'a> {
     pub roles: &'a [String],
     /// So long after a question a bare answer is meant for it.
     pub stale_after_ms: i64,
+    /// Why no policies can be used, if so: then nothing may be run.
+    pub safe: Option<&'a str>,
 }
 
 /// Answers whether somebody may do something with something in a place.
@@ -356,8 +358,7 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
             decision(name(question), act, "it answers this question")
         }
         Reading::Unclear(question) => {
-            let how = how_to_answer(question);
-            let sorry = questions::unclear_answer(&question.text, &how);
+            let sorry = questions::unclear_answer(question, said.text);
             let place = view.questions.iter().position(|q| std::ptr::eq(q, *question));
             let act = Act::Unclear { doc: Doc::text(&sorry), question: place.unwrap_or(0) };
             decision(name(question), act, UNCLEAR)
@@ -373,7 +374,8 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
             decision(name(question), Act::Refuse(Doc::text(&sorry)), "somebody else was asked")
         }
         Reading::Which(list) => {
-            let doc = Doc::text(&questions::which(list, said.text, said.at));
+            let list = conversation::votable(list, said);
+            let doc = Doc::text(&questions::which(&list, said.text, said.at));
             let only = list.first().filter(|_| list.len() == 1);
             let place =
                 |q: &&OpenQuestion| view.questions.iter().position(|it| std::ptr::eq(it, *q));

@@ -170,6 +170,7 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
         people,
         roles: &[],
         stale_after_ms,
+        safe: None,
     }
 }
 

@@ -38,6 +38,12 @@ impl Kernel {
         mut terms: Terms,
     ) -> Result<Prepared, Error> {
         let mut sheet = Sheet::new(self, execution);
+        if terms.device && !execution.started.place.encrypted {
+            // Nobody is asked what nobody can answer.
+            let why = words::NEVER_HERE.to_owned();
+            sheet.not_run(approval::NEVER_HERE.to_owned(), why);
+            return Ok(sheet.finish());
+        }
         let handler = &execution.started.handler;
         if let Some(script) = self.scripts.version(&handler.script, self.store.as_ref())?
             && Builtin::of(handler).is_none()

@@ -6,10 +6,11 @@ use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
+use super::dispatch::Origin;
 use super::sheet::{cancelled_message, queued};
-use super::{Error, Kernel, write};
+use super::{Error, Kernel, meta_of, write};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{Ending, ExecutionFinished, MessageQueued, Meta, NewEvent};
+use crate::domain::event::{Ending, ExecutionFinished, MessageQueued, Meta, NewEvent, Recorded};
 use crate::domain::execution::{Execution, Status};
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, UserId};
 use crate::domain::words::edits::COMMAND_DELETED;
@@ -102,6 +103,23 @@ impl Kernel {
             writes.push(queued(meta, told));
         }
         writes
+    }
+
+    /// What was half said ends, because its author gave another command: nothing of it has run.
+    pub(super) fn left_half_said(
+        &self,
+        execution: &Execution,
+        origin: &Origin,
+        recorded: &Recorded,
+    ) -> Write {
+        let (by, reason) = (origin.speaker.id.clone(), words::ANOTHER_COMMAND.to_owned());
+        let meta = meta_of(execution);
+        let meta = Meta { cause: Some(recorded.id.clone()), ..meta };
+        let cancelled = execution.cancelled_by(by.clone(), reason.clone());
+        let end = ExecutionFinished { ending: Ending::Cancelled { by, reason } };
+        let events = vec![NewEvent::with(&meta, cancelled), NewEvent::with(&meta, end)];
+        let stream = StreamName::execution(&execution.id);
+        write(stream, Expected::Exact(execution.version), events)
     }
 
     /// Stops the effects under way that nobody wants any more.

@@ -7,6 +7,7 @@ use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
 use crate::domain::ballot;
 use crate::domain::catalog::Catalog;
+use crate::domain::clarify;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
     EffectResolved, Ending, Event, ExecutionFinished, Failure, Handler, HandlerKind, MessageQueued,
@@ -228,6 +229,7 @@ impl Kernel {
         scene.roles = self.role_names(origin.speaker, origin.place);
         scene.ended = self.just_ended(&did, recorded.position)?;
         let decision = self.decide(&scene, trigger.at, |view| did.decide(view));
+        let decision = self.or_link(did, trigger.at, origin, decision)?;
         if let Some(routed) = self.held_back(recorded, trigger, origin, &decision)? {
             return Ok(routed);
         }
@@ -270,7 +272,12 @@ impl Kernel {
             let routed = self.switch_command(recorded, origin, command)?;
             return Ok(Routed { considered: decision.considered, ..routed });
         }
-        self.act(recorded, origin, &scene, decision).await
+        let begins = clarify::lets_go(&decision.act);
+        let routed = self.act(recorded, origin, &scene, decision).await?;
+        match (&routed.verdict, begins) {
+            (Verdict::Started(_), true) => self.let_go(recorded, origin, routed),
+            _ => Ok(routed),
+        }
     }
 
     /// Whether a command was said so long ago that nobody may count on it any more.

@@ -242,6 +242,7 @@ impl Kernel {
             may: self.answers(started),
             silenced: self.answers_silenced(),
             silences: self.answers_silences(&execution.started),
+            encrypted: started.place.encrypted,
             cancel: undelivered(execution),
         })
     }

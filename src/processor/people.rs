@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::dispatch::{Origin, Routed};
+use super::dispatch::{Did, Origin, Routed};
 use super::sheet::queued;
 use super::{Error, Kernel, write};
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded, Verdict};
-use crate::domain::id::{StreamName, Version};
-use crate::domain::link::{Links, Outcome, Scene};
+use crate::domain::id::{StreamName, Timestamp, Version};
+use crate::domain::link::{Links, Outcome, Scene, answered_plainly};
 use crate::domain::message::Doc;
-use crate::domain::people_command::PeopleCommand;
+use crate::domain::people_command::{PeopleCommand, plain_answer};
 use crate::domain::person::People;
+use crate::domain::route::Decision;
 use crate::domain::words::people as words;
 use crate::query::stream_fold::StreamFold;
 use crate::store::{Expected, ReadError};
@@ -42,6 +43,27 @@ impl Kernel {
     /// Up to where it is known who is one person.
     pub(super) fn people_at(&self) -> Result<Option<Version>, ReadError> {
         self.links(|_, version| version)
+    }
+
+    /// A plain yes or no to the bot, where who speaks is asked whether another account is theirs.
+    pub(super) fn or_link(
+        &self,
+        did: Did<'_>,
+        said: Timestamp,
+        origin: &Origin,
+        decision: Decision,
+    ) -> Result<Decision, Error> {
+        let Did::Message(message) = did else { return Ok(decision) };
+        let plain = message.command.as_ref().filter(|_| message.reply_to.is_none());
+        let Some(yes) = plain.and_then(|command| plain_answer(&command.text)) else {
+            return Ok(decision);
+        };
+        let (who, now) = (origin.speaker, self.clock.now());
+        let asked = self.links(|links, _| links.asks(&who.id, origin.place, said, now))?;
+        Ok(match asked {
+            true => answered_plainly(decision, yes, who, &self.settings().prefix),
+            false => decision,
+        })
     }
 
     /// Does what one of these commands says.

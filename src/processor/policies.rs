@@ -259,6 +259,11 @@ struct Asked {
 }
 
 impl Judge<'_> {
+    /// Why no policies can be used, if so.
+    pub(super) fn unusable(&self) -> Option<&str> {
+        self.set.unusable()
+    }
+
     /// Whether somebody may do something with something in a place.
     pub(super) fn may(
         &self,
@@ -339,7 +344,7 @@ impl Kernel {
         execution: &Execution,
         entry: &Entry,
     ) -> Result<Option<Permission>, ReadError> {
-        if entry.op != "exec" {
+        if !["exec", "action"].contains(&entry.op.as_str()) {
             return Ok(None);
         }
         let (started, def) = (&execution.started, self.declared(execution, &entry.args)?);

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::approvals::requester;
 use super::dispatch::{Origin, Routed};
 use super::scene::Scene;
 use super::sheet::queued as queued_write;
 use super::{Error, Kernel, meta_of, write};
 use crate::domain::alias::Kind;
+use crate::domain::approval::Approval;
 use crate::domain::builtin::Builtin;
 use crate::domain::clarify;
 use crate::domain::conversation::OpenQuestion;
@@ -14,7 +16,9 @@ use crate::domain::event::{
     Event, MessageQueued, NewEvent, QuestionReminded, Recorded, Verdict, post_key,
 };
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{ExecutionId, MessageId, PostId, Pseudonym, RoomId, StreamName, Version};
+use crate::domain::id::{
+    ExecutionId, MessageId, PostId, Pseudonym, RoomId, StreamName, UserId, Version,
+};
 use crate::domain::message::Doc;
 use crate::domain::pending_command::{LOOKED_AT_MAX, Pending, PendingCommand, listing};
 use crate::domain::reminder::{self, Reminder};
@@ -24,6 +28,8 @@ use crate::store::{Direction, Expected, ReadError, Subject};
 
 /// Most open questions of one room that a message is held against: the newest.
 pub const QUESTIONS_MAX: usize = 50;
+/// Most open questions of one room among which a new command looks for what its author half said before: the newest.
+pub const HALF_SAID_MAX: usize = 10;
 
 impl Kernel {
     /// The open questions of a room, the newest first; one that is pointed at is among them, however old it is.
@@ -99,6 +105,28 @@ impl Kernel {
         }
         let more = if which == PendingCommand::Mine { 0 } else { more };
         Ok(listing(&found, more, everywhere, self.clock.now()))
+    }
+
+    /// Adds that what somebody half said before in this room is left: a new command of theirs stands in its place.
+    /// Nothing is said of that; who answers the old question after all is told that it is no longer asked.
+    pub(super) fn let_go(
+        &self,
+        recorded: &Recorded,
+        origin: &Origin,
+        mut routed: Routed,
+    ) -> Result<Routed, Error> {
+        let Some(room) = self.room_pseudonym(&origin.place.room) else { return Ok(routed) };
+        let (people, me) = (self.people()?, &origin.speaker.id);
+        for (id, path) in self.agenda(|agenda| agenda.questions(&room, HALF_SAID_MAX)) {
+            let Some(execution) = self.execution(&id)? else { continue };
+            let started = &execution.started;
+            let asks = execution.steps.get(&path).is_some_and(Step::asks);
+            let half_said = Builtin::of(&started.handler) == Some(Builtin::Clarify);
+            if asks && half_said && people.same(me, &started.requester.id) {
+                routed.writes.push(self.left_half_said(&execution, origin, recorded));
+            }
+        }
+        Ok(routed)
     }
 
     fn room_pseudonym(&self, room: &RoomId) -> Option<Pseudonym> {
@@ -196,14 +224,26 @@ impl Kernel {
             Some(Event::MessageSent(sent)) => Some(sent.post.clone()),
             _ => None,
         };
+        let started = &execution.started;
         Ok(Some(OpenQuestion {
             post,
+            command: started.command.clone(),
+            requester: requester(execution),
+            barred: step.and_then(|step| step.approval.as_ref()).map(barred).unwrap_or_default(),
             asked_at: events.first().map_or(execution.touched, |queued| queued.wall),
             reminded_at: step.and_then(|step| step.reminded_at),
             parameter: lacks(execution, path),
-            ..OpenQuestion::of(&execution.id, &execution.started.post, asked, place)
+            ..OpenQuestion::of(&execution.id, &started.post, asked, place)
         }))
     }
+}
+
+/// The accounts whose vote for an approval does not count, whatever would run.
+fn barred(approval: &Approval) -> Vec<UserId> {
+    let Approval { requested, votes } = approval;
+    let own = requested.own.iter().filter(|_| !requested.terms.allow_requester);
+    let voted = votes.iter().map(|vote| &vote.account);
+    own.chain(&requested.terms.not).chain(voted).cloned().collect()
 }
 
 /// What the parameter takes that a question asks for, where a command lacks one.

@@ -82,6 +82,7 @@ impl Kernel {
             people: &scene.people,
             roles: &scene.roles,
             stale_after_ms: scene.settings.stale_after_ms,
+            safe: judge.unusable(),
         })
     }
 }

@@ -16,7 +16,7 @@ use super::attach::Attached;
 use super::silences::Silencing;
 use super::{Kernel, meta_of, write};
 use crate::domain::event::{
-    EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
+    EffectClass, EffectRecorded, EffectRequested, EffectResult, Ending, Event, ExecutionFinished,
     ExecutionStarted, ExecutionSuspended, ExecutionYielded, Failure, GroupDecided, ImportKept,
     MemoryWritten, MessageQueued, Meta, NewEvent, ScriptKept, TriggerRecorded, Wants,
 };
@@ -148,6 +148,9 @@ impl<'a> Sheet<'a> {
         match state {
             Noted::Done(result) => {
                 let result = result.clone();
+                if let Some(asked) = self.asked_of_action(entry)? {
+                    self.event(asked);
+                }
                 self.event(EffectRecorded { path, op, args, line, result });
             }
             Noted::Waits { class, due } => {
@@ -199,6 +202,20 @@ impl<'a> Sheet<'a> {
             Some(script) => self.keep_script(&script),
             None => Ok(()),
         }
+    }
+
+    /// That an action is asked for that is written in Rhai, with what policies say of it. It begins at once, so that the
+    /// result of its beginning stands behind it.
+    fn asked_of_action(&self, entry: &Entry) -> Result<Option<EffectRequested>, ReadError> {
+        let begun = matches!(entry.state, Noted::Done(EffectResult::Ok(_)));
+        if entry.op != "action" || !begun {
+            return Ok(None);
+        }
+        let decision = self.kernel.decided_on(self.execution, entry)?;
+        let Entry { path, op, args, line, .. } = entry;
+        let (path, op, args, line) = (path.clone(), op.clone(), args.clone(), *line);
+        let class = EffectClass::Log;
+        Ok(Some(EffectRequested { path, op, args, line, class, due: None, decision }))
     }
 
     /// What the slice attached to its messages is kept, or why it is not.

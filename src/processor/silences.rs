@@ -302,7 +302,12 @@ impl Kernel {
             false => Resource::of(ResourceKind::Rule, target.words()),
         };
         let permission = self.may(PolicyAction::Silence, resource, who, place);
-        let told = policy_words::own_command("silence", &permission, words::CONCERNS);
+        let told = policy_words::own_command(
+            "silence",
+            &permission,
+            policy_words::MANAGEMENT,
+            words::CONCERNS,
+        );
         (!permission.allowed()).then_some(told)
     }
 

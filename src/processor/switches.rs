@@ -80,7 +80,12 @@ impl Kernel {
         let name = &origin.speaker.name;
         if !permission.allowed() {
             let said = format!("{} {}", command.kind.word(), if command.on { "on" } else { "off" });
-            let why = policy_words::own_command(&said, &permission, words::CONCERNS);
+            let why = policy_words::own_command(
+                &said,
+                &permission,
+                policy_words::MANAGEMENT,
+                words::CONCERNS,
+            );
             let (message, writes) = self.answer(recorded, origin, Doc::text(&to(name, &why)));
             let routed = Routed::new(Verdict::Refused(message), why, writes);
             return Ok(Routed { decision: Some(permission), ..routed });

@@ -12,7 +12,10 @@ use super::filter::{Filter, Standing};
 use super::lookup::{Lookup, standing};
 use super::search::{Flow, Search};
 use super::when::Here;
-use crate::domain::event::{Event, ExecutionStarted, Outcome, Recorded, TriggerRouted, Verdict};
+use crate::domain::builtin::Builtin;
+use crate::domain::event::{
+    Event, ExecutionStarted, Handler, Outcome, Recorded, TriggerRouted, Verdict,
+};
 use crate::domain::execution::Execution;
 use crate::domain::id::{ExecutionId, Position};
 use crate::store::{Direction, EventStore, ReadError};
@@ -54,6 +57,10 @@ struct Counts {
 
 /// What stands for everything that is in no group of its own.
 const OTHERS: &str = "(others)";
+/// What stands for asking what somebody meant, or what a command lacks.
+const ASKING_BACK: &str = "(asking back)";
+/// What stands for answers that were none, or came from somebody else than was asked.
+const ANSWERS: &str = "(answers)";
 
 /// Reports on what was begun and refused between the bounds of a filter, the busiest first; days in their order.
 ///
@@ -114,7 +121,7 @@ fn execution(
         Err(ReadError::Newer { .. }) => Some(Counts { runs: 1, ..Counts::default() }),
         loaded => loaded?.as_ref().map(Counts::of),
     };
-    Ok(counts.map(|counts| (started.handler.alias.clone(), counts)))
+    Ok(counts.map(|counts| (handler_words(&started.handler), counts)))
 }
 
 /// A decision, if it is a refusal: the alias and one to count.
@@ -124,8 +131,19 @@ fn refusal(routed: &TriggerRouted) -> Option<(String, Counts)> {
     Some((alias_of(&outcome.considered), Counts { refused: 1, ..Counts::default() }))
 }
 
-/// `alias deploy` is about the alias `deploy`.
+/// What a handler is in a row. One that asks back stands for no command: what was meant has a row of its own.
+fn handler_words(handler: &Handler) -> String {
+    match Builtin::of(handler) {
+        Some(Builtin::Clarify) => ASKING_BACK.to_owned(),
+        _ => handler.alias.clone(),
+    }
+}
+
+/// `alias deploy` is about the alias `deploy`; which question it was that somebody answered in vain is told of in the log.
 fn alias_of(considered: &str) -> String {
+    if considered.starts_with("question of ") || considered == "questions" {
+        return ANSWERS.to_owned();
+    }
     let about = considered.strip_prefix("alias ").or(considered.strip_prefix("command "));
     about.unwrap_or(considered).to_owned()
 }

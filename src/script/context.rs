@@ -99,6 +99,8 @@ pub struct Run {
     pub silenced: Silenced,
     /// Who may silence what here.
     pub silences: Silences,
+    /// Whether it runs for a room that is encrypted.
+    pub encrypted: bool,
     /// What this slice silenced, and what it let speak again.
     pub hushed: BTreeMap<String, bool>,
     /// What it printed.

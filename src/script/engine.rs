@@ -163,6 +163,7 @@ mod tests {
             recall: Box::new(|_, _| Ok(serde_json::Value::Null)),
             may: std::sync::Arc::new(|_, _| true),
             silenced: std::sync::Arc::new(|_| false),
+            encrypted: true,
             silences: std::sync::Arc::new(|_| None),
             hushed: Default::default(),
             memory: Default::default(),

@@ -62,6 +62,8 @@ pub struct Input {
     pub silenced: Silenced,
     /// Who may silence what here.
     pub silences: Silences,
+    /// Whether it runs for a room that is encrypted.
+    pub encrypted: bool,
 }
 
 /// What a slice did.
@@ -146,6 +148,7 @@ fn run_here(
         may: input.may,
         silenced: input.silenced,
         silences: input.silences,
+        encrypted: input.encrypted,
         hushed: BTreeMap::new(),
         printed: String::new(),
         files: BTreeMap::new(),
@@ -222,7 +225,9 @@ fn missing_field(
     let names = function.map_or(vec![], |f| f.params);
     let own = names.iter().skip(names.len().saturating_sub(*takes)).copied();
     let params: Vec<(&str, &Value)> = own.zip([args, msg]).collect();
-    match missing::field(script, &name, line, column, &params) {
+    let inputs = [args, msg];
+    let told = missing::field(script, &name, line, column, &params);
+    match told.or_else(|| missing::elsewhere(script, &name, &inputs)) {
         Some(told) => EvalAltResult::ErrorRuntime(told.into(), position).into(),
         None => why,
     }
@@ -298,7 +303,7 @@ fn bare_action(engine: &Engine, name: &str, args: &Value, msg: &Value) -> HostRe
     let given = match host::is_scripted(name) {
         true => {
             let call = json!({ "action": name, "params": params });
-            match context::act("action", call, 1, |run, _| host::begin(run, name, &params)) {
+            match context::act("action", call, 2, |run, _| host::begin(run, name, &params)) {
                 Some(EffectResult::Ok(begun)) => {
                     let value = host::perform(engine, Position::NONE, name, &begun, &params)?;
                     let value = rhai::serde::from_dynamic(&value).unwrap_or(Value::Null);

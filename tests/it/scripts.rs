@@ -39,6 +39,7 @@ pub fn input(script: &Script, journal: Journal) -> Input {
         recall: Box::new(|_, _| Ok(Value::Null)),
         may: Arc::new(|_, _| true),
         silenced: Arc::new(|_| false),
+        encrypted: true,
         silences: Arc::new(|_| None),
         cancel: None,
     }

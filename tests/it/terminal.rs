@@ -29,12 +29,16 @@ struct Rooms {
 
 impl Rooms {
     fn open(place: &Place) -> Self {
+        Self::open_on(place, "xterm")
+    }
+
+    fn open_on(place: &Place, term: &str) -> Self {
         place.write("scripts/a.rhai", SCRIPT);
         let pty = nix::pty::openpty(None, None).expect("the system has terminals");
         let slave = || Stdio::from(pty.slave.try_clone().expect("it can be shared"));
         let args = ["--config", "c.toml", "--data", "data", "--scripts", "scripts", "chat"];
         let mut command = place.command(&args);
-        command.env("TERM", "xterm").stdin(slave()).stdout(slave()).stderr(slave());
+        command.env("TERM", term).stdin(slave()).stdout(slave()).stderr(slave());
         let chat = command.spawn().expect("the program can be started");
         drop((command, pty.slave));
         let keys = File::from(pty.master);
@@ -82,7 +86,8 @@ fn place(config: &str) -> Place {
 
 #[test]
 fn what_is_typed_ahead_is_taken_in_order() {
-    let mut rooms = Rooms::open(&place(""));
+    let place = place("");
+    let mut rooms = Rooms::open(&place);
     rooms.types("!ping\r!who\r");
     rooms.until("beadle: pong");
     rooms.until("beadle: it is ann");
@@ -95,7 +100,8 @@ fn what_is_typed_ahead_is_taken_in_order() {
 fn the_configuration_holds_in_the_terminal_room() {
     let config = "[bot]\nprefix = \"?\"\n[limits]\ncommands_per_minute = 2\n\
         [context.rooms]\n\"#ops\" = { host = \"web7\" }\n";
-    let mut rooms = Rooms::open(&place(config));
+    let place = place(config);
+    let mut rooms = Rooms::open(&place);
     assert!(rooms.shown.contains("Try  ?help"), "{}", rooms.shown);
     rooms.types("?look at\r");
     rooms.until("beadle: looked at web7");
@@ -107,7 +113,8 @@ fn the_configuration_holds_in_the_terminal_room() {
 
 #[test]
 fn a_direct_chat_needs_no_prefix_and_what_was_said_can_be_mended() {
-    let mut rooms = Rooms::open(&place(""));
+    let place = place("");
+    let mut rooms = Rooms::open(&place);
     rooms.types("/edit !ping\r");
     rooms.until("ann has said nothing here yet");
     rooms.types("!pnig\r");
@@ -118,6 +125,27 @@ fn a_direct_chat_needs_no_prefix_and_what_was_said_can_be_mended() {
     rooms.until("@ben beadle: it is ben");
     rooms.types("/nonsense\r");
     rooms.until("there are /as NAME");
+    rooms.close();
+}
+
+#[test]
+fn a_terminal_that_only_prints_lines_gets_lines() {
+    let place = place("");
+    let mut rooms = Rooms::open_on(&place, "dumb");
+    rooms.until("you are ann in #ops");
+    rooms.types("!ping\n");
+    rooms.until("beadle: pong");
+    let line = rooms.shown.lines().find(|line| line.contains("pong")).expect("it was shown");
+    assert_eq!(line.trim_end(), "#ops beadle: pong", "nothing stands before what is said");
+    rooms.types("/as ben\n!who\n");
+    rooms.until("you are ben in #ops");
+    rooms.until("#ops beadle: it is ben");
+    rooms.types("/room #dev\n!pending all\n");
+    rooms.until("you are ben in #dev");
+    rooms.until("It is for #ops: it tells of other rooms.");
+    rooms.types("/room #ops\n!pending all\n");
+    rooms.until("Nobody is asked anything.");
+    assert!(!rooms.shown.contains('\u{1b}'), "{:?}", rooms.shown);
     rooms.close();
 }
 

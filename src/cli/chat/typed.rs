@@ -85,10 +85,27 @@ impl Seat {
     }
 }
 
-/// Reads what is typed until the end of the input or `/quit`; the prompt says who speaks where.
-pub(super) fn read_lines(editor: &mut rustyline::DefaultEditor, lines: &mpsc::Sender<Typed>) {
+/// Whether a terminal can do nothing but print lines: a prompt would stand before what others say.
+pub(super) fn prints_lines(term: Option<&str>) -> bool {
+    matches!(term, Some("dumb" | "cons25" | "emacs"))
+}
+
+/// Reads what is typed until the end of the input or `/quit`; the prompt says who speaks where. Where a terminal only
+/// prints lines there is none, and it is told when that changes.
+pub(super) fn read_lines(
+    editor: &mut rustyline::DefaultEditor,
+    lines: &mpsc::Sender<Typed>,
+    plain: bool,
+) {
     let mut seat = Seat { who: "ann".to_owned(), room: FIRST_ROOM.to_owned() };
-    while let Ok(line) = editor.readline(&format!("{} {}: ", seat.room, seat.who)) {
+    let mut told = String::new();
+    loop {
+        let place = format!("{} {}: ", seat.room, seat.who);
+        if plain && place != told {
+            out!("you are {} in {}", seat.who, seat.room);
+            told.clone_from(&place);
+        }
+        let Ok(line) = editor.readline(if plain { "" } else { &place }) else { return };
         // A history that cannot take a line loses that line only.
         let _ = editor.add_history_entry(&line);
         match seat.take(&line) {

@@ -3,8 +3,15 @@
 use crate::domain::approval::{Approval, Lacking, Refusal, Tally, Terms, approvals};
 use crate::domain::id::UserId;
 
-/// What is asked of those who can approve; `id` is the execution's, `phrase` may be empty.
-pub fn asked(who: &str, what: &str, terms: &Terms, id: &str, phrase: &str) -> String {
+/// What a reaction approves by, and what denies by it: the bot puts both below a prompt that takes them, to be clicked.
+pub const CLICKED: [&str; 2] = ["👍", "👎"];
+
+/// That an approval takes what nobody can give where it would be asked for.
+pub const NEVER_HERE: &str = "nobody can approve it here: that takes a verified device in an encrypted room, and this room is not encrypted";
+
+/// What is asked of those who can approve; `id` is the execution's, `phrase` may be empty, and whether a reaction is a
+/// vote there.
+pub fn asked(who: &str, what: &str, terms: &Terms, id: &str, phrase: &str, clicks: bool) -> String {
     let from = terms.role.as_ref().map_or(String::new(), |role| format!(" from {role}"));
     let need = match terms.count {
         1 => format!("It needs one more person{from}"),
@@ -18,7 +25,8 @@ pub fn asked(who: &str, what: &str, terms: &Terms, id: &str, phrase: &str) -> St
         (false, true) => format!("say `+1` or `+1 {id}`"),
         (false, false) => format!("say `+1`, `+1 {id}` or {phrase_words}"),
     };
-    format!("{who} asks to {what}. {need}: {how}; `-1 because …` denies it.")
+    let click = if clicks { format!(", or click {}", CLICKED[0]) } else { String::new() };
+    format!("{who} asks to {what}. {need}: {how}{click}; `-1 because …` denies it.")
 }
 
 /// What stands where it was asked, as votes come.

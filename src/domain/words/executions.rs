@@ -40,6 +40,12 @@ pub fn ended_where_it_stood(by: &str) -> String {
     format!("{by} ended it where it stood; nothing was undone")
 }
 
+/// What is shown where a script says nothing, such as an output without a word.
+pub const EMPTY: &str = "(empty)";
+
+/// Why what was half said is left, as it is recorded.
+pub const ANOTHER_COMMAND: &str = "another command was given";
+
 /// That an execution is being cancelled.
 pub fn cancelling(command: &str, id: &str) -> String {
     format!("Cancelling “{command}” ({id})")

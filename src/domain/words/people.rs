@@ -49,13 +49,26 @@ pub fn claimed(of: &Speaker) -> String {
     )
 }
 
-/// Asks the account that got the code.
-pub fn same_person(of: &Speaker, by: &Speaker, code: &str, prefix: &str) -> String {
+/// Asks the account that got the code; a plain answer is enough where it is asked.
+pub fn same_person(
+    of: &Speaker,
+    by: &Speaker,
+    (code, prefix): (&str, &str),
+    direct: bool,
+) -> String {
+    let bare = if direct { "" } else { prefix };
     format!(
-        "{}: {} on {} says your code. Is that you? Then say `{prefix}link {code} yes`, and what one of you is asked the other may answer. If not: `{prefix}link {code} no`.",
+        "{}: {} on {} says your code. Is that you? Then say `{bare}yes` here, or `{prefix}link {code} yes`, and what one of you is asked the other may answer. If not: `{bare}no`.",
         of.name,
         who(by),
         by.network
+    )
+}
+
+/// A plain answer may be meant for a question, too.
+pub fn which_answer(prefix: &str) -> String {
+    format!(
+        "is that for the other account, or for a question? Say `{prefix}link CODE yes` or `{prefix}link CODE no` with your code, or reply to the question."
     )
 }
 

@@ -61,11 +61,14 @@ fn is_plain(permission: &Permission) -> bool {
     silent && permission.inputs.set != SAFE
 }
 
+/// What the room is called in which those speak who look after the bot.
+pub const MANAGEMENT: &str = "the management room";
+
 /// To a command of the bot itself that no policy allows here, and why that is right.
-pub fn own_command(name: &str, permission: &Permission, concerns: &str) -> String {
+pub fn own_command(name: &str, permission: &Permission, room: &str, concerns: &str) -> String {
     match is_plain(permission) {
         true => format!(
-            "`{name}` is not allowed here: no policy allows it. It is for the management room: {concerns}."
+            "`{name}` is not allowed here: no policy allows it. It is for {room}: {concerns}."
         ),
         false => format!("{}.", permission.reason),
     }
@@ -95,6 +98,13 @@ pub fn faulty(fault: &str) -> String {
 pub fn safe_mode(name: &str, why: &str) -> String {
     format!(
         "`{name}` is not allowed now: I am in safe mode, because {why}. Only the management room can tell me what to do"
+    )
+}
+
+/// At the head of help while no policies can be used.
+pub fn nothing_now(why: &str) -> String {
+    format!(
+        "Nothing may be run now: I am in safe mode, because {why}. Only the management room can tell me what to do."
     )
 }
 

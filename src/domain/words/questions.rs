@@ -8,7 +8,11 @@ use crate::domain::event::{Wants, Whom};
 use crate::domain::id::{Timestamp, UserId};
 use crate::domain::pending_command::Pending;
 use crate::domain::person::local;
+use crate::domain::phrase;
 use crate::domain::trigger::Speaker;
+
+/// How much of a command is shown behind a question, in characters.
+pub const COMMAND_CHARS_SHOWN: usize = 80;
 
 /// To an answer that nobody waits for any more.
 pub fn no_longer_asked(name: &str, question: &str) -> String {
@@ -16,8 +20,15 @@ pub fn no_longer_asked(name: &str, question: &str) -> String {
 }
 
 /// To an answer that says nothing the question can take.
-pub fn unclear_answer(question: &str, how: &str) -> String {
-    format!("I could not read that as an answer to “{question}”: {how}.")
+pub fn unclear_answer(question: &OpenQuestion, said: &str) -> String {
+    let text = &question.text;
+    let free = question.wants == Wants::Text && question.choices.is_empty();
+    // The two words alone agree to what is asked; where a text is asked for it stands behind them.
+    let how = match phrase::said(&question.phrase, said) {
+        Some("") if free => format!("say \"{} TEXT\", with your answer as TEXT", question.phrase),
+        _ => how_to_answer(question),
+    };
+    format!("I could not read that as an answer to “{text}”: {how}.")
 }
 
 /// To an answer from somebody who was not asked.
@@ -37,14 +48,40 @@ pub fn taken_for(who: &Speaker, question: &str, asked: &[UserId]) -> String {
 pub fn which(questions: &[&OpenQuestion], text: &str, now: Timestamp) -> String {
     let text = text.trim().trim_end_matches(['.', '!']);
     if let [one] = questions {
-        return format!("you mean \"{text}\" to \"{}\" If so, {}", one.text, to_say(one, text));
+        let of = match of(one, questions) {
+            none if none.is_empty() => none,
+            of => format!("{of}?"),
+        };
+        return format!("you mean \"{text}\" to \"{}\"{of} If so, {}", one.text, to_say(one, text));
     }
     let line = |q: &&OpenQuestion| {
         let (id, since) = (id_of(q, questions), ago(now.0.saturating_sub(q.asked_at.0)));
-        format!("\n• \"{text}\" to \"{}\" ({id}, {since}): {}", q.text, to_say(q, text))
+        let (of, say) = (of(q, questions), to_say(q, text));
+        format!("\n• \"{text}\" to \"{}\"{of} ({id}, {since}): {say}", q.text)
     };
     let first = "Which of these do you mean? Reply to it, or say its two words.".to_owned();
     std::iter::once(first).chain(questions.iter().map(line)).collect()
+}
+
+/// Behind a question in a list: who asked for what is to be approved, and what command lacks what is asked for. So it is
+/// for others that read alike.
+fn of(question: &OpenQuestion, among: &[&OpenQuestion]) -> String {
+    let OpenQuestion { requester, command, .. } = question;
+    let alike = among.iter().filter(|other| other.text == question.text).count() > 1;
+    let lacks = question.parameter.is_some() || alike;
+    match question.wants {
+        Wants::Approval => format!(", which {requester} asks for"),
+        _ if lacks && !command.is_empty() => format!(" of “{}”", shortened(command)),
+        _ => String::new(),
+    }
+}
+
+/// As much of a command as tells it from others.
+fn shortened(command: &str) -> String {
+    match command.char_indices().nth(COMMAND_CHARS_SHOWN) {
+        Some((end, _)) => format!("{}…", &command[..end]),
+        None => command.to_owned(),
+    }
 }
 
 /// Behind what was said of a command that there is not: it may have been meant for a question.
@@ -104,9 +141,10 @@ pub fn and_more(count: usize) -> String {
     format!("… and {count} more")
 }
 
-/// That no question waits.
-pub fn nothing_pending() -> String {
-    "Nobody is asked anything here.".into()
+/// That no question waits: here, or in any room.
+pub fn nothing_pending(rooms: bool) -> String {
+    let place = if rooms { "" } else { " here" };
+    format!("Nobody is asked anything{place}.")
 }
 
 /// A question as it is asked, with what may be answered.

@@ -177,6 +177,14 @@ pub fn effect(at: &str, what: &str, line: u32, came: &str) -> String {
     format!("{at} ran {what}{line}: {came}")
 }
 
+/// What came of an effect, with how long it took where that was no moment.
+pub fn took(came: &str, ms: u64) -> String {
+    match ms / 1_000 {
+        0 => came.to_owned(),
+        seconds => format!("{came} after {seconds} s"),
+    }
+}
+
 /// Behind an effect: the policies that allowed it.
 pub fn as_allowed(policies: &[&str]) -> String {
     match policies {

@@ -143,6 +143,8 @@ impl Course {
                 Some(message) => says(&message),
                 None => effect(e),
             },
+            // It begins at once: what is noted of its beginning tells of it.
+            Event::EffectRequested(e) if e.op == "action" => None,
             Event::EffectRequested(e) => {
                 self.requested.insert((stream.clone(), e.path.clone()), e.clone());
                 waits(e)

@@ -4,6 +4,7 @@ use super::talk::full_id;
 use super::{Sheet, failure_message};
 use crate::domain::approval::{ApprovalRequested, Terms};
 use crate::domain::event::{Ending, Failure, MessageQueued, QuestionAsked, Wants};
+use crate::domain::id::{MessageId, PostId};
 use crate::domain::message::Doc;
 use crate::domain::phrase;
 use crate::domain::words::approvals as words;
@@ -36,8 +37,9 @@ impl Sheet<'_> {
         let id = execution.id.short();
         let key = kernel.store.key();
         let phrase = self.phrase(&content.hash);
-        let text = words::asked(&requester(execution), what, &terms, id, &phrase);
-        let (path, what) = (path.to_owned(), what.to_owned());
+        let clicks = terms.reactions && !terms.device && kernel.caps(&started.place).reactions;
+        let text = words::asked(&requester(execution), what, &terms, id, &phrase, clicks);
+        let (path, what, prompt) = (path.to_owned(), what.to_owned(), message.clone());
         self.event(QuestionAsked {
             path: path.clone(),
             wants: Wants::Approval,
@@ -70,7 +72,28 @@ impl Sheet<'_> {
             execution: Some(execution.id.clone()),
             question: Some(path),
         });
+        if clicks {
+            self.offer_clicks(&prompt);
+        }
         Ok(())
+    }
+
+    /// Puts the emojis below a prompt by which one can vote on it.
+    fn offer_clicks(&mut self, prompt: &MessageId) {
+        for (nth, emoji) in words::CLICKED.into_iter().enumerate() {
+            let message = self.message_id(&format!("{prompt}-click-{nth}"));
+            self.queue(MessageQueued {
+                message,
+                place: self.execution.started.place.clone(),
+                reply_to: Some(PostId::of_message(prompt)),
+                edits: None,
+                doc: Doc::of_reaction(emoji),
+                attachment: None,
+                notify: vec![],
+                execution: Some(self.execution.id.clone()),
+                question: None,
+            });
+        }
     }
 
     /// The execution ends before anything of it ran.

@@ -9,7 +9,7 @@ use crate::domain::id::{MessageId, PostId, RoomId, UserId};
 use crate::domain::message::Doc;
 use crate::domain::phrase;
 use crate::domain::trigger::Place;
-use crate::domain::words::executions::percent_done;
+use crate::domain::words::executions::{EMPTY, percent_done};
 use crate::domain::words::questions as words;
 use crate::script::journal::Entry;
 use crate::store::ReadError;
@@ -49,7 +49,7 @@ impl Sheet<'_> {
         };
         let message = self.message_id(&entry.path);
         let (doc, attachment) = match self.attached.remove(&entry.path) {
-            None => (said(args), None),
+            None => (shown(args), None),
             Some(Ok(attachment)) => (said(args), Some(attachment)),
             Some(Err(why)) => (said(args).line([format!("({why})").into()]), None),
         };
@@ -70,7 +70,10 @@ impl Sheet<'_> {
     pub(super) fn change(&mut self, entry: &Entry) {
         let percent = entry.args["percent"].as_i64();
         let percent = percent.map(|percent| Doc::text(&percent_done(percent)));
-        let doc = said(&entry.args).joined(percent.unwrap_or_default());
+        let doc = match percent {
+            None => shown(&entry.args),
+            Some(percent) => said(&entry.args).joined(percent),
+        };
         let target = entry.args["progress"].as_str().or(entry.args["post"].as_str());
         let target = MessageId(target.unwrap_or_default().to_owned());
         let message = self.message_id(&entry.path);
@@ -229,6 +232,13 @@ impl Asking {
 pub(super) fn said(args: &Value) -> Doc {
     let doc = args.get("doc").and_then(|doc| serde_json::from_value(doc.clone()).ok());
     doc.unwrap_or_else(|| Doc::text(args["text"].as_str().unwrap_or_default()))
+}
+
+/// The same; a sign for nothing, which no room would show.
+fn shown(args: &Value) -> Doc {
+    let doc = said(args);
+    let blank = doc.words().trim().is_empty();
+    if blank { Doc::text(EMPTY) } else { doc }
 }
 
 /// A post as scripts name it: that of a network, or a message of the bot.

@@ -81,18 +81,20 @@ impl Steps {
             Some(Event::EffectRequested(e)) => {
                 self.requested.insert(e.path.clone(), e.clone());
             }
+            Some(Event::EffectRecorded(e)) if e.op == "action" => {
+                self.effect(teller, event, &e.path, "begun");
+            }
             Some(Event::EffectRecorded(e)) => self.recorded(e),
             Some(Event::EffectStarted(e)) => {
                 self.began.entry(e.path.clone()).or_insert(event.wall);
                 self.effect(teller, event, &e.path, "it is under way");
             }
             Some(Event::EffectCompleted(e)) => {
-                let took = e.took_ms.div_ceil(1_000);
                 let came = match &e.result {
-                    EffectResult::Ok(Value::Null) => format!("done after {took} s"),
-                    came => format!("{} after {took} s", result(came)),
+                    EffectResult::Ok(value) if is_nothing(value) => "done".to_owned(),
+                    came => result(came),
                 };
-                self.effect(teller, event, &e.path, &came);
+                self.effect(teller, event, &e.path, &say::took(&came, e.took_ms));
             }
             Some(Event::EffectInDoubt(e)) => {
                 self.effect(teller, event, &e.path, "nobody knows whether it was done");
@@ -250,11 +252,22 @@ impl Steps {
     }
 }
 
+/// Whether an action gave nothing that could be told.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        _ => false,
+    }
+}
+
 /// A call as people read it: `deploy.release {"app":"shop"}`.
 fn called(op: &str, args: &Value) -> String {
     let of = |name: &str| args[name].as_str().map(str::to_owned);
     match op {
-        "exec" => format!("{} {}", of("action").unwrap_or_default(), value_words(&args["params"])),
+        "exec" | "action" => {
+            format!("{} {}", of("action").unwrap_or_default(), value_words(&args["params"]))
+        }
         "sleep" => format!("{} s", args["ms"].as_i64().unwrap_or(0) / 1_000),
         op if is_request(op) => of("action").unwrap_or_else(|| op.to_owned()),
         op => match of("url").or_else(|| of("command")).or_else(|| of("trigger")) {

@@ -125,7 +125,8 @@ fn exec(call: &NativeCallContext, action: &str, params: &Dynamic, options: &Map)
     let params = to_json(call, params)?;
     if is_scripted(action) {
         let args = json!({ "action": action, "params": params });
-        let begun = effect(call, "action", args, 1, |run, _| begin(run, action, &params))?;
+        // With what policies say of it, it becomes two events.
+        let begun = effect(call, "action", args, 2, |run, _| begin(run, action, &params))?;
         let begun = to_json(call, &begun)?;
         return perform(call.engine(), call.call_position(), action, &begun, &params);
     }

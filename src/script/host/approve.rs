@@ -7,12 +7,12 @@ use super::super::context::{HostResult, effect};
 use super::super::journal::Noted;
 use super::options::Options;
 use super::table::{HostFn, Kind, OPTIONS, Opt, form, opt, p, thrown};
-use crate::domain::approval::{APPROVERS_MAX, BARRED_MAX, Terms};
-use crate::domain::event::EffectClass;
+use crate::domain::approval::{APPROVERS_MAX, BARRED_MAX, Terms, never_here};
+use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::UserId;
 
-/// The wait, the question, the approval and the message that asks.
-const ASKED_EVENTS: usize = 4;
+/// The wait, the question, the approval, the message that asks and the two emojis below it.
+const ASKED_EVENTS: usize = 6;
 /// Longest text of what is to be approved, in bytes.
 pub const WHAT_BYTES_MAX: usize = 2_000;
 
@@ -42,6 +42,7 @@ pub const ROWS: &[HostFn] = &[HostFn {
     errors: &[
         thrown("denied", "somebody who may approve it said no; `by` and `reason` say who and why"),
         thrown("timed_out", "not enough persons approved in time"),
+        thrown("never_here", "`device` is asked for where the room is not encrypted"),
         thrown(
             "void",
             "the script, an action, or what else would run was changed meanwhile; `changed` says what",
@@ -85,8 +86,11 @@ fn put(call: &NativeCallContext, what: &str, options: &Map) -> HostResult {
         reactions: options.bool("reactions")?.unwrap_or(false),
     };
     let args = json!({ "question": what, "terms": terms, "timeout_ms": timeout });
-    effect(call, "approve", args, ASKED_EVENTS, |run, _| Noted::Waits {
-        class: EffectClass::Log,
-        due: timeout.map(|ms| run.now.plus_ms(ms)),
+    effect(call, "approve", args, ASKED_EVENTS, |run, _| match terms.device && !run.encrypted {
+        // Nobody is asked what nobody can answer.
+        true => Noted::Done(EffectResult::Err(never_here())),
+        false => {
+            Noted::Waits { class: EffectClass::Log, due: timeout.map(|ms| run.now.plus_ms(ms)) }
+        }
     })
 }

@@ -54,6 +54,7 @@ impl Bench {
             recall: Box::new(|_, _| Ok(Value::Null)),
             may: Arc::new(|_, _| true),
             silenced: Arc::new(|_| false),
+            encrypted: true,
             silences: Arc::new(|_| None),
             cancel,
         };

@@ -163,6 +163,7 @@ fn input(
         cancel: None,
         may: Arc::new(|who, what| who == "@ann:local" && what != "launch"),
         silenced: Arc::new(|_| false),
+        encrypted: true,
         silences: Arc::new(|what| (what == "guarded").then(|| "no policy allows it".to_owned())),
     }
 }

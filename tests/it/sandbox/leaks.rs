@@ -31,6 +31,7 @@ fn runs(source: &str, most: usize, budgets: Budgets) -> (usize, Option<String>) 
                 recall: Box::new(|_, _| Ok(Value::String("y".repeat(20_000)))),
                 may: Arc::new(|_, _| true),
                 silenced: Arc::new(|_| false),
+                encrypted: true,
                 silences: Arc::new(|_| None),
                 cancel: None,
             };

@@ -173,6 +173,7 @@ fn attacked(source: String, budgets: Budgets) -> (String, Option<Arc<Script>>, O
                 recall: Box::new(|_, _| Ok(Value::Null)),
                 may: Arc::new(|_, _| true),
                 silenced: Arc::new(|_| false),
+                encrypted: true,
                 silences: Arc::new(|_| None),
                 cancel: None,
             };
