@@ -4,6 +4,7 @@ mod bridges;
 mod hooks;
 mod keys;
 mod pages;
+mod read;
 mod web;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ use crate::domain::storm::{GROUP_AT, GROUP_INTERVAL_MS, GROUP_WAIT_MS, Terms};
 pub use self::hooks::{HOOK_KEYS, PER_MINUTE_MAX, WINDOW_MS_MAX};
 pub use self::keys::{KEYS, Key, Kind, RESTART, variable};
 pub use self::pages::{reference, template};
+#[cfg(test)]
+use self::read::parse;
+pub use self::read::{ConfigErrors, ERRORS_MAX};
+use self::read::{line_of, read};
 pub use self::web::{BODY_BYTES_MAX, BODY_BYTES_MIN, LISTEN, Listen, Web};
 
 /// Largest configuration file in bytes.
@@ -124,17 +129,17 @@ impl Config {
     /// Reads a file, or nothing, and the environment above it.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first thing that is wrong.
+    /// [`ConfigErrors`] with all that is wrong.
     pub fn load(
         file: Option<&Path>,
         environment: &BTreeMap<String, String>,
-    ) -> Result<Self, ConfigError> {
-        let mut values = match file {
-            Some(path) => read(path)?,
-            None => BTreeMap::new(),
+    ) -> Result<Self, ConfigErrors> {
+        let (mut values, mut wrong) = match file {
+            Some(path) => read(path),
+            None => Default::default(),
         };
         if environment.contains_key("BEADLE_ROOMS_EXEC") {
-            return Err(no_exec_rooms("$BEADLE_ROOMS_EXEC".into(), &[]));
+            wrong.push(no_exec_rooms("$BEADLE_ROOMS_EXEC".into(), &[]));
         }
         for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Role | Kind::Hook)) {
             let name = variable(key);
@@ -163,10 +168,13 @@ impl Config {
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
                 }
             };
-            check(key, &value, format!("${name}"))?;
-            values.insert((key.table, key.name), value);
+            match check(key, &value, format!("${name}")) {
+                Ok(()) => drop(values.insert((key.table, key.name), value)),
+                Err(error) => wrong.push(error),
+            }
         }
-        let bridges = bridges_of(file, &values)?;
+        ConfigErrors::none(wrong)?;
+        let bridges = bridges_of(file, &values).map_err(ConfigErrors::from)?;
         Ok(Self { bridges, ..Self::from_values(&values) })
     }
 
@@ -330,75 +338,6 @@ fn at_home(path: &str) -> PathBuf {
     }
 }
 
-fn read(path: &Path) -> Result<BTreeMap<(&'static str, &'static str), Value>, ConfigError> {
-    let place = path.display().to_string();
-    let error =
-        |what: String, hint: &str| ConfigError { place: place.clone(), what, hint: hint.into() };
-    let unreadable = |why: std::io::Error| {
-        error(why.to_string(), "`beadle init` writes a configuration to begin with")
-    };
-    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > CONFIG_BYTES_MAX {
-        return Err(error(format!("{bytes} bytes are too many"), "is this the right file?"));
-    }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    parse(&text, &place)
-}
-
-/// Reads a configuration and checks every key.
-fn parse(
-    text: &str,
-    place: &str,
-) -> Result<BTreeMap<(&'static str, &'static str), Value>, ConfigError> {
-    let of = place;
-    let at = |line: usize| if line == 0 { place.to_owned() } else { format!("{place}:{line}") };
-    let root: toml::Table = toml::from_str(text).map_err(|why| {
-        let line = why
-            .span()
-            .map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let what = why.message().to_owned();
-        ConfigError { place: at(line), what, hint: "the file is TOML: `key = \"value\"`".into() }
-    })?;
-    let mut values = BTreeMap::new();
-    for (table, inside) in &root {
-        let place = at(line_of(text, &format!("[{table}")));
-        let tables: Vec<&str> = KEYS.iter().map(|key| key.table).collect();
-        if !tables.contains(&table.as_str()) {
-            return Err(unknown("table", table, &tables, place));
-        }
-        let Value::Table(inside) = inside else {
-            let what = format!("`{table}` is a table");
-            return Err(ConfigError {
-                place,
-                what,
-                hint: format!("write `[{table}]` above its keys"),
-            });
-        };
-        for (name, value) in inside {
-            let place = at(line_of(text, name));
-            if table == "roles" {
-                take_role(&mut values, name, value, place)?;
-                continue;
-            }
-            if table == "hooks" {
-                hooks::take_hook(&mut values, (text, of), name, value)?;
-                continue;
-            }
-            if (table.as_str(), name.as_str()) == ("rooms", "exec") {
-                return Err(no_exec_rooms(place, value.as_array().map_or(&[], Vec::as_slice)));
-            }
-            let known: Vec<&str> =
-                KEYS.iter().filter(|key| key.table == table).map(|key| key.name).collect();
-            let Some(key) = KEYS.iter().find(|key| key.table == table && key.name == name) else {
-                return Err(unknown(&format!("key in [{table}]"), name, &known, place));
-            };
-            check(key, value, place)?;
-            values.insert((key.table, key.name), value.clone());
-        }
-    }
-    Ok(values)
-}
-
 fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
     let fits = match (key.kind, value) {
         (Kind::Text | Kind::Pem | Kind::Prefix, Value::String(_)) => true,
@@ -505,6 +444,10 @@ fn take_role(
         all.insert(name.to_owned(), value.clone());
     }
     let read = read_roles(all);
+    if let (Err(_), Value::Table(all)) = (&read, all) {
+        // What is wrong with it is told once, and not of those that come behind it.
+        all.remove(name);
+    }
     let hint = key.help.to_owned();
     read.map(drop).map_err(|what| ConfigError { place, what, hint })
 }
@@ -580,11 +523,6 @@ fn unknown(what: &str, name: &str, known: &[&str], place: String) -> ConfigError
         None => format!("there are {}", known.join(", ")),
     };
     ConfigError { place, what: format!("there is no {what} named `{name}`"), hint }
-}
-
-/// The first line that begins with a word, for messages; 0 if none does.
-fn line_of(text: &str, word: &str) -> usize {
-    text.lines().position(|line| line.trim_start().starts_with(word)).map_or(0, |at| at + 1)
 }
 
 #[cfg(test)]

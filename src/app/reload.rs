@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::adapter::matrix::{Matrix, MatrixSettings};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigErrors};
 use crate::domain::id::RoomId;
 use crate::processor::progress::PROGRESS_EVERY;
 use crate::processor::{Context, Kernel, Limits, Settings};
@@ -13,7 +13,7 @@ use crate::script::problem::Problem;
 use crate::web::Web;
 
 /// Reads the configuration again.
-pub type Load<'a> = &'a (dyn Fn() -> Result<Config, ConfigError> + Sync);
+pub type Load<'a> = &'a (dyn Fn() -> Result<Config, ConfigErrors> + Sync);
 
 /// What a reload works on.
 pub(super) struct Reload<'a> {
@@ -34,8 +34,8 @@ impl Reload<'_> {
         let told = match (self.load)() {
             Ok(config) => self.take(config).await,
             Err(error) => {
-                tracing::error!(%error, hint = error.hint, "not reloaded");
-                format!("Not reloaded, all is as it was: {error}\n{}", error.hint)
+                tracing::error!(%error, hint = error.hint(), "not reloaded");
+                format!("Not reloaded, all is as it was: {error}\n{}", error.hint())
             }
         };
         tell_owner(&self.kernel, &told).await;

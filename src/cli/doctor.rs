@@ -51,6 +51,7 @@ pub fn main(context: &Context) -> Result<u8, Failure> {
     found.push(heads(&context.config));
     let now = crate::app::surroundings().clock.now();
     found.extend(retention(&context.config, &data, now));
+    found.extend(roles(&context.config));
     found.extend(web::web(&context.config, &data));
     found.push(disk(DiskOf(data.clone()).room(), &Use::of(&data, now)));
     let settings = MatrixSettings {
@@ -62,6 +63,16 @@ pub fn main(context: &Context) -> Result<u8, Failure> {
     found.extend(context.runtime()?.block_on(check(&data, &settings)));
     found.iter().for_each(|finding| show(finding, context.json()));
     Ok(u8::from(!found.iter().all(Finding::is_good)))
+}
+
+/// That no role is given to whoever comes by, or to nobody.
+fn roles(config: &Config) -> Vec<Finding> {
+    let doubtful = config.roles.doubtful().into_iter();
+    let finding = |(role, entry, why): (&str, &str, &str)| {
+        let detail = format!("[roles] {role} = [\"{entry}\"]: {why}");
+        Finding::warning("roles", detail, "name the accounts, or those of one server")
+    };
+    doubtful.map(finding).collect()
 }
 
 fn show(finding: &Finding, as_json: bool) {

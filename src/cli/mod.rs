@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::{Paths, RunError};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigErrors};
 use crate::processor::policies::PolicyFolder;
 use crate::store::OpenError;
 use crate::web::serve::ListenError;
@@ -175,9 +175,9 @@ impl Failure {
     }
 }
 
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::new(3, &error).hint(error.hint)
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::new(3, &errors).hint(errors.hint())
     }
 }
 
@@ -251,8 +251,8 @@ impl Context {
     /// Reads the configuration again, from where it came.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first thing that is wrong.
-    pub fn read_config(&self) -> Result<Config, ConfigError> {
+    /// [`ConfigErrors`] with all that is wrong.
+    pub fn read_config(&self) -> Result<Config, ConfigErrors> {
         let environment: BTreeMap<String, String> = std::env::vars().collect();
         Config::load(self.config_file.as_deref(), &environment)
     }

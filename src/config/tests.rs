@@ -36,10 +36,53 @@ fn wrong_configurations_are_told_with_their_place() {
     ] {
         let got = match parse(text, "c") {
             Ok(_) => "good".to_owned(),
-            Err(error) => format!("{error} ({})", error.hint),
+            Err(error) => format!("{error} ({})", error.hint()),
         };
         assert!(got.starts_with(want), "{text:?}: {got}");
     }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_by_its_lines() {
+    let text = "[secrets]\nfolder = \"here\"\n[policy]\nfolder = 3\n[roles]\nops = [\"ann\"]\n\
+        dev = [\"@ann:hs\"]\nboss = 7\n[bot]\nprefx = \"!\"\n[matrx]\nuser = \"x\"\n";
+    let errors = parse(text, "c").expect_err("much of it is wrong");
+    let shown: Vec<String> =
+        errors.to_string().lines().map(|line| line.chars().take(40).collect()).collect();
+    let places: Vec<&str> = shown
+        .iter()
+        .filter(|line| !line.starts_with("hint: "))
+        .map(|line| line.trim_start_matches("error: "))
+        .collect();
+    let begins =
+        ["c:4: `folder` is", "c:6: ", "c:8: `a role`", "c:10: there is no key", "c:11: there"];
+    assert_eq!(places.len(), begins.len(), "{shown:?}");
+    for (got, want) in places.iter().zip(begins) {
+        assert!(got.starts_with(want), "{got} is not {want}");
+    }
+    let many = |count: usize| -> String {
+        let keys = (0..count).map(|nth| format!("key{nth} = 1\n"));
+        format!("[bot]\n{}", keys.collect::<String>())
+    };
+    for (count, more) in [(ERRORS_MAX, false), (ERRORS_MAX + 1, true)] {
+        let told = parse(&many(count), "c").expect_err("there are no such keys").to_string();
+        assert_eq!(told.matches("there is no key").count(), ERRORS_MAX, "{count}");
+        assert_eq!(told.ends_with("(and 1 more)"), more, "{count}");
+    }
+}
+
+#[test]
+fn what_the_environment_says_wrongly_is_told_with_the_rest() {
+    let environment = [
+        ("BEADLE_BOT_PREFIX".to_owned(), String::new()),
+        ("BEADLE_CATCHUP_RUN_WITHIN".to_owned(), "soon".to_owned()),
+    ];
+    let errors = Config::load(None, &environment.into()).expect_err("both are wrong");
+    let all: Vec<&str> = std::iter::once(&errors.first)
+        .chain(&errors.others)
+        .map(|error| error.place.as_str())
+        .collect();
+    assert_eq!(all, ["$BEADLE_BOT_PREFIX", "$BEADLE_CATCHUP_RUN_WITHIN"]);
 }
 
 #[test]
@@ -73,8 +116,8 @@ fn budgets_are_read_in_their_units_and_within_their_bounds() {
         ("memory_bytes_max = -1", "`memory_bytes_max` is a size from"),
     ] {
         let error = parse(&format!("[scripts]\n{line}"), "c").expect_err("it is wrong");
-        assert!(error.what.starts_with(want), "{line}: {}", error.what);
-        assert_eq!(error.place, "c:2");
+        assert!(error.first.what.starts_with(want), "{line}: {}", error.first.what);
+        assert_eq!(error.first.place, "c:2");
     }
     let variable = ("BEADLE_SCRIPTS_ARRAY_ITEMS_MAX".to_owned(), "500".to_owned());
     let config = Config::load(None, &[variable].into()).expect("it is right");
@@ -137,7 +180,7 @@ fn the_environment_is_checked_too() {
     ] {
         let environment = given.map(|text| (name.to_owned(), text.to_owned()));
         let config = Config::load(None, &environment.into_iter().collect());
-        let got = config.map(|config| config.leave_alone_after).map_err(|error| error.place);
+        let got = config.map(|config| config.leave_alone_after).map_err(|error| error.first.place);
         assert_eq!(got, want.map_err(str::to_owned), "{given:?}");
     }
 }
@@ -210,8 +253,8 @@ fn roles_have_names_of_their_own() {
         ("owner = []", "the role `owner` is given by the bot itself"),
     ] {
         let error = parse(&format!("[roles]\n{line}"), "c").expect_err("it is wrong");
-        assert!(error.what.starts_with(want), "{line}: {}", error.what);
-        assert_eq!(error.place, "c:2");
+        assert!(error.first.what.starts_with(want), "{line}: {}", error.first.what);
+        assert_eq!(error.first.place, "c:2");
     }
 }
 
@@ -219,16 +262,21 @@ fn roles_have_names_of_their_own() {
 fn listed_rooms_for_actions_have_become_a_policy() {
     let text = "[rooms]\nexec = [\"#ops:hs\", \"!dev:hs\"]";
     let error = parse(text, "c").expect_err("it is no more");
-    assert_eq!(error.place, "c:2");
-    assert!(error.what.contains("policies say where actions may run"), "{}", error.what);
-    let (_, policy) = error.hint.split_once("says the same: ").expect("it says what to write");
+    assert_eq!(error.first.place, "c:2");
+    assert!(
+        error.first.what.contains("policies say where actions may run"),
+        "{}",
+        error.first.what
+    );
+    let (_, policy) =
+        error.first.hint.split_once("says the same: ").expect("it says what to write");
     let source = crate::domain::policy::Source::new("50-exec.cedar", policy);
     let compiled = crate::domain::policy::compile(vec![source]);
     assert!(compiled.problems.is_empty(), "{policy}: {:?}", compiled.problems);
     assert_eq!(compiled.set.expect("it is a policy").rooms(), ["!dev:hs", "#ops:hs"]);
     let environment = [("BEADLE_ROOMS_EXEC".to_owned(), "#a".to_owned())];
     let error = Config::load(None, &environment.into()).expect_err("it is no more");
-    assert_eq!(error.place, "$BEADLE_ROOMS_EXEC");
+    assert_eq!(error.first.place, "$BEADLE_ROOMS_EXEC");
 }
 
 #[test]
@@ -262,7 +310,7 @@ fn where_it_listens_is_an_address_or_nowhere() {
         ),
         ("peer_per_minute = 0".to_owned(), "`peer_per_minute` is a number from 1 to"),
     ] {
-        let got = of(&line).map_or_else(|error| error.what, |_| "good".into());
+        let got = of(&line).map_or_else(|error| error.first.what, |_| "good".into());
         assert!(got.starts_with(want), "{line}: {got}");
     }
     assert_eq!(LISTEN.parse::<std::net::SocketAddr>().map(|it| it.port()), Ok(8480));
@@ -347,7 +395,7 @@ fn hooks_are_checked_key_by_key() {
     ] {
         let got = match parse(&format!("[hooks.{name}]\n{keys}"), "c") {
             Ok(_) => "good".to_owned(),
-            Err(error) => format!("{error} ({})", error.hint),
+            Err(error) => format!("{error} ({})", error.hint()),
         };
         assert!(got.starts_with(want), "{keys}: {got}");
     }

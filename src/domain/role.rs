@@ -16,6 +16,13 @@ pub const ROLE_BYTES_MAX: usize = 100;
 /// How entries are written.
 pub const HOW: &str = "an entry is an account `@ann:example.org`, accounts `@*:example.org`, `member of #room:example.org`, `power>=50`, or `power>=50 in #room:example.org`";
 
+/// Accounts that have nothing in common: who fits both fits everybody.
+const ANYWHERE: [&str; 2] = ["@a:one.example", "@b:two.example"];
+/// What is wrong with an entry that fits everybody.
+const EVERYBODY: &str = "it gives the role to everybody on every server";
+/// What is wrong with an entry that fits nobody.
+const NOBODY: &str = "it fits no account, because an account has a server, as in `@*:example.org`";
+
 /// What gives a role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Giver {
@@ -109,6 +116,24 @@ impl Roles {
             Giver::Account(pattern) if !pattern.contains('*') => Some(pattern),
             _ => None,
         })
+    }
+
+    /// The entries that give a role to whoever opens an account anywhere, or to nobody, each with what is wrong with it.
+    pub fn doubtful(&self) -> Vec<(&str, &str, &'static str)> {
+        let of = |pattern: &str| match ANYWHERE.map(|account| matches(pattern, account)) {
+            [true, true] => Some(EVERYBODY),
+            // An account has a server, and `*` ends before it.
+            _ if pattern.starts_with('@') && !pattern.contains(':') => Some(NOBODY),
+            _ => None,
+        };
+        let entries = self.0.iter().flat_map(|(role, entries)| {
+            entries.iter().map(move |(written, giver)| (role.as_str(), written.as_str(), giver))
+        });
+        let doubt = |(role, written, giver)| match giver {
+            &Giver::Account(ref pattern) => Some((role, written, of(pattern)?)),
+            Giver::Member(_) | Giver::Power(..) => None,
+        };
+        entries.filter_map(doubt).collect()
     }
 
     /// The rooms that somebody's standing must be known in for what they say in a room.
@@ -247,6 +272,25 @@ mod tests {
         let mut roles = Roles::default();
         let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
         roles.add(role, &entries).map(|()| roles)
+    }
+
+    #[test]
+    fn entries_for_everybody_and_for_nobody_are_doubtful() {
+        for (entry, want) in [
+            ("@*:*", Some(EVERYBODY)),
+            ("@*", Some(NOBODY)),
+            ("@ann", Some(NOBODY)),
+            ("@*:example.org", None),
+            ("@ann:example.org", None),
+            ("@a:*", None),
+            ("cli:ann", None),
+            ("power>=50", None),
+            ("member of #ops:example.org", None),
+        ] {
+            let roles = read("ops", &[entry]).unwrap();
+            let want: Vec<_> = want.iter().map(|why| ("ops", entry, *why)).collect();
+            assert_eq!(roles.doubtful(), want, "{entry}");
+        }
     }
 
     fn shown(held: &Held) -> String {

@@ -54,6 +54,11 @@ pub fn elsewhere(script: &Script, name: &str, inputs: &[&Value]) -> Option<Strin
             Some(ASTNode::Expr(Expr::Map(map, _))) => {
                 known.extend(map.0.iter().map(|(key, _)| key.name.to_string()));
             }
+            // A map of values that are written out is one constant.
+            Some(ASTNode::Expr(Expr::DynamicConstant(value, _))) => {
+                let value = rhai::serde::from_dynamic(value).unwrap_or(Value::Null);
+                names(&value, &mut known);
+            }
             Some(ASTNode::Expr(Expr::Property(property, _))) => {
                 known.insert(property.2.to_string());
             }

@@ -138,7 +138,9 @@ fn files_that_people_write_have_bounds() {
         let path = dir.path().join("beadle.toml");
         let bytes = usize::try_from(bytes).expect("a small number");
         std::fs::write(&path, "#".repeat(bytes)).expect("writes");
-        Config::load(Some(Path::new(&path)), &BTreeMap::new()).map(|_| ()).map_err(|why| why.what)
+        Config::load(Some(Path::new(&path)), &BTreeMap::new())
+            .map(|_| ())
+            .map_err(|why| why.first.what)
     };
     assert_eq!(config(CONFIG_BYTES_MAX), Ok(()));
     let most = CONFIG_BYTES_MAX + 1;
