@@ -143,6 +143,12 @@ impl Bot {
         Err(BotError::Restless)
     }
 
+    /// Tells whether anything of it is left.
+    #[cfg(test)]
+    pub(super) fn left(&self) -> std::sync::Weak<Kernel> {
+        Arc::downgrade(&self.kernel)
+    }
+
     /// When something becomes due by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.kernel.next_due()

@@ -41,6 +41,9 @@ pub(super) struct InMemory {
     /// Whether the planned stop was reached.
     pub(super) was_stopped: bool,
     bot: Option<Bot>,
+    /// The bots that were killed. No destructor runs while the play goes on: what a dying process would not do is not
+    /// done here. They go with the play.
+    fallen: Vec<Bot>,
     /// The scripts, where they are not read from a folder at each start.
     loaded: Option<Loaded>,
     /// The folders that were read before.
@@ -83,9 +86,19 @@ impl InMemory {
         let disk = MemoryStore::new(surroundings);
         let stop = StopStore::new(disk.clone(), stop_at, survives);
         let world = world.clone();
-        let (was_stopped, bot, loaded, appended) = (false, None, None, 0);
-        let folders = Folders::default();
-        Self { world, disk, stop, stop_at, survives, was_stopped, bot, loaded, folders, appended }
+        Self {
+            world,
+            disk,
+            stop,
+            stop_at,
+            survives,
+            was_stopped: false,
+            bot: None,
+            fallen: vec![],
+            loaded: None,
+            folders: Folders::default(),
+            appended: 0,
+        }
     }
 
     /// With scripts that are loaded already.
@@ -155,8 +168,7 @@ impl Driver for InMemory {
 
     fn restart<'a>(&'a mut self, setup: &'a Setup) -> BoxFuture<'a, Result<(), BotError>> {
         Box::pin(async move {
-            // No destructor runs: what a dying process would not do is not done here.
-            std::mem::forget(self.bot.take());
+            self.fallen.extend(self.bot.take());
             self.disk = self.disk.reopen();
             self.was_stopped |= self.stop.stopped();
             self.appended += self.stop.appends();
@@ -256,6 +268,55 @@ pub async fn all(
         }
         if !reached {
             return Ok(Stops { appends: n - 1, in_doubt });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::parse::Does;
+    use super::super::world::{Person, Room};
+    use super::*;
+    use crate::processor::Settings;
+    use crate::script::hot::HOT_FOR;
+    use crate::script::load::load_sources;
+    use crate::store::testing::surroundings;
+
+    /// A script that stays on its thread, and one that has ended.
+    const SCRIPT: &str =
+        "alias(\"nap\", || { sleep(\"10m\"); reply(\"up\"); }); alias(\"hi\", || reply(\"hi\"));";
+
+    #[tokio::test]
+    async fn a_play_leaves_no_bot_and_no_thread_behind() {
+        let (set, problems) = load_sources(vec![("t.rhai".into(), SCRIPT.into())]);
+        assert!(problems.is_empty(), "{problems:?}");
+        let engine = Arc::new(engine());
+        let world = World::new();
+        let mut driver = InMemory::new(&world, surroundings().entropy, u64::MAX, true)
+            .with((engine.clone(), set));
+        let setup = Setup { scripts: PathBuf::new(), settings: Settings::simulated("!") };
+        driver.open(&setup).expect("it opens");
+        let mut bots = vec![];
+        for _ in 0..3 {
+            for command in ["!nap", "!hi"] {
+                let (ann, does) = (Person::named("ann"), Does::Says(command.into()));
+                let said = world.act(&ann, &Room::named("#ops"), &does).expect("they can");
+                driver.deliver(said).await.expect("it is recorded");
+                driver.settle().await.expect("it comes to rest");
+            }
+            bots.push(driver.bot().expect("it runs").left());
+            driver.restart(&setup).await.expect("it starts again");
+        }
+        assert!(bots.iter().all(|bot| bot.strong_count() > 0), "no destructor has run yet");
+        let ended = Instant::now();
+        drop(driver);
+        assert!(bots.iter().all(|bot| bot.strong_count() == 0), "a bot is still there");
+        // The threads of scripts end as soon as nobody can wake them, and not after their time.
+        while Arc::strong_count(&engine) > 1 {
+            assert!(ended.elapsed() < HOT_FOR / 2, "threads of ended plays stand around");
+            std::thread::yield_now();
         }
     }
 }

@@ -194,20 +194,25 @@ impl Kernel {
 
     /// Answers scripts whether something is silenced.
     pub(super) fn answers_silenced(&self) -> Silenced {
-        let me = self.itself();
-        Arc::new(move |what| match me.silences() {
-            Ok((silences, _)) => !silences.of(what, me.clock.now()).is_empty(),
-            Err(error) => {
-                tracing::error!(%error, "the silences cannot be read");
-                false
+        // A script that waits on its thread must not keep what it asks alive.
+        let me = self.me.clone();
+        Arc::new(move |what| {
+            let Some(me) = me.upgrade() else { return false };
+            match me.silences() {
+                Ok((silences, _)) => !silences.of(what, me.clock.now()).is_empty(),
+                Err(error) => {
+                    tracing::error!(%error, "the silences cannot be read");
+                    false
+                }
             }
         })
     }
 
     /// Says to a script why whoever asked for it may not silence something, as they would be told themselves.
     pub(super) fn answers_silences(&self, started: &ExecutionStarted) -> MaySilence {
-        let (me, started) = (self.itself(), started.clone());
+        let (me, started) = (self.me.clone(), started.clone());
         Arc::new(move |what| {
+            let Some(me) = me.upgrade() else { return Some(policy_words::stopping()) };
             me.may_silence(&Target::parse(what), &started.requester, &started.place)
         })
     }
