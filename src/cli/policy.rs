@@ -9,13 +9,15 @@ use super::{Context, Failure};
 use crate::domain::id::{PersonId, RoomId, UserId};
 use crate::domain::policy::{
     Compiled, Inputs, LOCAL, Names, Needs, OWNER, Permission, PolicyAction, PolicyProblem,
-    PolicySet, Resource, ResourceKind, RoleHeld, SCHEMA, SHIPPED, Source, compile, unknown,
+    PolicySet, Resource, ResourceKind, RoleHeld, SCHEMA, SHIPPED, Source, compile, unaskable,
+    unknown,
 };
 use crate::domain::role::Standing;
 use crate::domain::trigger::Trust;
 use crate::domain::words::policy as words;
 use crate::processor::policies::read_folder;
 use crate::processor::scripts::catalog;
+use crate::script::action::ActionDef;
 use crate::script::load::{ScriptSet, load_folder_within};
 use crate::script::problem::Problem;
 
@@ -112,6 +114,9 @@ pub(super) fn problems(context: &Context, scripts: &ScriptSet) -> (usize, Vec<Pr
     let count = set.as_ref().map_or(0, |set| set.policies().len());
     if let Some(set) = &set {
         problems.extend(unknown(set, &names(context, scripts)));
+        let tags = |def: &ActionDef| (def.name.clone(), def.tags.clone());
+        let actions = scripts.actions.values().map(tags).collect();
+        problems.extend(unaskable(set, &catalog(scripts).rules, &actions));
     }
     let anywhere = context.config.roles.by_power_anywhere();
     problems.extend(anywhere.map(|role| {

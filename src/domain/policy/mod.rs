@@ -11,6 +11,7 @@ use super::trigger::Trust;
 use super::words::policy as words;
 
 mod annotation;
+mod askable;
 mod compile;
 mod entities;
 mod problem;
@@ -21,6 +22,7 @@ pub mod testing;
 mod tests;
 
 pub use annotation::APPROVALS_MAX;
+pub use askable::{NAMED_MAX, unaskable};
 pub use compile::{Compiled, FILES_MAX, Names, SCHEMA, SET_BYTES_MAX, Source, compile, unknown};
 pub use entities::trust;
 pub use problem::PolicyProblem;

@@ -122,6 +122,16 @@ impl PolicySet {
         named
     }
 
+    /// Each policy as Cedar has it, with what is known of it besides.
+    pub(super) fn each(&self) -> Vec<(&cedar_policy::Policy, &Policy)> {
+        let Rule::Policies { policies, known } = &self.rule else { return vec![] };
+        let with = |policy: &'_ cedar_policy::Policy| known.get(policy.id());
+        let mut all: Vec<_> =
+            policies.policies().filter_map(|policy| Some((policy, with(policy)?))).collect();
+        all.sort_by_key(|(_, about)| (&about.cited.file, about.from));
+        all
+    }
+
     /// Decides whether somebody may do something.
     pub fn decide(&self, request: &Request) -> Permission {
         let inputs = Request { set: self.hash.clone(), ..request.clone() };

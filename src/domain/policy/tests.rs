@@ -454,3 +454,89 @@ fn what_is_done_at_once_is_not_done_where_policies_ask_for_approvals() {
     assert!(why.starts_with("`deploy` needs 2 approvals from the role `release` (by "), "{why}");
     assert_eq!(PolicySet::shipped().decide(&asked).at_once(), None);
 }
+
+#[test]
+fn approvals_that_no_rule_could_wait_for_are_told() {
+    use crate::domain::id::ScriptHash;
+    use crate::domain::rule::{Does, On, Pattern, Rule};
+    let rule = |name: &str, hears: bool, tags: &[&str], runs: &[&str]| {
+        let all = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let heard = On::Talk { pattern: Pattern::parse("hi").expect("a pattern"), rooms: vec![] };
+        let named = On::Trigger { name: "webhook.x".into(), wanted: Default::default() };
+        Rule {
+            name: name.to_owned(),
+            help: String::new(),
+            on: if hears { heard } else { named },
+            criteria: false,
+            room: None,
+            windows: Default::default(),
+            tags: all(tags),
+            role: None,
+            does: Does { rooms: vec![], actions: all(runs) },
+            file: "t.rhai".into(),
+            line: 1,
+            script: ScriptHash(String::new()),
+        }
+    };
+    let rules = [
+        rule("greet", true, &[], &[]),
+        rule("thank", true, &["polite"], &[]),
+        rule("bye", true, &["polite"], &[]),
+        rule("grow", false, &["polite"], &["disk.grow"]),
+    ];
+    let actions = [("disk.grow".to_owned(), vec!["disks".to_owned()])].into();
+    let waits = "nothing where this permits it: a rule waits for nobody's approval";
+    let refused = "would be refused the action `disk.grow`: a rule waits for nobody's approval";
+    for (scope, want) in [
+        (
+            "principal, action == Action::\"run\", resource == Rule::\"greet\"",
+            format!("the rule `greet` does {waits}"),
+        ),
+        ("principal, action == Action::\"run\", resource == Rule::\"grow\"", String::new()),
+        ("principal, action == Action::\"run\", resource == Alias::\"greet\"", String::new()),
+        (
+            "principal, action == Action::\"run\", resource in Tag::\"polite\"",
+            format!("the rules `thank`, `bye` do {waits}"),
+        ),
+        (
+            "principal, action == Action::\"run\", resource is Rule in Tag::\"polite\"",
+            format!("the rules `thank`, `bye` do {waits}"),
+        ),
+        (
+            "principal, action == Action::\"run\", resource is Rule",
+            format!("the rules `greet`, `thank`, `bye` do {waits}"),
+        ),
+        ("principal, action == Action::\"run\", resource is Alias", String::new()),
+        ("principal, action == Action::\"run\", resource", String::new()),
+        (
+            "principal, action == Action::\"run\", resource is Operation",
+            format!("the rule `grow` {refused}"),
+        ),
+        (
+            "principal, action == Action::\"run\", resource in Tag::\"disks\"",
+            format!("the rule `grow` {refused}"),
+        ),
+        (
+            "principal in Role::\"ops\", action == Action::\"run\", resource is Operation",
+            String::new(),
+        ),
+    ] {
+        let set = set(&format!("@id(\"x\")\n@approvals(\"1\")\npermit ({scope});"));
+        let told: Vec<String> = unaskable(&set, &rules, &actions)
+            .iter()
+            .map(|it| {
+                assert_eq!((it.error, it.file.as_str(), it.line), (false, "50-own.cedar", 2));
+                it.message.clone()
+            })
+            .collect();
+        assert_eq!(told.join("; "), want, "{scope}");
+        let open = self::set(&format!("permit ({scope});"));
+        assert_eq!(unaskable(&open, &rules, &actions), vec![], "{scope}");
+    }
+    let many: Vec<Rule> =
+        (0..=NAMED_MAX).map(|nth| rule(&format!("r{nth}"), true, &[], &[])).collect();
+    let set =
+        set("@approvals(\"1\")\npermit (principal, action == Action::\"run\", resource is Rule);");
+    let told = &unaskable(&set, &many, &actions)[0].message;
+    assert!(told.contains("the rules `r0`, `r1`, `r2` and 1 more do nothing"), "{told}");
+}

@@ -152,6 +152,32 @@ pub fn cannot_wait(name: &str, needs: &Needs, by: &[Cited]) -> String {
     )
 }
 
+/// To a policy that asks for approvals of rules that hear what people say.
+pub fn rules_cannot_ask(rules: &[&str], most: usize) -> String {
+    let (named, does) = (few(rules, most), if rules.len() == 1 { "does" } else { "do" });
+    format!("{named} {does} nothing where this permits it: a rule waits for nobody's approval")
+}
+
+/// To a policy that asks for approvals of an action that rules run.
+pub fn rules_are_refused(action: &str, rules: &[&str], most: usize) -> String {
+    let named = few(rules, most);
+    format!("{named} would be refused the action `{action}`: a rule waits for nobody's approval")
+}
+
+/// What to do instead.
+pub const ASK_IN_A_COMMAND: &str =
+    "let a command do it, which waits, or permit the rule without `@approvals`";
+
+/// The first of some rules by their names.
+fn few(rules: &[&str], most: usize) -> String {
+    let named: Vec<String> = rules.iter().take(most).map(|rule| format!("`{rule}`")).collect();
+    let kind = if rules.len() == 1 { "the rule" } else { "the rules" };
+    match rules.len().saturating_sub(most) {
+        0 => format!("{kind} {}", named.join(", ")),
+        more => format!("{kind} {} and {more} more", named.join(", ")),
+    }
+}
+
 /// Why an action does not run while the bot ends.
 pub fn stopping() -> String {
     "I am being stopped".into()
