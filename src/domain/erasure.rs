@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::alert_event::AlertResolved;
 use super::event::{
     Ending, Event, ExecutionFinished, Failure, MessageFailed, Outcome, Recorded, TriggerRouted,
-    Verdict,
+    Verdict, WakePlanned,
 };
 use super::id::{Position, StreamName, UserId};
+use super::words::alerts as words;
 
 /// Most stretches that one event names; a larger erasure is several events.
 pub const STRETCHES_MAX: usize = 2_048;
@@ -146,6 +148,12 @@ pub fn cancelled() -> Event {
         column: 0,
     };
     ExecutionFinished { ending: Ending::Failed(failure) }.into()
+}
+
+/// The end of an alert of which no report is left: it takes no place among those that fire, and nothing is due of it.
+pub fn alert_over() -> [Event; 2] {
+    let doc = words::report_erased();
+    [AlertResolved { doc }.into(), WakePlanned { due: None }.into()]
 }
 
 /// Whether an event is the end that an erasure gave a stream: it says nothing of what was erased.

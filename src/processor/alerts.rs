@@ -14,7 +14,7 @@ use crate::domain::id::{
 use crate::domain::message::Doc;
 use crate::domain::named::NamedEvent;
 use crate::domain::silence::Subject;
-use crate::domain::storm::{self, Storm, Terms};
+use crate::domain::storm::{self, Digest, Storm, Terms};
 use crate::domain::trigger::{Place, Trigger, What};
 use crate::domain::wake::{Wakes, with_plan};
 use crate::domain::words::alerts as words;
@@ -389,15 +389,21 @@ impl Kernel {
         }
         let over = alerts.iter().all(|alert| alert.state == State::Resolved) && digest.more == 0;
         let changed = digest.news || alerts.iter().any(|alert| alert.at >= digest.told);
-        let shown = self.caps(&digest.place).edits;
-        let place = &digest.place;
-        let lines = if digest.message.is_some() { EDITED_LINES_MAX } else { usize::MAX };
+        let (place, before) = (&digest.place, self.told_as(&digest)?);
+        let lines = if before.is_some() { EDITED_LINES_MAX } else { usize::MAX };
         let doc = words::digest(&alerts, digest.more, &place.name, digest.quiet, lines);
         let id = storm::message(self.store.key(), stream, version.unwrap_or(Version::START));
-        let message = digest.message.clone().unwrap_or_else(|| id.clone());
-        let edits = digest.message.clone().filter(|_| shown);
-        let says =
-            (edits.is_some() && changed) || digest.message.is_none() || (!shown && digest.news);
+        let edits = before.clone().filter(|_| self.caps(place).edits);
+        let says = match (&before, &edits) {
+            (Some(_), Some(_)) => changed,
+            (Some(_), None) => digest.news,
+            (None, _) => digest.message.is_none() || (changed && !alerts.is_empty()),
+        };
+        let message = match before {
+            None if !says => digest.message.clone(),
+            before => before,
+        };
+        let message = message.unwrap_or_else(|| id.clone());
         let next = storm.next_look(over, now, &terms);
         let told = crate::domain::event::DigestTold { message, next };
         let events = with_plan(&storm, vec![told.into()], now);
@@ -409,6 +415,12 @@ impl Kernel {
             writes.push(queued(&Meta::default(), queue));
         }
         Ok(writes)
+    }
+
+    /// The message that a digest was told by. One that is erased cannot be changed any more: what is left is told anew.
+    fn told_as(&self, digest: &Digest) -> Result<Option<MessageId>, ReadError> {
+        let Some(message) = &digest.message else { return Ok(None) };
+        Ok(self.queued(message)?.map(|queued| queued.message))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::adapter::Redaction;
 use crate::domain::builtin::Builtin;
 use crate::domain::deletion::{Deletion, EXECUTIONS_MAX};
 use crate::domain::erasure::{
-    BLOBS_MAX, ErasedBlob, EventsErased, STRETCHES_MAX, Stretch, cancelled, ending,
+    BLOBS_MAX, ErasedBlob, EventsErased, STRETCHES_MAX, Stretch, alert_over, cancelled, ending,
 };
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded};
 use crate::domain::execution::Execution;
@@ -192,6 +192,10 @@ fn batches(
     for last in round.open.values() {
         ends.push(end(store, round, last)?);
     }
+    ends.extend(round.over.iter().map(|last| {
+        let events = alert_over().into_iter().map(NewEvent::bare).collect();
+        vec![write(last.stream.clone(), Expected::Exact(last.version), events)]
+    }));
     let mut batches: Vec<Vec<Write>> = ends.chunks(ENDINGS_MAX).map(|ends| ends.concat()).collect();
     let mut said = statements(order, round).into_iter().map(|erased| {
         let meta = Meta { actor: Some(order.by.clone()), ..Meta::default() };

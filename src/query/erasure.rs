@@ -87,6 +87,10 @@ pub struct Round {
     pub end: Position,
     /// The reports of alerts that go, and their places in digests: what was told of them goes as well.
     pub(super) alerts: Vec<EventId>,
+    /// The streams of the alerts of which a report goes.
+    pub(super) reported: BTreeSet<StreamName>,
+    /// Alerts that fire, and of which no report is left: the last event of each. They are over.
+    pub over: BTreeSet<EventId>,
     taken: u64,
     looked_at: BTreeSet<StreamName>,
 }
@@ -165,6 +169,7 @@ impl Planner {
             told_alerts::take(store, &mut round)?;
             quotes::take(store, &mut round)?;
         }
+        told_alerts::end(store, &mut round)?;
         Ok(round)
     }
 
@@ -256,6 +261,9 @@ impl Round {
         self.taken += 1;
         if matches!(event.kind.as_str(), "alert_raised" | "alert_placed") {
             self.alerts.push(event.id.clone());
+        }
+        if event.kind == "alert_raised" {
+            self.reported.insert(event.id.stream.clone());
         }
         if let (true, Some(Event::EventsErased(earlier))) = (is_kept(event), event.event()) {
             // What it said was erased is said by the new one from now on.

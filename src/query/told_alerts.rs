@@ -2,7 +2,7 @@
 //! what somebody else did, or to nobody, and goes with them.
 
 use super::erasure::{Keeps, Round, correlation, whole_stream};
-use crate::domain::alert::{self, SAYS_MAX};
+use crate::domain::alert::{self, Folded, SAYS_MAX, State};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::id::{EventId, StreamName, Version};
 use crate::domain::storm;
@@ -62,6 +62,25 @@ fn digests(store: &dyn EventStore, place: &EventId, round: &mut Round) -> Result
         // One that cannot be read any more may have been followed by others.
         Ok(!matches!(event.event(), Some(Event::DigestTold(told)) if told.next.is_none()))
     })
+}
+
+/// Finds the alerts in a round that fire and of which no report is left that says so.
+pub(super) fn end(store: &dyn EventStore, round: &mut Round) -> Result<(), ReadError> {
+    for stream in std::mem::take(&mut round.reported) {
+        let back = alert::LOOK_BACK_EVENTS;
+        let last = store.read(&stream, Version::END, Direction::Backward, back)?;
+        let turns =
+            |event: &&Recorded| matches!(event.kind.as_str(), "alert_raised" | "alert_resolved");
+        let fires = last.iter().find(turns).is_some_and(|event| event.kind == "alert_raised");
+        let mut left = Folded::default();
+        last.iter()
+            .rev()
+            .filter(|it| !round.places.holds(it.position))
+            .for_each(|it| left.apply(it));
+        let known = left.alert.is_some_and(|alert| alert.state != State::Resolved);
+        round.over.extend(last.first().filter(|_| fires && !known).map(|last| last.id.clone()));
+    }
+    Ok(())
 }
 
 /// Goes over a stream from an event on, for as long as `look` wants.

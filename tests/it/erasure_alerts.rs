@@ -1,7 +1,9 @@
 //! What alerts said goes with what raised them, also where somebody else's command or nobody's had it told again.
 
+use beadle::adapter::Relation;
 use beadle::domain::event::{Event, Recorded};
 use beadle::play::world::World;
+use beadle::query::agenda::Agenda;
 use beadle::query::erasure::Target;
 use beadle::store::EventStore;
 
@@ -87,4 +89,60 @@ async fn what_others_had_told_of_an_alert_goes_with_it() {
     stands_nowhere(dir.path(), &[TEXT, "plum marmalade"]);
     drop(desk);
     store.close();
+}
+
+#[tokio::test]
+async fn an_alert_of_which_no_report_is_left_fires_no_more() {
+    let desk = Desk::new(SCRIPT);
+    says(&desk, "ann", &format!("!note key1 {TEXT}")).await;
+    says(&desk, "ann", "!note key2 the disk is full").await;
+    says(&desk, "ben", "!note key2 the disk is still full").await;
+    let store = desk.kernel.store.clone();
+    let open = || {
+        desk.kernel.catch_up().expect("the log can be read");
+        let live = desk.kernel.agenda(|agenda| agenda.alerts.open().count());
+        let mut anew = Agenda::default();
+        anew.catch_up(store.as_ref()).expect("the log can be read");
+        let same = desk.kernel.agenda(|agenda| agenda.alerts == anew.alerts);
+        assert!(same, "the log alone gives the same");
+        live
+    };
+    assert_eq!(open(), 2);
+    erased(&desk, trigger(store.as_ref(), TEXT)).await;
+    assert_eq!(open(), 1, "its place is free");
+    // What somebody else reported of the other one says on that it fires.
+    erased(&desk, trigger(store.as_ref(), "the disk is full")).await;
+    assert_eq!(open(), 1);
+    assert!(says(&desk, "ben", "!ack key2").await.contains("still full"));
+    erased(&desk, trigger(store.as_ref(), "still full")).await;
+    assert_eq!(open(), 0);
+    // Erasing once more ends nothing once more.
+    let ends = desk.count("alert_resolved");
+    erased(&desk, trigger(store.as_ref(), "!ack key2")).await;
+    assert_eq!((ends, desk.count("alert_resolved")), (2, 2));
+    says(&desk, "ann", "!note key1 all anew").await;
+    assert_eq!(open(), 1);
+}
+
+#[tokio::test]
+async fn a_digest_that_is_erased_is_told_anew_when_what_is_left_of_it_changes() {
+    let desk = Desk::new(SCRIPT);
+    storm(&desk, 7).await;
+    erased(&desk, trigger(desk.kernel.store.as_ref(), TEXT)).await;
+    desk.clock.advance(300_000);
+    desk.settle().await.expect("the log works");
+    assert_eq!(desk.said(), Vec::<String>::new(), "nothing has changed");
+    says(&desk, "ben", "!ack key6").await;
+    desk.clock.advance(300_000);
+    desk.settle().await.expect("the log works");
+    let told = desk.said().join("\n");
+    assert!(told.contains("3 alerts in #ops") && !told.contains("marmalade"), "{told}");
+    assert!(told.contains("disk 6 is full"), "{told}");
+    assert_eq!(desk.count("message_failed"), 0, "nobody tries to change what is erased");
+    says(&desk, "ben", "!ack key8").await;
+    desk.clock.advance(300_000);
+    desk.settle().await.expect("the log works");
+    let edits = desk.outgoing().into_iter().filter(|it| matches!(it.relation, Relation::Edit(_)));
+    let last = edits.last().map(|it| it.plain).unwrap_or_default();
+    assert!(last.contains("3 alerts in #ops"), "the new one is changed from then on: {last}");
 }

@@ -9,6 +9,11 @@ use crate::domain::question_event::Whom;
 /// Most characters of an alert that a line of a list shows.
 const LINE_CHARS: usize = 160;
 
+/// That an alert is over because no report of it is left.
+pub fn report_erased() -> Doc {
+    Doc::text("what was reported is erased")
+}
+
 /// The message of an alert: what is wrong, and how it stands.
 pub fn root(alert: &Alert, now: Timestamp) -> Doc {
     let mut line: Vec<Span> = vec![standing(alert, now).into()];
