@@ -269,10 +269,7 @@ impl Scene {
     ) -> Result<(), String> {
         self.act()?;
         let room = Room::named(room.unwrap_or(ROOM).to_owned());
-        let name = match person.contains(':') {
-            true => person.to_owned(),
-            false => person.trim_start_matches('@').to_owned(),
-        };
+        let name = named(person);
         let text = text.to_owned();
         let does = match way {
             Way::Says => Does::Says(text),
@@ -295,6 +292,20 @@ impl Scene {
         self.rest()
     }
 
+    fn delete(&mut self, person: &str, whose: &str) -> Result<(), String> {
+        self.act()?;
+        let (name, whose) = (named(person), named(whose));
+        self.lines.push(spoken(&name, &Does::Deletes(whose.clone())));
+        let redaction = self.world.delete(&Person::named(name), &Room::named(ROOM), &whose)?;
+        loop {
+            match self.runtime.block_on(self.driver.redact(redaction.clone())) {
+                Ok(()) => return self.rest(),
+                Err(_) if self.driver.stopped() => self.reopen()?,
+                Err(why) => return Err(why.to_string()),
+            }
+        }
+    }
+
     fn heard_nothing_like(&self, pattern: &str) -> String {
         let pattern = one_line(pattern);
         if self.unseen.is_empty() {
@@ -303,6 +314,14 @@ impl Scene {
         let unseen: Vec<String> =
             self.unseen.iter().map(|it| format!("\n    {}", said(it))).collect();
         format!("expected `{pattern}`, but the bot said:{}", unseen.concat())
+    }
+}
+
+/// The name of a person in the world of a test: that of an account elsewhere is whole.
+fn named(person: &str) -> String {
+    match person.contains(':') {
+        true => person.to_owned(),
+        false => person.trim_start_matches('@').to_owned(),
     }
 }
 
@@ -340,6 +359,10 @@ impl Stage for OnStage {
         text: &str,
     ) -> Result<(), String> {
         self.0.borrow_mut().speak(room, person, way, text)
+    }
+
+    fn deletes(&mut self, person: &str, whose: &str) -> Result<(), String> {
+        self.0.borrow_mut().delete(person, whose)
     }
 
     fn fake(&mut self, action: &str, gives: Closure) -> Result<(), String> {

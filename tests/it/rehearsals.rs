@@ -76,6 +76,23 @@ fn a_conversation_passes_with_every_stop() {
             r##"chat.says_in("#shop", "@ann", "wait"); chat.advance("10m"); chat.expect_in("#shop", "0");"##,
             false,
         ),
+        (
+            r#"chat.on_exec("shop.price", || 5);
+               chat.says("@ann", "sell socks");
+               chat.expect("Sell socks for 5?");
+               chat.deletes("@ann");
+               chat.expect("deleted");
+               chat.advance("2h");
+               chat.expect_exec("shop.sell", 0);"#,
+            false,
+        ),
+        (
+            r#"chat.says("@ann", "nothing that anybody knows");
+               chat.expect("*");
+               chat.deletes("@eva", "@ann");
+               chat.expect_no_more();"#,
+            false,
+        ),
     ] {
         let report = test(body);
         let Ending::Passed { plays, appends, in_doubt } = &report.tests[0].ending else {
@@ -105,6 +122,7 @@ fn what_is_not_as_written_fails_at_its_line() {
         ),
         ("chat.expect_exec(\"shop.sell\", 1);", 18, "it ran 0 times"),
         ("chat.restrat();", 18, "restrat"),
+        ("chat.deletes(\"@ann\");", 18, "they have said nothing here yet"),
         ("throw \"by hand\";", 18, "by hand"),
         ("say(\"x\");", 18, "top level"),
     ] {

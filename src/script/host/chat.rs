@@ -47,6 +47,11 @@ pub trait Stage {
         way: Way,
         text: &str,
     ) -> Result<(), String>;
+    /// A person deletes the last message of somebody in the usual room; returns when the bot has come to rest.
+    ///
+    /// # Errors
+    /// See above.
+    fn deletes(&mut self, person: &str, whose: &str) -> Result<(), String>;
     /// An action gives what this closure gives.
     ///
     /// # Errors
@@ -188,6 +193,18 @@ test("it asks", |chat| { chat.says("@ann", "size"); chat.replies("@ann", "large"
         help: "Somebody corrects their own last message.",
         example: r#"alias("once", || reply("ran"));
 test("an edit runs nothing", |chat| { chat.says("@ann", "once"); chat.expect("ran"); chat.edits("@ann", "once"); chat.expect_no_more(); });"#,
+        ..IN_TEST
+    },
+    HostFn {
+        name: "deletes",
+        forms: &[
+            method(CHAT, &[PERSON], Kind::Unit),
+            method(CHAT, &[PERSON, p("whose", Kind::Text)], Kind::Unit),
+        ],
+        errors: &[thrown("", "who is named has said nothing")],
+        help: "Somebody deletes their own last message, or another one's: what waits for it is cancelled, what runs is asked about, what is over is erased.",
+        example: r#"alias("buy", || { if confirm("Buy it?") { exec("shop.buy"); } });
+test("nothing is bought for a deleted message", |chat| { chat.says("@ann", "buy"); chat.expect("Buy it?"); chat.deletes("@ann"); chat.advance("1d"); chat.expect_exec("shop.buy", 0); });"#,
         ..IN_TEST
     },
     HostFn {
@@ -389,6 +406,13 @@ fn people(engine: &mut Engine) {
             stage(&call, |stage| stage.says(Some(room), person, Way::Says, text))
         },
     );
+    engine
+        .register_fn("deletes", |call: NativeCallContext, _: Chat, person: &str| {
+            stage(&call, |stage| stage.deletes(person, person))
+        })
+        .register_fn("deletes", |call: NativeCallContext, _: Chat, person: &str, whose: &str| {
+            stage(&call, |stage| stage.deletes(person, whose))
+        });
     for (name, way) in [
         ("says", Way::Says),
         ("replies", Way::Replies),
