@@ -19,7 +19,8 @@ use serde_json::Value;
 
 pub use example::EXAMPLES_MAX;
 pub use parse::{Fault, FormatError, Parameter};
-pub use partial::Partial;
+pub use partial::{Beginnings, Partial};
+pub use pattern::BEGINNINGS_MAX;
 pub use problem::{Problem, QUOTED_CHARS_MAX};
 pub use text::Text;
 pub use value::{DURATION_MS_MAX, Kind, parse_duration};

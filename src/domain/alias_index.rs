@@ -5,7 +5,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::alias::{Clause, Format, Match, Partial, Problem, TEXT_BYTES_MAX, Text};
+use super::alias::{Beginnings, Clause, Format, Match, Partial, Problem, Text};
+use super::typo::Typed;
+pub use super::typo::damerau;
 
 /// Most suggestions for a message that fits nothing.
 pub const SUGGESTIONS_MAX: usize = 3;
@@ -203,10 +205,10 @@ impl AliasIndex {
         text: &Text<'_>,
     ) -> Option<Begun<'_>> {
         let exact = ranked.iter().filter(|(_, _, errors, ..)| *errors == 0).map(|(.., at)| *at);
-        let mut found: Option<Begun<'_>> = None;
+        let (mut found, mut of): (Option<Begun<'_>>, _) = (None, Beginnings::of(text));
         for at in candidates.iter().copied().take(NEAR_MAX).chain(exact.take(NEAR_MAX)) {
             let Entry { alias, format, .. } = &self.entries[at];
-            let Some(partial) = format.partial(text) else { continue };
+            let Some(partial) = format.partial_among(text, &mut of) else { continue };
             match &found {
                 Some(before) if before.alias != *alias => return None,
                 // Of several formats of one alias the one that lacks least.
@@ -245,9 +247,11 @@ impl AliasIndex {
         let mut seen = Seen::new();
         let mut needed: Vec<&Word> = Vec::new();
         for typed in text.words().take(SUGGEST_WORDS_MAX) {
-            let (chars, letters) = shape(&typed);
+            let ((chars, letters), ready) = (shape(&typed), Typed::of(&typed));
+            let ready = ready.as_ref();
             for word in &self.vocabulary {
-                let Some(distance) = word.distance(&typed, chars, letters) else { continue };
+                let far = word.distance((&typed, ready), chars, letters);
+                let Some(distance) = far else { continue };
                 needed.push(word);
                 let fewest = seen.entry(&word.word).or_insert(distance);
                 *fewest = distance.min(*fewest);
@@ -311,7 +315,12 @@ impl Word {
     }
 
     /// How many typing errors lie between; nothing if too many. Most words are refused by their shape alone.
-    fn distance(&self, typed: &str, chars: usize, letters: u64) -> Option<usize> {
+    fn distance(
+        &self,
+        (typed, ready): (&str, Option<&Typed>),
+        chars: usize,
+        letters: u64,
+    ) -> Option<usize> {
         if self.word == typed {
             return Some(0);
         }
@@ -326,7 +335,8 @@ impl Word {
         if self.chars.abs_diff(chars) > most || differ > 2 * most || longer > TYPO_CHARS_MAX {
             return None;
         }
-        Some(damerau(&self.word, typed)).filter(|distance| *distance <= most)
+        let far = ready.map(|ready| ready.distance(&self.word));
+        far.filter(|distance| *distance <= most)
     }
 }
 
@@ -335,34 +345,9 @@ fn shape(word: &str) -> (usize, u64) {
     word.chars().fold((0, 0), |(chars, letters), c| (chars + 1, letters | 1 << (u32::from(c) % 64)))
 }
 
-/// How many typing errors lie between two words: a letter more, less, changed, or two neighbours swapped.
-///
-/// This is the optimal string alignment form of the Damerau-Levenshtein distance, over characters; texts longer
-/// than [`TEXT_BYTES_MAX`] count as wholly different.
-pub fn damerau(a: &str, b: &str) -> usize {
-    if a.len().max(b.len()) > TEXT_BYTES_MAX {
-        return if a == b { 0 } else { a.chars().count().max(b.chars().count()) };
-    }
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut older: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let changed = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = changed.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(older[j - 2] + 1);
-            }
-            row.push(best);
-        }
-        older = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::alias::TEXT_BYTES_MAX;
     use super::*;
 
     /// An index of formats that are separated by new lines; ` ~ ` separates the formats of one alias.
@@ -538,21 +523,35 @@ mod tests {
     }
 
     #[test]
-    fn distances() {
-        for (a, b, want) in [
-            ("", "", 0),
-            ("a", "", 1),
-            ("", "abc", 3),
-            ("help", "hlep", 1),
-            ("creat", "create", 1),
-            ("say", "sya", 1),
-            ("saga", "sya", 2),
-            ("ca", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("größe", "grösse", 2),
+    fn many_words_are_compared_as_each_of_them_is() {
+        let words: Vec<String> =
+            (0..400).map(|n| format!("plan{}{}", n % 7, "ab".repeat(n % 16))).collect();
+        let index = index(&words.join("\n"));
+        for typed in [
+            "paln3ab",
+            "plna",
+            "pan6abab",
+            "plan",
+            "xlan1abababababababababababababab",
+            "q",
+            "pl\u{e4}n2",
         ] {
-            assert_eq!(damerau(a, b), want, "{a:?} {b:?}");
-            assert_eq!(damerau(b, a), want, "{b:?} {a:?}");
+            let text = Text::read(typed).expect("a text");
+            let (chars, letters) = shape(typed);
+            let most = |word: &Word| match word.chars.max(chars) {
+                0..=2 => 0,
+                3..=4 => 1,
+                5..=8 => 2,
+                _ => 3,
+            };
+            let slow = index.vocabulary.iter().filter(|word| {
+                let differ = (word.letters ^ letters).count_ones() as usize;
+                let near = differ <= 2 * most(word) && word.chars.max(chars) <= TYPO_CHARS_MAX;
+                word.word == typed || near && damerau(&word.word, typed) <= most(word)
+            });
+            let slow: Vec<&str> = slow.map(|word| word.word.as_str()).collect();
+            let (seen, _) = index.similar(&text);
+            assert_eq!(seen.keys().copied().collect::<Vec<_>>(), slow, "{typed}");
         }
     }
 }

@@ -89,6 +89,7 @@ pub mod tell_command;
 pub mod throttle;
 pub mod tree_head;
 pub mod trigger;
+pub mod typo;
 pub mod unreadable;
 pub mod voting;
 pub mod wake;

@@ -15,6 +15,10 @@ const ALIASES: [usize; 4] = [10, 100, 1_000, 10_000];
 /// Messages of one turn; of several turns the quickest counts, for what else the machine does only adds to it.
 const ROUNDS: u32 = 2_000;
 const TURNS: usize = 5;
+/// So much of the processor's time, in microseconds, is enough for a turn.
+const TURN_US: f64 = 200_000.0;
+/// What messages are measured: one for a command, one for none, and one for a command that is mistyped.
+const CASES: [&str; 3] = ["hit", "miss", "suggest"];
 
 /// The nth command: with a word of its own at the beginning, or all alike but for one word in the middle.
 fn format(prefix: &str, n: usize) -> String {
@@ -24,11 +28,13 @@ fn format(prefix: &str, n: usize) -> String {
     }
 }
 
-/// A message for the last command, or one for none.
+/// A message for the last command, one for none, or one for the last with two slips.
 fn message(prefix: &str, case: &str, last: usize) -> String {
     match (prefix, case) {
         (_, "miss") => "run good morning on everyone with love size 5".into(),
+        ("distinct", "suggest") => format!("vreb{} obejct{last} web1 on gce", last % 10),
         ("distinct", _) => format!("verb{} object{last} web1 on gce", last % 10),
+        (_, "suggest") => format!("rnu job on db1 with paln{last} size 5"),
         _ => format!("run job on db1 with plan{last} size 5"),
     }
 }
@@ -37,11 +43,12 @@ fn message(prefix: &str, case: &str, last: usize) -> String {
 fn cost<T>(mut call: impl FnMut() -> T) -> Result<f64, Failure> {
     let mut least = f64::INFINITY;
     for _ in 0..TURNS {
-        let began = cpu_us()?;
-        for _ in 0..ROUNDS {
+        let (began, mut rounds) = (cpu_us()?, 0);
+        while rounds < ROUNDS && (!rounds.is_multiple_of(16) || cpu_us()? - began < TURN_US) {
             black_box(call());
+            rounds += 1;
         }
-        least = least.min((cpu_us()? - began) / f64::from(ROUNDS));
+        least = least.min((cpu_us()? - began) / f64::from(rounds.max(1)));
     }
     Ok(least)
 }
@@ -50,7 +57,7 @@ fn cost<T>(mut call: impl FnMut() -> T) -> Result<f64, Failure> {
 pub fn main(context: &Context) -> Result<u8, Failure> {
     if !context.json() {
         out!(
-            "{:>8}  {:9} {:5}  {:>14}  {:>10}",
+            "{:>8}  {:9} {:7}  {:>14}  {:>10}",
             "aliases",
             "prefix",
             "case",
@@ -63,14 +70,14 @@ pub fn main(context: &Context) -> Result<u8, Failure> {
             let formats = (0..aliases)
                 .filter_map(|n| Some((AliasId(n), Format::parse(&format(prefix, n)).ok()?)));
             let index = AliasIndex::new(formats.collect());
-            for case in ["hit", "miss"] {
+            for case in CASES {
                 let text = message(prefix, case, aliases - 1);
                 if index.fitting(&text).is_empty() == (case == "hit") {
                     return Err(Failure::new(1, format!("`{text}` is no {case}")));
                 }
                 let us = cost(|| index.fitting(black_box(&text)))?;
                 // Only a message to the bot that means nothing is compared with what it may have meant.
-                let suggest = (case == "miss").then(|| cost(|| index.lookup(black_box(&text))));
+                let suggest = (case != "hit").then(|| cost(|| index.lookup(black_box(&text))));
                 show(context, (aliases, prefix, case), us, suggest.transpose()?);
             }
         }
@@ -86,7 +93,7 @@ fn show(
 ) {
     if !context.json() {
         let suggest = suggest.map_or("-".to_owned(), |us| format!("{us:.1}"));
-        out!("{aliases:>8}  {prefix:9} {case:5}  {us:>14.3}  {suggest:>10}");
+        out!("{aliases:>8}  {prefix:9} {case:7}  {us:>14.3}  {suggest:>10}");
         return;
     }
     let mut row = json!({

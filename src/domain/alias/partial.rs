@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use regex::Regex;
 use serde_json::Value;
 
 use super::parse::{Node, Parameter, behind};
@@ -27,23 +28,59 @@ struct Caught {
     extra: BTreeMap<String, Value>,
 }
 
+/// What is known of one message while it is held against many formats: commands that begin alike share their patterns.
+#[derive(Debug)]
+pub struct Beginnings {
+    /// The message in small letters.
+    lower: String,
+    known: BTreeMap<String, Regex>,
+}
+
+impl Beginnings {
+    /// Of a message.
+    pub fn of(text: &Text<'_>) -> Self {
+        Self { lower: text.plain().to_ascii_lowercase(), known: BTreeMap::new() }
+    }
+
+    /// Whether a message may have the words that a beginning always has: no pattern is made where it cannot.
+    fn may_fit(&self, nodes: &[Node]) -> bool {
+        nodes.iter().all(|node| match node {
+            // Other letters and signs are folded in ways of their own.
+            Node::Literal(word) if word.bytes().all(|it| it.is_ascii_alphanumeric()) => {
+                self.lower.contains(&word.to_ascii_lowercase())
+            }
+            _ => true,
+        })
+    }
+}
+
 impl Format {
     /// What a message says that has the words of this format, or its beginning, and lacks parameters; none: something
     /// in it is wrong, or it does not begin this command.
     pub fn partial(&self, text: &Text<'_>) -> Option<Partial> {
+        self.partial_among(text, &mut Beginnings::of(text))
+    }
+
+    /// As [`Format::partial`], for one of many formats.
+    pub fn partial_among(&self, text: &Text<'_>, of: &mut Beginnings) -> Option<Partial> {
         let loose = self.loose.get_or_init(|| Pattern::loose(&self.nodes, &self.parameters));
         let whole = self.caught(loose, text).and_then(|caught| self.lacking(caught));
-        whole.or_else(|| {
-            let first = self.nodes.iter().position(|node| !word_or_space(node))?;
-            // As much of the format as the message has: the longest beginning that it fits.
-            let beginnings =
-                (first..self.nodes.len()).rev().map(|cut| ends_whole(&self.nodes[..cut]));
-            beginnings
-                .filter(|nodes| !nodes.is_empty())
-                .map(|nodes| Pattern::strict(nodes, &self.parameters))
-                .find_map(|pattern| self.caught(&pattern, text))
-                .and_then(|caught| self.lacking(caught))
-        })
+        if whole.is_some() {
+            return whole;
+        }
+        let first = self.nodes.iter().position(|node| !word_or_space(node))?;
+        // As much of the format as the message has: the longest beginning that it fits.
+        for cut in (first..self.nodes.len()).rev() {
+            let nodes = ends_whole(&self.nodes[..cut]);
+            if nodes.is_empty() || !of.may_fit(nodes) {
+                continue;
+            }
+            let pattern = Pattern::beginning(nodes, &self.parameters, &mut of.known);
+            if let Some(caught) = self.caught(&pattern, text) {
+                return self.lacking(caught);
+            }
+        }
+        None
     }
 
     /// The values in a message, if it fits a pattern and none of them is wrong.
@@ -174,6 +211,9 @@ fn word_or_space(node: &Node) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::BEGINNINGS_MAX;
     use super::*;
 
     fn shown(format: &str, text: &str) -> String {
@@ -217,6 +257,86 @@ mod tests {
         ] {
             assert_eq!(shown(format, text), want, "{text:?} for {format:?}");
         }
+    }
+
+    /// Every beginning by a pattern of its own.
+    fn one_by_one(format: &Format, text: &Text<'_>) -> Option<Partial> {
+        let loose = Pattern::loose(&format.nodes, &format.parameters);
+        let whole = format.caught(&loose, text).and_then(|caught| format.lacking(caught));
+        whole.or_else(|| {
+            let first = format.nodes.iter().position(|node| !word_or_space(node))?;
+            let cuts = (first..format.nodes.len()).rev();
+            cuts.map(|cut| ends_whole(&format.nodes[..cut]))
+                .filter(|nodes| !nodes.is_empty())
+                .map(|nodes| Pattern::strict(nodes, &format.parameters))
+                .find_map(|pattern| format.caught(&pattern, text))
+                .and_then(|caught| format.lacking(caught))
+        })
+    }
+
+    /// Pieces of formats that are alike, and of messages that have some of them.
+    const PIECES: [&str; 12] = [
+        "run",
+        "on",
+        "db-1",
+        "{a}",
+        "{b:int}",
+        "{c=x}",
+        "(go|be off)",
+        "[now]",
+        "[in {d}]",
+        "k\u{f6}nig",
+        "x{e}",
+        "{f:text}",
+    ];
+    const WORDS: [&str; 12] = [
+        "run",
+        "RUN",
+        "on",
+        "db-1",
+        "db\u{2013}1",
+        "7",
+        "go",
+        "be off",
+        "now",
+        "K\u{d6}NIG",
+        "a=b",
+        "xy",
+    ];
+
+    proptest! {
+        #[test]
+        fn what_is_shared_changes_nothing(
+            formats in prop::collection::vec(prop::collection::vec(0..PIECES.len(), 0..6), 1..8),
+            words in prop::collection::vec(0..WORDS.len(), 0..7),
+        ) {
+            let said = words.iter().map(|n| WORDS[*n]).collect::<Vec<_>>().join(" ");
+            let Some(text) = Text::read(&said) else { return Ok(()) };
+            let mut of = Beginnings::of(&text);
+            for pieces in formats {
+                let pieces: Vec<&str> = pieces.iter().map(|n| PIECES[*n]).collect();
+                let Ok(format) = Format::parse(&format!("run {}", pieces.join(" "))) else { continue };
+                let (shared, alone) = (format.partial_among(&text, &mut of), one_by_one(&format, &text));
+                prop_assert_eq!(shared, alone, "{:?} for {}", said, format.usage());
+            }
+        }
+    }
+
+    #[test]
+    fn beginnings_that_are_kept_have_a_bound() {
+        let text = Text::read("run x").expect("a text");
+        let mut of = Beginnings::of(&text);
+        for nth in 0..=BEGINNINGS_MAX {
+            let format = Format::parse(&format!("run {{a: x{nth} | y}} {{b}}")).expect("a format");
+            let _ = format.partial_among(&text, &mut of);
+            assert!(of.known.len() <= BEGINNINGS_MAX, "{nth}");
+        }
+        let same = Format::parse("run {a: q | r} {b}").expect("a format");
+        let before = of.known.len();
+        let _ = same.partial_among(&text, &mut of);
+        let once = of.known.len();
+        let _ = same.partial_among(&text, &mut of);
+        assert!(once > before && of.known.len() == once, "they are made once");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! From the pieces of a format to the regular expression that finds them in a message.
 
+use std::collections::BTreeMap;
+
 use regex::{Captures, Regex, RegexBuilder};
 
 use super::parse::{Node, Parameter};
@@ -7,6 +9,9 @@ use super::value;
 
 /// Most memory that one compiled format may take, in bytes.
 const REGEX_BYTES_MAX: usize = 8 << 20;
+
+/// Most beginnings of formats that are kept compiled for one message.
+pub const BEGINNINGS_MAX: usize = 256;
 
 /// Trailing `key=value` pairs.
 const PAIR: &str = r#"[A-Za-z_][A-Za-z0-9_.-]*=(?:"[^"\x00]*"|'[^'\x00]*'|[^"' \x00][^ \x00]*|)"#;
@@ -43,7 +48,35 @@ impl Pattern {
         Self::build(nodes, parameters, true)
     }
 
+    /// The same for the beginning of a format: those that are written alike are compiled once.
+    pub(super) fn beginning(
+        nodes: &[Node],
+        parameters: &[Parameter],
+        known: &mut BTreeMap<String, Regex>,
+    ) -> Self {
+        let (source, groups, words) = Self::written(nodes, parameters, false);
+        if let Some(regex) = known.get(&source) {
+            return Pattern { regex: regex.clone(), groups, words };
+        }
+        let regex = compiled(&source);
+        if known.len() >= BEGINNINGS_MAX {
+            known.clear();
+        }
+        known.insert(source, regex.clone());
+        Pattern { regex, groups, words }
+    }
+
     fn build(nodes: &[Node], parameters: &[Parameter], loose: bool) -> Self {
+        let (source, groups, words) = Self::written(nodes, parameters, loose);
+        Pattern { regex: compiled(&source), groups, words }
+    }
+
+    /// The regular expression with what its groups stand for, and how many literal words are always there.
+    fn written(
+        nodes: &[Node],
+        parameters: &[Parameter],
+        loose: bool,
+    ) -> (String, Vec<Group>, usize) {
         let mut source = Source { parameters, loose, regex: String::from("^"), groups: Vec::new() };
         let words = source.sequence(nodes, true);
         source.group(Group::Extra, |source| source.regex.push_str(&format!("(?: +{PAIR})*")));
@@ -53,10 +86,7 @@ impl Pattern {
             source.regex.push_str(")?");
         }
         source.regex.push('$');
-        let regex = RegexBuilder::new(&source.regex).size_limit(REGEX_BYTES_MAX).build().expect(
-            "a format within its bounds compiles; the test of the worst formats holds this",
-        );
-        Pattern { regex, groups: source.groups, words }
+        (source.regex, source.groups, words)
     }
 
     pub(super) fn captures<'t>(&self, plain: &'t str) -> Option<Captures<'t>> {
@@ -83,6 +113,11 @@ impl Pattern {
         };
         self.words + self.found(captures).map(taken).sum::<usize>()
     }
+}
+
+fn compiled(source: &str) -> Regex {
+    let built = RegexBuilder::new(source).size_limit(REGEX_BYTES_MAX).build();
+    built.expect("a format within its bounds compiles; the test of the worst formats holds this")
 }
 
 /// Key and value of each trailing pair, as ranges of `plain`.
