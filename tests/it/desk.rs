@@ -85,9 +85,19 @@ impl Desk {
         actions: Arc<dyn Actions>,
         script: &str,
     ) -> Self {
-        let (world, clock) = (world.clone(), world.clock.clone());
         let (scripts, problems) = Scripts::sources(vec![("t.rhai".to_owned(), script.to_owned())]);
         assert!(problems.is_empty(), "{problems:?}");
+        Self::offering(world, store, actions, scripts)
+    }
+
+    /// The same with scripts that are loaded already.
+    pub fn offering(
+        world: &Arc<World>,
+        store: Arc<dyn EventStore>,
+        actions: Arc<dyn Actions>,
+        scripts: Scripts,
+    ) -> Self {
+        let (world, clock) = (world.clone(), world.clock.clone());
         let (refusals, sent, outgoing) = Default::default();
         let chat = Arc::new(Moody { world: world.clone(), refusals, sent, outgoing });
         let settings = Settings {

@@ -1,26 +1,31 @@
-//! A script that no longer does what the log says it did ends as diverged, and both lines are told.
+//! A script that no longer does what the log says it did ends as diverged: both lines are told, shown and explained, and
+//! it can be tried again.
+//!
+//! An execution runs the version that it began with, so nobody makes one diverge by editing a script. What can is another
+//! version of the program; here a source that reads otherwise stands for that.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use beadle::domain::event::Ending;
+use beadle::play::world::World;
 use beadle::processor::scripts::Scripts;
-use beadle::processor::{Kernel, Settings};
-use beadle::query::agenda::Budget;
 use beadle::query::executions;
-use beadle::script::load::load_sources;
+use beadle::script::load::{ScriptSet, load_sources};
+use beadle::store::sled::SledStore;
 
+use crate::cli::Place;
 use crate::desk::Desk;
+use crate::erasure_disk::store;
 
 const THEN: &str = "alias(\"release\", || {\n    say(\"now\");\n    ask(\"Version one?\");\n});";
-const NOW: &str = "alias(\"release\", || {\n    ask(\"Version two?\");\n});";
+const NOW: &str =
+    "alias(\"release\", || {\n    let v = ask(\"Version two?\");\n    reply(`it is ${v}`);\n});";
+/// What is told of it wherever somebody looks.
+const PARTS: [&str; 5] =
+    ["step 0", "then: say(", "in line 2: say(\"now\");", "now: ask(", "in line 2: let v = ask("];
 
-#[tokio::test]
-async fn both_lines_are_told() {
-    let desk = Desk::new(THEN);
-    desk.hand_over(vec![desk.says("ann", "#ops", "!release")], None).await;
-    desk.settle().await.expect("the log works");
-    desk.said();
-    // The same version reads otherwise: what an upgrade of the program could do.
+/// The scripts that read otherwise, under the name of what they were.
+fn read_otherwise() -> ScriptSet {
     let source = |text: &str| vec![("t.rhai".to_owned(), text.to_owned())];
     let (old, _) = load_sources(source(THEN));
     let (mut set, problems) = load_sources(source(NOW));
@@ -28,38 +33,69 @@ async fn both_lines_are_told() {
     let script = set.scripts.values_mut().next().expect("there is one");
     Arc::get_mut(script).expect("nobody else has it").hash =
         old.scripts.values().next().expect("there is one").hash.clone();
-    let kernel = Kernel::new(
-        desk.kernel.store.clone(),
-        Scripts::new(set),
-        desk.kernel.chat.clone(),
-        desk.world.clone(),
-        desk.clock.clone(),
-        Settings::simulated("!"),
-    )
-    .expect("the log can be read");
-    *kernel.names.write().expect("nobody panics with them") = vec!["beadle".into()];
-    let answer = desk.says("ann", "#ops", "beadle: one");
-    desk.hand_over(vec![answer], None).await;
-    loop {
-        kernel.catch_up().expect("the log can be read");
-        let tasks = kernel.tasks(&|_| false, Budget { steps: 1, effects: 1, sends: 1 });
-        let Some(task) = tasks.first() else { break };
-        kernel.perform(task).await.expect("the log works");
+    set
+}
+
+/// A bot on the log of a folder, with these scripts.
+fn on(dir: &Path, world: &Arc<World>, seed: u64, scripts: Scripts) -> (Desk, Arc<SledStore>) {
+    let store = store(dir, world, seed);
+    (Desk::offering(world, store.clone(), world.clone(), scripts), store)
+}
+
+async fn says(desk: &Desk, text: &str) -> String {
+    desk.hand_over(vec![desk.says("ann", "#ops", text)], None).await;
+    desk.settle().await.expect("the log works");
+    desk.said().join("\n")
+}
+
+fn tells(what: &str, text: &str) {
+    // A tree shows a quoted text in one line.
+    let text = text.replace("\\\"", "\"");
+    for part in PARTS {
+        assert!(text.contains(part), "{what}: {part} is not in\n{text}");
     }
-    let list = executions::list(kernel.store.as_ref(), 1).expect("the log can be read");
-    let Some(Ending::Diverged(how)) = &list[0].ending else { panic!("{:?}", list[0].ending) };
-    for part in [
-        "step 0",
-        "then: say(",
-        "in line 2: say(\"now\");",
-        "now: ask(",
-        "in line 2: ask(\"Version two?\");",
-    ] {
-        assert!(how.contains(part), "{part} is not in {how}");
-    }
-    let said = desk.said().join("; ");
-    assert!(
-        said.contains("the script no longer does what it did") && said.contains("Version two?"),
-        "{said}"
-    );
+}
+
+#[tokio::test]
+async fn what_diverged_is_told_shown_explained_and_tried_again() {
+    let (place, world) = (Place::new(), World::new());
+    let data = place.path("data");
+    std::fs::create_dir_all(&data).expect("ours");
+    let (first, _) = Scripts::sources(vec![("t.rhai".into(), THEN.into())]);
+    let (desk, log) = on(&data, &world, 1, first);
+    assert!(says(&desk, "!release").await.contains("Version one?"));
+    close(desk, log);
+
+    let (desk, log) = on(&data, &world, 2, Scripts::new(read_otherwise()));
+    let told = says(&desk, "beadle: one").await;
+    assert!(told.contains("the script no longer does what it did"), "{told}");
+    tells("the room", &told);
+    let list = executions::list(desk.kernel.store.as_ref(), 1).expect("the log can be read");
+    let id = list[0].id.short().to_owned();
+    tells("!why", &says(&desk, &format!("!why {id}")).await);
+    close(desk, log);
+
+    let run = |args: &[&str]| place.ok(&[&["--data", "data"], args].concat());
+    tells("execution show", &run(&["execution", "show", &id]));
+    tells("why", &run(&["why", &id]));
+    assert!(run(&["execution", "list", "--status", "diverged"]).contains(&id));
+    run(&["execution", "retry", &id]);
+
+    let (today, _) = Scripts::sources(vec![("t.rhai".into(), NOW.into())]);
+    let (desk, log) = on(&data, &world, 3, today);
+    desk.settle().await.expect("the log works");
+    let asked = desk.said().join("\n");
+    assert!(asked.contains("Version two?"), "{asked}");
+    assert!(says(&desk, "beadle: two").await.contains("it is two"));
+    let list = executions::list(desk.kernel.store.as_ref(), 2).expect("the log can be read");
+    let again = list.iter().find(|it| it.id.short() != id).expect("it was tried again");
+    let again = again.id.short().to_owned();
+    close(desk, log);
+    let shown = run(&["execution", "show", &again]);
+    assert!(shown.contains(&format!("tried again after {id}")), "{shown}");
+}
+
+fn close(desk: Desk, log: Arc<SledStore>) {
+    drop(desk);
+    log.close();
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::scene::Scene;
-use crate::lab::{Chat, Plain, free_port};
+use crate::lab::{Chat, Event, Plain, free_port, in_thread};
 
 /// Longer than anything here takes on a busy machine.
 const AMPLE: Duration = Duration::from_secs(90);
@@ -202,9 +202,8 @@ fn nagios(dir: &Path, hook: u16) -> Ends {
     started(dir, "sbin/nagios4", &[format!("{at}/nagios.cfg")])
 }
 
-/// A critical service of Nagios is told in the room, and is acknowledged there by a command in the room.
-#[test]
-fn a_problem_of_nagios_is_told_and_acknowledged_there() {
+/// A critical service of Nagios that was told in the room: the room, what runs, where it writes, and what the bot said.
+fn critical() -> (Scene<Plain>, Ends, PathBuf, Event) {
     let (mut scene, hook) = listening("nagios", "", |scene| {
         let commands = scene.bot.dir.join("nagios.cmd").display().to_string();
         let constants = [("COMMANDS", commands.as_str()), ("ROOM", scene.room.as_str())];
@@ -215,7 +214,7 @@ fn a_problem_of_nagios_is_told_and_acknowledged_there() {
         scene.bot.executable("actions/nagios_command.py", &program);
     });
     let dir = scene.bot.dir.clone();
-    let _nagios = nagios(&dir, hook);
+    let nagios = nagios(&dir, hook);
     let pipe = dir.join("nagios.cmd");
     until(&mut scene, "nagios reads commands", || {
         fs::metadata(&pipe).is_ok_and(|it| it.file_type().is_fifo()).then_some(())
@@ -226,18 +225,47 @@ fn a_problem_of_nagios_is_told_and_acknowledged_there() {
         now.as_secs()
     );
     fs::write(&pipe, result).expect("nagios reads it");
-    scene.bot_says("web301/CPU: CRITICAL, high CPU over 95%");
-    let acknowledged = |dir: &Path| {
-        let status = fs::read_to_string(dir.join("status.dat")).unwrap_or_default();
-        let service = status.split("servicestatus {").nth(1).unwrap_or_default().to_owned();
-        service.contains("problem_has_been_acknowledged=1")
-    };
+    let told = scene.bot_says("web301/CPU: CRITICAL, high CPU over 95%");
     assert!(!acknowledged(&dir));
+    (scene, nagios, dir, told)
+}
+
+/// Whether Nagios knows that somebody looks after the service.
+fn acknowledged(dir: &Path) -> bool {
+    let status = fs::read_to_string(dir.join("status.dat")).unwrap_or_default();
+    let service = status.split("servicestatus {").nth(1).unwrap_or_default().to_owned();
+    service.contains("problem_has_been_acknowledged=1")
+}
+
+/// The line in which Nagios notes that it was told so.
+fn noted(dir: &Path) -> String {
+    let log = fs::read_to_string(dir.join("nagios.log")).expect("nagios writes it");
+    let line = log.lines().find(|line| line.contains("ACKNOWLEDGE_SVC_PROBLEM;web301;CPU"));
+    line.expect("nagios notes the command").to_owned()
+}
+
+/// A critical service of Nagios is told in the room, and is acknowledged there by a command in the room.
+#[test]
+fn a_problem_of_nagios_is_told_and_acknowledged_there() {
+    let (mut scene, _nagios, dir, _) = critical();
     scene.say("!nagios ack web301");
     scene.bot_says("web301 acknowledged by");
     until(&mut scene, "it is acknowledged in nagios", || acknowledged(&dir).then_some(()));
-    let log = fs::read_to_string(dir.join("nagios.log")).expect("nagios writes it");
-    let line = log.lines().find(|line| line.contains("ACKNOWLEDGE_SVC_PROBLEM;web301;CPU"));
-    println!("{}", line.expect("nagios notes the command"));
+    println!("{}", noted(&dir));
+    scene.bot_says("acknowledged by nagios");
+}
+
+/// In the thread of its alert nobody has to say which host it is.
+#[test]
+fn a_problem_of_nagios_is_acknowledged_in_the_thread_of_its_alert() {
+    let (mut scene, _nagios, dir, told) = critical();
+    let command = in_thread(&told.event_id, "!nagios ack because we look at it");
+    scene.ann.post(&scene.room, command);
+    let answer = scene.bot_says("web301 acknowledged by");
+    assert_eq!(answer.thread(), Some(told.event_id.as_str()), "{answer:#?}");
+    until(&mut scene, "it is acknowledged in nagios", || acknowledged(&dir).then_some(()));
+    let line = noted(&dir);
+    assert!(line.contains("we look at it"), "{line}");
+    println!("{line}");
     scene.bot_says("acknowledged by nagios");
 }
