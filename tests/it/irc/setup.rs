@@ -108,8 +108,9 @@ fn a_channel_is_set_up_from_nothing_and_taken_down() {
 
     let removed = place.told(0, &place.of("remove"));
     assert!(removed.contains("#setup of netsetup is not set up any more"), "{removed}");
+    // It parts and disconnects at once: the network may see either first.
     let line = erin.wait(":rlsetup!");
-    assert!(line.contains("PART #setup"), "it is gone from the channel: {line}");
+    assert!(line.contains("PART #setup") || line.contains("QUIT"), "it is gone: {line}");
     let again = place.told(0, &place.of("remove"));
     assert!(again.contains("nothing had to be done"), "{again}");
     let status = place.told(0, &["bridge".into(), "status".into()]);
@@ -134,7 +135,7 @@ fn alone_the_bot_has_a_nick_of_its_own() {
     );
     place.told(0, &place.of("remove"));
     let line = erin.wait(":alonebot!");
-    assert!(line.contains("PART #alone"), "{line}");
+    assert!(line.contains("PART #alone") || line.contains("QUIT"), "it is gone: {line}");
 }
 
 #[test]
