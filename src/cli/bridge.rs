@@ -12,7 +12,9 @@ use super::bridge_setup::{self, AddArgs, ChannelArgs};
 use super::style::{counted, out, plain};
 use super::{Context, Failure};
 use crate::app::SystemEntropy;
+use crate::domain::bridge::hint::{Hint, RoomHinted};
 use crate::domain::bridge::{Bridges, Caps, Profile};
+use crate::domain::id::RoomId;
 use crate::domain::words::bridges as words;
 use crate::query::command::Request;
 use crate::store::Entropy;
@@ -115,16 +117,25 @@ fn check(context: &Context, room: &str) -> Result<u8, Failure> {
         let hint = "a client shows it in the settings of the room: `!Ab3dE:example.org`";
         return Err(Failure::new(2, format!("`{room}` is no room's id")).hint(hint));
     }
-    let seen = rows(context, &Request::BridgeCheck(room.to_owned()))?;
+    let told = rows(context, &Request::BridgeCheck(room.to_owned()))?;
+    let (hints, seen): (Vec<Value>, Vec<Value>) =
+        told.into_iter().partition(|row| row["hint"].is_object());
+    let hints: Vec<Hint> = hints
+        .into_iter()
+        .filter_map(|mut row| serde_json::from_value(row["hint"].take()).ok())
+        .collect();
     let bridges = &context.config.bridges;
     let name = |row: &Value| row["profile"].as_str().unwrap_or_default().to_owned();
     let names: Vec<String> = seen.iter().map(name).collect();
     let here = bridges.used().filter(|profile| names.contains(&profile.name));
     let network = Bridges::network_of(here);
     let network = if network.is_empty() { "matrix".to_owned() } else { network };
-    let caps: Caps = bridges.caps(&network);
+    let hinted = RoomHinted { room: RoomId(room.to_owned()), hints };
+    let caps: Caps = hinted.least(bridges, bridges.caps(&network));
     if context.json() {
-        out!("{}", json!({ "room": room, "network": network, "bridges": seen, "shows": caps }));
+        let hints = &hinted.hints;
+        let row = json!({ "room": room, "network": network, "bridges": seen, "hints": hints, "shows": caps });
+        out!("{row}");
         return Ok(0);
     }
     for row in &seen {
@@ -135,6 +146,13 @@ fn check(context: &Context, room: &str) -> Result<u8, Failure> {
     }
     if seen.is_empty() {
         out!("No bridge was seen in it. One shows when it or somebody behind it is in the room.");
+    }
+    for hint in &hinted.hints {
+        let (kind, by) = (plain(&hint.kind, SHOWN_CHARS), plain(hint.by.as_str(), SHOWN_CHARS));
+        let protocol = plain(hint.protocol.as_deref().unwrap_or_default(), SHOWN_CHARS);
+        out!(
+            "Its state says: {kind} {protocol} by {by}. That is a hint for what it shows, and proves nothing."
+        );
     }
     out!("Its network is {network}: {}", words::shows(&caps));
     Ok(0)

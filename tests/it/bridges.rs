@@ -122,6 +122,13 @@ fn bridges_are_listed_and_verified() {
     place.write("beadle.toml", "[bridges]\nuse = [\"telegram\"]\n");
     let unknown = place.run(&["bridge", "list"]).expect(3).err;
     assert!(unknown.contains("there is no bridge `telegram`"), "{unknown}");
+    place.write("beadle.toml", "[bridges]\nuse = [\"heisenbridge\"]\nfiles = [\"heisenbridge\"]\n");
+    let all = place.ok(&["bridge", "list", "--json"]);
+    let shows = |row: &Value| row["bridge"] == "heisenbridge" && row["shows"]["files"] == true;
+    assert!(all.lines().any(|line| shows(&serde_json::from_str(line).expect("JSON"))), "{all}");
+    place.write("beadle.toml", "[bridges]\nfiles = [\"heisenbridge\"]\n");
+    let unused = place.run(&["bridge", "list"]).expect(3).err;
+    assert!(unused.contains("bridges.files: `heisenbridge` is not in use"), "{unused}");
     place.write("beadle.toml", "");
     let name = place.run(&["bridge", "check", "#ops"]).expect(2).err;
     assert!(name.contains("`#ops` is no room's id"), "{name}");
@@ -149,6 +156,12 @@ fn a_registration_has_tokens_of_its_own_and_is_private() {
     let again = place.run(&["bridge", "init", "heisenbridge", "--to", "hb.yaml"]).expect(1).err;
     assert!(again.contains("cannot write `hb.yaml`"), "{again}");
     assert_eq!(std::fs::read_to_string(&path).expect("it is ours"), text, "it is as it was");
+    let media =
+        ["bridge", "init", "heisenbridge", "--to", "with.yaml", "--media-url", "https://m.x"];
+    let told = place.ok(&media);
+    assert!(told.contains("files = [\"heisenbridge\"]"), "{told}");
+    let text = std::fs::read_to_string(place.path("with.yaml")).expect("it is ours");
+    assert!(text.ends_with("heisenbridge:\n    media_url: https://m.x\n"), "{text}");
     place.run(&["bridge", "init", "matterbridge"]).expect(2).complains(&["`matterbridge`"]);
     place.run(&["bridge", "init", "heisenbridge", "--url", "x\ny: 1"]).expect(2);
 }

@@ -49,6 +49,7 @@ mod proof_files;
 mod proof_world;
 mod proposals;
 mod rehearsals;
+mod relayed;
 mod reread;
 mod retention;
 mod rooms;

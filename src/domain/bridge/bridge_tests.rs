@@ -102,6 +102,10 @@ fn wrong_profiles_are_told_with_their_place() {
             "p: identity.trust: there is no such trust; write `nothing`, `nick` or `account`",
         ),
         (
+            format!("{good}[identity]\nverify = \"dns\""),
+            "p: identity.verify: accounts are not asked for so; write `whois`, or leave it out",
+        ),
+        (
             format!("{good}[show]\ntables = \"no\""),
             "p: show.tables: tables are not shown so; write `pairs`, `aligned`, `code` or `html`",
         ),
@@ -182,6 +186,9 @@ fn trust_is_what_the_network_proves() {
     let trust = |name: &str| {
         bridges().known().iter().find(|it| it.name == name).map(|it| it.trust).expect("it ships")
     };
+    let asked: Vec<String> =
+        bridges().known().iter().filter(|it| it.whois).map(|it| it.name.clone()).collect();
+    assert_eq!(asked, ["heisenbridge"], "where accounts can be asked for");
     assert_eq!(trust("heisenbridge"), Trust::Nick);
     assert_eq!(trust("relay"), Trust::Nick);
     assert_eq!(trust("bridgev2"), Trust::Account);
