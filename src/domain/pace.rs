@@ -8,6 +8,8 @@ pub const PACE_MS: i64 = 60_000;
 pub const COMMANDS_PER_MINUTE: u32 = 60;
 /// Most that can be configured.
 pub const COMMANDS_PER_MINUTE_MAX: u32 = 6_000;
+/// Most of somebody of whom nothing but a name is known, such as a relay, which may repeat another bot.
+pub const NAMES_COMMANDS_PER_MINUTE: u32 = 20;
 /// What is considered of a command that came too fast. It is stored and never changes.
 pub const CONSIDERED: &str = "pace";
 
