@@ -86,9 +86,23 @@ pub fn failed(it: &BridgeFailed) -> String {
 
 /// Why a step ended it, and what to do about it.
 pub fn given_up(setup: &Setup, at: &BridgeStep, own: &Own) -> (String, String) {
-    let (bridge, mask) = (&own.bridge, add_mask(own));
-    let again = "then give the command again: it goes on where it stopped";
-    let why = match (at.outcome, at.answer.as_str()) {
+    let may_not =
+        at.answer.contains("Unknown command") || at.answer.contains("reserved for admins");
+    let hint = match at.step {
+        _ if may_not => let_in(own),
+        Step::Servers | Step::Server => other_server(setup, own),
+        Step::Member => other_room(setup),
+        _ => hint(at, own),
+    };
+    (why(setup, at, own), hint)
+}
+
+/// What ends a hint.
+const AGAIN: &str = "then give the command again: it goes on where it stopped";
+
+fn why(setup: &Setup, at: &BridgeStep, own: &Own) -> String {
+    let bridge = &own.bridge;
+    match (at.outcome, at.answer.as_str()) {
         _ if at.step == Step::Invite && at.outcome == Outcome::There => {
             format!("{bridge} is in the room already and carries something else into it")
         }
@@ -100,55 +114,62 @@ pub fn given_up(setup: &Setup, at: &BridgeStep, own: &Own) -> (String, String) {
         (Outcome::Silent, "") => format!("{bridge} did not answer in time"),
         (Outcome::Silent, answer) => format!("it took too long; the last answer was: {answer}"),
         (Outcome::Done | Outcome::There | Outcome::Missing, _) => "it went in circles".to_owned(),
-    };
-    if at.answer.contains("Unknown command") || at.answer.contains("reserved for admins") {
-        let unmask = format!("DELMASK {}", own.bot);
-        let hint = format!(
-            "the bot is no admin of the bridge: its owner says to {bridge} `{mask}`, or `{unmask}` before it if the mask is \
-             known; {again}"
-        );
-        return (why, hint);
     }
-    let hint = match at.step {
+}
+
+fn let_in(own: &Own) -> String {
+    let (bridge, mask, unmask) = (&own.bridge, add_mask(own), format!("DELMASK {}", own.bot));
+    format!(
+        "the bot is no admin of the bridge: its owner says to {bridge} `{mask}`, or `{unmask}` before it if the mask is \
+         known; {AGAIN}"
+    )
+}
+
+fn other_server(setup: &Setup, own: &Own) -> String {
+    let server = setup.want.as_ref().map(|want| &want.server);
+    let (host, port) = server.map_or(("", 0), |it| (it.host.as_str(), it.port));
+    let (network, bridge) = (&setup.network, &own.bridge);
+    format!(
+        "with or without --tls as it stands there, or its owner says to {bridge} `DELSERVER {network} {host} {port}`; {AGAIN}"
+    )
+}
+
+fn other_room(setup: &Setup) -> String {
+    let Setup { network, channel, .. } = setup;
+    format!(
+        "`beadle bridge remove irc --network {network} --channel '{channel}'` first, or say `UNPLUMB {channel}` in the \
+         network's room"
+    )
+}
+
+fn hint(at: &BridgeStep, own: &Own) -> String {
+    let bridge = &own.bridge;
+    match at.step {
         Step::Room if at.answer.contains("encrypted") => {
             "the bridge cannot read it: take a room without encryption".to_owned()
         }
-        Step::Room => format!("invite the bot into the room; {again}"),
+        Step::Room => format!("invite the bot into the room; {AGAIN}"),
         Step::Control => format!(
-            "see that the bridge runs, and that its owner has said to {bridge}: `{mask}`; {again}"
+            "see that the bridge runs, and that its owner has said to {bridge}: `{}`; {AGAIN}",
+            add_mask(own)
         ),
-        Step::Servers | Step::Server => {
-            let server = setup.want.as_ref().map(|want| &want.server);
-            let (host, port) = server.map_or(("", 0), |it| (it.host.as_str(), it.port));
-            let network = &setup.network;
-            format!(
-                "with or without --tls as it stands there, or its owner says to {bridge} \
-                 `DELSERVER {network} {host} {port}`; {again}"
-            )
-        }
-        Step::Nick => format!("name another nick with --nick; {again}"),
+        Step::Nick => format!("name another nick with --nick; {AGAIN}"),
         Step::Sasl | Step::Connect => format!(
-            "see that the server and its port are right, whether it wants TLS, and the nick and password if there is one; {again}"
+            "see that the server and its port are right, whether it wants TLS, and the nick and password if there is one; \
+             {AGAIN}"
         ),
         Step::Invite if at.outcome == Outcome::There => {
             "one room carries one channel: take another room, or have the bridge leave this one"
                 .to_owned()
         }
         Step::Invite => {
-            format!("invite {bridge} into the room, or let the bot invite people there; {again}")
+            format!("invite {bridge} into the room, or let the bot invite people there; {AGAIN}")
         }
-        Step::Member => format!(
-            "`beadle bridge remove irc --network {} --channel '{}'` first, or say `UNPLUMB {}` in the network's room",
-            setup.network, setup.channel, setup.channel
+        Step::Join | Step::ChannelRoom => format!(
+            "see that the bot may join the channel: it may be for invited people alone; {AGAIN}"
         ),
-        Step::Join | Step::ChannelRoom => {
-            format!(
-                "see that the bot may join the channel: it may be for invited people alone; {again}"
-            )
-        }
-        _ => format!("see that the bridge runs; {again}"),
-    };
-    (why, hint)
+        _ => format!("see that the bridge runs; {AGAIN}"),
+    }
 }
 
 /// A bridge that the configuration does not name.

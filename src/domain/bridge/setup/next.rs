@@ -184,35 +184,9 @@ impl At<'_> {
     }
 
     fn put_up(&self, want: &Want) -> Next {
-        let bridge = &self.setup.bridge;
-        if let Some(room) = &want.room
-            && !self.did(Step::Room)
-        {
-            return Next::Act(Step::Room, Act::Come(room.clone()));
-        }
-        let Some(control) = self.room(Step::Control) else {
-            let known = self.all.control_room(bridge).cloned();
-            return Next::Act(Step::Control, Act::Direct(known));
-        };
-        if let Some(next) = self.know(&control, want) {
-            return next;
-        }
-        if !self.did(Step::Open) {
-            let text = format!("OPEN {}", self.setup.network);
-            let ends = [
-                "You have been invited to",
-                "Inviting back to",
-                "You are already in",
-                "does not exist",
-            ];
-            return self.tell_until(Step::Open, &control, text, &ends, TELL_MS_MAX);
-        }
-        let Some(network) = self.network_room() else {
-            let act = match self.room(Step::Open) {
-                Some(room) => Act::Come(room),
-                None => Act::Await(self.setup.network.clone()),
-            };
-            return Next::Act(Step::NetworkRoom, act);
+        let (network, control) = match self.desks(want) {
+            Ok(desks) => desks,
+            Err(next) => return next,
         };
         let Some(status) = self.last(Step::Status) else {
             return self.status(Step::Status, &network);
@@ -241,6 +215,40 @@ impl At<'_> {
             nick: called.nick.unwrap_or(called.configured),
             mode: if want.room.is_some() { Mode::Plumbed } else { Mode::Private },
         })
+    }
+
+    /// The rooms in which the bridge takes orders: the one for the network, and the one alone with it.
+    fn desks(&self, want: &Want) -> Result<(RoomId, RoomId), Next> {
+        if let Some(room) = &want.room
+            && !self.did(Step::Room)
+        {
+            return Err(Next::Act(Step::Room, Act::Come(room.clone())));
+        }
+        let Some(control) = self.room(Step::Control) else {
+            let known = self.all.control_room(&self.setup.bridge).cloned();
+            return Err(Next::Act(Step::Control, Act::Direct(known)));
+        };
+        if let Some(next) = self.know(&control, want) {
+            return Err(next);
+        }
+        if !self.did(Step::Open) {
+            let text = format!("OPEN {}", self.setup.network);
+            let ends = [
+                "You have been invited to",
+                "Inviting back to",
+                "You are already in",
+                "does not exist",
+            ];
+            return Err(self.tell_until(Step::Open, &control, text, &ends, TELL_MS_MAX));
+        }
+        match (self.network_room(), self.room(Step::Open)) {
+            (Some(network), _) => Ok((network, control)),
+            (None, Some(room)) => Err(Next::Act(Step::NetworkRoom, Act::Come(room))),
+            (None, None) => {
+                let name = self.setup.network.clone();
+                Err(Next::Act(Step::NetworkRoom, Act::Await(name)))
+            }
+        }
     }
 
     /// The room for the network, once the bot is in it.
