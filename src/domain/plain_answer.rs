@@ -43,26 +43,59 @@ mod tests {
     use super::super::trigger::{Place, Speaker, Trust};
     use super::*;
 
-    #[test]
-    fn only_a_value_is_an_answer() {
-        let place = Place {
+    fn place() -> Place {
+        Place {
             network: "matrix".into(),
             room: RoomId("!r".into()),
             name: "r".into(),
             thread: None,
             direct: false,
             encrypted: false,
-        };
-        let speaker = Speaker {
+        }
+    }
+
+    fn speaker() -> Speaker {
+        Speaker {
             id: UserId("@ann:hs".into()),
             name: "ann".into(),
             network: "matrix".into(),
             account: None,
             trust: Trust::Account,
-        };
-        let asked = QuestionAsked::plain("host-0", Wants::Text, "?", MessageId("M".into()));
+        }
+    }
+
+    /// A question of a script, for any text.
+    fn asked() -> OpenQuestion {
+        let asked = QuestionAsked::plain("it-0", Wants::Text, "?", MessageId("M".into()));
         let (execution, origin) = (ExecutionId("E".into()), PostId("$0".into()));
-        let asked = OpenQuestion::of(&execution, &origin, &asked, place.clone());
+        OpenQuestion::of(&execution, &origin, &asked, place())
+    }
+
+    fn said<'a>(
+        speaker: &'a Speaker,
+        place: &'a Place,
+        text: &'a str,
+        target: Option<&'a PostId>,
+        people: &'a People,
+    ) -> Said<'a> {
+        Said {
+            speaker,
+            place,
+            text,
+            addressed: false,
+            reaction: false,
+            target,
+            at: Timestamp(0),
+            people,
+            roles: &[],
+            stale_after_ms: 0,
+        }
+    }
+
+    #[test]
+    fn only_a_value_is_an_answer() {
+        let (place, speaker, nobody) = (place(), speaker(), People::default());
+        let asked = asked();
         for (kind, text, replies, want) in [
             ("word", "web1", false, true),
             ("word", " web1 ", false, true),
@@ -85,18 +118,7 @@ mod tests {
             let parameter = Some(format.parameters()[0].kind.clone());
             let question = OpenQuestion { parameter, ..asked.clone() };
             let post = PostId("$9".into());
-            let said = Said {
-                speaker: &speaker,
-                place: &place,
-                text,
-                addressed: false,
-                reaction: false,
-                target: replies.then_some(&post),
-                at: Timestamp(0),
-                people: &People::default(),
-                roles: &[],
-                stale_after_ms: 0,
-            };
+            let said = said(&speaker, &place, text, replies.then_some(&post), &nobody);
             assert_eq!(is_meant(&said, &question), want, "{kind} {text:?} replies={replies}");
             assert!(!is_meant(&said, &asked), "a script's question of any text needs an address");
         }
@@ -104,24 +126,8 @@ mod tests {
 
     #[test]
     fn one_word_is_a_wrong_choice_and_talk_is_none() {
-        let place = Place {
-            network: "matrix".into(),
-            room: RoomId("!r".into()),
-            name: "r".into(),
-            thread: None,
-            direct: false,
-            encrypted: false,
-        };
-        let speaker = Speaker {
-            id: UserId("@ann:hs".into()),
-            name: "ann".into(),
-            network: "matrix".into(),
-            account: None,
-            trust: Trust::Account,
-        };
-        let asked = QuestionAsked::plain("kind-0", Wants::Text, "?", MessageId("M".into()));
-        let (execution, origin) = (ExecutionId("E".into()), PostId("$0".into()));
-        let asked = OpenQuestion::of(&execution, &origin, &asked, place.clone());
+        let (place, speaker, nobody) = (place(), speaker(), People::default());
+        let asked = asked();
         let format = Format::parse("x {kind: wood | stone}").unwrap();
         let parameter = Some(format.parameters()[0].kind.clone());
         let choices = vec!["wood".to_owned(), "stone".to_owned()];
@@ -139,18 +145,7 @@ mod tests {
             (&longest, true),
             (&longer, false),
         ] {
-            let said = Said {
-                speaker: &speaker,
-                place: &place,
-                text,
-                addressed: false,
-                reaction: false,
-                target: None,
-                at: Timestamp(0),
-                people: &People::default(),
-                roles: &[],
-                stale_after_ms: 0,
-            };
+            let said = said(&speaker, &place, text, None, &nobody);
             assert_eq!(is_near(&said, &lacks), want, "{text:?}");
             assert!(!is_near(&said, &of_script), "a script's own choice may be overheard");
         }

@@ -144,6 +144,9 @@ impl Kernel {
             let by = &message.speaker.id;
             let (why, shown) = (words::COMMAND_EDITED, words::asked_no_more());
             let writes = self.end_quietly(&asked, by, why, &shown, &origin.meta(recorded));
+            // As any new command it may have let go of that already, without showing it.
+            let stream = StreamName::execution(&asked.id);
+            routed.writes.retain(|write| write.stream != stream);
             routed.writes.extend(writes);
         }
         Ok(routed)

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::answer_doc;
 use super::why::Asked;
+use super::{answer_doc, wait_for};
 use crate::domain::audit_command::{self, Next, SEARCH};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectRequested, EffectResult, Ending, ExecutionSuspended};
+use crate::domain::event::{EffectResult, Ending, ExecutionSuspended};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::message::Doc;
 use crate::processor::action::ActionDone;
@@ -31,17 +31,7 @@ impl Kernel {
         let mut sheet = Sheet::new(self, execution);
         match audit_command::next(builtin, execution) {
             Next::Search { op, args, class } => {
-                let (path, op) = (SEARCH.to_owned(), op.to_owned());
-                sheet.event(EffectRequested {
-                    path,
-                    op,
-                    args,
-                    line: 0,
-                    class,
-                    due: None,
-                    decision: None,
-                });
-                sheet.event(ExecutionSuspended {});
+                wait_for(&mut sheet, SEARCH, op, args, class);
             }
             Next::Wait => sheet.event(ExecutionSuspended {}),
             Next::Tell(found) => {

@@ -3,7 +3,9 @@
 use super::sheet::{Prepared, Sheet};
 use super::{Error, Kernel};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{EffectRecorded, EffectResult, MessageQueued};
+use crate::domain::event::{
+    EffectClass, EffectRecorded, EffectRequested, EffectResult, ExecutionSuspended, MessageQueued,
+};
 use crate::domain::execution::Execution;
 use crate::domain::message::Doc;
 use serde_json::Value;
@@ -50,6 +52,14 @@ impl Kernel {
 /// A step that is done as soon as it is written down.
 fn noted(path: String, op: &str, args: Value, result: Value) -> EffectRecorded {
     EffectRecorded { path, op: op.to_owned(), args, line: 0, result: EffectResult::Ok(result) }
+}
+
+/// Asks for a step that is done outside, and waits for what comes of it.
+fn wait_for(sheet: &mut Sheet, path: &str, op: &str, args: Value, class: EffectClass) {
+    let (path, op) = (path.to_owned(), op.to_owned());
+    let asked = EffectRequested { path, op, args, line: 0, class, due: None, decision: None };
+    sheet.event(asked);
+    sheet.event(ExecutionSuspended {});
 }
 
 /// Answers whoever caused the execution.

@@ -4,12 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::answer;
+use super::{answer, wait_for};
 use crate::adapter::{Left, RoomAct, RoomAnswer, RoomInfo};
 use crate::domain::builtin::Builtin;
-use crate::domain::event::{
-    Departure, EffectRequested, EffectResult, Ending, Event, ExecutionSuspended,
-};
+use crate::domain::event::{Departure, EffectResult, Ending, Event, ExecutionSuspended};
 use crate::domain::execution::{Execution, Step};
 use crate::domain::id::{RoomId, UserId};
 use crate::domain::room_command::{self, Next};
@@ -31,17 +29,7 @@ impl Kernel {
         let mut sheet = Sheet::new(self, execution);
         match room_command::next(builtin, execution) {
             Next::Do { path, op, args, class } => {
-                let (path, op) = (path.to_owned(), op.to_owned());
-                sheet.event(EffectRequested {
-                    path,
-                    op,
-                    args,
-                    line: 0,
-                    class,
-                    due: None,
-                    decision: None,
-                });
-                sheet.event(ExecutionSuspended {});
+                wait_for(&mut sheet, path, op, args, class);
             }
             Next::Wait => sheet.event(ExecutionSuspended {}),
             Next::Answer(text) => {
