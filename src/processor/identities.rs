@@ -14,7 +14,7 @@ use crate::domain::id::{DedupeKey, RoomId, StreamName, UserId};
 use crate::domain::role::Standing;
 use crate::domain::route::Act;
 use crate::domain::trigger::{Message, Speaker, Trigger, Trust};
-use crate::domain::words::bridges as words;
+use crate::domain::words::{bridges as words, setups};
 use crate::store::{Expected, ReadError};
 
 /// Where the accounts of a network are asked for.
@@ -113,7 +113,15 @@ impl Kernel {
         let (room, to) = (desk.room.clone(), desk.bridge.clone());
         let order = Order { room, to, text, ends, within_ms: WHOIS_MS_MAX };
         match self.chat.rooms(&RoomAct::Tell(order)).await {
-            Ok(RoomAnswer::Told(answer)) => read(desk.nick, &answer.said, answer.ended),
+            Ok(RoomAnswer::Told(answer)) => {
+                if answer.said.is_empty()
+                    && let Err(error) =
+                        self.notify(&setups::silent(desk.bridge.as_str(), desk.network)).await
+                {
+                    tracing::error!(%error, "nobody can be told that a bridge does not answer");
+                }
+                read(desk.nick, &answer.said, answer.ended)
+            }
             Ok(_) => (None, Known::Unasked("nobody takes the question".into())),
             Err(
                 SendError::Later { reason, .. }

@@ -231,6 +231,14 @@ pub fn lost(it: &BridgeLost) -> String {
     format!("{} is lost: nobody there hears me, and I hear nobody. {}", it.network, it.why)
 }
 
+/// Why a network was away of which the bridge said nothing.
+pub const BRIDGE_BEGAN_ANEW: &str = "The bridge has begun anew.";
+
+/// A bridge that does not answer.
+pub fn silent(bridge: &str, network: &str) -> String {
+    format!("{bridge} does not answer: I cannot ask {network} who is identified, and what is said there may not get through. See that it runs.")
+}
+
 /// A network that is there again.
 pub fn back(it: &BridgeBack) -> String {
     format!("{} is there again. What was said there meanwhile I have not heard.", it.network)

@@ -237,10 +237,15 @@ fn a_network_that_is_lost_and_comes_back_is_told_to_the_owner() {
     place.lab.restart_ircd();
     place.bot.records("bridge_lost", 1);
     place.bot.records("bridge_back", 1);
+    // A bridge that is killed cannot say so; that it begins anew does.
+    place.lab.restart_bridge();
+    place.bot.records("bridge_lost", 2);
+    place.bot.records("bridge_back", 2);
     let rows = place.bot.events();
     let said = |part: &str| {
         let is = |row: &&Value| row["type"] == "message_queued" && row.to_string().contains(part);
         rows.iter().filter(is).count()
     };
-    assert_eq!((said("netlost is lost"), said("netlost is there again")), (1, 1));
+    assert_eq!((said("netlost is lost"), said("netlost is there again")), (2, 2));
+    assert_eq!(said("The bridge has begun anew"), 1);
 }
