@@ -152,11 +152,20 @@ impl Kernel {
         by: &UserId,
         text: &str,
     ) -> Result<(), Error> {
+        if !self.is_bridge(by) {
+            return Ok(());
+        }
+        // Several things that it says in a row come as one post.
+        for line in text.lines() {
+            self.bridge_said_line(room, line).await?;
+        }
+        Ok(())
+    }
+
+    async fn bridge_said_line(&self, room: &RoomId, line: &str) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             let (setups, version) = self.setups()?;
-            let Some(event) = outage(&setups, room, text).filter(|_| self.is_bridge(by)) else {
-                return Ok(());
-            };
+            let Some(event) = outage(&setups, room, line) else { return Ok(()) };
             let told = match &event {
                 Event::BridgeLost(e) => words::lost(e),
                 Event::BridgeBack(e) => words::back(e),

@@ -236,7 +236,9 @@ pub const BRIDGE_BEGAN_ANEW: &str = "The bridge has begun anew.";
 
 /// A bridge that does not answer.
 pub fn silent(bridge: &str, network: &str) -> String {
-    format!("{bridge} does not answer: I cannot ask {network} who is identified, and what is said there may not get through. See that it runs.")
+    format!(
+        "{bridge} does not answer: I cannot ask {network} who is identified, and what is said there may not get through. See that it runs."
+    )
 }
 
 /// A network that is there again.

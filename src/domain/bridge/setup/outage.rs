@@ -21,7 +21,7 @@ pub fn outage(setups: &Setups, room: &RoomId, text: &str) -> Option<Event> {
     let lost = |line: &str| LOST.iter().any(|part| line.starts_with(part));
     let back = |line: &str| CONNECTED.iter().any(|part| line.contains(part));
     // A bridge that was killed says nothing before: that it begins anew shows that it was away.
-    if !setups.is_away(&network) && text.lines().any(|line| line.starts_with(BEGINS)) {
+    if !setups.is_away(&network) && text.starts_with(BEGINS) {
         let why = words::BRIDGE_BEGAN_ANEW.to_owned();
         return Some(BridgeLost { network, why }.into());
     }

@@ -1,7 +1,7 @@
 //! Setups played against answers of the bridge, as its source has them.
 
 use super::*;
-use crate::domain::event::{BridgeRemoved, Payload};
+use crate::domain::event::{BridgeBack, BridgeRemoved, Payload};
 use crate::domain::id::{EventId, StreamName, UserId};
 
 const SERVER: &str = "irc.example.org";
@@ -474,6 +474,11 @@ fn a_network_is_lost_once_and_back_once() {
         events.extend(changed);
     }
     assert!(folded(&events).is_away("LAB"));
+    events.push(BridgeBack { network: "lab".into() }.into());
+    let anew = outage(&folded(&events), &RoomId("!lab".into()), "Connecting to irc:6667...");
+    let Some(Event::BridgeLost(lost)) = &anew else { panic!("it was away: {anew:?}") };
+    assert_eq!(lost.why, "The bridge has begun anew.");
+    events.extend(anew);
     let (network, channel) = ("lab".into(), "#ops".into());
     events.push(BridgeRemoved { network, channel }.into());
     assert!(!folded(&events).is_away("lab"), "nobody misses it");
