@@ -129,8 +129,8 @@ impl Roles {
         let entries = self.0.iter().flat_map(|(role, entries)| {
             entries.iter().map(move |(written, giver)| (role.as_str(), written.as_str(), giver))
         });
-        let doubt = |(role, written, giver)| match giver {
-            &Giver::Account(ref pattern) => Some((role, written, of(pattern)?)),
+        let doubt = |(role, written, giver): (_, _, &Giver)| match giver {
+            Giver::Account(pattern) => Some((role, written, of(pattern)?)),
             Giver::Member(_) | Giver::Power(..) => None,
         };
         entries.filter_map(doubt).collect()

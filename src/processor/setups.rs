@@ -230,7 +230,7 @@ impl Kernel {
                     let answer = self.do_outside(setup, &own, &act, variables).await;
                     made(setup, step, &act, judge(setup, step, &answer)).into()
                 }
-                Next::Stands(stands) => stands.into(),
+                Next::Stands(stands) => (*stands).into(),
                 Next::Failed(failed) => failed.into(),
                 Next::Removed => {
                     let (network, channel) = (setup.network.clone(), setup.channel.clone());

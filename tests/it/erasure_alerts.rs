@@ -142,7 +142,8 @@ async fn a_digest_that_is_erased_is_told_anew_when_what_is_left_of_it_changes() 
     says(&desk, "ben", "!ack key8").await;
     desk.clock.advance(300_000);
     desk.settle().await.expect("the log works");
-    let edits = desk.outgoing().into_iter().filter(|it| matches!(it.relation, Relation::Edit(_)));
-    let last = edits.last().map(|it| it.plain).unwrap_or_default();
+    let mut edits =
+        desk.outgoing().into_iter().filter(|it| matches!(it.relation, Relation::Edit(_)));
+    let last = edits.next_back().map(|it| it.plain).unwrap_or_default();
     assert!(last.contains("3 alerts in #ops"), "the new one is changed from then on: {last}");
 }

@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(got, want);
         let sms =
             of("com.beeper.room_features", &json!({"formatting": {}, "edit": 0, "id": "sms"}));
-        let got = least(&[sms.clone()], Caps::WHOLE);
+        let got = least(std::slice::from_ref(&sms), Caps::WHOLE);
         assert!(!got.html && !got.edits && !got.reactions && !got.replies && !got.files, "{got:?}");
         let of_protocol = |id: &str| of("uk.half-shot.bridge", &json!({"protocol": {"id": id}}));
         let slack = bridges.known().iter().find(|it| it.network == "slack").expect("it ships");

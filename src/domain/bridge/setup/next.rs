@@ -61,7 +61,7 @@ pub enum Next {
     /// To do this.
     Act(Step, Act),
     /// It stands.
-    Stands(BridgeStands),
+    Stands(Box<BridgeStands>),
     /// It does not go on.
     Failed(BridgeFailed),
     /// It is gone.
@@ -207,14 +207,14 @@ impl At<'_> {
             return self.status(Step::Called, &network);
         };
         let called = Status::of(&called.answer);
-        Next::Stands(BridgeStands {
+        Next::Stands(Box::new(BridgeStands {
             network: self.setup.network.clone(),
             channel: self.setup.channel.clone(),
             network_room: network,
             room,
             nick: called.nick.unwrap_or(called.configured),
             mode: if want.room.is_some() { Mode::Plumbed } else { Mode::Private },
-        })
+        }))
     }
 
     /// The rooms in which the bridge takes orders: the one for the network, and the one alone with it.

@@ -113,7 +113,7 @@ fn played(mut events: Vec<Event>, channel: &str, script: Script) -> (Vec<Event>,
             Next::Stands(stands) => {
                 let line = format!("stands: {} in {}", stands.nick, stands.room);
                 lines.push(line);
-                events.push(stands.into());
+                events.push((*stands).into());
             }
             Next::Failed(failed) => {
                 lines.push(format!("failed: {} | {}", failed.why, failed.hint));
