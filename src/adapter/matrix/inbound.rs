@@ -161,6 +161,12 @@ fn message(content: &Value, mut speaker: Speaker, facts: &Facts, post: &str) -> 
     let answered = post_id(&relation["m.in_reply_to"]["event_id"]);
     let body = said["body"].as_str()?;
     let text = if answered.is_some() { without_quote(body) } else { body };
+    let profile = &said["com.beeper.per_message_profile"];
+    let text = without_name(text, profile);
+    if profile.is_object() && facts.bridged(speaker.id.as_str()).is_some() {
+        // An app that speaks under whatever name it likes speaks for nobody.
+        speaker.trust = speaker.trust.min(Trust::Nick);
+    }
     let text = match facts.bridged(speaker.id.as_str()) {
         // What it does not repeat it says of itself, and nobody has asked it.
         Some(Account::Relay(_)) => {
@@ -269,6 +275,13 @@ fn without_quote(body: &str) -> &str {
         rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
     }
     rest.strip_prefix('\n').unwrap_or(rest)
+}
+
+/// The text without the name that clients are shown which know no names of single messages.
+fn without_name<'a>(text: &'a str, profile: &Value) -> &'a str {
+    let name = profile["displayname"].as_str().filter(|_| profile["has_fallback"] == true);
+    let rest = name.and_then(|name| text.strip_prefix(name)?.strip_prefix(": "));
+    rest.unwrap_or(text)
 }
 
 /// The beginning of a text, whole characters only.

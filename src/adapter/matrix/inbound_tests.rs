@@ -338,6 +338,19 @@ fn people_behind_bridges_are_who_their_network_says() {
         let got: Vec<String> = got.iter().map(|line| line.replace(key, "")).collect();
         assert_eq!(got, want, "{sender} {said:?}");
     }
+    let named = |fallback: bool| {
+        json!({"msgtype": "m.text", "body": "Boss: !ping",
+               "com.beeper.per_message_profile": {"id": "1", "displayname": "Boss", "has_fallback": fallback}})
+    };
+    for (sender, fallback, want) in [
+        ("@slack_t1-u2:hs", true, "@slack_t1-u2:hs Eva slack u2@t1 Nick \"!ping\" "),
+        ("@slack_t1-u2:hs", false, "@slack_t1-u2:hs Eva slack u2@t1 Nick \"Boss: !ping\" "),
+        ("@ann:hs", true, "@ann:hs Eva matrix  Account \"!ping\" "),
+    ] {
+        let got = heard(sender, "Eva", named(fallback), "slack");
+        let got: Vec<String> = got.iter().map(|line| line.replace(key, "")).collect();
+        assert_eq!(got, [want], "a name of one message is nobody's");
+    }
     let several = heard("@irc_net_eva:hs", "Eva", text("x"), "irc+slack");
     assert!(several[0].contains(" Eva (irc) irc "), "{several:?}");
 }
