@@ -242,7 +242,7 @@ fn is_state(
         // Who was ever joined with whom is told by all of them together.
         "people" => return Ok(joins(event)),
         // Of these the last event says too little: `standing` knows what of them holds.
-        "switches" | "silences" | "held" | "grants" | "alert" | "digest" => true,
+        "switches" | "silences" | "held" | "grants" | "alert" | "digest" | "setups" => true,
         // That a rule has fired counts for as long as it may be kept from firing again.
         "fired" => event.wall.plus_ms(WINDOW_MS_MAX) <= before,
         _ => match event.event() {

@@ -12,8 +12,9 @@ use tokio::process::{Child, Command};
 use crate::adapter::matrix::PlainClient;
 use crate::cli::Failure;
 
-/// A client that measures is faster than a person and answers at once.
-const LIMITS: &str = "[limits]\ncommands_per_minute = 6000\nstop_rings = false\n";
+/// A client that measures is faster than a person and answers at once; another bot of the machine may listen for webhooks.
+const CONFIG: &str =
+    "[limits]\ncommands_per_minute = 6000\nstop_rings = false\n[web]\nlisten = \"none\"\n";
 
 /// Longest time from its start until it listens.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -30,7 +31,7 @@ const SCRIPT: &str =
 pub async fn prepare(dir: &Path, account: &PlainClient) -> Result<(), Failure> {
     std::fs::create_dir_all(dir.join("scripts"))?;
     std::fs::write(dir.join("scripts").join("ping.rhai"), SCRIPT)?;
-    std::fs::write(dir.join("beadle.toml"), LIMITS)?;
+    std::fs::write(dir.join("beadle.toml"), CONFIG)?;
     let given = account.give_to_bot(&dir.join("data")).await;
     given.map_err(|why| Failure::new(1, why))
 }

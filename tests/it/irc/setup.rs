@@ -1,5 +1,7 @@
 //! `beadle bridge add`, `status` and `remove`: the bot sets its own channels up, on real servers.
 
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -108,7 +110,6 @@ fn a_channel_is_set_up_from_nothing_and_taken_down() {
 
     let removed = place.told(0, &place.of("remove"));
     assert!(removed.contains("#setup of netsetup is not set up any more"), "{removed}");
-    // It parts and disconnects at once: the network may see either first.
     let line = erin.wait(":rlsetup!");
     let gone = line.contains("PART #setup") || line.contains(" QUIT ");
     assert!(gone, "it is gone from the channel: {line}");
@@ -180,18 +181,42 @@ fn a_kill_in_the_middle_does_not_end_it() {
     let room = place.room();
     let mut erin = place.lab.person("Erinkill");
     erin.join("#kill");
-    let add = place.add(place.lab.irc_port(), &["--room", &room, "--nick", "rlkill"]);
+    // A server that lets nobody in until the bot is dead.
+    let door = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = door.local_addr().expect("it has one").port();
+    let add = place.add(port, &["--room", &room, "--nick", "rlkill"]);
     let add: Vec<&str> = add.iter().map(String::as_str).collect();
     let mut begun = place.bot.begin(&add);
-    place.bot.records("bridge_step", 5);
+    let (first, _) = door.accept().expect("the bridge connects");
     place.bot.kill9();
     assert!(begun.ends_within(WITHIN).is_some_and(|status| !status.success()));
     let told = place.told(1, &add.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
     assert!(told.contains("start `beadle run`"), "{told}");
+    let server = place.lab.irc_port();
+    thread::spawn(move || {
+        let later = door.incoming().map_while(Result::ok);
+        std::iter::once(first).chain(later).for_each(|client| pass_on(client, server));
+    });
     place.bot.start();
     place.bot.records("bridge_stands", 1);
+    // The bridge says that the channel is carried before the server has let it in.
+    erin.wait(":rlkill!");
     erin.say("#kill", "!ping");
     assert!(erin.hears("pong").text.ends_with("Erinkill: pong"));
+}
+
+/// Passes on what a client and a server say to each other, until one of them goes.
+fn pass_on(client: TcpStream, port: u16) {
+    let server = TcpStream::connect(("127.0.0.1", port)).expect("the server runs");
+    let again = |stream: &TcpStream| stream.try_clone().expect("a socket of ours");
+    let ways = [(again(&client), again(&server)), (server, client)];
+    for (mut from, mut to) in ways {
+        thread::spawn(move || {
+            // Whichever way ends first ends the other.
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    }
 }
 
 #[test]
