@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -56,31 +57,43 @@ impl Ircd {
 }
 
 fn run(lab: &Lab, port: u16) -> Running {
-    let log = File::options().create(true).append(true).open(lab.dir.join("ngircd.log"));
+    unpacked(lab, &lab.dir, "sbin/ngircd", &["-n", "-f", "ngircd.conf"], port)
+}
+
+/// Starts one of the unpacked programs in a folder, and waits until the server on `port` takes connections.
+pub(super) fn unpacked(
+    lab: &Lab,
+    dir: &Path,
+    program: &str,
+    arguments: &[&str],
+    port: u16,
+) -> Running {
+    let log_path = dir.join("irc.log");
+    let log = File::options().create(true).append(true).open(&log_path);
     let log = log.expect("the lab directory is ours");
-    let mut command = Command::new(format!("{UNPACKED}/sbin/ngircd"));
-    command.args(["-n", "-f", "ngircd.conf"]).current_dir(&lab.dir);
-    let child = command
+    let child = Command::new(format!("{UNPACKED}/{program}"))
+        .args(arguments)
+        .current_dir(dir)
         .env("LD_LIBRARY_PATH", libraries())
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file of ours"))
         .stderr(log)
         .process_group(0)
         .spawn()
-        .expect("ngircd is unpacked: run tools/install.sh once");
+        .expect("it is unpacked: run tools/install.sh once");
     lab.reaper.watch(child.id());
     let mut running = Running::new(child);
     let deadline = Instant::now() + WITHIN;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         let ended = running.ends_within(Duration::from_millis(50));
-        let told = || fs::read_to_string(lab.dir.join("ngircd.log")).unwrap_or_default();
-        assert!(ended.is_none() && Instant::now() < deadline, "ngircd: {ended:?}: {}", told());
+        let told = || fs::read_to_string(&log_path).unwrap_or_default();
+        assert!(ended.is_none() && Instant::now() < deadline, "{program}: {ended:?}: {}", told());
     }
     running
 }
 
 /// The folders of libraries that came with the packages.
-pub(super) fn libraries() -> String {
+fn libraries() -> String {
     let folders = fs::read_dir(format!("{UNPACKED}/lib")).expect("tools/install.sh unpacks them");
     let paths = folders.map(|folder| folder.expect("a folder can be read").path());
     paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join(":")

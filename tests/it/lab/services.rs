@@ -1,14 +1,11 @@
 //! An IRC network with accounts: Debian's inspircd, and atheme, whose NickServ knows who is identified for which.
 
-use std::fs::{self, File};
-use std::net::TcpStream;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::homeserver::{Lab, free_port};
-use super::irc::{Irc, UNPACKED, WITHIN, libraries};
+use super::irc::{Irc, UNPACKED, WITHIN, unpacked};
 use super::process::Running;
 
 /// A server with services; the lab's reaper ends them.
@@ -36,11 +33,11 @@ impl Services {
         fs::write(dir.join("atheme.conf"), services + filled(ATHEME).as_str()).expect("it is ours");
         let config = dir.join("inspircd.conf").display().to_string();
         let arguments = ["--runasroot", "--nofork", "--config", config.as_str()];
-        run(lab, &dir, "sbin/inspircd", &arguments, port);
+        unpacked(lab, &dir, "sbin/inspircd", &arguments, port);
         let config = dir.join("atheme.conf").display().to_string();
         let (log, pid) = (format!("{here}/atheme.log"), format!("{here}/atheme.pid"));
         let arguments = ["-n", "-c", &config, "-D", &here, "-l", &log, "-p", &pid];
-        let mut atheme = run(lab, &dir, "bin/atheme-services", &arguments, port);
+        let mut atheme = unpacked(lab, &dir, "bin/atheme-services", &arguments, port);
         let services = Services { port };
         services.are_linked(&mut atheme);
         services
@@ -76,31 +73,6 @@ impl Services {
             assert!(ended.is_none() && Instant::now() < deadline, "no services: {ended:?}");
         }
     }
-}
-
-fn run(lab: &Lab, dir: &Path, program: &str, arguments: &[&str], port: u16) -> Running {
-    let log_path = dir.join("started.log");
-    let log = File::options().create(true).append(true).open(&log_path);
-    let log = log.expect("the lab directory is ours");
-    let child = Command::new(format!("{UNPACKED}/{program}"))
-        .args(arguments)
-        .current_dir(dir)
-        .env("LD_LIBRARY_PATH", libraries())
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("a file of ours"))
-        .stderr(log)
-        .process_group(0)
-        .spawn()
-        .expect("it is unpacked: run tools/install.sh once");
-    lab.reaper.watch(child.id());
-    let mut running = Running::new(child);
-    let deadline = Instant::now() + WITHIN;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        let ended = running.ends_within(Duration::from_millis(50));
-        let told = || fs::read_to_string(&log_path).unwrap_or_default();
-        assert!(ended.is_none() && Instant::now() < deadline, "{program}: {ended:?}: {}", told());
-    }
-    running
 }
 
 /// Where the unpacked programs keep what they load; its name has the machine's architecture in it.
