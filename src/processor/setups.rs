@@ -97,7 +97,7 @@ impl Kernel {
     /// # Errors
     /// [`Error`] if the log fails.
     pub async fn wish(&self, by: &UserId, wanted: &BridgeWanted) -> Result<Wished, Error> {
-        loop {
+        for _ in 0..ATTEMPTS_MAX {
             let (setups, version) = self.setups()?;
             if let Some(answer) = self.answered_at_once(&setups, wanted) {
                 return Ok(answer);
@@ -114,6 +114,7 @@ impl Kernel {
                 Tried::Moved => {}
             }
         }
+        Ok(Wished::Refused(words::MOVED.to_owned()))
     }
 
     /// What is to be said to a wish without recording it.

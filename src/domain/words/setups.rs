@@ -241,6 +241,10 @@ pub fn silent(bridge: &str, network: &str) -> String {
     )
 }
 
+/// Others recorded something each time that this was to be.
+pub const MOVED: &str =
+    "something else was recorded each time that this was to be: give the command again";
+
 /// A network that is there again.
 pub fn back(it: &BridgeBack) -> String {
     format!("{} is there again. What was said there meanwhile I have not heard.", it.network)
