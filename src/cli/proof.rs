@@ -331,12 +331,9 @@ fn told(row: &Value, findings: &[Value]) {
         out!("{more} more findings are not listed");
     }
     let heads = &row["heads"];
-    if heads["recorded"] != 0 {
-        out!(
-            "compared with {} heads in the log, up to event {}",
-            heads["recorded"],
-            heads["newest"]
-        );
+    if let Some(recorded) = heads["recorded"].as_u64().filter(|count| *count > 0) {
+        let recorded = counted(recorded, "head");
+        out!("compared with {recorded} in the log, up to event {}", heads["newest"]);
     }
     match heads["outside"].as_u64() {
         Some(0) | None => {
