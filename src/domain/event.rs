@@ -155,7 +155,7 @@ events! {
     RoomUpgraded "room_upgraded" 1 Sealed,
     RoomBridged "room_bridged" 1 Sealed,
     AccountChecked "account_checked" 1 Sealed,
-    RoomHinted "room_hinted" 1 Sealed,
+    RoomHinted "room_hinted" 2 Sealed,
     InvitesDeclined "invites_declined" 1 Sealed,
     RoomJoined "room_joined" 1 Sealed,
     RoomFollowed "room_followed" 1 Sealed,
@@ -267,6 +267,15 @@ fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
                 }
                 asked.insert("roles".into(), Value::Array(vec![]));
                 asked.insert("remind".into(), Value::Null);
+                (2, data)
+            }
+            // Before version 2 nobody looked at how long a text may be.
+            ("room_hinted", 1, Some(hinted)) => {
+                let hints = hinted.get_mut("hints").and_then(Value::as_array_mut);
+                let shows = |hint| Value::get_mut(hint, "shows").and_then(Value::as_object_mut);
+                for features in hints.into_iter().flatten().filter_map(shows) {
+                    features.insert("text".into(), Value::Null);
+                }
                 (2, data)
             }
             // Before version 2 what let an action run was not recorded with it.

@@ -3,12 +3,12 @@
 use super::dispatch::{Origin, Routed};
 use super::{Error, Kernel};
 use crate::adapter::network::render_for;
-use crate::domain::bridge::lines;
+use crate::domain::bridge::{lines, texts};
 use crate::domain::event::{Event, MessageQueued, Recorded, Verdict};
 use crate::domain::id::{EventId, Position, Version};
 use crate::domain::message::Doc;
 use crate::domain::more_command::Which;
-use crate::domain::paging::{Part, is_long, part};
+use crate::domain::paging::Part;
 use crate::domain::trigger::Place;
 use crate::domain::words::{manners as words, to};
 use crate::store::{By, Direction, ReadError};
@@ -44,7 +44,7 @@ impl Kernel {
     fn cut(&self, queued: &MessageQueued, number: usize) -> Option<Part> {
         let caps = self.caps(&queued.place);
         if caps.html {
-            return part(&queued.doc, number, caps.lines);
+            return texts::part(&queued.doc, number, &caps);
         }
         let (lines, left) = lines::part(&queued.doc, number, &caps)?;
         Some(Part { doc: Doc::text(&lines.join("\n")), left })
@@ -57,7 +57,7 @@ impl Kernel {
             return lines::part(&queued.doc, 1, &caps).is_some_and(|(_, left)| left > 0);
         }
         let file = || caps.files && render_for(&queued.doc, &caps).whole.is_some();
-        is_long(&queued.doc, caps.lines) && !file()
+        texts::is_long(&queued.doc, &caps) && !file()
     }
 
     /// Says the next part of something long.

@@ -1,7 +1,9 @@
 //! Which accounts are of a bridge, what rooms can show, and how texts get there.
 
 use super::address::{MERGED_LINES_MAX, RELAYED_CHARS_MAX, called, merged, relayed};
-use super::caps::{LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX};
+use super::caps::{
+    LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MIN,
+};
 use super::lines::{ROW_CHARS_MAX, SHOWN_SLACK, lines, part};
 use super::profile::{ITEMS_MAX, PROFILE_BYTES_MAX, fits};
 use super::*;
@@ -118,6 +120,11 @@ fn wrong_profiles_are_told_with_their_place() {
         (
             format!("{good}[show]\nline_bytes = {}", LINE_BYTES_MIN - 1),
             "p: show.line_bytes: this number does not fit; write one from 80 to 16384",
+        ),
+        (format!("{good}[show]\ntext_bytes = {TEXT_BYTES_MIN}"), "fine"),
+        (
+            format!("{good}[show]\ntext_bytes = {}", TEXT_BYTES_MAX + 1),
+            "p: show.text_bytes: this number does not fit; write one from 480 to 1048576",
         ),
         (
             format!("{good}[show]\nlines = {}", SHOWN_LINES_MAX + 1),

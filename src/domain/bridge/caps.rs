@@ -10,6 +10,10 @@ pub const LINE_BYTES_MIN: usize = 80;
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
 /// Most lines of one message that a profile may ask for.
 pub const SHOWN_LINES_MAX: usize = 200;
+/// Shortest text of a post that counts, in bytes: a network that takes less puts it into several.
+pub const TEXT_BYTES_MIN: usize = 480;
+/// Longest text of a post that a profile may name.
+pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Slowest network: the time of one line.
 pub const LINE_MS_MAX: u32 = 60_000;
 
@@ -36,6 +40,8 @@ pub struct Caps {
     pub tables: Tables,
     /// Where each line is a post of its own: how long it may be, in bytes; 0: a post has as many lines as it likes.
     pub line_bytes: usize,
+    /// How long the text of a post may be, in bytes; 0: as long as it likes.
+    pub text_bytes: usize,
     /// Most lines that are said at once.
     pub lines: usize,
     /// How long a line takes on its way once some have gone, in milliseconds.
@@ -69,6 +75,7 @@ impl Caps {
         captions: true,
         tables: Tables::Html,
         line_bytes: 0,
+        text_bytes: 0,
         lines: LINES_MAX,
         line_ms: 0,
     };
@@ -85,6 +92,7 @@ impl Caps {
         captions: false,
         tables: Tables::Aligned,
         line_bytes: 0,
+        text_bytes: 0,
         lines: PLAIN_LINES_MAX,
         line_ms: 0,
     };
@@ -92,7 +100,7 @@ impl Caps {
     /// What both can show.
     #[must_use]
     pub fn least(self, other: Self) -> Self {
-        let line_bytes = match (self.line_bytes, other.line_bytes) {
+        let shorter = |one: usize, other: usize| match (one, other) {
             (0, bytes) | (bytes, 0) => bytes,
             (one, other) => one.min(other),
         };
@@ -106,7 +114,8 @@ impl Caps {
             files: self.files && other.files,
             captions: self.captions && other.captions,
             tables: self.tables.min(other.tables),
-            line_bytes,
+            line_bytes: shorter(self.line_bytes, other.line_bytes),
+            text_bytes: shorter(self.text_bytes, other.text_bytes),
             lines: self.lines.min(other.lines),
             line_ms: self.line_ms.max(other.line_ms),
         }

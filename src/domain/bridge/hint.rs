@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::caps::{Caps, Tables};
+use super::caps::{Caps, TEXT_BYTES_MAX, TEXT_BYTES_MIN, Tables};
 use super::{Bridges, Profile};
 use crate::domain::id::{RoomId, UserId};
 
@@ -56,6 +56,8 @@ pub struct Features {
     pub replies: bool,
     /// Pictures and files.
     pub files: bool,
+    /// How long a text may be: it says characters, which are counted as bytes, so that it fits however they count.
+    pub text: Option<u64>,
 }
 
 impl Hint {
@@ -104,16 +106,20 @@ impl Features {
             threads: level(&content["thread"]),
             replies: level(&content["reply"]),
             files,
+            text: content["max_text_length"].as_u64().filter(|length| *length > 0),
         }
     }
 
     fn caps(self) -> Caps {
-        let Self { html, edits, reactions, threads, replies, files } = self;
+        let Self { html, edits, reactions, threads, replies, files, text } = self;
         let tables = if html { Tables::Code } else { Tables::Aligned };
         let lines = if html { Caps::WHOLE.lines } else { Caps::PLAIN.lines };
+        let bytes = |length| usize::try_from(length).unwrap_or(TEXT_BYTES_MAX);
+        let text_bytes =
+            text.map_or(0, |length| bytes(length).clamp(TEXT_BYTES_MIN, TEXT_BYTES_MAX));
         let shown =
             Caps { html, edits, reactions, threads, replies, files, tables, lines, ..Caps::WHOLE };
-        Caps { notices: false, ..shown }
+        Caps { notices: false, text_bytes, ..shown }
     }
 }
 
@@ -172,8 +178,25 @@ mod tests {
         let signal = json!({"formatting": {"bold": 2, "table": -1}, "edit": 2, "edit_max_count": 10, "reaction": 1,
                             "thread": -2, "reply": 2, "file": {"m.image": {}}, "max_text_length": 2000});
         let got = least(&[of("com.beeper.room_features", &signal)], Caps::WHOLE);
-        let want = Caps { notices: false, threads: false, tables: Tables::Code, ..Caps::WHOLE };
+        let want = Caps {
+            notices: false,
+            threads: false,
+            tables: Tables::Code,
+            text_bytes: 2_000,
+            ..Caps::WHOLE
+        };
         assert_eq!(got, want);
+        for (length, want) in [
+            (json!(0), 0),
+            (json!(-5), 0),
+            (json!("x"), 0),
+            (json!(160), TEXT_BYTES_MIN),
+            (json!(u64::MAX), TEXT_BYTES_MAX),
+        ] {
+            let features = json!({"formatting": {"bold": 2}, "max_text_length": length});
+            let got = least(&[of("com.beeper.room_features", &features)], Caps::WHOLE);
+            assert_eq!(got.text_bytes, want, "{features}");
+        }
         let sms =
             of("com.beeper.room_features", &json!({"formatting": {}, "edit": 0, "id": "sms"}));
         let got = least(std::slice::from_ref(&sms), Caps::WHOLE);

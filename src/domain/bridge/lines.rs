@@ -1,6 +1,7 @@
 //! A document as lines of text, for networks on which every line is a message of its own.
 
 use super::caps::{Caps, Tables};
+use super::texts::{lines_at_once, room_for_text};
 use crate::domain::message::{Block, Doc, Span};
 use crate::domain::safe::{Place, safe};
 
@@ -14,16 +15,17 @@ pub fn lines(doc: &Doc, caps: &Caps) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
     for block in &doc.blocks {
         match block {
-            Block::Line(spans) => lines.push(line(spans)),
+            Block::Line(spans) => lines.push(words(spans)),
             Block::Code { text, .. } => lines.extend(code(text)),
             Block::List(points) => {
-                lines.extend(points.iter().map(|point| format!("- {}", line(point))));
+                lines.extend(points.iter().map(|point| format!("- {}", words(point))));
             }
             Block::Table { head, rows } => lines.extend(table(head, rows, caps.tables)),
             Block::Reaction(emoji) => lines.push(safe(emoji, Place::Line)),
         }
     }
     let most = if caps.line_bytes == 0 { usize::MAX } else { caps.line_bytes };
+    let most = room_for_text(caps).map_or(most, |text| most.min(text - 1));
     let seen = |line: &String| !line.trim().is_empty();
     lines.into_iter().filter(seen).flat_map(|line| wrapped(&line, most)).collect()
 }
@@ -31,12 +33,20 @@ pub fn lines(doc: &Doc, caps: &Caps) -> Vec<String> {
 /// A part of a document in lines, counted from 1, and how many lines come behind it; none: there is no such part.
 pub fn part(doc: &Doc, number: usize, caps: &Caps) -> Option<(Vec<String>, usize)> {
     let all = lines(doc, caps);
-    let before = number.checked_sub(1)?.checked_mul(caps.lines)?;
+    // Where each line is a post of its own their lengths do not add up.
+    let (at_once, slack) = match (caps.line_bytes, caps.text_bytes) {
+        (0, 1..) => {
+            let lengths: Vec<usize> = all.iter().map(|line| line.len() + 1).collect();
+            (lines_at_once(&lengths, caps), 0)
+        }
+        _ => (caps.lines, SHOWN_SLACK),
+    };
+    let before = number.checked_sub(1)?.checked_mul(at_once)?;
     if before >= all.len() {
         return None;
     }
-    let most = caps.lines + SHOWN_SLACK;
-    let take = if all.len() - before <= most { most } else { caps.lines };
+    let most = at_once + slack;
+    let take = if all.len() - before <= most { most } else { at_once };
     let left = all.len().saturating_sub(before + take);
     Some((all.into_iter().skip(before).take(take).collect(), left))
 }
@@ -53,7 +63,8 @@ pub fn shaped(doc: &Doc, caps: &Caps) -> Doc {
     Doc { blocks: doc.blocks.iter().map(shaped).collect() }
 }
 
-fn line(spans: &[Span]) -> String {
+/// A line as plain words.
+pub(super) fn words(spans: &[Span]) -> String {
     spans.iter().map(span).collect()
 }
 
@@ -105,7 +116,7 @@ fn pairs(head: &[String], row: &[String]) -> String {
 }
 
 /// A line in pieces of at most so many bytes: cut between words, and within a word that is longer than that.
-fn wrapped(line: &str, bytes_max: usize) -> Vec<String> {
+pub(super) fn wrapped(line: &str, bytes_max: usize) -> Vec<String> {
     let (mut pieces, mut rest) = (vec![], line);
     while rest.len() > bytes_max {
         let most = rest.floor_char_boundary(bytes_max.max(4));

@@ -12,6 +12,7 @@ pub mod lines;
 pub mod profile;
 pub mod setup;
 pub mod setup_event;
+pub mod texts;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};

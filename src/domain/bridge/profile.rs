@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::Account;
-use super::caps::{Caps, LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX, Tables};
+use super::caps::{
+    Caps, LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX, TEXT_BYTES_MAX,
+    TEXT_BYTES_MIN, Tables,
+};
 use crate::domain::alias_index::damerau;
 use crate::domain::trigger::Trust;
 
@@ -81,6 +84,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "captions",
             "tables",
             "line_bytes",
+            "text_bytes",
             "lines",
             "line_ms",
         ],
@@ -394,6 +398,7 @@ impl<'a> Reader<'a> {
             captions: flag("captions")?,
             tables,
             line_bytes: self.number("line_bytes", 0, (LINE_BYTES_MIN, LINE_BYTES_MAX))?,
+            text_bytes: self.number("text_bytes", 0, (TEXT_BYTES_MIN, TEXT_BYTES_MAX))?,
             lines: self.number("lines", Caps::PLAIN.lines, (1, SHOWN_LINES_MAX))?,
             line_ms: u32::try_from(line_ms).unwrap_or(LINE_MS_MAX),
         })

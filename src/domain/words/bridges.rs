@@ -48,5 +48,9 @@ pub fn shows(caps: &Caps) -> String {
         0 => format!("at most {} lines at once", caps.lines),
         bytes => format!("at most {} lines at once, each of at most {bytes} bytes", caps.lines),
     };
+    let lines = match caps.text_bytes {
+        0 => lines,
+        bytes => format!("{lines}; a post has at most {bytes} bytes"),
+    };
     format!("it shows {has}; {lines}")
 }

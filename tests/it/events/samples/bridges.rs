@@ -40,6 +40,7 @@ fn hinted() -> Event {
         threads: true,
         replies: false,
         files: true,
+        text: Some(40_000),
     };
     let hints = vec![
         hint("m.bridge", Some("slackgo"), None),
