@@ -121,13 +121,25 @@ impl Held {
         state.served.insert(lane.to_owned(), turn);
     }
 
-    /// A lane has said so many lines that they take `lines` on their way, behind those before; it waits while more than a
-    /// `burst` is under way.
-    pub fn pace(&self, lane: &str, now: Timestamp, lines: Duration, burst: Duration) {
+    /// Whether lines are known to be on their way in a lane.
+    pub fn is_under_way(&self, lane: &str, now: Timestamp) -> bool {
+        self.state().under_way.get(lane).is_some_and(|until| *until > now)
+    }
+
+    /// A lane has said so many lines that they take `lines` on their way, behind those that are on it until `before`; it
+    /// waits while more than a `burst` is under way.
+    pub fn pace(
+        &self,
+        lane: &str,
+        now: Timestamp,
+        before: Timestamp,
+        (lines, burst): (Duration, Duration),
+    ) {
         let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let mut state = self.state();
         state.under_way.retain(|_, until| *until > now);
-        let before = state.under_way.get(lane).copied().unwrap_or(now);
+        let known = state.under_way.get(lane).copied().unwrap_or(now);
+        let before = known.max(before);
         let until = before.plus_ms(ms(lines));
         state.under_way.insert(lane.to_owned(), until);
         let go_on = until.plus_ms(-ms(burst));
@@ -187,6 +199,18 @@ mod tests {
         let held = Held::default();
         (0..2 * SERVED_MAX).for_each(|n| held.spoke(&n.to_string()));
         assert!(held.state().served.len() <= SERVED_MAX);
+    }
+
+    #[test]
+    fn what_was_under_way_before_the_bot_began_counts() {
+        let (line, burst) = (Duration::from_millis(1_500), Duration::from_millis(7_500));
+        for (until_ms, want_ms) in [(0, 0), (7_500, 1_500), (6_000, 0), (12_000, 6_000)] {
+            let (held, now) = (Held::default(), Timestamp(0));
+            assert!(!held.waits("a", now) && !held.is_under_way("a", now));
+            held.pace("a", now, Timestamp(until_ms), (line, burst));
+            assert_eq!(held.next(now).map_or(0, |until| until.0), want_ms, "{until_ms}");
+            assert!(held.is_under_way("a", now), "what it says now is");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use beadle::domain::event::BridgeSeen;
 use beadle::domain::id::RoomId;
 use beadle::processor::Settings;
 use beadle::processor::bridges::{BURST_LINES, ROOMS_KEPT_MAX};
+use beadle::processor::outbox::UNDER_WAY_EVENTS_MAX;
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
@@ -93,6 +94,29 @@ async fn what_a_rooms_state_says_takes_away_and_proves_nothing() {
 }
 
 #[tokio::test]
+async fn long_texts_are_cut_where_a_post_is_short() {
+    let desk = Desk::new("");
+    use_bridges(&desk, &["bridgev2"]);
+    let features = json!({"formatting": {"bold": 2}, "max_text_length": 2_000});
+    let signal = hint("com.beeper.room_features", &features);
+    desk.ear.saw_hints(RoomId("#ops".into()), vec![signal]).await.expect("the log works");
+    let lines = |count: usize| vec!["x".repeat(99); count].join("\n");
+    for (room, text) in [("#ops", lines(18)), ("#ops", lines(19)), ("#dev", lines(19) + "\n.")] {
+        desk.queue(room, &text, None).await;
+    }
+    desk.settle().await.expect("the log works");
+    let sent = desk.outgoing();
+    let said = |room: &str| {
+        let here = sent.iter().filter(|it| it.room.as_str() == room);
+        here.map(|it| it.plain.matches('x').count() / 99).collect::<Vec<_>>()
+    };
+    assert_eq!((said("#ops"), said("#dev")), (vec![18, 18], vec![19]));
+    assert!(sent.iter().all(|it| it.room.as_str() != "#ops" || it.plain.len() <= 2_000));
+    let goes_on = |text: &str| text.contains("1 more line") && text.contains("!more");
+    assert_eq!(sent.iter().filter(|it| goes_on(&it.plain)).count(), 1, "{sent:#?}");
+}
+
+#[tokio::test]
 async fn what_is_said_is_made_for_the_networks_of_its_room() {
     let desk = Desk::new("");
     use_bridges(&desk, &["heisenbridge"]);
@@ -149,6 +173,30 @@ async fn a_slow_network_gets_a_burst_and_then_one_line_after_the_other() {
     desk.queue("#dev", "elsewhere", None).await;
     desk.settle().await.expect("the log works");
     assert_eq!(desk.said(), ["#dev: elsewhere"], "another room does not wait");
+}
+
+#[tokio::test]
+async fn a_restart_gives_a_slow_network_no_new_burst() {
+    let desk = Desk::new("");
+    use_bridges(&desk, &["heisenbridge"]);
+    saw(&desk, "#irc", "heisenbridge", "@heisenbridge:local").await;
+    for n in 0..BURST_LINES + 4 {
+        desk.queue("#irc", &format!("message {n}"), None).await;
+    }
+    desk.settle().await.expect("the log works");
+    assert_eq!(desk.said().len(), BURST_LINES as usize + 1);
+    desk.clock.advance(500);
+    let again = Desk::over(&desk.world, desk.kernel.store.clone(), desk.world.clone(), "");
+    use_bridges(&again, &["heisenbridge"]);
+    again.settle().await.expect("the log works");
+    assert_eq!(again.said().len(), 1, "the first is tried at once");
+    // Seven lines take 10.5 s, of which five may be under way.
+    for (wait_ms, lines) in [(2_499, 0), (1, 1), (1_499, 0), (1, 1)] {
+        again.clock.advance(wait_ms);
+        again.settle().await.expect("the log works");
+        assert_eq!(again.said().len(), lines, "after {wait_ms} ms more");
+    }
+    const { assert!(UNDER_WAY_EVENTS_MAX > BURST_LINES as usize) };
 }
 
 #[tokio::test]
