@@ -33,7 +33,12 @@ impl Kernel {
             return Ok(self.not_silenced(recorded, origin, &why));
         }
         let who = origin.speaker;
-        let mut alerting = Alerting::new(self, origin.meta(recorded));
+        let in_thread = origin.place.thread.is_some()
+            && self.alert_here(origin)?.is_some_and(|(it, _)| it == stream);
+        let place = &alert.raised.place;
+        let beside = origin.place.room == place.room && !self.caps(place).edits;
+        let alerting = Alerting::new(self, origin.meta(recorded));
+        let mut alerting = alerting.answered(in_thread || beside);
         alerting.acknowledge(&stream, Some(&who.id), &who.name)?;
         let text = words::acknowledged_by(&alert.raised.key, &who.name);
         Ok(self.done(recorded, origin, &text, alerting.finish()))

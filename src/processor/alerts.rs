@@ -63,13 +63,20 @@ pub(super) struct Alerting<'a> {
     alerts: BTreeMap<StreamName, Staged<Folded>>,
     rooms: BTreeMap<StreamName, Staged<Storm>>,
     said: Vec<Write>,
+    /// Who looks after an alert is answered where that is told of it.
+    answered: bool,
 }
 
 impl<'a> Alerting<'a> {
     pub(super) fn new(kernel: &'a Kernel, meta: Meta) -> Self {
         let (now, terms) = (kernel.clock.now(), kernel.settings().alerts.clone());
         let (alerts, rooms) = (BTreeMap::new(), BTreeMap::new());
-        Self { kernel, meta, now, terms, alerts, rooms, said: vec![] }
+        Self { kernel, meta, now, terms, alerts, rooms, said: vec![], answered: false }
+    }
+
+    /// Whoever looks after an alert is told so in the same place: it need not be said of the alert as well.
+    pub(super) fn answered(self, answered: bool) -> Self {
+        Self { answered, ..self }
     }
 
     /// Something is wrong.
@@ -162,6 +169,9 @@ impl<'a> Alerting<'a> {
         let cause = EventId { stream: stream.clone(), version };
         let meta = Meta { cause: Some(cause.clone()), ..self.meta.clone() };
         for (n, say) in change.says.iter().enumerate() {
+            if self.answered && matches!(say, Say::Acknowledged) {
+                continue;
+            }
             let id = alert::message(self.kernel.store.key(), stream, version, n);
             let changes = self.kernel.caps(&alert.raised.place).edits;
             self.said.extend(
