@@ -123,10 +123,13 @@ impl Kernel {
         if let Some(why) = refusal(network, channel, want.as_ref()) {
             return Some(Wished::Refused(why));
         }
-        if !self.settings().bridges.used().any(|profile| profile.name == *bridge) {
+        if self.settings().bridges.provisioned(Some(bridge)).is_err() {
             return Some(Wished::Refused(words::not_in_use(bridge)));
         }
         match setups.of(network, channel) {
+            Some(setup) if setup.bridge != *bridge => {
+                Some(Wished::Refused(words::other_bridge(setup)))
+            }
             None if want.is_none() => Some(Wished::There),
             None if setups.all().count() >= SETUPS_MAX => {
                 Some(Wished::Refused(words::too_many(SETUPS_MAX)))

@@ -107,6 +107,11 @@ fn wrong_profiles_are_told_with_their_place() {
             format!("{good}[identity]\nverify = \"dns\""),
             "p: identity.verify: accounts are not asked for so; write `whois`, or leave it out",
         ),
+        (format!("{good}[provision]\nkind = \"heisenbridge\""), "fine"),
+        (
+            format!("{good}[provision]\nkind = \"irssi\""),
+            "p: provision.kind: the bot does not know how to set up channels so; write `heisenbridge`, or leave it out",
+        ),
         (
             format!("{good}[show]\ntables = \"no\""),
             "p: show.tables: tables are not shown so; write `pairs`, `aligned`, `code` or `html`",
@@ -186,6 +191,31 @@ fn a_room_shows_the_least_of_its_networks() {
     };
     assert_eq!(network(&["heisenbridge", "bridgev2"]), "irc+slack");
     assert_eq!(network(&[]), "");
+}
+
+#[test]
+fn several_bridges_of_one_kind() {
+    let second = include_str!("../../../bridges/heisenbridge/profile.toml")
+        .replace("irc_{network}", "oftc_{network}")
+        .replace("lines = 4", "lines = 2");
+    let mut all = Bridges::default();
+    assert!(all.add(Profile::parse("second", &second).expect("it is right")));
+    let using = |used: &[&str]| {
+        let used: Vec<String> = used.iter().map(|name| (*name).to_owned()).collect();
+        all.clone().using(&used, &[]).expect("they are known")
+    };
+    let (none, one, both) =
+        (using(&["relay"]), using(&["heisenbridge", "relay"]), using(&["heisenbridge", "second"]));
+    let told = |bridges: &Bridges, name: Option<&str>| match bridges.provisioned(name) {
+        Ok(profile) => profile.name.clone(),
+        Err(names) => format!("one of {names:?}"),
+    };
+    assert_eq!(told(&none, None), "one of []");
+    assert_eq!(told(&one, None), "heisenbridge");
+    assert_eq!(told(&one, Some("relay")), "one of [\"heisenbridge\"]", "it takes no orders");
+    assert_eq!(told(&both, None), "one of [\"heisenbridge\", \"second\"]");
+    assert_eq!(told(&both, Some("second")), "second");
+    assert_eq!((one.caps("irc").lines, both.caps("irc").lines), (4, 2), "the least of them");
 }
 
 #[test]

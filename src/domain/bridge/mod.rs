@@ -126,6 +126,19 @@ impl Bridges {
         self.known.iter().filter(|profile| self.used.contains(&profile.name))
     }
 
+    /// The bridge in use with which a channel is set up: the one of this name, or the only one that can be told what to do.
+    ///
+    /// # Errors
+    /// The names of those from which one has to be chosen.
+    pub fn provisioned(&self, name: Option<&str>) -> Result<&Profile, Vec<&str>> {
+        let all: Vec<&Profile> = self.used().filter(|it| it.provision.is_some()).collect();
+        let named = |profile: &&&Profile| name.is_none_or(|name| profile.name == name);
+        match all.iter().filter(named).collect::<Vec<_>>()[..] {
+            [profile] => Ok(profile),
+            _ => Err(all.iter().map(|profile| profile.name.as_str()).collect()),
+        }
+    }
+
     /// What the bot is called on the networks behind them.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -154,12 +167,13 @@ impl Bridges {
     }
 
     fn caps_of(&self, network: &str) -> Caps {
-        let used = self.used().find(|profile| profile.network == network);
-        let known = || self.known.iter().find(|profile| profile.network == network);
-        match used.or_else(known) {
-            _ if WHOLE.contains(&network) => Caps::WHOLE,
-            Some(profile) => profile.caps,
-            None => Caps::PLAIN,
+        let here = |profile: &&Profile| profile.network == network;
+        // Several bridges may lead to networks of one kind.
+        let used = self.used().filter(here).map(|profile| profile.caps).reduce(Caps::least);
+        let known = || self.known.iter().find(here).map(|profile| profile.caps);
+        match WHOLE.contains(&network) {
+            true => Caps::WHOLE,
+            false => used.or_else(known).unwrap_or(Caps::PLAIN),
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Profile {
     pub trust: Trust,
     /// Whether the network can be asked, by WHOIS, for which account somebody is identified.
     pub whois: bool,
+    /// Whose orders it takes, if the bot can set up channels with it.
+    pub provision: Option<Provision>,
     /// What it can show.
     pub caps: Caps,
     /// First words of what is said to the bridge.
@@ -44,6 +46,14 @@ pub struct Profile {
     pub programs: Vec<String>,
     /// Programs that are listened to all the same.
     pub heeded: Vec<String>,
+}
+
+/// A bridge that the bot knows how to tell what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provision {
+    /// In chats alone with it, as heisenbridge is told.
+    Heisenbridge,
 }
 
 /// How a ghost's name is made: what stands before, between and behind the network and the native name.
@@ -71,6 +81,7 @@ pub struct ProfileError {
 const KEYS: &[(&str, &[&str])] = &[
     ("match", &["ghost", "bots", "relays", "unescape", "networks", "protocols"]),
     ("identity", &["trust", "verify"]),
+    ("provision", &["kind"]),
     (
         "show",
         &[
@@ -140,6 +151,7 @@ impl Profile {
             protocols: reader.list("match", "protocols")?,
             trust: reader.trust()?,
             whois: reader.whois()?,
+            provision: reader.provision()?,
             caps: reader.caps()?,
             foreign: reader.list("address", "foreign")?,
             merges_lines: reader.flag("address", "merges_lines")?,
@@ -366,6 +378,19 @@ impl<'a> Reader<'a> {
                 "verify",
                 "accounts are not asked for so",
                 "write `whois`, or leave it out",
+            )),
+        }
+    }
+
+    fn provision(&self) -> Result<Option<Provision>, ProfileError> {
+        match self.text("provision", "kind")?.as_deref() {
+            None => Ok(None),
+            Some("heisenbridge") => Ok(Some(Provision::Heisenbridge)),
+            Some(_) => Err(self.error(
+                "provision",
+                "kind",
+                "the bot does not know how to set up channels so",
+                "write `heisenbridge`, or leave it out",
             )),
         }
     }

@@ -179,6 +179,26 @@ pub fn not_in_use(bridge: &str) -> String {
     )
 }
 
+/// Another bridge carries it.
+pub fn other_bridge(setup: &Setup) -> String {
+    let Setup { bridge, network, channel, .. } = setup;
+    format!("{channel} of {network} is carried by `{bridge}`: write `--bridge {bridge}`")
+}
+
+/// It is not clear which bridge is to be told, or there is none; and what to do.
+pub fn no_such_bridge(name: Option<&str>, names: &[&str]) -> (String, String) {
+    let why = match name {
+        Some(name) => format!("`{name}` is no bridge in use that can be told what to do"),
+        None if names.is_empty() => "no bridge that can be told what to do is in use".into(),
+        None => "several bridges can be told what to do".into(),
+    };
+    let hint = match names {
+        [] => "name it in the configuration: `[bridges] use = [\"heisenbridge\"]`".into(),
+        names => format!("write one of these: --bridge {}", names.join(", --bridge ")),
+    };
+    (why, hint)
+}
+
 /// There are too many.
 pub fn too_many(max: usize) -> String {
     format!("there are {max} channels already, and there may be no more: remove one first")
