@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use toml::Value;
 
+pub use self::bridges::PROFILE_FILE;
 use crate::domain::alert::REJOIN_WITHIN_MS;
 use crate::domain::alias::parse_duration;
 use crate::domain::alias_index::damerau;

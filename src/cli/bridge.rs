@@ -1,9 +1,8 @@
 //! `beadle bridge`: which bridges there are, what was seen in a room, and whether one's own profiles are right.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+mod init;
+
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -11,13 +10,11 @@ use super::ask::rows;
 use super::bridge_setup::{self, AddArgs, ChannelArgs};
 use super::style::{counted, out, plain};
 use super::{Context, Failure};
-use crate::app::SystemEntropy;
 use crate::domain::bridge::hint::{Hint, RoomHinted};
 use crate::domain::bridge::{Bridges, Caps, Profile};
 use crate::domain::id::RoomId;
 use crate::domain::words::bridges as words;
 use crate::query::command::Request;
-use crate::store::Entropy;
 
 /// Most characters of a line.
 const SHOWN_CHARS: usize = 2_000;
@@ -44,12 +41,8 @@ pub enum BridgeCommand {
         /// The file to write; it must not be there yet.
         #[arg(long, value_name = "FILE", default_value = "heisenbridge.yaml")]
         to: PathBuf,
-        /// Where the homeserver reaches the bridge.
-        #[arg(long, default_value = "http://127.0.0.1:9898")]
-        url: String,
-        /// Where people on IRC fetch pictures and files: an address that leads to the bridge.
-        #[arg(long, value_name = "URL")]
-        media_url: Option<String>,
+        #[command(flatten)]
+        more: init::InitArgs,
     },
     /// Has the running bot connect a channel of another network to a room; what is there already is left.
     #[command(
@@ -79,9 +72,7 @@ pub fn main(context: &Context, command: &BridgeCommand) -> Result<u8, Failure> {
         BridgeCommand::Add(args) => return bridge_setup::add(context, args),
         BridgeCommand::Remove(args) => return bridge_setup::remove(context, args),
         BridgeCommand::Status => return bridge_setup::status(context),
-        BridgeCommand::Init { bridge, to, url, media_url } => {
-            return init(bridge, to, url, media_url.as_deref());
-        }
+        BridgeCommand::Init { bridge, to, more } => return init::write(bridge, to, more),
         // What is wrong with one was told when the configuration was read.
         BridgeCommand::Verify if context.json() => {
             out!(
@@ -156,59 +147,4 @@ fn check(context: &Context, room: &str) -> Result<u8, Failure> {
     }
     out!("Its network is {network}: {}", words::shows(&caps));
     Ok(0)
-}
-
-/// The registration that is written; what stands in capitals is replaced.
-const REGISTRATION: &str = include_str!("../../bridges/heisenbridge/registration.template");
-/// How much randomness a token has.
-const TOKEN_BYTES: usize = 32;
-
-fn init(bridge: &str, to: &Path, url: &str, media_url: Option<&str>) -> Result<u8, Failure> {
-    if bridge != "heisenbridge" {
-        let hint = "a registration is written for heisenbridge; other bridges write their own";
-        return Err(Failure::new(2, format!("no registration is known for `{bridge}`")).hint(hint));
-    }
-    for url in [Some(url), media_url].into_iter().flatten() {
-        if !is_address(url) {
-            let hint = "write it as `http://127.0.0.1:9898`";
-            return Err(Failure::new(2, format!("`{url}` is no address")).hint(hint));
-        }
-    }
-    let mut text = REGISTRATION
-        .replacen("http://127.0.0.1:9898", url, 1)
-        .replacen("PUT-A-RANDOM-TEXT-HERE", &token(), 1)
-        .replacen("PUT-ANOTHER-RANDOM-TEXT-HERE", &token(), 1);
-    if let Some(url) = media_url {
-        text.push_str(&format!("heisenbridge:\n    media_url: {url}\n"));
-    }
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
-    let mut file = opened.map_err(|why| {
-        let failure = Failure::new(1, format!("cannot write `{}`: {why}", to.display()));
-        failure.hint("name another file with --to; one that is there is never replaced")
-    })?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    let path = std::path::absolute(to)?;
-    out!("{} is written. Only the homeserver and the bridge may read it.", to.display());
-    out!("Add this to the configuration of the homeserver, and restart it:");
-    out!("app_service_config_files:");
-    out!("  - {}", path.display());
-    if media_url.is_some() {
-        out!("Add this to the bot's configuration, so that it says pictures and files there:");
-        out!("[bridges]");
-        out!("files = [\"heisenbridge\"]");
-    }
-    Ok(0)
-}
-
-/// Whether a text is an address that can stand in the registration as it is.
-fn is_address(url: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_[]".contains(c);
-    (url.starts_with("http://") || url.starts_with("https://")) && url.chars().all(plain)
-}
-
-fn token() -> String {
-    let mut bytes = [0; TOKEN_BYTES];
-    SystemEntropy.fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

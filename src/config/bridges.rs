@@ -39,6 +39,14 @@ pub fn bridges(
         what: format!("there is no bridge `{name}`"),
         hint: format!("there are {}; `bridges.folder` names a folder with more", known.join(", ")),
     })?;
+    if let Some((one, other)) = bridges.meeting() {
+        return Err(ConfigError {
+            place: format!("{place}: bridges.use"),
+            what: format!("an account could be of `{one}` and of `{other}`"),
+            hint: "give one of them another `ghost` and other `bots`, in its registration and its profile"
+                .into(),
+        });
+    }
     bridges.showing_files(files).map(Arc::new).map_err(|name| ConfigError {
         place: format!("{place}: bridges.files"),
         what: format!("`{name}` is not in use"),

@@ -76,7 +76,8 @@ impl Kernel {
             return Ok(None);
         };
         let bridge = profile.own_accounts().next().filter(|_| profile.whois);
-        let (Some(bridge), Some(room)) = (bridge, self.network_room(network)?) else {
+        let (Some(bridge), Some(room)) = (bridge, self.network_room(&profile.name, network)?)
+        else {
             return Ok(None);
         };
         let bridge = UserId(format!("@{bridge}:{server}"));

@@ -75,8 +75,8 @@ impl Kernel {
     ///
     /// # Errors
     /// [`ReadError`] if the log cannot be read.
-    pub fn network_room(&self, network: &str) -> Result<Option<RoomId>, ReadError> {
-        Ok(self.setups()?.0.network_room(network).cloned())
+    pub fn network_room(&self, bridge: &str, network: &str) -> Result<Option<RoomId>, ReadError> {
+        Ok(self.setups()?.0.network_room(bridge, network).cloned())
     }
 
     /// What the bot is called on the network that somebody is on: elsewhere such a nick may be a word like any other.
@@ -125,6 +125,9 @@ impl Kernel {
         }
         if self.settings().bridges.provisioned(Some(bridge)).is_err() {
             return Some(Wished::Refused(words::not_in_use(bridge)));
+        }
+        if let Some(other) = setups.other_bridge(bridge, network) {
+            return Some(Wished::Refused(words::of_other_bridge(network, other)));
         }
         match setups.of(network, channel) {
             Some(setup) if setup.bridge != *bridge => {

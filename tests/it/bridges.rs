@@ -129,6 +129,11 @@ fn bridges_are_listed_and_verified() {
     place.write("beadle.toml", "[bridges]\nfiles = [\"heisenbridge\"]\n");
     let unused = place.run(&["bridge", "list"]).expect(3).err;
     assert!(unused.contains("bridges.files: `heisenbridge` is not in use"), "{unused}");
+    place.write("own/twin/profile.toml", "like = \"heisenbridge\"\n[match]\nbots = [\"twin\"]\n");
+    place.write("own/telegram/profile.toml", "like = \"bridgev2\"\nnetwork = \"telegram\"\n");
+    place.write("beadle.toml", "[bridges]\nfolder = \"own\"\nuse = [\"heisenbridge\", \"twin\"]\n");
+    let twins = place.run(&["bridge", "verify"]).expect(3).err;
+    assert!(twins.contains("an account could be of `heisenbridge` and of `twin`"), "{twins}");
     place.write("beadle.toml", "");
     let name = place.run(&["bridge", "check", "#ops"]).expect(2).err;
     assert!(name.contains("`#ops` is no room's id"), "{name}");
@@ -162,6 +167,36 @@ fn a_registration_has_tokens_of_its_own_and_is_private() {
     assert!(told.contains("files = [\"heisenbridge\"]"), "{told}");
     let text = std::fs::read_to_string(place.path("with.yaml")).expect("it is ours");
     assert!(text.ends_with("heisenbridge:\n    media_url: https://m.x\n"), "{text}");
+    second_of_its_kind(&place);
     place.run(&["bridge", "init", "matterbridge"]).expect(2).complains(&["`matterbridge`"]);
     place.run(&["bridge", "init", "heisenbridge", "--url", "x\ny: 1"]).expect(2);
+}
+
+/// A second bridge has names of its own, and the profile that is written for it counts as it is.
+fn second_of_its_kind(place: &Place) {
+    let media = ["--media-url", "https://m.x/2"];
+    let init = ["bridge", "init", "heisenbridge", "--name", "oftc", "--to", "oftc.yaml"];
+    let told = place.ok(&[&init[..], &media[..]].concat());
+    assert!(told.contains("folder = \"bridges\"\nuse = [\"oftc\"]"), "{told}");
+    assert!(told.contains("files = [\"oftc\"]"), "{told}");
+    let text = std::fs::read_to_string(place.path("oftc.yaml")).expect("it is ours");
+    for part in ["id: oftc\n", "sender_localpart: oftc\n", "- regex: '@oftc_.*'\n"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("irc_") && text.ends_with("media_url: https://m.x/2\n"), "{text}");
+    let both = "use = [\"heisenbridge\", \"oftc\"]\nfiles = [\"oftc\"]\n";
+    place.write("beadle.toml", &format!("[bridges]\nfolder = \"bridges\"\n{both}"));
+    assert_eq!(place.ok(&["bridge", "verify"]), "4 profiles read, 2 in use: nothing is wrong.\n");
+    let all = place.ok(&["bridge", "list"]);
+    assert!(all.contains("oftc             oftc       in use"), "{all}");
+    let again = place.run(&[&init[..4], &["oftc", "--to", "more.yaml"]].concat()).expect(1).err;
+    assert!(again.contains("`bridges/oftc/profile.toml` is there already"), "{again}");
+    assert!(!place.path("more.yaml").exists(), "nothing is written");
+    for name in ["irc", "heisenbridge", "my_net", "Oftc", ""] {
+        let wrong = place.run(&[&init[..4], &[name, "--to", "more.yaml"]].concat()).expect(2).err;
+        assert!(wrong.contains("is no name for a bridge"), "{name:?}: {wrong}");
+    }
+    let alone = place.run(&["bridge", "init", "heisenbridge", "--profiles", "x"]).expect(2).err;
+    assert!(alone.contains("--name"), "{alone}");
+    place.write("beadle.toml", "");
 }

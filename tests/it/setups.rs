@@ -8,7 +8,7 @@ use beadle::adapter::{
     Answer, Chat, Intake, Invite, Outgoing, RoomAct, RoomAnswer, RoomInfo, SendError,
 };
 use beadle::domain::bridge::setup::{ROOM_MS_MAX, SETUPS_MAX, Server, Want};
-use beadle::domain::bridge::{Bridges, Profile, SHIPPED};
+use beadle::domain::bridge::{Bridges, Profile};
 use beadle::domain::event::BridgeWanted;
 use beadle::domain::id::{PostId, RoomId, UserId};
 use beadle::domain::role::Standing;
@@ -105,7 +105,12 @@ impl Chat for Played {
 /// A bot on the log of the desk that talks to this bridge.
 fn bot(desk: &Desk, chat: &Arc<Played>) -> Arc<Kernel> {
     let (scripts, _) = beadle::processor::scripts::Scripts::sources(vec![]);
-    let used = Bridges::default().using(&["heisenbridge".into()], &[]).expect("it ships");
+    let mut bridges = Bridges::default();
+    let second =
+        "like = \"heisenbridge\"\n[match]\nghost = \"second_{native}\"\nbots = [\"second\"]";
+    assert!(bridges.add(Profile::parse("second", second).expect("it is right")));
+    let used =
+        bridges.using(&["heisenbridge".into(), "second".into()], &[]).expect("they are known");
     let settings = Settings { bridges: Arc::new(used), ..Settings::simulated("!") };
     let (store, clock) = (desk.kernel.store.clone(), desk.clock.clone());
     let kernel = Kernel::new(store, scripts, chat.clone(), desk.world.clone(), clock, settings);
@@ -157,7 +162,10 @@ async fn a_kill_at_any_step_changes_nothing() {
     let acts = whole.acts();
     assert_eq!(acts.len(), ACTS, "{acts:#?}");
     assert_eq!(wish(&kernel, &wanted("#ops", None)).await, Wished::There);
-    assert_eq!(kernel.network_room("lab").expect("reads"), Some(RoomId("!lab".into())));
+    assert_eq!(
+        kernel.network_room("heisenbridge", "lab").expect("reads"),
+        Some(RoomId("!lab".into()))
+    );
     for at in 0..ACTS {
         let desk = Desk::new("");
         let cut = Arc::new(Played { hangs_at: Some(at), ..Played::default() });
@@ -299,6 +307,21 @@ async fn there_are_only_so_many_channels() {
             "{refused:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_network_is_one_bridges() {
+    let desk = Desk::new("");
+    let kernel = bot(&desk, &Arc::default());
+    wish(&kernel, &wanted("#ops", None)).await;
+    let second = |want| BridgeWanted { bridge: "second".into(), want, ..wanted("#ops", None) };
+    for wanted in [second(wanted("#ops", None).want), second(None)] {
+        let refused = wish(&kernel, &wanted).await;
+        let says = |why: &str| why.contains("of the bridge `heisenbridge`: say `--bridge heise");
+        assert!(matches!(&refused, Wished::Refused(why) if says(why)), "{refused:?}");
+    }
+    let elsewhere = BridgeWanted { network: "other".into(), ..second(wanted("#ops", None).want) };
+    assert!(matches!(wish(&kernel, &elsewhere).await, Wished::Recorded(_)));
 }
 
 #[tokio::test]

@@ -58,8 +58,15 @@ impl Facts<'_> {
             Some(Account::Relay(it) | Account::Bot(it)) => (it.network.clone(), None, it.trust),
             None => (NETWORK.to_owned(), None, Trust::Device),
         };
+        let named = match self.bridged(id) {
+            Some(Account::Ghost(it, native)) if it.names_network => {
+                native.rsplit_once('@').map(|(_, network)| network.to_owned())
+            }
+            _ => None,
+        };
         let several = self.place.network.contains('+') && network != NETWORK;
-        let name = if several { format!("{name} ({network})") } else { name };
+        let of = named.as_ref().unwrap_or(&network);
+        let name = if several { format!("{name} ({of})") } else { name };
         Speaker { id: UserId(id.to_owned()), name, network, account, trust: trust.min(proven) }
     }
 }

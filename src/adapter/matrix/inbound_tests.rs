@@ -352,5 +352,5 @@ fn people_behind_bridges_are_who_their_network_says() {
         assert_eq!(got, [want], "a name of one message is nobody's");
     }
     let several = heard("@irc_net_eva:hs", "Eva", text("x"), "irc+slack");
-    assert!(several[0].contains(" Eva (irc) irc "), "{several:?}");
+    assert!(several[0].contains(" Eva (net) irc "), "{several:?}");
 }

@@ -63,6 +63,56 @@ fn networks_with_underscores_are_listed() {
 }
 
 #[test]
+fn a_profile_may_be_like_one_that_ships() {
+    let text = "like = \"heisenbridge\"\nnetwork = \"oftc\"\n[match]\nghost = \"oftc_{network}_{native}\"\n\
+                bots = [\"oftc\"]\n[show]\nlines = 2\n[loop]\nbots = []\n";
+    let own = Profile::parse("oftc", text).expect("it is right");
+    let all = bridges();
+    let shipped = all.known().iter().find(|it| it.name == "heisenbridge").expect("it ships");
+    let Some(Account::Ghost(_, native)) = own.account("oftc_net_v=5bx=5d") else {
+        panic!("a ghost of its own")
+    };
+    assert_eq!(native, "v[x]@net", "names are read in the same way");
+    assert!(matches!(own.account("oftc"), Some(Account::Bot(_))));
+    assert_eq!((own.account("irc_net_eva"), own.account("heisenbridge")), (None, None));
+    assert_eq!(own.caps, Caps { lines: 2, ..shipped.caps });
+    assert!(own.whois && own.names_network && own.merges_lines && own.trust == Trust::Nick);
+    assert_eq!((own.programs.len(), own.foreign == shipped.foreign), (0, true));
+    let network = Bridges::network_of([&own, shipped]);
+    assert_eq!(network, "irc+oftc");
+    let mut both = Bridges::default();
+    assert!(both.add(own));
+    let used = ["heisenbridge".to_owned(), "oftc".to_owned()];
+    let both = both.using(&used, &[]).expect("both are known");
+    assert_eq!((both.caps(&network).lines, both.caps("irc").lines), (2, 4), "the least of both");
+    assert_eq!(both.meeting(), None);
+}
+
+#[test]
+fn accounts_belong_to_one_bridge() {
+    assert_eq!(bridges().meeting(), None, "those that ship");
+    let like = |text: &str| format!("like = \"heisenbridge\"\n[match]\n{text}");
+    for (text, meet) in [
+        ("", true),
+        ("bots = [\"b\"]", true),
+        ("ghost = \"b_{native}\"", true),
+        ("bots = [\"irc_b\"]\nghost = \"b_{native}\"", true),
+        ("bots = [\"b\"]\nghost = \"irc_b_{native}\"", true),
+        ("bots = [\"b\"]\nghost = \"i{native}\"", true),
+        ("bots = [\"b\"]\nghost = \"h{native}\"", true),
+        ("bots = [\"b\"]\nghost = \"irc-b_{native}\"", false),
+    ] {
+        let mut bridges = Bridges::default();
+        assert!(bridges.add(Profile::parse("b", &like(text)).expect("it is right")));
+        let unused = bridges.clone().using(&["b".into()], &[]).expect("it is known");
+        assert_eq!(unused.meeting(), None, "{text}: the other one is not in use");
+        let used =
+            bridges.using(&["b".into(), "heisenbridge".into()], &[]).expect("both are known");
+        assert_eq!(used.meeting(), meet.then_some(("b", "heisenbridge")), "{text}");
+    }
+}
+
+#[test]
 fn wrong_profiles_are_told_with_their_place() {
     let good = "network = \"irc\"\n[match]\nghost = \"irc_{native}\"\n";
     let list = |items: usize| format!("bots = {:?}", vec!["a"; items]);
@@ -98,6 +148,19 @@ fn wrong_profiles_are_told_with_their_place() {
         (
             good.replace("\"irc\"", "\"matrix\""),
             "p: network: the network has no name; write a word of small letters, digits and `-`, such as `network = \"irc\"`",
+        ),
+        (
+            format!("like = \"slack\"\n{good}"),
+            "p: like: there is no such profile; write one that ships: bridgev2, heisenbridge, relay",
+        ),
+        (
+            format!("like = [1]\n{good}"),
+            "p: like: there is no such profile; write one that ships: bridgev2, heisenbridge, relay",
+        ),
+        ("like = \"heisenbridge\"".to_owned(), "fine"),
+        (
+            "like = \"heisenbridge\"\n[show]\nlines = 0".to_owned(),
+            "p: show.lines: this number does not fit; write one from 1 to 200",
         ),
         (
             format!("{good}[identity]\ntrust = \"device\""),

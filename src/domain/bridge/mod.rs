@@ -116,6 +116,17 @@ impl Bridges {
         Ok(self)
     }
 
+    /// Two profiles in use that an account could be of both: nobody could say whose it is.
+    pub fn meeting(&self) -> Option<(&str, &str)> {
+        let used: Vec<&Profile> = self.used().collect();
+        let pairs = used.iter().enumerate().flat_map(|(at, one)| {
+            let later = used[at + 1..].iter();
+            later.map(move |other| (*one, *other))
+        });
+        let mut meeting = pairs.filter(|(one, other)| one.meets(other));
+        meeting.next().map(|(one, other)| (one.name.as_str(), other.name.as_str()))
+    }
+
     /// All profiles, by name.
     pub fn known(&self) -> &[Profile] {
         &self.known

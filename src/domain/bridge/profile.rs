@@ -3,11 +3,8 @@
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::Account;
-use super::caps::{
-    Caps, LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX, TEXT_BYTES_MAX,
-    TEXT_BYTES_MIN, Tables,
-};
+use super::caps::{Caps, LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX, Tables};
+use super::{Account, SHIPPED};
 use crate::domain::alias_index::damerau;
 use crate::domain::trigger::Trust;
 
@@ -40,6 +37,8 @@ pub struct Profile {
     pub caps: Caps,
     /// First words of what is said to the bridge.
     pub foreign: Vec<String>,
+    /// The networks in its accounts have names that people know: where a room has several, people are told apart by them.
+    pub names_network: bool,
     /// Several lines of one person come as one message.
     pub merges_lines: bool,
     /// People of the network who are programs.
@@ -100,9 +99,11 @@ const KEYS: &[(&str, &[&str])] = &[
             "line_ms",
         ],
     ),
-    ("address", &["foreign", "merges_lines"]),
+    ("address", &["foreign", "merges_lines", "names_network"]),
     ("loop", &["bots", "heeded"]),
 ];
+/// What stands above the tables.
+const ABOVE: &[&str] = &["like", "network"];
 
 /// Reads the keys of one profile.
 struct Reader<'a> {
@@ -155,6 +156,7 @@ impl Profile {
             caps: reader.caps()?,
             foreign: reader.list("address", "foreign")?,
             merges_lines: reader.flag("address", "merges_lines")?,
+            names_network: reader.flag("address", "names_network")?,
             programs: reader.list("loop", "bots")?,
             heeded: reader.list("loop", "heeded")?,
         })
@@ -170,6 +172,18 @@ impl Profile {
             return Some(Account::Relay(self));
         }
         Some(Account::Ghost(self, self.native(local)?))
+    }
+
+    /// Whether an account could be of this bridge and of that one as well.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let takes = |one: &Self, other: &Self| {
+            let ghosts = |it: &Self| it.ghost.as_ref().map(|ghost| ghost.before.clone());
+            let begins = ghosts(other).into_iter().chain(other.own_accounts().map(str::to_owned));
+            let mut begins = begins.filter(|_| one.name != other.name);
+            let own = |name: &str| one.own_accounts().any(|it| it == name);
+            begins.any(|it| own(&it) || ghosts(one).is_some_and(|before| it.starts_with(&before)))
+        };
+        takes(self, other) || takes(other, self)
     }
 
     /// The accounts of the bridge itself, by what stands between `@` and `:`.
@@ -226,17 +240,44 @@ impl<'a> Reader<'a> {
                 .map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
             at(format!("{name}:{line}"), error.message().to_owned(), "write it as TOML")
         })?;
-        let reader = Self { name, values };
+        let mut reader = Self { name, values };
         reader.only_known()?;
+        reader.fill_in()?;
         Ok(reader)
+    }
+
+    /// What a profile leaves out that is like one that ships is as it is there.
+    fn fill_in(&mut self) -> Result<(), ProfileError> {
+        let Some(like) = self.values.get("like") else { return Ok(()) };
+        let shipped = SHIPPED.iter().find(|(name, _)| like.as_str() == Some(name));
+        let Some((_, text)) = shipped else {
+            let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+            let hint = format!("write one that ships: {}", names.join(", "));
+            return Err(self.error("", "like", "there is no such profile", &hint));
+        };
+        let whole: Table = text.parse().expect("a test reads the profiles that ship");
+        for (key, value) in whole {
+            match (self.values.get_mut(&key).and_then(Value::as_table_mut), value) {
+                (Some(own), Value::Table(table)) => {
+                    for (key, value) in table {
+                        own.entry(key).or_insert(value);
+                    }
+                }
+                (_, value) => {
+                    self.values.entry(key).or_insert(value);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Refuses what is misspelt.
     fn only_known(&self) -> Result<(), ProfileError> {
-        let tables: Vec<&str> = KEYS.iter().map(|(table, _)| *table).chain(["network"]).collect();
+        let above = ABOVE.iter().copied();
+        let tables: Vec<&str> = KEYS.iter().map(|(table, _)| *table).chain(above).collect();
         for (table, value) in &self.values {
             let Some((_, keys)) = KEYS.iter().find(|(name, _)| name == table) else {
-                if table == "network" {
+                if ABOVE.contains(&table.as_str()) {
                     continue;
                 }
                 return Err(self.error("", table, "there is no such key", &meant(table, &tables)));
@@ -439,7 +480,8 @@ fn meant(written: &str, words: &[&str]) -> String {
     }
 }
 
-fn is_network(name: &str) -> bool {
+/// Whether a network, and the rooms on it, can be called so.
+pub fn is_network(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !name.is_empty()
         && name.len() <= 32

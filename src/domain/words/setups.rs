@@ -5,6 +5,9 @@ use crate::domain::event::{
     BridgeBack, BridgeFailed, BridgeLost, BridgeStands, BridgeStep, BridgeWanted,
 };
 
+/// The bridge for IRC that is meant where none is named.
+pub const BRIDGE: &str = "heisenbridge";
+
 /// What the bot needs to be allowed, in the words of the bridge.
 pub fn add_mask(own: &Own) -> String {
     format!("ADDMASK --admin {}", own.bot)
@@ -135,11 +138,14 @@ fn other_server(setup: &Setup, own: &Own) -> String {
 }
 
 fn other_room(setup: &Setup) -> String {
-    let Setup { network, channel, .. } = setup;
-    format!(
-        "`beadle bridge remove irc --network {network} --channel '{channel}'` first, or say `UNPLUMB {channel}` in the \
-         network's room"
-    )
+    format!("`{}` first, or say `UNPLUMB {}` in the network's room", remove(setup), setup.channel)
+}
+
+/// The command that takes a channel down; the bridge that is meant anyway is not named.
+fn remove(setup: &Setup) -> String {
+    let Setup { network, channel, bridge, .. } = setup;
+    let with = if bridge == BRIDGE { String::new() } else { format!(" --bridge {bridge}") };
+    format!("beadle bridge remove irc --network {network} --channel '{channel}'{with}")
 }
 
 fn hint(at: &BridgeStep, own: &Own) -> String {
@@ -179,24 +185,11 @@ pub fn not_in_use(bridge: &str) -> String {
     )
 }
 
-/// Another bridge carries it.
-pub fn other_bridge(setup: &Setup) -> String {
-    let Setup { bridge, network, channel, .. } = setup;
-    format!("{channel} of {network} is carried by `{bridge}`: write `--bridge {bridge}`")
-}
-
-/// It is not clear which bridge is to be told, or there is none; and what to do.
-pub fn no_such_bridge(name: Option<&str>, names: &[&str]) -> (String, String) {
-    let why = match name {
-        Some(name) => format!("`{name}` is no bridge in use that can be told what to do"),
-        None if names.is_empty() => "no bridge that can be told what to do is in use".into(),
-        None => "several bridges can be told what to do".into(),
-    };
-    let hint = match names {
-        [] => "name it in the configuration: `[bridges] use = [\"heisenbridge\"]`".into(),
-        names => format!("write one of these: --bridge {}", names.join(", --bridge ")),
-    };
-    (why, hint)
+/// A network of this name is another bridge's.
+pub fn of_other_bridge(network: &str, bridge: &str) -> String {
+    format!(
+        "{network} is a network of the bridge `{bridge}`: say `--bridge {bridge}`, or call the network otherwise"
+    )
 }
 
 /// There are too many.
@@ -207,8 +200,10 @@ pub fn too_many(max: usize) -> String {
 /// It stands in another way.
 pub fn otherwise(setup: &Setup) -> String {
     format!(
-        "{} of {} stands in another way: remove it first, `beadle bridge remove irc --network {} --channel '{}'`",
-        setup.channel, setup.network, setup.network, setup.channel
+        "{} of {} stands in another way: remove it first, `{}`",
+        setup.channel,
+        setup.network,
+        remove(setup)
     )
 }
 

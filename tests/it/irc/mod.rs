@@ -9,3 +9,4 @@ mod scene;
 mod setup;
 mod shown;
 mod trouble;
+mod two_networks;

@@ -321,7 +321,7 @@ impl Drop for Bot<'_> {
 }
 
 /// The bot: given by cargo to tests; beside the `examples` folder for the example.
-fn binary() -> PathBuf {
+pub(super) fn binary() -> PathBuf {
     if let Some(path) = option_env!("CARGO_BIN_EXE_beadle") {
         return path.into();
     }

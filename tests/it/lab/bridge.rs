@@ -9,11 +9,12 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
+use super::bot::binary;
 use super::event::Chat;
 use super::homeserver::{Lab, PYTHON, free_port};
 use super::irc::{Irc, Ircd};
 use super::plain::{Plain, Room};
-use super::process::Running;
+use super::process::{Running, finish, told};
 use super::services::Services;
 
 /// What the bridge calls the network.
@@ -25,13 +26,25 @@ const REGISTRATION: &str = "heisenbridge.yaml";
 /// How long the bridge may take to end.
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// What the second bridge is called; its registration is a file of that name.
+const SECOND: &str = "oftc";
+
 /// A homeserver with a bridge to an IRC server.
 pub struct IrcLab {
     pub lab: Lab,
     ircd: Mutex<Ircd>,
-    bridge: Mutex<Option<Running>>,
+    first: Bridge,
+    second: OnceLock<Bridge>,
     services: OnceLock<Services>,
-    /// Who owns the bridge, and where they talk to it.
+}
+
+/// heisenbridge, running.
+pub struct Bridge {
+    /// Its own account.
+    pub id: String,
+    registration: &'static str,
+    running: Mutex<Option<Running>>,
+    /// Who owns it, and where they talk to it.
     owner: Mutex<(Plain, String)>,
 }
 
@@ -45,7 +58,9 @@ impl IrcLab {
     /// Starts all three.
     pub fn start() -> IrcLab {
         let (port, listen) = (free_port(), free_port());
-        let lab = Lab::prepare(port, port, json!({ "app_service_config_files": [REGISTRATION] }));
+        let second = format!("{SECOND}.yaml");
+        let both = json!({ "app_service_config_files": [REGISTRATION, second] });
+        let lab = Lab::prepare(port, port, both);
         let registration = json!({
             "id": "heisenbridge", "url": format!("http://127.0.0.1:{listen}"),
             "as_token": "lab-as-token", "hs_token": "lab-hs-token", "rate_limited": false,
@@ -56,15 +71,13 @@ impl IrcLab {
             "heisenbridge": { "media_url": format!("http://127.0.0.1:{listen}") },
         });
         fs::write(lab.dir.join(REGISTRATION), registration.to_string()).expect("ours");
+        // The homeserver has to know both when it starts.
+        register_second(&lab, &second);
         lab.run();
-        let ircd = Ircd::start(&lab);
-        let mut owner = lab.plain("owner");
-        let bridge = Mutex::new(Some(run(&lab, &owner.id)));
-        // The bridge makes a room with its owner as soon as it runs.
-        let control = owner.is_invited_by(&bot(&lab));
-        owner.join(&control);
-        let (ircd, owner) = (Mutex::new(ircd), Mutex::new((owner, control)));
-        let made = IrcLab { ircd, bridge, services: OnceLock::new(), owner, lab };
+        let ircd = Mutex::new(Ircd::start(&lab));
+        let first = Bridge::start(&lab, "heisenbridge", REGISTRATION);
+        let (second, services) = (OnceLock::new(), OnceLock::new());
+        let made = IrcLab { lab, ircd, first, second, services };
         let ircd_port = made.ircd.lock().expect("nobody panics with it").port;
         made.owner_says(&format!("ADDNETWORK {NETWORK}"), "Network added");
         made.owner_says(&format!("ADDSERVER {NETWORK} 127.0.0.1 {ircd_port}"), "Server added");
@@ -76,9 +89,15 @@ impl IrcLab {
         (self.services.get_or_init(|| Services::start(&self.lab)), ACCOUNTS)
     }
 
+    /// A second bridge beside the first, as `beadle bridge init --name` registered it, and what it is called; it is started
+    /// for the first who asks.
+    pub fn second(&self) -> (&Bridge, &'static str) {
+        (self.second.get_or_init(|| Bridge::start(&self.lab, SECOND, "oftc.yaml")), SECOND)
+    }
+
     /// The bridge's own account.
     pub fn bot(&self) -> String {
-        bot(&self.lab)
+        self.first.id.clone()
     }
 
     /// Where the IRC server listens.
@@ -88,9 +107,7 @@ impl IrcLab {
 
     /// The owner tells the bridge something, which must be answered like this.
     pub fn owner_says(&self, command: &str, answer: &str) {
-        let mut owner = self.owner.lock().expect("nobody panics with it");
-        let (owner, control) = &mut *owner;
-        tell(owner, control, &self.bot(), command, answer);
+        self.first.owner_says(command, answer);
     }
 
     /// Has somebody open the network and connect under a nick; returns the room in which they talk to it.
@@ -134,25 +151,57 @@ impl IrcLab {
 
     /// Kills the bridge, as a power cut would, and starts it again.
     pub fn restart_bridge(&self) {
-        let mut bridge = self.bridge.lock().expect("nobody panics with it");
-        let mut running = bridge.take().expect("the bridge runs");
-        running.signal(Signal::SIGKILL);
-        assert!(running.ends_within(WITHIN).is_some(), "heisenbridge is killed");
-        self.lab.reaper.forget(running.pid);
-        let owner = self.owner.lock().expect("nobody panics with it").0.id.clone();
-        *bridge = Some(run(&self.lab, &owner));
+        self.first.restart(&self.lab);
     }
 }
 
-fn bot(lab: &Lab) -> String {
-    format!("@heisenbridge:{}", lab.server_name)
+impl Bridge {
+    /// Starts one whose account and registration these are.
+    fn start(lab: &Lab, account: &str, registration: &'static str) -> Bridge {
+        let id = format!("@{account}:{}", lab.server_name);
+        let mut owner = lab.plain("owner");
+        let running = Mutex::new(Some(run(lab, registration, &owner.id)));
+        // The bridge makes a room with its owner as soon as it runs.
+        let control = owner.is_invited_by(&id);
+        owner.join(&control);
+        Bridge { id, registration, running, owner: Mutex::new((owner, control)) }
+    }
+
+    /// The owner tells the bridge something, which must be answered like this.
+    pub fn owner_says(&self, command: &str, answer: &str) {
+        let mut owner = self.owner.lock().expect("nobody panics with it");
+        let (owner, control) = &mut *owner;
+        tell(owner, control, &self.id, command, answer);
+    }
+
+    /// Kills it, as a power cut would, and starts it again.
+    fn restart(&self, lab: &Lab) {
+        let mut bridge = self.running.lock().expect("nobody panics with it");
+        let mut running = bridge.take().expect("the bridge runs");
+        running.signal(Signal::SIGKILL);
+        assert!(running.ends_within(WITHIN).is_some(), "heisenbridge is killed");
+        lab.reaper.forget(running.pid);
+        let owner = self.owner.lock().expect("nobody panics with it").0.id.clone();
+        *bridge = Some(run(lab, self.registration, &owner));
+    }
 }
 
-fn run(lab: &Lab, owner: &str) -> Running {
-    let log = File::options().create(true).append(true).open(lab.dir.join("heisenbridge.log"));
+/// Has the bot write what the homeserver has to know of a second bridge, and what the bot has to.
+fn register_second(lab: &Lab, file: &str) {
+    let url = format!("http://127.0.0.1:{}", free_port());
+    let arguments = ["bridge", "init", "heisenbridge", "--name", SECOND, "--to", file];
+    let mut command = Command::new(binary());
+    let written =
+        finish(command.args(arguments).args(["--url", &url]).current_dir(&lab.dir), WITHIN);
+    assert!(written.status.success(), "no registration: {}", told(&written));
+}
+
+fn run(lab: &Lab, registration: &str, owner: &str) -> Running {
+    let log = registration.replace(".yaml", ".log");
+    let log = File::options().create(true).append(true).open(lab.dir.join(log));
     let log = log.expect("the lab directory is ours");
     let child = Command::new(PYTHON)
-        .args(["-m", "heisenbridge", "-v", "-c", REGISTRATION, "-o", owner, &lab.homeserver])
+        .args(["-m", "heisenbridge", "-v", "-c", registration, "-o", owner, &lab.homeserver])
         .current_dir(&lab.dir)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file of ours"))

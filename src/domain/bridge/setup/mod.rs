@@ -300,9 +300,18 @@ impl Setups {
     }
 
     /// The room in which the bridge takes orders for a network, by the name that stands in the accounts of its people.
-    pub fn network_room(&self, network: &str) -> Option<&RoomId> {
-        let mut here = self.standing().filter(|it| it.network.eq_ignore_ascii_case(network));
-        here.next().map(|it| &it.network_room)
+    /// Another bridge may have one of the same name.
+    pub fn network_room(&self, bridge: &str, network: &str) -> Option<&RoomId> {
+        let up = self.all().filter(|setup| setup.is_up() && setup.bridge == bridge);
+        let mut here = up.filter(|it| it.network.eq_ignore_ascii_case(network));
+        here.find_map(|it| it.stands.as_ref()).map(|it| &it.network_room)
+    }
+
+    /// Another bridge that carries a network of this name.
+    pub fn other_bridge(&self, bridge: &str, network: &str) -> Option<&str> {
+        let there = self.all().filter(|it| it.stands.is_some() || it.is_open());
+        let mut of = there.filter(|it| it.network.eq_ignore_ascii_case(network));
+        of.find(|it| it.bridge != bridge).map(|it| it.bridge.as_str())
     }
 
     /// A room alone with a bridge that was made before.

@@ -378,8 +378,8 @@ impl At<'_> {
             }
             Mode::Plumbed | Mode::Private => {}
         }
-        let alone =
-            all.network_room(&setup.network).is_none() && !status.has_others(&setup.channel);
+        let alone = all.network_room(&setup.bridge, &setup.network).is_none()
+            && !status.has_others(&setup.channel);
         match alone && status.nick.is_some() && !self.did(Step::Disconnect) {
             true => self.disconnect(network),
             false => Next::Removed,

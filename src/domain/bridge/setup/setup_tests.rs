@@ -344,12 +344,19 @@ fn a_setup_goes_on_from_every_step() {
 fn networks_are_known_by_the_name_in_accounts() {
     let (mut events, _) = played(vec![wish("#ops", Some(want(None)))], "#ops", FRESH);
     let all = folded(&events);
-    assert_eq!(all.network_room("LAB").map(RoomId::as_str), Some("!lab"));
-    assert_eq!(all.network_room("other"), None);
+    assert_eq!(all.network_room("heisenbridge", "LAB").map(RoomId::as_str), Some("!lab"));
+    assert_eq!(all.network_room("heisenbridge", "other"), None);
+    assert_eq!(all.network_room("second", "lab"), None, "it is another bridge's");
+    assert_eq!(all.other_bridge("second", "Lab"), Some("heisenbridge"));
+    assert_eq!(all.other_bridge("heisenbridge", "lab"), None);
     assert_eq!((all.standing().count(), all.open()), (1, None));
     events.push(wish("#ops", None));
     let all = folded(&events);
-    assert_eq!((all.standing().count(), all.network_room("lab")), (0, None), "it is going");
+    assert_eq!(
+        (all.standing().count(), all.network_room("heisenbridge", "lab")),
+        (0, None),
+        "it is going"
+    );
     assert_eq!(all.open().map(|it| it.channel.as_str()), Some("#ops"));
 }
 
