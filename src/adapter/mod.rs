@@ -278,6 +278,8 @@ pub enum RoomAct {
     Join(RoomId),
     /// To leave a room, by id or name; what was left before is left.
     Leave(RoomId),
+    /// Which room has a name.
+    Named(RoomId),
     /// Whether somebody is in the management room.
     Manages(UserId),
     /// What somebody is in a room.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::adapter::matrix::{Matrix, MatrixSettings};
 use crate::config::{Config, ConfigErrors};
 use crate::domain::id::RoomId;
+use crate::domain::rule::Rule;
 use crate::processor::progress::PROGRESS_EVERY;
 use crate::processor::{Context, Kernel, Limits, Settings};
 use crate::script::hot::HOT_FOR;
@@ -147,6 +148,7 @@ pub(super) fn settings(config: &Config, of_login: Option<&RoomId>) -> (Settings,
 pub(super) async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Config) {
     let offered = kernel.scripts.offered();
     let of_scripts = offered.catalog.aliases.iter().flat_map(|alias| &alias.rooms);
+    let of_rules: Vec<String> = offered.catalog.rules.iter().flat_map(Rule::speaks_in).collect();
     let set = kernel.policies.in_force();
     let of_roles: Vec<String> = config.roles.rooms("").into_iter().map(str::to_owned).collect();
     let all = of_roles
@@ -154,7 +156,8 @@ pub(super) async fn resolve_rooms(kernel: &Kernel, matrix: &Matrix, config: &Con
         .chain(config.context_rooms.keys())
         .chain(config.alerts.quiet.keys())
         .chain(set.rooms())
-        .chain(of_scripts);
+        .chain(of_scripts)
+        .chain(&of_rules);
     let names: BTreeSet<&String> = all.filter(|name| name.starts_with('#')).collect();
     for name in names {
         let answer = matrix.resolve(name).await;

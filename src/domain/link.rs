@@ -15,7 +15,7 @@ use super::people_command::{PeopleCommand, shown};
 use super::person::{ACCOUNTS_MAX, People};
 use super::route::{Act, Decision, NO_ALIAS};
 use super::trigger::{Place, Speaker, Trust};
-use super::words::{people as words, to};
+use super::words::{before_commands, people as words, to};
 
 /// How long a code is good.
 pub const CODE_MS: i64 = 10 * 60 * 1000;
@@ -205,7 +205,7 @@ impl Links {
             let told = words::code_of(&offer.by, &shown(code), scene.prefix);
             return Ok(done(vec![], &told));
         }
-        self.room_for(&offer.by.id, &scene.who.id)?;
+        self.room_for(&offer.by.id, &scene.who.id, scene)?;
         let (of, by) = (offer.by.id.clone(), scene.who.clone());
         let claimed = LinkClaimed { of, by, place: scene.place.clone() };
         let code = (shown(code), scene.prefix);
@@ -278,10 +278,11 @@ impl Links {
         let Some((second, place)) = offer.claim.clone() else {
             return Err(words::not_claimed(code, &offer.by.id, scene.prefix));
         };
-        let accounts = self.room_for(&offer.by.id, &second.id)?;
+        let accounts = self.room_for(&offer.by.id, &second.id, scene)?;
         let first = scene.who.clone();
-        let told = words::linked(&first, accounts);
-        let answer = words::linked(&second, accounts);
+        let told = words::linked(&first, accounts, before_commands(&place, scene.prefix));
+        let at = before_commands(scene.place, scene.prefix);
+        let answer = words::linked(&second, accounts, at);
         let to = second.id.clone();
         let mut outcome = done(vec![AccountsLinked { first, second }.into()], &answer);
         outcome.tell = Some((to, place, told));
@@ -289,10 +290,13 @@ impl Links {
     }
 
     /// How many accounts two persons have together, if that is not too many.
-    fn room_for(&self, one: &UserId, other: &UserId) -> Result<usize, String> {
+    fn room_for(&self, one: &UserId, other: &UserId, scene: &Scene) -> Result<usize, String> {
         let of = |id: &UserId| self.people.accounts_of(&self.people.person_of(id)).len();
         match of(one) + of(other) {
-            many if many > ACCOUNTS_MAX => Err(words::too_many_accounts(ACCOUNTS_MAX)),
+            many if many > ACCOUNTS_MAX => {
+                let at = before_commands(scene.place, scene.prefix);
+                Err(words::too_many_accounts(ACCOUNTS_MAX, at))
+            }
             fitting => Ok(fitting),
         }
     }

@@ -179,7 +179,7 @@ fn so_many_codes_accounts_and_triers_are_taken() {
         assert!(of(&got.unwrap()).starts_with("accounts_linked"), "{nth}");
     }
     let got = of(&talk.all("a0: link / one: link CODE @a0:hs").unwrap());
-    assert_eq!(got, format!(" no: {}", words::too_many_accounts(ACCOUNTS_MAX)));
+    assert_eq!(got, format!(" no: {}", words::too_many_accounts(ACCOUNTS_MAX, "!")));
 
     let mut talk = Talk::default();
     for nth in 0..TRIERS_MAX {

@@ -204,6 +204,9 @@ pub fn message(message: &Message, view: &View) -> Decision {
     }
     let too_late = || too_late(&reading, view, &said);
     let Some(command) = &message.command else {
+        if let Some(decision) = command_said_plainly(&reading, view, text) {
+            return decision;
+        }
         // What is a command elsewhere is no value: who says it there did not mean the question.
         let lacks = matches!(&reading, Reading::Answers(q, _) if q.parameter.is_some());
         if lacks && (own_command::parse(text).is_some() || matches_alias(view.catalog, text)) {
@@ -251,6 +254,16 @@ pub fn message(message: &Message, view: &View) -> Decision {
         [question] => or_answer(decision, question, view, text),
         _ => decision,
     }
+}
+
+/// A command that names an execution is no answer to what that asks, although `cancel` is how people say no, too: said
+/// without what makes it a command, it is asked back.
+fn command_said_plainly(reading: &Reading, view: &View, text: &str) -> Option<Decision> {
+    let Reading::Answers(question, _) = reading else { return None };
+    own_command::parse(text).filter(OwnCommand::cancels_one)?;
+    let doc = Doc::text(&questions::command_or_answer(question, text.trim(), view.prefix));
+    let question = view.questions.iter().position(|it| std::ptr::eq(it, *question));
+    Some(decision("message", Act::AskBack { doc, question }, "it is a command or an answer"))
 }
 
 /// What fits no command may have been meant for a question: how that is said.

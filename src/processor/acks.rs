@@ -20,9 +20,10 @@ impl Kernel {
         origin: &Origin,
         key: Option<&str>,
     ) -> Result<Routed, Error> {
+        let at = self.before_commands(origin.place);
         let found = match key {
-            Some(key) => self.alert_named(key)?,
-            None => self.alert_here(origin)?.ok_or_else(words::which),
+            Some(key) => self.alert_named(key, &at)?,
+            None => self.alert_here(origin)?.ok_or_else(|| words::which(&at)),
         };
         let (stream, alert) = match found {
             Ok(found) => found,
@@ -80,7 +81,11 @@ impl Kernel {
     }
 
     /// The open alert with a key, or about a host if that has one alone.
-    fn alert_named(&self, name: &str) -> Result<Result<(StreamName, Alert), String>, Error> {
+    fn alert_named(
+        &self,
+        name: &str,
+        at: &str,
+    ) -> Result<Result<(StreamName, Alert), String>, Error> {
         let open = self.open_alerts()?;
         let is = |it: &str| it.eq_ignore_ascii_case(name);
         let keyed = open.iter().find(|(_, alert)| is(&alert.raised.key));
@@ -93,7 +98,7 @@ impl Kernel {
         };
         Ok(found.ok_or_else(|| {
             let keys = open.iter().map(|(_, alert)| alert.raised.key.as_str());
-            words::unknown(name, nearest(name, keys))
+            words::unknown(name, nearest(name, keys), at)
         }))
     }
 }

@@ -335,12 +335,6 @@ impl Kernel {
         kept(&self.alerting.rooms, self.store.as_ref(), stream, back, Storm::apply)
     }
 
-    /// A place whose room is named, with the room's id where that is known.
-    pub(super) fn resolved(&self, place: Place) -> Place {
-        let known = self.rooms.read().expect("nobody panics with them").get(&place.name).cloned();
-        Place { room: known.unwrap_or(place.room), ..place }
-    }
-
     /// The alerts that are not over.
     pub(super) fn open_alerts(&self) -> Result<Vec<(StreamName, Alert)>, ReadError> {
         let streams: Vec<StreamName> =
@@ -401,7 +395,8 @@ impl Kernel {
         let changed = digest.news || alerts.iter().any(|alert| alert.at >= digest.told);
         let (place, before) = (&digest.place, self.told_as(&digest)?);
         let lines = if before.is_some() { EDITED_LINES_MAX } else { usize::MAX };
-        let doc = words::digest(&alerts, digest.more, &place.name, digest.quiet, lines);
+        let at = self.before_commands(place);
+        let doc = words::digest(&alerts, digest.more, (&place.name, &at), digest.quiet, lines);
         let id = storm::message(self.store.key(), stream, version.unwrap_or(Version::START));
         let edits = before.clone().filter(|_| self.caps(place).edits);
         let says = match (&before, &edits) {

@@ -77,10 +77,9 @@ impl Kernel {
         Ok(said)
     }
 
-    /// The room that a name of the configuration stands for.
-    fn named_room(&self, room: &RoomId) -> RoomId {
-        let named = self.rooms.read().expect("nobody panics with them").get(room.as_str()).cloned();
-        named.unwrap_or_else(|| room.clone())
+    /// The room that a name stands for.
+    pub(super) fn named_room(&self, room: &RoomId) -> RoomId {
+        self.room_of(room.as_str()).unwrap_or_else(|| room.clone())
     }
 
     /// Records what a room's state says about bridges, unless it said that before.

@@ -120,6 +120,7 @@ impl Kernel {
         for script in self.begun(&slice)? {
             self.keep_libraries(&script).await?;
         }
+        self.know_rooms(&slice.entries).await;
         sheet.attach(self.attachments(&slice).await?);
         let how = match &slice.end {
             End::Diverged(how) => Some(self.divergence(how, &script)?),

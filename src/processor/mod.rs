@@ -25,6 +25,7 @@ use crate::domain::message::Doc;
 use crate::domain::role::Roles;
 use crate::domain::storm::Terms;
 use crate::domain::trigger::Place;
+use crate::domain::words::before_commands;
 use crate::query::agenda::{Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
 use crate::store::{AppendError, Clock, Direction, EventStore, Expected, ReadError, Write};
@@ -35,6 +36,7 @@ pub mod alerts;
 pub mod alone;
 pub mod approvals;
 mod attach;
+pub mod away;
 pub mod bridges;
 mod builtin;
 pub mod can;
@@ -60,6 +62,7 @@ pub mod listing;
 mod lock;
 mod manners;
 mod more;
+pub mod named;
 pub mod order;
 pub mod outbox;
 pub mod own;
@@ -248,6 +251,7 @@ pub struct Kernel {
     alerting: alerts::Known,
     bridged: bridges::Known,
     setups: setups::Known,
+    named: named::Known,
 }
 
 impl Kernel {
@@ -286,6 +290,7 @@ impl Kernel {
             alerting: alerts::Known::default(),
             bridged: bridges::Known::default(),
             setups: setups::Known::default(),
+            named: named::Known::default(),
             store,
             scripts,
             chat,
@@ -354,7 +359,9 @@ impl Kernel {
     /// What can be done now in lanes that are not taken.
     pub fn tasks(&self, taken: &dyn Fn(&str) -> bool, budget: Budget) -> Vec<Task> {
         let now = self.clock.now();
-        let held = |lane: &str| taken(lane) || self.held.waits(lane, now);
+        let away = self.lanes_away(now);
+        let held =
+            |lane: &str| taken(lane) || self.held.waits(lane, now) || away.contains_key(lane);
         let mut tasks = self.agenda(|agenda| agenda.tasks(now, &held, budget));
         let left = tasks.iter().fold(budget, |left, task| left.less(&task.work));
         tasks.extend(self.due_schedules(now, &held, left.steps));
@@ -365,7 +372,8 @@ impl Kernel {
     pub fn next_due(&self) -> Option<Timestamp> {
         let now = self.clock.now();
         let agenda = self.agenda(|agenda| agenda.next_due(now));
-        let others = [self.held.next(now), self.next_schedule(now)];
+        let away = self.lanes_away(now).into_values().min();
+        let others = [self.held.next(now), self.next_schedule(now), away];
         agenda.into_iter().chain(others.into_iter().flatten()).min()
     }
 
@@ -422,6 +430,11 @@ impl Kernel {
     /// An execution as it stands.
     fn execution(&self, id: &ExecutionId) -> Result<Option<Arc<Execution>>, ReadError> {
         self.folds.now(self.store.as_ref(), id)
+    }
+
+    /// What stands before a command in a place.
+    fn before_commands(&self, place: &Place) -> String {
+        before_commands(place, &self.settings().prefix).to_owned()
     }
 
     /// A place in which the bot speaks by itself.

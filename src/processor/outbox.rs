@@ -37,6 +37,12 @@ impl Kernel {
             self.held.free(lane);
             return self.gone(id, "what was to be said is erased").await;
         };
+        if let Some(reason) = self.too_long_away(&queued, queued_at)? {
+            self.held.free(lane);
+            return self.failed(&queued, &reason).await;
+        }
+        // What is shown in a room is made for its networks.
+        self.know_room(queued.place.room.as_str()).await;
         let relation = match self.relation(&queued)? {
             Some(relation) => relation,
             None => {
@@ -111,10 +117,15 @@ impl Kernel {
             Err(SendError::Never { reason }) => {
                 tracing::error!(message = %id, reason, "a message cannot be sent");
                 self.held.free(lane);
-                self.settle(&queued, MessageFailed { reason: reason.clone() }.into(), None).await?;
-                self.tell_of_failure(&queued, &reason).await
+                self.failed(&queued, &reason).await
             }
         }
+    }
+
+    /// Records that a message is not said, and tells of it.
+    async fn failed(&self, queued: &MessageQueued, reason: &str) -> Result<(), Error> {
+        self.settle(queued, MessageFailed { reason: reason.to_owned() }.into(), None).await?;
+        self.tell_of_failure(queued, reason).await
     }
 
     /// Has a room wait for the lines that it was told. What it was told before a restart is read from the log.

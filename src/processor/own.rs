@@ -216,10 +216,13 @@ impl Kernel {
                 return Ok(Ok((pointed.clone(), None)));
             }
         }
+        let at = self.before_commands(origin.place);
         Ok(match open.len() {
-            0 => Err((words::nothing_of_yours(), None)),
-            1 => open.pop().map(|it| (it, None)).ok_or_else(|| (words::nothing_of_yours(), None)),
-            _ => Err((words::which_of_yours(&which(&open)), None)),
+            1 => {
+                open.pop().map(|it| (it, None)).ok_or_else(|| (words::nothing_of_yours(&at), None))
+            }
+            0 => Err((words::nothing_of_yours(&at), None)),
+            _ => Err((words::which_of_yours(&which(&open), &at), None)),
         })
     }
 

@@ -139,7 +139,7 @@ impl Kernel {
         others.retain(|account| *account != speaker.id);
         let roles = self.roles(speaker, origin.place).into_iter();
         let roles: Vec<String> = roles.map(|held| words::role(&held.role, &held.source)).collect();
-        Ok(words::you_are(speaker, origin.place, &others, &roles))
+        Ok(words::you_are(speaker, (origin.place, &self.settings().prefix), &others, &roles))
     }
 }
 

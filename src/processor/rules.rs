@@ -60,9 +60,8 @@ impl Kernel {
                 Err(why) => self.criteria_failed(recorded, rule, &why, &mut ruled)?,
             }
         }
-        let place = |rule: &Rule| self.place_of_rule(rule);
         for Fired { rule, args } in fired.iter().take(STARTED_MAX.saturating_sub(already)) {
-            let place = place(rule)?;
+            let place = self.place_of_rule(rule).await?;
             let speaker = speaker(rule);
             let origin = Origin {
                 place: &place,
@@ -264,7 +263,10 @@ impl Kernel {
     }
 
     /// Where a rule speaks: in its room, else in the management room, else nowhere.
-    fn place_of_rule(&self, rule: &Rule) -> Result<Place, ReadError> {
+    async fn place_of_rule(&self, rule: &Rule) -> Result<Place, ReadError> {
+        if let Some(name) = &rule.room {
+            self.know_room(name).await;
+        }
         let (room, name) = match (&rule.room, self.management_room()?) {
             (Some(name), _) => (self.room_called(name)?, name.clone()),
             (None, Some(room)) => (room, "management".to_owned()),
@@ -275,8 +277,7 @@ impl Kernel {
 
     /// The room that a name stands for today; a name that nobody has resolved stands for itself.
     fn room_called(&self, name: &str) -> Result<RoomId, ReadError> {
-        let known = self.rooms.read().expect("nobody panics with them").get(name).cloned();
-        self.current_room(&known.unwrap_or_else(|| RoomId(name.to_owned())))
+        self.current_room(&self.room_of(name).unwrap_or_else(|| RoomId(name.to_owned())))
     }
 }
 

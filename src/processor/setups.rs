@@ -180,9 +180,11 @@ impl Kernel {
             };
             let expected = version.map_or(Expected::NoStream, Expected::Exact);
             let meta = Meta { room: Some(room.clone()), ..Meta::default() };
+            let next = version.map_or(Version::START, Version::next);
+            let missed = self.told_missed(&setups, &event, next)?;
             let events = vec![NewEvent::with(&meta, event)];
             let mut batch = vec![write(StreamName::setups(), expected, events)];
-            let next = version.map_or(Version::START, Version::next);
+            batch.extend(missed);
             let message = self.store.key().message("outage", &next.0.to_string());
             batch.extend(self.notice(message, &meta, &told)?);
             if !matches!(self.append(batch).await?, Tried::Moved) {

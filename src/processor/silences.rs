@@ -344,7 +344,7 @@ impl Kernel {
     ) -> Result<Result<Vec<Write>, String>, Error> {
         let mut silencing = Silencing::new(self, meta)?;
         if silencing.silences.open(silencing.now).count() + targets.len() > SILENCES_MAX {
-            return Ok(Err(words::too_many(SILENCES_MAX)));
+            return Ok(Err(words::too_many(SILENCES_MAX, &self.before_commands(wish.place))));
         }
         for (n, target) in targets.iter().enumerate() {
             let id = if n == 0 { id.to_owned() } else { format!("{id}-{n}") };

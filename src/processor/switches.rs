@@ -174,7 +174,7 @@ impl Kernel {
         };
         let answer = match command.on {
             true => words::on(kind, name),
-            false => words::off(&switch, now, &zone),
+            false => words::off(&switch, now, &zone, &self.before_commands(place)),
         };
         let events = with_plan(&*switches, vec![switch.into()], now);
         let events = events.into_iter().map(|event| NewEvent::with(meta, event)).collect();

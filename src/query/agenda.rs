@@ -559,6 +559,11 @@ impl Agenda {
         self.queued.len()
     }
 
+    /// Where the oldest message of a lane that waits to be sent stands in the log.
+    pub fn oldest_in(&self, lane: &str) -> Option<Position> {
+        self.unsent.get(lane)?.first_key_value().map(|(position, _)| *position)
+    }
+
     /// Where the oldest message that waits to be sent stands in the log.
     pub fn oldest_unsent(&self) -> Option<Position> {
         self.queued.values().map(|(_, position)| *position).min()

@@ -1,6 +1,7 @@
 //! A kernel on a log in memory, with a chat that refuses what the test wants and a clock that is moved by hand.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use beadle::adapter::{Chat, Incoming, Intake, Outgoing, RoomAct, RoomAnswer, SendError};
@@ -30,6 +31,9 @@ pub struct Moody {
     refusals: Mutex<BTreeMap<RoomId, VecDeque<SendError>>>,
     sent: Mutex<Vec<String>>,
     outgoing: Mutex<Vec<Outgoing>>,
+    /// The rooms behind names; none: no room has it. What is not here nobody can say.
+    names: Mutex<BTreeMap<String, Option<RoomId>>>,
+    asked: AtomicUsize,
 }
 
 impl Chat for Moody {
@@ -47,7 +51,11 @@ impl Chat for Moody {
     }
 
     fn rooms<'a>(&'a self, act: &'a RoomAct) -> BoxFuture<'a, Result<RoomAnswer, SendError>> {
-        self.world.rooms(act)
+        let RoomAct::Named(name) = act else { return self.world.rooms(act) };
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let known = self.names.lock().expect("nobody panics with them").get(name.as_str()).cloned();
+        let later = || SendError::Later { reason: "unreachable".into(), after: None };
+        Box::pin(async move { known.map(RoomAnswer::Found).ok_or_else(later) })
     }
 
     fn typing<'a>(&'a self, _: &'a RoomId, _: bool) -> BoxFuture<'a, ()> {
@@ -98,8 +106,9 @@ impl Desk {
         scripts: Scripts,
     ) -> Self {
         let (world, clock) = (world.clone(), world.clock.clone());
-        let (refusals, sent, outgoing) = Default::default();
-        let chat = Arc::new(Moody { world: world.clone(), refusals, sent, outgoing });
+        let (refusals, sent, outgoing, names) = Default::default();
+        let asked = AtomicUsize::new(0);
+        let chat = Arc::new(Moody { world: world.clone(), refusals, sent, outgoing, names, asked });
         let settings = Settings {
             management_room: Some(RoomId("#boss".into())),
             intro: "Hello. Say {prefix}help.".into(),
@@ -142,6 +151,17 @@ impl Desk {
     pub fn refuse(&self, room: &str, refusals: Vec<SendError>) {
         let mut all = self.chat.refusals.lock().expect("nobody panics with them");
         all.entry(RoomId(room.into())).or_default().extend(refusals);
+    }
+
+    /// From now on a name stands for this room, or for none.
+    pub fn name(&self, name: &str, room: Option<&str>) {
+        let room = room.map(|room| RoomId(room.into()));
+        self.chat.names.lock().expect("nobody panics with them").insert(name.into(), room);
+    }
+
+    /// How often it was asked which room a name stands for.
+    pub fn names_asked(&self) -> usize {
+        self.chat.asked.load(Ordering::Relaxed)
     }
 
     /// What was said since the last look: `room: text`.

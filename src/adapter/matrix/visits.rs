@@ -21,6 +21,10 @@ impl Matrix {
     pub(super) async fn visit(&self, act: &RoomAct) -> Result<RoomAnswer, SendError> {
         match act {
             RoomAct::List => Ok(self.list().await),
+            RoomAct::Named(name) => match self.look_up(name.as_str()).await {
+                Ok(found) => Ok(RoomAnswer::Found(found)),
+                Err(trouble) => Err(failed(&trouble)),
+            },
             RoomAct::Join(room) => self.come_into(room).await.map(RoomAnswer::Room),
             RoomAct::Leave(room) => self.go_out_of(room).await,
             RoomAct::Standing { user, room } => {

@@ -87,7 +87,13 @@ pub fn keyed(key: &str, doc: Doc) -> Doc {
 }
 
 /// A digest: those that are not over, with a head that says how many there are. `lines` bounds what is listed.
-pub fn digest(alerts: &[Alert], more: usize, room: &str, quiet: bool, lines: usize) -> Doc {
+pub fn digest(
+    alerts: &[Alert],
+    more: usize,
+    (room, at): (&str, &str),
+    quiet: bool,
+    lines: usize,
+) -> Doc {
     let (open, over): (Vec<&Alert>, Vec<&Alert>) =
         alerts.iter().partition(|alert| alert.state != State::Resolved);
     let total = alerts.len() + more;
@@ -104,7 +110,7 @@ pub fn digest(alerts: &[Alert], more: usize, room: &str, quiet: bool, lines: usi
         open.iter().take(lines).map(|alert| vec![in_line(alert).into()]).collect();
     let left = open.len().saturating_sub(lines) + more;
     if left > 0 {
-        points.push(vec![format!("… and {left} more; `alerts` lists them").into()]);
+        points.push(vec![format!("… and {left} more; `{at}alerts` lists them").into()]);
     }
     if points.is_empty() { head } else { head.block(Block::List(points)) }
 }
@@ -160,14 +166,14 @@ pub fn not_firing(alert: &Alert) -> String {
 }
 
 /// There is no such alert.
-pub fn unknown(key: &str, near: Option<&str>) -> String {
+pub fn unknown(key: &str, near: Option<&str>, at: &str) -> String {
     match near {
         Some(near) => format!("I know no open alert “{key}”. Did you mean `{near}`?"),
-        None => format!("I know no open alert “{key}”; `alerts` lists them."),
+        None => format!("I know no open alert “{key}”; `{at}alerts` lists them."),
     }
 }
 
 /// Which alert is meant is not said.
-pub fn which() -> String {
-    "say it in the thread of an alert, or name the alert: `ack nagios/web301`.".into()
+pub fn which(at: &str) -> String {
+    format!("say it in the thread of an alert, or name the alert: `{at}ack nagios/web301`.")
 }

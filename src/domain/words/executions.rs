@@ -116,14 +116,15 @@ pub fn none_of_yours(prefix: &str) -> String {
 }
 
 /// To who cancels without an id and has nothing open here.
-pub fn nothing_of_yours() -> String {
-    "nothing of yours runs or waits here; `executions` lists what does, `cancel ID` names it."
-        .into()
+pub fn nothing_of_yours(at: &str) -> String {
+    format!(
+        "nothing of yours runs or waits here; `{at}executions` lists what does, `{at}cancel ID` names it."
+    )
 }
 
 /// To who cancels without an id and has several things open here.
-pub fn which_of_yours(list: &[String]) -> String {
-    format!("which of yours? Say `cancel ID`: {}.", list.join(", "))
+pub fn which_of_yours(list: &[String], at: &str) -> String {
+    format!("which of yours? Say `{at}cancel ID`: {}.", list.join(", "))
 }
 
 /// To who wants something once more and asked for nothing.

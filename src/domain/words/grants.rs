@@ -28,8 +28,8 @@ pub const NEEDS_MORE: &str = "policies ask for more approvals of it now than it 
 pub const ANOTHER_COMMAND: &str = "the command was changed meanwhile; ask again";
 
 /// It was given.
-pub fn made(who: &str, alias: &str, until: &str, id: &str) -> String {
-    format!("{who} may run `{alias}` until {until} (grant {id}); `revoke {id}` ends it before.")
+pub fn made(who: &str, alias: &str, until: &str, id: &str, at: &str) -> String {
+    format!("{who} may run `{alias}` until {until} (grant {id}); `{at}revoke {id}` ends it before.")
 }
 
 /// The same was given before, for less time.
@@ -84,8 +84,8 @@ pub fn too_many(most: usize) -> String {
 }
 
 /// There is no such grant.
-pub fn unknown(id: &str) -> String {
-    format!("I know of no grant `{id}` that holds; `grants` lists them.")
+pub fn unknown(id: &str, at: &str) -> String {
+    format!("I know of no grant `{id}` that holds; `{at}grants` lists them.")
 }
 
 /// Several grants begin so.

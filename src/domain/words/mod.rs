@@ -4,6 +4,8 @@
 //! own source. What a script may be told stands in the host table, and what a command does beside the command.
 
 use super::id::UserId;
+use super::order::NETWORK;
+use super::trigger::Place;
 
 pub mod alerts;
 pub mod approvals;
@@ -33,6 +35,11 @@ pub mod why;
 pub fn called(account: &UserId) -> &str {
     let bare = account.as_str().trim_start_matches('@');
     bare.split_once(':').map_or(bare, |(name, _)| name)
+}
+
+/// What stands before a command in a place: where the bot is alone with somebody, or at the command line, nothing does.
+pub fn before_commands<'a>(place: &Place, prefix: &'a str) -> &'a str {
+    if place.direct || place.network == NETWORK { "" } else { prefix }
 }
 
 /// To somebody, by name: `ann: that is not so.`

@@ -3,6 +3,7 @@
 use super::super::id::UserId;
 use super::super::message::Doc;
 use super::super::trigger::{Place, Speaker, Trust};
+use super::before_commands;
 
 /// An account with what people call it; letters that may be taken for others are named by their number.
 pub fn who(speaker: &Speaker) -> String {
@@ -73,9 +74,9 @@ pub fn which_answer(prefix: &str) -> String {
 }
 
 /// Both sides have said it.
-pub fn linked(with: &Speaker, accounts: usize) -> String {
+pub fn linked(with: &Speaker, accounts: usize, at: &str) -> String {
     format!(
-        "You and {} are one person now, with {accounts} accounts. Each keeps what proves it: nothing more is allowed to the account that you use. `unlink` parts them.",
+        "You and {} are one person now, with {accounts} accounts. Each keeps what proves it: nothing more is allowed to the account that you use. `{at}unlink` parts them.",
         who(with)
     )
 }
@@ -126,8 +127,8 @@ pub fn too_many_tries(minutes: i64) -> String {
 pub const TOO_MANY_CODES: &str = "too many codes are about just now. Try again in some minutes.";
 
 /// No more accounts fit.
-pub fn too_many_accounts(most: usize) -> String {
-    format!("a person has at most {most} accounts. `unlink` parts one.")
+pub fn too_many_accounts(most: usize, at: &str) -> String {
+    format!("a person has at most {most} accounts. `{at}unlink` parts one.")
 }
 
 /// An account is a person of its own again.
@@ -152,7 +153,12 @@ pub fn role(role: &str, source: &str) -> String {
 }
 
 /// Who somebody is for the bot; `others` are their other accounts, `roles` what they hold, with its source.
-pub fn you_are(who: &Speaker, place: &Place, others: &[UserId], roles: &[String]) -> Doc {
+pub fn you_are(
+    who: &Speaker,
+    (place, prefix): (&Place, &str),
+    others: &[UserId],
+    roles: &[String],
+) -> Doc {
     let native = who.account.as_ref().filter(|account| account.as_str() != who.id.as_str());
     let native = native.map_or(String::new(), |account| format!(", there {account}"));
     let mut lines = vec![
@@ -164,7 +170,10 @@ pub fn you_are(who: &Speaker, place: &Place, others: &[UserId], roles: &[String]
         },
     ];
     lines.push(match others {
-        [] => "No other account is linked with this one; `link` links one.".to_owned(),
+        [] => {
+            let at = before_commands(place, prefix);
+            format!("No other account is linked with this one; `{at}link` links one.")
+        }
         others => {
             let others: Vec<String> = others.iter().map(account).collect();
             format!("Your other accounts: {}.", others.join(", "))

@@ -93,6 +93,18 @@ pub fn if_it_answers(question: &OpenQuestion, text: &str) -> String {
     }
 }
 
+/// To what reads as a command and as an answer: how each is said.
+pub fn command_or_answer(question: &OpenQuestion, text: &str, prefix: &str) -> String {
+    let answer = match question.wants {
+        Wants::YesNo => to_say(question, "no"),
+        _ => how_to_answer(question),
+    };
+    format!(
+        "Is that a command? Then say \"{prefix}{text}\". If you answer \"{}\": {answer}.",
+        question.text
+    )
+}
+
 /// What answers a question with a text and cannot mean another one.
 fn to_say(question: &OpenQuestion, text: &str) -> String {
     let OpenQuestion { phrase, .. } = question;

@@ -4,6 +4,7 @@ use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Step};
 use crate::domain::event::{
     BridgeBack, BridgeFailed, BridgeLost, BridgeStands, BridgeStep, BridgeWanted,
 };
+use crate::domain::id::ExecutionId;
 
 /// The bridge for IRC that is meant where none is named.
 pub const BRIDGE: &str = "heisenbridge";
@@ -259,6 +260,27 @@ pub fn silent(bridge: &str, network: &str) -> String {
 /// Others recorded something each time that this was to be.
 pub const MOVED: &str =
     "something else was recorded each time that this was to be: give the command again";
+
+/// Why something is not said on a network that is lost.
+pub fn lost_too_long(network: &str) -> String {
+    format!("{network} has been lost for longer than a day")
+}
+
+/// How much may not have arrived on a network that was lost, and of which executions; none: nothing was said.
+pub fn unsure(network: &str, messages: usize, executions: &[ExecutionId]) -> Option<String> {
+    let ids: Vec<&str> = executions.iter().map(ExecutionId::short).collect();
+    let of = match ids.as_slice() {
+        [] => String::new(),
+        [id] => format!(" (execution {id})"),
+        ids => format!(" (executions {})", ids.join(", ")),
+    };
+    let what = match messages {
+        0 => return None,
+        1 => "one message from here".to_owned(),
+        more => format!("{more} messages from here"),
+    };
+    Some(format!("{network} was lost for a while: {what} may not have arrived there{of}."))
+}
 
 /// A network that is there again.
 pub fn back(it: &BridgeBack) -> String {

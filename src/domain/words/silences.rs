@@ -128,8 +128,8 @@ pub fn reason(silence: &SilenceStarted, now: Timestamp, zone: &TimeZone) -> Stri
 }
 
 /// There are so many silences that no more is made.
-pub fn too_many(most: usize) -> String {
-    format!("{most} things are silenced already, which is my limit: `unsilence` one first.")
+pub fn too_many(most: usize, at: &str) -> String {
+    format!("{most} things are silenced already, which is my limit: `{at}unsilence` one first.")
 }
 
 /// A name or a reason is too long.

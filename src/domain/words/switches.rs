@@ -39,10 +39,10 @@ fn by(switch: &AutomationSwitched) -> &str {
 }
 
 /// It is off.
-pub fn off(switch: &AutomationSwitched, now: Timestamp, zone: &TimeZone) -> String {
+pub fn off(switch: &AutomationSwitched, now: Timestamp, zone: &TimeZone, at: &str) -> String {
     let (kind, name) = (switch.kind.word(), &switch.name);
     let until = until(switch, now, zone);
-    format!("The {kind} `{name}` is off{until}. `{kind} on {name}` switches it on.")
+    format!("The {kind} `{name}` is off{until}. `{at}{kind} on {name}` switches it on.")
 }
 
 /// It is on again.

@@ -14,7 +14,11 @@ pub const THIS_ANSWERS: &str = "this message is my answer to that";
 /// The message that is asked about asks a question of the execution.
 pub const THIS_ASKS: &str = "this message asks that";
 /// Nothing is known to answer with.
-pub const NOTHING_SAID: &str = "I have said nothing here that I could explain. Reply to a message of mine with `why`, or write `why ID`.";
+pub fn nothing_said(at: &str) -> String {
+    format!(
+        "I have said nothing here that I could explain. Reply to a message of mine with `{at}why`, or write `{at}why ID`."
+    )
+}
 
 /// What somebody may ask about is not known, or not here: both read the same, so that nothing is given away.
 pub fn unknown(text: &str) -> String {

@@ -59,6 +59,7 @@ impl Kernel {
         let began = Instant::now();
         let before = self.asked_at(execution)?;
         let mut asked = Asked::of(execution, step, before, self.here_at(execution));
+        asked.at = self.before_commands(&execution.started.place);
         let people = self.people()?;
         asked.accounts = people.accounts_of(&people.person_of(&execution.started.requester.id));
         let started = &execution.started;

@@ -143,7 +143,8 @@ impl Kernel {
             let (id, ends) = (short(&longer.grant), self.clock_at(longer.until));
             return Ok(Err(say::holds_already(&name, &alias, &ends, id)));
         }
-        let words = say::made(&name, &alias, &self.clock_at(until), execution.id.short());
+        let at = self.before_commands(&execution.started.place);
+        let words = say::made(&name, &alias, &self.clock_at(until), execution.id.short(), &at);
         let words = match same {
             Some(before) => format!("{words} {}", say::instead(short(&before.grant))),
             None => words,
@@ -175,10 +176,11 @@ impl Kernel {
 
     fn revoked(&self, execution: &Execution, grants: &Grants) -> Made {
         let args = &execution.started.args;
+        let at = self.before_commands(&execution.started.place);
         let prefix = args["grant"].as_str().unwrap_or_default();
         let grant = match grants.meant(prefix, self.clock.now()).as_slice() {
             [one] => (*one).clone(),
-            [] => return Err(say::unknown(prefix)),
+            [] => return Err(say::unknown(prefix, &at)),
             _ => return Err(say::unclear(prefix)),
         };
         let words = say::revoked(&grant.name, &grant.alias, short(&grant.grant));

@@ -32,6 +32,8 @@ pub(super) struct Asked {
     pub reads_audit: bool,
     /// Where they asked: what stands from there on is not looked at.
     pub before: Position,
+    /// What stands before a command there.
+    pub at: String,
     pub here: Here,
 }
 
@@ -54,6 +56,7 @@ impl Asked {
             accounts: vec![started.requester.id.clone()],
             reads_audit: false,
             before,
+            at: String::new(),
             here,
         }
     }
@@ -83,7 +86,7 @@ impl Asked {
             (Some(post), _) => why::about_post(store, room, post)?,
             (None, _) => why::last_said(store, &self.place, self.before)?,
         };
-        let Some(about) = about else { return Ok(sorry(say::NOTHING_SAID)) };
+        let Some(about) = about else { return Ok(sorry(&say::nothing_said(&self.at))) };
         let eyes = if self.reads_audit { Eyes::All } else { Eyes::Room(room.clone()) };
         let seen = why::room_of(store, &about)?.is_some_and(|room| eyes.see(&room));
         if !seen && eyes != Eyes::All {

@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::Sheet;
-use super::talk::{elsewhere, full_id, said, whom};
+use super::talk::{full_id, said, whom};
 use crate::domain::alert::{Report, State};
 use crate::domain::alert_event::{AlertFacts, Escalation};
 use crate::domain::event::{ExecutionStarted, Handler, HandlerKind};
 use crate::domain::silence::Target;
+use crate::domain::trigger::Place;
 use crate::domain::words::called;
 use crate::processor::alerts::Alerting;
 use crate::processor::silences::{Silencing, Wish};
@@ -33,14 +34,11 @@ impl<'a> Sheet<'a> {
             }
             Some(State::Firing) | None => {
                 let place = match args["room"].as_str() {
-                    Some(room)
-                        if room != started.place.name && room != started.place.room.as_str() =>
-                    {
-                        kernel.resolved(elsewhere(&started.place, room))
-                    }
-                    // An alert has a thread of its own.
-                    _ => crate::domain::trigger::Place { thread: None, ..started.place.clone() },
+                    Some(room) => kernel.in_room(&started.place, room)?,
+                    None => started.place.clone(),
                 };
+                // An alert has a thread of its own.
+                let place = Place { thread: None, ..place };
                 let labels = args["labels"].as_object().cloned().unwrap_or_default();
                 let facts = AlertFacts {
                     severity: text("severity"),

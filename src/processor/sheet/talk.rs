@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Sheet;
+use super::{Kernel, Sheet};
 use crate::domain::alias_index::Found;
 use crate::domain::event::{MessageQueued, QuestionAsked, Remind, Wants, Whom};
 use crate::domain::id::{MessageId, PostId, RoomId, UserId};
@@ -30,9 +30,7 @@ impl Sheet<'_> {
                 let person = full_id(user, asker);
                 Place { direct: true, ..elsewhere(here, person.as_str()) }
             }
-            ("say", Some(room), _) if room != here.name && room != here.room.as_str() => {
-                elsewhere(here, room)
-            }
+            ("say", Some(room), _) => self.kernel.in_room(here, room)?,
             _ => here.clone(),
         };
         let answers = matches!(entry.op.as_str(), "reply" | "progress");
@@ -246,6 +244,17 @@ fn post_id(text: &str) -> PostId {
     match text.starts_with('$') {
         true => PostId(text.to_owned()),
         false => PostId::of_message(&MessageId(text.to_owned())),
+    }
+}
+
+impl Kernel {
+    /// The room that a script names, seen from where it runs: that is here, or another one.
+    pub(super) fn in_room(&self, here: &Place, room: &str) -> Result<Place, ReadError> {
+        if room == here.name || room == here.room.as_str() {
+            return Ok(here.clone());
+        }
+        let there = self.resolved(elsewhere(here, room))?;
+        Ok(if there.room == here.room { here.clone() } else { there })
     }
 }
 

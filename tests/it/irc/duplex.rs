@@ -17,9 +17,10 @@ alias("graph me {name} on {host}", #{ help: "A picture", ack: false }, |a, msg| 
 #[test]
 fn an_alert_is_talked_about_on_irc() {
     let mut scene = Scene::plumbed("duplex");
+    let name = scene.ann.publish(&scene.room, "duplex");
     scene.bot.stop();
     scene.bot.configure_more("bridges", "files = [\"heisenbridge\"]");
-    scene.bot.script("duplex.rhai", &SCRIPT.replace("ROOM", &scene.room));
+    scene.bot.script("duplex.rhai", &SCRIPT.replace("ROOM", &name));
     scene.bot.start();
     let down = |scene: &Scene, host: &str| {
         let event =

@@ -12,6 +12,16 @@ use crate::lab::{Bot, Chat, IrcLab, Plain, Room, free_port};
 /// How long a command that was broken off may take to end.
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// Speaks for a while.
+const FIVE: &str = r#"//! Something that takes a while.
+alias("five", #{ help: "Five steps", ack: false }, || {
+    for i in 1..=5 {
+        say(`step ${i} of 5`);
+        sleep("3s");
+    }
+});
+"#;
+
 /// A bot, its owner, and what their channel is called.
 struct Place {
     lab: &'static IrcLab,
@@ -273,4 +283,27 @@ fn a_network_that_is_lost_and_comes_back_is_told_to_the_owner() {
     };
     assert_eq!((said("netlost is lost"), said("netlost is there again")), (2, 2));
     assert_eq!(said("The bridge has begun anew"), 1);
+}
+
+#[test]
+fn what_is_said_while_a_network_is_lost_arrives_once() {
+    let mut place = Place::in_lab(Box::leak(Box::new(IrcLab::start())), "five");
+    place.lab.owner_says(&place.mask(), "Mask added");
+    place.bot.stop();
+    place.bot.script("five.rhai", FIVE);
+    place.bot.start();
+    place.told(0, &place.add(place.lab.irc_port(), &["--nick", "fivebot"]));
+    let mut erin = place.lab.person("Erinfive");
+    erin.join("#five");
+    erin.say("#five", "!five");
+    erin.hears_all("step 1 of 5");
+    place.lab.restart_ircd();
+    let mut erin = place.lab.person("Erinfive");
+    erin.join("#five");
+    place.bot.records("bridge_lost", 1);
+    let said = erin.hears_all("step 5 of 5");
+    let steps: Vec<&str> = said.iter().map(|it| it.text.as_str()).collect();
+    let steps: Vec<&str> = steps.into_iter().filter(|it| it.starts_with("step ")).collect();
+    assert_eq!(steps, ["step 2 of 5", "step 3 of 5", "step 4 of 5", "step 5 of 5"]);
+    place.bot.records("bridge_back", 1);
 }

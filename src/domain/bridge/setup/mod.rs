@@ -4,6 +4,7 @@
 //! the next one from the log. Every step may be done twice: what is there already is found and left.
 
 mod answers;
+pub mod away;
 mod names;
 mod next;
 mod outage;
@@ -211,6 +212,8 @@ pub struct Setups {
     all: BTreeMap<(String, String), Setup>,
     /// The networks that are lost at the moment.
     away: BTreeSet<String>,
+    /// When networks were lost last, as the bridge said.
+    outages: BTreeMap<String, away::Outage>,
 }
 
 /// What tells channels apart: networks of IRC tell no cases apart.
@@ -244,12 +247,16 @@ impl Setups {
                 let of = |network: &String| self.all.keys().any(|(known, _)| known == network);
                 let away = self.away.iter().filter(|network| of(network)).cloned().collect();
                 self.away = away;
+                let all = &self.all;
+                self.outages.retain(|network, _| all.keys().any(|(known, _)| known == network));
             }
             Some(Event::BridgeLost(e)) => {
                 self.away.insert(e.network.to_ascii_lowercase());
+                self.lost(&e.network, recorded.wall);
             }
             Some(Event::BridgeBack(e)) => {
                 self.away.remove(&e.network.to_ascii_lowercase());
+                self.back(&e.network, recorded.wall);
             }
             _ => {}
         }

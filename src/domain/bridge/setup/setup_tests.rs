@@ -29,7 +29,7 @@ fn folded(events: &[Event]) -> Setups {
     setups
 }
 
-fn recorded(nth: usize, event: Event) -> Recorded {
+pub(super) fn recorded(nth: usize, event: Event) -> Recorded {
     let id = EventId { stream: StreamName::setups(), version: Version(nth as u64) };
     Recorded {
         position: Position(nth as u64),
