@@ -200,6 +200,7 @@ fn speaker(who: &str) -> Speaker {
         network: "terminal".into(),
         account: None,
         trust: Trust::Account,
+        claims: vec![],
     }
 }
 

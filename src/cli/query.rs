@@ -61,7 +61,7 @@ pub struct FilterArgs {
     /// Words in what was asked, done and answered, in any case.
     #[arg(long)]
     text: Option<String>,
-    /// How the network proved who spoke: nothing, account or device.
+    /// How it was proven who spoke: nothing, nick, identified, network, account or device.
     #[arg(long)]
     trust: Option<String>,
     /// Most rows [default: 50]; 0 gives all.

@@ -48,6 +48,10 @@ pub struct Terms {
     pub device: bool,
     /// Whether a reaction is enough.
     pub reactions: bool,
+    /// How strongly it must be proven who approves it; none: as for every vote. It is left out where it is none: its
+    /// terms are a part of what is approved, and those that were asked for before there was this must stay the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
 }
 
 impl Default for Terms {
@@ -59,7 +63,20 @@ impl Default for Terms {
             allow_requester: false,
             device: false,
             reactions: false,
+            trust: None,
         }
+    }
+}
+
+impl Terms {
+    /// Whether nobody can give it in a room that is not encrypted: only there a device signs what is said.
+    pub fn takes_encryption(&self) -> bool {
+        self.device || self.trust == Some(Trust::Device)
+    }
+
+    /// Whether a reaction can be a vote on it: reactions are never encrypted, and no device signs them.
+    pub fn takes_clicks(&self) -> bool {
+        self.reactions && !self.takes_encryption()
     }
 }
 
@@ -162,6 +179,13 @@ pub enum Refusal {
     Reaction,
     /// It takes the typed phrase, from a verified device in an encrypted room; what was lacking.
     Device(Lacking),
+    /// It takes more proof of who speaks than there is.
+    Trust {
+        /// What it takes.
+        needs: Trust,
+        /// What there is.
+        has: Trust,
+    },
     /// A policy does not let them.
     Policy(String),
 }
@@ -280,7 +304,7 @@ fn refusal(
     rules: &Rules,
 ) -> Option<Refusal> {
     let terms = &approval.requested.terms;
-    if voter.speaker.trust < Trust::Account {
+    if !voter.speaker.trust.proves_account() {
         return Some(Refusal::Unproven);
     }
     if ballot.how == How::Reaction && !terms.reactions {
@@ -309,7 +333,14 @@ fn refusal(
     if let Some(why) = &voter.barred {
         return Some(Refusal::Policy(why.clone()));
     }
-    lacking(terms, voter, ballot).map(Refusal::Device)
+    let lacking = lacking(terms, voter, ballot).map(Refusal::Device);
+    lacking.or_else(|| too_weak(terms, voter, ballot))
+}
+
+/// What is lacking to a vote that is proven too weakly; to deny something takes less than to approve it.
+fn too_weak(terms: &Terms, voter: &Voter, ballot: &Ballot) -> Option<Refusal> {
+    let (needs, has) = (terms.trust?, voter.speaker.trust);
+    (ballot.vote == Vote::For && has < needs).then_some(Refusal::Trust { needs, has })
 }
 
 /// What a vote lacks that must come from a verified device; to deny something takes less than to approve it.

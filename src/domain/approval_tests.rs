@@ -59,12 +59,14 @@ fn cast(approval: &Approval, words: &str, now: &Content, rules: &Rules) -> Decid
     let trust = match () {
         () if has("unproven") => Trust::Nothing,
         () if has("nick") => Trust::Nick,
+        () if has("identified") => Trust::Identified,
+        () if has("network") => Trust::Network,
         () if has("device") => Trust::Device,
         () => Trust::Account,
     };
     // Everybody shows the same name: it proves nothing.
     let (name, network, account) = ("ben".to_owned(), "matrix".to_owned(), None);
-    let speaker = Speaker { id, name, network, account, trust };
+    let speaker = Speaker { id, name, network, account, trust, claims: vec![] };
     let role = Held { role: "release".into(), source: "config".into() };
     let voter = Voter {
         speaker: &speaker,
@@ -113,6 +115,7 @@ fn votes_are_judged() {
     let device = Terms { device: true, ..one.clone() };
     let emoji = Terms { reactions: true, ..one.clone() };
     let not = Terms { not: vec![user("ben")], ..one.clone() };
+    let least = |trust| Terms { trust: Some(trust), ..one.clone() };
     let own = Terms { allow_requester: true, count: 2, ..one.clone() };
     for (terms, votes, want) in [
         (&one, &["ben"][..], "granted"),
@@ -154,9 +157,52 @@ fn votes_are_judged() {
         (&device, &["ben encrypted phrase"], "Device(Verification)"),
         (&device, &["ben encrypted device phrase"], "granted"),
         (&device, &["-ben"], "denied"),
+        (&one, &["ben identified"], "granted"),
+        (&one, &["ben network"], "granted"),
+        (&least(Trust::Identified), &["ben nick"], "Unproven"),
+        (&least(Trust::Identified), &["ben identified"], "granted"),
+        (&least(Trust::Network), &["ben identified"], "Trust { needs: Network, has: Identified }"),
+        (&least(Trust::Network), &["ben network"], "granted"),
+        (&least(Trust::Network), &["ben"], "granted"),
+        (&least(Trust::Network), &["-ben identified"], "denied"),
+        (&least(Trust::Network), &["-ben nick"], "Unproven"),
+        (&least(Trust::Account), &["ben network"], "Trust { needs: Account, has: Network }"),
+        (&least(Trust::Account), &["ben"], "granted"),
+        (&least(Trust::Device), &["ben encrypted"], "Trust { needs: Device, has: Account }"),
+        (&least(Trust::Device), &["ben encrypted device"], "granted"),
     ] {
         assert_eq!(last(terms, votes), want, "{terms:?}: {votes:?}");
     }
+}
+
+#[test]
+fn what_nobody_can_give_in_the_clear_is_known() {
+    let of = |device, reactions, trust| {
+        let terms = Terms { device, reactions, trust, ..Terms::default() };
+        (terms.takes_encryption(), terms.takes_clicks())
+    };
+    for (device, reactions, trust, want) in [
+        (false, false, None, (false, false)),
+        (false, true, None, (false, true)),
+        (true, true, None, (true, false)),
+        (false, true, Some(Trust::Account), (false, true)),
+        (false, true, Some(Trust::Device), (true, false)),
+        (true, false, Some(Trust::Network), (true, false)),
+    ] {
+        assert_eq!(of(device, reactions, trust), want, "{device} {reactions} {trust:?}");
+    }
+}
+
+#[test]
+fn terms_without_a_level_are_written_as_before_there_was_one() {
+    let written = serde_json::to_value(Terms::default()).expect("terms are JSON");
+    assert!(written.get("trust").is_none(), "{written}");
+    let read: Terms = serde_json::from_value(written).expect("they are terms");
+    assert_eq!(read, Terms::default());
+    let network = Terms { trust: Some(Trust::Network), ..Terms::default() };
+    let written = serde_json::to_value(&network).expect("terms are JSON");
+    assert_eq!(written["trust"], "network");
+    assert_eq!(serde_json::from_value::<Terms>(written).expect("they are terms"), network);
 }
 
 #[test]

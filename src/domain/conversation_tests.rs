@@ -42,6 +42,7 @@ fn speaker(who: &str) -> Speaker {
         network: "matrix".into(),
         account: None,
         trust: Trust::Account,
+        claims: vec![],
     }
 }
 

@@ -51,6 +51,7 @@ pub use super::silence_event::{
 pub use super::switch_event::{AutomationSwitched, RuleFired};
 pub use super::tree_head::TreeHead;
 use super::trigger::{Place, Speaker, Trigger};
+use super::upcast::upcast;
 pub use super::wake::WakePlanned;
 
 /// Whether a payload is stored in the clear or sealed with a key of its own.
@@ -160,11 +161,11 @@ events! {
     RoomJoined "room_joined" 1 Sealed,
     RoomFollowed "room_followed" 1 Sealed,
     RoomLeft "room_left" 1 Sealed,
-    LinkOffered "link_offered" 1 Sealed,
-    LinkClaimed "link_claimed" 1 Sealed,
+    LinkOffered "link_offered" 2 Sealed,
+    LinkClaimed "link_claimed" 2 Sealed,
     LinkMissed "link_missed" 1 Sealed,
     LinkDeclined "link_declined" 1 Sealed,
-    AccountsLinked "accounts_linked" 1 Sealed,
+    AccountsLinked "accounts_linked" 2 Sealed,
     AccountsUnlinked "accounts_unlinked" 1 Sealed,
     GrantMade "grant_made" 2 Sealed,
     GrantRevoked "grant_revoked" 1 Sealed,
@@ -191,12 +192,12 @@ events! {
     SilenceEnded "silence_ended" 1 Sealed,
     SilenceHeld "silence_held" 1 Sealed,
     RuleFired "rule_fired" 1 Sealed,
-    TriggerRecorded "trigger_recorded" 4 Sealed,
+    TriggerRecorded "trigger_recorded" 5 Sealed,
     TriggerRouted "trigger_routed" 2 Sealed,
     EventDecrypted "event_decrypted" 1 Sealed,
     EventWithheld "event_withheld" 1 Sealed,
     EventGivenUp "event_given_up" 1 Sealed,
-    ExecutionStarted "execution_started" 2 Sealed,
+    ExecutionStarted "execution_started" 3 Sealed,
     EffectRecorded "effect_recorded" 1 Sealed,
     EffectRequested "effect_requested" 2 Sealed,
     EffectStarted "effect_started" 1 Sealed,
@@ -210,7 +211,7 @@ events! {
     QuestionAsked "question_asked" 2 Sealed,
     QuestionReminded "question_reminded" 1 Sealed,
     QuestionAnswered "question_answered" 1 Sealed,
-    ApprovalRequested "approval_requested" 1 Sealed,
+    ApprovalRequested "approval_requested" 2 Sealed,
     ApprovalVoted "approval_voted" 1 Sealed,
     ApprovalVoided "approval_voided" 1 Sealed,
     TimerFired "timer_fired" 1 Sealed,
@@ -235,81 +236,6 @@ impl Event {
             Self::MessageQueued(message) => message.attachment.as_ref().map(|it| &it.content),
             _ => None,
         }
-    }
-}
-
-/// Brings a payload of an older version to the current shape.
-fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
-    match (kind, schema, data.get_mut("trigger")) {
-        // Before version 2 nothing was late, before version 3 nothing was ordered, before version 4 nothing was deleted
-        // and nobody looked at who a message calls and who has passed it on.
-        ("trigger_recorded", 1..=3, Some(Value::Object(trigger))) => {
-            trigger.entry("late").or_insert(Value::Bool(false));
-            if let Some(message) = trigger["what"].get_mut("message").and_then(Value::as_object_mut)
-            {
-                message.insert("mentioned".into(), Value::Bool(false));
-                message.insert("hops".into(), Value::from(0));
-            }
-            (4, data)
-        }
-        // Before version 2 nobody could cancel: every older ending is one of the newer ones.
-        ("execution_finished", 1, _) => (2, data),
-        _ => match (kind, schema, data.as_object_mut()) {
-            // Before version 2 a script imported nothing.
-            ("script_kept", 1, Some(kept)) => {
-                kept.insert("imports".into(), Value::Array(vec![]));
-                (2, data)
-            }
-            // Before version 2 a question had no phrase, and nobody was reminded of it.
-            ("question_asked", 1, Some(asked)) => {
-                for name in ["phrase", "tag", "content"] {
-                    asked.insert(name.into(), Value::String(String::new()));
-                }
-                asked.insert("roles".into(), Value::Array(vec![]));
-                asked.insert("remind".into(), Value::Null);
-                (2, data)
-            }
-            // Before version 2 nobody looked at how long a text may be.
-            ("room_hinted", 1, Some(hinted)) => {
-                let hints = hinted.get_mut("hints").and_then(Value::as_array_mut);
-                let shows = |hint| Value::get_mut(hint, "shows").and_then(Value::as_object_mut);
-                for features in hints.into_iter().flatten().filter_map(shows) {
-                    features.insert("text".into(), Value::Null);
-                }
-                (2, data)
-            }
-            // Before version 2 what let an action run was not recorded with it.
-            ("effect_requested", 1, Some(requested)) => {
-                requested.insert("decision".into(), Value::Null);
-                (2, data)
-            }
-            // Before version 2 a grant named no script.
-            ("grant_made", 1, Some(grant)) => {
-                grant.insert("file".into(), Value::String(String::new()));
-                (2, data)
-            }
-            // Before version 2 there were no rules.
-            ("execution_started", 1, Some(started)) => {
-                if let Some(Value::Object(handler)) = started.get_mut("handler") {
-                    handler.insert("kind".into(), "alias".into());
-                }
-                (2, data)
-            }
-            // Before version 2 nothing was attached to a message.
-            ("message_queued", 1, Some(message)) => {
-                message.insert("attachment".into(), Value::Null);
-                (2, data)
-            }
-            // Before version 2 nothing was asked of policies.
-            ("trigger_routed", 1, Some(routed)) => {
-                let outcomes = routed.get_mut("outcomes").and_then(Value::as_array_mut);
-                for outcome in outcomes.into_iter().flatten().filter_map(Value::as_object_mut) {
-                    outcome.insert("decision".into(), Value::Null);
-                }
-                (2, data)
-            }
-            _ => (schema, data),
-        },
     }
 }
 

@@ -14,8 +14,8 @@ use super::message::Doc;
 use super::people_command::{PeopleCommand, shown};
 use super::person::{ACCOUNTS_MAX, People};
 use super::route::{Act, Decision, NO_ALIAS};
-use super::trigger::{Place, Speaker, Trust};
-use super::words::{before_commands, people as words, to};
+use super::trigger::{Place, Speaker};
+use super::words::{people as words, to};
 
 /// How long a code is good.
 pub const CODE_MS: i64 = 10 * 60 * 1000;
@@ -119,7 +119,7 @@ impl Links {
 
     /// What follows from a command; none: it only asks.
     pub fn decide(&self, command: &PeopleCommand, scene: &Scene) -> Option<Outcome> {
-        let names_only = scene.who.trust < Trust::Account && *command != PeopleCommand::WhoAmI;
+        let names_only = !scene.who.trust.proves_account() && *command != PeopleCommand::WhoAmI;
         let decided = match command {
             PeopleCommand::WhoAmI => return None,
             // Whoever has the name tomorrow would be this person.

@@ -77,7 +77,8 @@ impl Order {
             encrypted: false,
         };
         let (id, network) = (by.clone(), NETWORK.to_owned());
-        let speaker = Speaker { id, name, network, account: None, trust: Trust::Account };
+        let speaker =
+            Speaker { id, name, network, account: None, trust: Trust::Account, claims: vec![] };
         Self { place, speaker, what }
     }
 

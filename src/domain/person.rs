@@ -177,6 +177,7 @@ mod tests {
             network: "matrix".into(),
             account: None,
             trust: Trust::Account,
+            claims: vec![],
         }
     }
 

@@ -61,6 +61,7 @@ mod tests {
             network: "matrix".into(),
             account: None,
             trust: Trust::Account,
+            claims: vec![],
         }
     }
 

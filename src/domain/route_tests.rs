@@ -63,6 +63,7 @@ fn speaker(name: &str) -> Speaker {
         network: "matrix".into(),
         account: None,
         trust: Trust::Account,
+        claims: vec![],
     }
 }
 

@@ -6,6 +6,7 @@ use super::deletion::Deletion;
 use super::id::{DedupeKey, ExecutionId, PostId, RoomId, Timestamp, UserId};
 use super::named::{Call, NamedEvent};
 use super::order::Order;
+pub use super::trust::{Claim, Trust};
 
 /// Longest text of a message that is kept, in bytes; Matrix itself stops at 65,536 for a whole event.
 pub const MESSAGE_BYTES_MAX: usize = 65_536;
@@ -74,22 +75,10 @@ pub struct Speaker {
     pub network: String,
     /// The account's name there, for a bridged person.
     pub account: Option<String>,
-    /// How strongly the network proves that it is this account.
+    /// How strongly it is proven that it is this account.
     pub trust: Trust,
-}
-
-/// How strongly a network proves who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trust {
-    /// Anyone could say this: its keys are somebody else's.
-    Nothing,
-    /// The network shows a name that anybody may have at the moment: an IRC nick, what a relay repeats.
-    Nick,
-    /// The network knows the account.
-    Account,
-    /// The account's own device signed it.
-    Device,
+    /// What is claimed of them besides; nothing is decided by it.
+    pub claims: Vec<Claim>,
 }
 
 /// What a person said.

@@ -211,6 +211,7 @@ impl Play {
             network: "matrix".into(),
             account: None,
             trust: Trust::Account,
+            claims: vec![],
         };
         let (first, second) = (speaker(PEOPLE[one]), speaker(PEOPLE[other]));
         let events = vec![NewEvent::bare(AccountsLinked { first, second })];

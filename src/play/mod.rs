@@ -10,6 +10,7 @@ pub mod dry;
 mod kept_agendas;
 pub mod parse;
 pub mod pattern;
+mod people;
 mod plays;
 pub mod rehearse;
 mod responses;

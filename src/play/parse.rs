@@ -234,14 +234,8 @@ fn person(rest: &str) -> Result<Step, String> {
 }
 
 fn trust_of(word: &str) -> Result<Trust, String> {
-    let all = [
-        ("nothing", Trust::Nothing),
-        ("nick", Trust::Nick),
-        ("account", Trust::Account),
-        ("device", Trust::Device),
-    ];
-    let found = all.iter().find(|(name, _)| *name == word).map(|(_, trust)| *trust);
-    found.ok_or_else(|| format!("trust is nothing, account or device, not `{word}`"))
+    let words = || Trust::ALL.map(Trust::word).join(", ");
+    Trust::of_word(word).ok_or_else(|| format!("trust is one of {}, not `{word}`", words()))
 }
 
 fn bot(rest: &str) -> Result<Step, String> {

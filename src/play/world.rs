@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::parse::Does;
 use super::pattern::{Words, matches};
+use super::people::full_id;
+pub use super::people::{place, speaker};
 use super::responses::{passes, responded};
 use crate::adapter::{
     Attached, Chat, Found, Outgoing, Redaction, Relation, Reread, RoomAct, RoomAnswer, RoomInfo,
@@ -19,9 +21,7 @@ use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::http::Request;
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
 use crate::domain::role::Standing;
-use crate::domain::trigger::{
-    Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
-};
+use crate::domain::trigger::{Message, Reaction, Trigger, Trust, Undecryptable, What};
 use crate::processor::action::{ActionCall, ActionDone, Actions};
 use crate::processor::http::HttpCall;
 use crate::store::Clock;
@@ -537,36 +537,6 @@ fn misdrawn(attached: &Attached) -> Option<String> {
 fn direct(room: &RoomId) -> RoomId {
     let bare = room.as_str().strip_suffix(":local").filter(|bare| bare.starts_with('@'));
     bare.map_or_else(|| room.clone(), |bare| RoomId(bare.to_owned()))
-}
-
-/// A room of the simulated homeserver.
-pub fn place(room: &Room, thread: Option<PostId>) -> Place {
-    Place {
-        network: room.network.clone().unwrap_or_else(|| "matrix".into()),
-        room: RoomId(room.name.clone()),
-        name: room.name.clone(),
-        thread,
-        direct: room.name.starts_with('@'),
-        encrypted: room.encrypted,
-    }
-}
-
-/// The account of a person, by the name that a transcript uses.
-fn full_id(name: &str) -> String {
-    if name.starts_with('@') { name.to_owned() } else { format!("@{name}:local") }
-}
-
-/// A person of the simulated homeserver.
-pub fn speaker(person: &Person, room: &Room) -> Speaker {
-    let id = full_id(&person.name);
-    let bare = person.name.trim_start_matches('@').split(':').next().unwrap_or(&person.name);
-    Speaker {
-        id: UserId(id),
-        name: person.shown.clone().unwrap_or_else(|| bare.to_owned()),
-        network: person.network.clone().or(room.network.clone()).unwrap_or_else(|| "matrix".into()),
-        account: person.account.clone(),
-        trust: person.trust.unwrap_or(Trust::Account),
-    }
 }
 
 impl Chat for World {

@@ -38,7 +38,7 @@ impl Kernel {
         mut terms: Terms,
     ) -> Result<Prepared, Error> {
         let mut sheet = Sheet::new(self, execution);
-        if terms.device && !execution.started.place.encrypted {
+        if terms.takes_encryption() && !execution.started.place.encrypted {
             // Nobody is asked what nobody can answer.
             let why = words::NEVER_HERE.to_owned();
             sheet.not_run(approval::NEVER_HERE.to_owned(), why);

@@ -11,7 +11,7 @@ use crate::domain::catalog::{Alias, Catalog};
 use crate::domain::id::{PersonId, UserId};
 use crate::domain::message::Doc;
 use crate::domain::policy::{Permission, PolicyAction, Resource};
-use crate::domain::trigger::{Place, Speaker, Trust};
+use crate::domain::trigger::{Place, Speaker};
 use crate::domain::words::{can as say, listing, policy as policies};
 use crate::query::command::Rows;
 use crate::query::subjects::Subjects;
@@ -89,7 +89,7 @@ impl Kernel {
             Ok(subjects) => subjects.seen_since(store, since, LOOKED_AT_MAX)?,
             Err(_) => (vec![], false),
         };
-        let named = self.named_accounts().into_iter().map(|id| stranger(id, asker));
+        let named = self.named_accounts().into_iter().map(|id| self.stranger(id, &asker.network));
         let people = self.people()?;
         let (mut known, mut found): (BTreeSet<PersonId>, Vec<Speaker>) = Default::default();
         for speaker in seen.into_iter().chain(named) {
@@ -124,7 +124,7 @@ impl Kernel {
             return Ok(Some(speaker));
         }
         let named = who.contains(':') || self.named_accounts().contains(&account);
-        Ok(named.then(|| stranger(account, asker)))
+        Ok(named.then(|| self.stranger(account, &asker.network)))
     }
 
     /// Whether somebody with this account was ever heard of or is named in the configuration.
@@ -185,12 +185,6 @@ fn told(who: &str, alias: &str, permission: &Permission) -> String {
         }
         false => say::no(who, alias, &by),
     }
-}
-
-/// Somebody of whom nothing is known but their account, on the network of who asks.
-fn stranger(id: UserId, asker: &Speaker) -> Speaker {
-    let name = id.as_str().trim_start_matches('@').split(':').next().unwrap_or_default().to_owned();
-    Speaker { id, name, network: asker.network.clone(), account: None, trust: Trust::Account }
 }
 
 fn full_name(speaker: &Speaker) -> String {

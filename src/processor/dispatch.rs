@@ -549,6 +549,7 @@ pub(super) fn msg(recorded: &Recorded, origin: &Origin, people: &People) -> Valu
         "user": {
             "id": speaker.id, "name": speaker.name, "person": person,
             "network": speaker.network, "trust": speaker.trust,
+            "trust_level": speaker.trust.level(),
         },
         "room": { "id": place.room, "name": place.name, "network": place.network },
         "text": text,

@@ -349,6 +349,7 @@ impl Kernel {
             network: place.network.clone(),
             account: None,
             trust: Trust::Account,
+            claims: vec![],
         };
         let key = DedupeKey::new(&["deleted", room.as_str(), post.as_str()]);
         let (keys, post, reason) = (keys.to_vec(), post.clone(), reason.to_owned());

@@ -13,7 +13,7 @@ use crate::domain::event::{Event, Meta, NewEvent, Recorded, Verdict};
 use crate::domain::id::{DedupeKey, RoomId, StreamName, UserId};
 use crate::domain::role::Standing;
 use crate::domain::route::Act;
-use crate::domain::trigger::{Message, Speaker, Trigger, Trust};
+use crate::domain::trigger::{Claim, Message, Speaker, Trigger, Trust};
 use crate::domain::words::{bridges as words, setups};
 use crate::store::{Expected, ReadError};
 
@@ -48,8 +48,7 @@ impl Kernel {
         let who = message.speaker.id.clone();
         let (network, nick) = (desk.network.to_owned(), desk.nick.to_owned());
         let checked = AccountChecked { who, network, nick, account, known };
-        let proven = checked.known == Known::Proven;
-        Ok((if proven { Cow::Owned(best) } else { as_it_is }, Some(checked)))
+        Ok((as_known(message, best, &checked), Some(checked)))
     }
 
     /// Somebody as they may turn out to be: with an account, where their network can be asked for it.
@@ -58,8 +57,24 @@ impl Kernel {
             tracing::error!(%error, "it cannot be read where accounts are asked for");
             None
         });
-        let trust = if asked.is_some() { Trust::Account } else { who.trust };
+        let trust = if asked.is_some() { Trust::Identified } else { who.trust };
         Speaker { trust, ..who.clone() }
+    }
+
+    /// Somebody of whom nothing is known but their account: as well proven as they could be, on the network of their bridge
+    /// or else on this one.
+    pub(super) fn stranger(&self, id: UserId, network: &str) -> Speaker {
+        let name = id.as_str().trim_start_matches('@').split(':').next().unwrap_or_default();
+        let own = self.own_id();
+        let server = own.as_str().split_once(':').map_or("", |(_, server)| server);
+        let bridges = &self.settings().bridges;
+        let (network, account, trust) = match bridges.account(id.as_str(), server) {
+            Some(Account::Ghost(it, native)) => (it.network.clone(), Some(native), it.trust),
+            Some(Account::Relay(it) | Account::Bot(it)) => (it.network.clone(), None, it.trust),
+            None => (network.to_owned(), None, Trust::Account),
+        };
+        let name = name.to_owned();
+        self.at_best(&Speaker { id, name, network, account, trust, claims: vec![] })
     }
 
     /// Where it is asked who somebody is; none: they are proven already, or nobody could say.
@@ -157,5 +172,76 @@ impl Kernel {
         let stream = StreamName::identity(&self.store.key().dedupe(&key));
         let event = NewEvent::with(meta, checked);
         routed.writes.push(write(stream, Expected::Any, vec![event]));
+    }
+}
+
+/// A message by who its speaker turned out to be, with what the services said of them, whether it proves anything or not.
+fn as_known<'a>(message: &'a Message, best: Message, checked: &AccountChecked) -> Cow<'a, Message> {
+    let Some(account) = &checked.account else { return Cow::Borrowed(message) };
+    let proven = checked.known == Known::Proven;
+    let mut message = if proven { best } else { message.clone() };
+    Claim::services_account(account).add_to(&mut message.speaker.claims);
+    Cow::Owned(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::PostId;
+    use crate::domain::trigger::Place;
+
+    fn said(trust: Trust) -> Message {
+        let speaker = Speaker {
+            id: UserId("@irc_lab_opal:hs".into()),
+            name: "opal".into(),
+            network: "irc".into(),
+            account: Some("opal@lab".into()),
+            trust,
+            claims: vec![],
+        };
+        let place = Place {
+            network: "irc".into(),
+            room: RoomId("!ops".into()),
+            name: "#ops".into(),
+            thread: None,
+            direct: false,
+            encrypted: false,
+        };
+        Message {
+            place,
+            speaker,
+            post: PostId("$1".into()),
+            text: "!ping".into(),
+            command: None,
+            reply_to: None,
+            edits: None,
+            mentioned: false,
+            hops: 0,
+        }
+    }
+
+    #[test]
+    fn what_the_services_say_is_claimed_and_counts_only_where_it_proves_the_nick() {
+        let (message, best) = (said(Trust::Nick), said(Trust::Identified));
+        let unasked = Known::Unasked("the bridge did not say in time who it is".into());
+        for (account, known, trust) in [
+            (Some("opal"), Known::Proven, Trust::Identified),
+            (Some("opal2"), Known::Other, Trust::Nick),
+            (Some("opal"), Known::Gone, Trust::Nick),
+            (None, Known::Gone, Trust::Nick),
+            (None, Known::Nobody, Trust::Nick),
+            (None, unasked, Trust::Nick),
+        ] {
+            let checked = AccountChecked {
+                who: message.speaker.id.clone(),
+                network: "lab".into(),
+                nick: "opal".into(),
+                account: account.map(str::to_owned),
+                known,
+            };
+            let speaker = as_known(&message, best.clone(), &checked).into_owned().speaker;
+            let claims: Vec<Claim> = account.map(Claim::services_account).into_iter().collect();
+            assert_eq!((speaker.trust, speaker.claims), (trust, claims), "{checked:?}");
+        }
     }
 }

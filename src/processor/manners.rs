@@ -12,7 +12,7 @@ use crate::domain::message::Doc;
 use crate::domain::order::NETWORK;
 use crate::domain::pace::{self, NAMES_COMMANDS_PER_MINUTE, Pace};
 use crate::domain::route::{Act, Decision};
-use crate::domain::trigger::{Trigger, Trust, What};
+use crate::domain::trigger::{Trigger, What};
 use crate::domain::words::manners as words;
 use crate::script::source::Ack;
 use crate::store::{ReadError, Write};
@@ -49,7 +49,7 @@ impl Kernel {
 
     pub(super) fn too_fast(&self, recorded: &Recorded, origin: &Origin) -> Option<Routed> {
         let most = self.settings().limits.commands_per_minute?;
-        let proven = origin.speaker.trust >= Trust::Account;
+        let proven = origin.speaker.trust.proves_account();
         let most = if proven { most } else { most.min(NAMES_COMMANDS_PER_MINUTE) };
         let actor = recorded.actor.as_ref()?;
         let stream = &recorded.id.stream;

@@ -17,7 +17,7 @@ use crate::domain::policy::{
     RoleHeld,
 };
 use crate::domain::role::{Held, Standing};
-use crate::domain::trigger::{Place, Speaker, Trust};
+use crate::domain::trigger::{Place, Speaker};
 use crate::domain::words::policy as words;
 use crate::script::context::{May, Permit};
 use crate::script::journal::Entry;
@@ -62,7 +62,7 @@ impl Kernel {
     ) -> Vec<String> {
         let asked = || questions.iter().flat_map(|question| &question.roles);
         let who = &self.at_best(who);
-        if asked().next().is_none() || who.trust < Trust::Account {
+        if asked().next().is_none() || !who.trust.proves_account() {
             return vec![];
         }
         let Held { roles, unseen } = self.held(who, place);
@@ -76,7 +76,7 @@ impl Kernel {
 
     /// Looks what somebody is in the rooms that roles ask about, before it is decided on what they say.
     pub(super) async fn learn(&self, who: &Speaker, place: &Place) -> Result<(), Error> {
-        if who.trust < Trust::Account || !who.id.as_str().starts_with('@') {
+        if !who.trust.proves_account() || !who.id.as_str().starts_with('@') {
             return Ok(());
         }
         let settings = self.settings();
@@ -117,7 +117,7 @@ impl Kernel {
     /// The roles that somebody holds in a place, and those of which it cannot be said.
     fn held(&self, who: &Speaker, place: &Place) -> Held {
         // What anybody could have said is said by nobody in particular.
-        if who.trust < Trust::Account {
+        if !who.trust.proves_account() {
             return Held::default();
         }
         let settings = self.settings();
@@ -308,7 +308,7 @@ impl Kernel {
         let place = &started.place;
         let who = match &started.requester {
             asks if asks.id.as_str() == who => asks.clone(),
-            _ => account(who),
+            _ => self.stranger(UserId(who.to_owned()), "matrix"),
         };
         if let Some(alias) = offered.catalog.aliases.iter().find(|alias| alias.name == what) {
             return self.may(PolicyAction::Run, Resource::alias(alias), &who, place).allowed();
@@ -367,7 +367,7 @@ impl Kernel {
         resource: &Resource,
         who: &Speaker,
     ) -> Option<String> {
-        let proven = who.trust >= Trust::Account;
+        let proven = who.trust.proves_account();
         if !proven || action != PolicyAction::Run || resource.kind != ResourceKind::Alias {
             return None;
         }
@@ -390,11 +390,4 @@ impl Kernel {
         let resource = Resource::operation(&def.name, &def.tags, def.role.as_deref());
         self.may(PolicyAction::Run, resource, who, place)
     }
-}
-
-/// Somebody of whom nothing is known but their account.
-fn account(id: &str) -> Speaker {
-    let name = id.trim_start_matches('@').split(':').next().unwrap_or(id).to_owned();
-    let (id, network) = (UserId(id.to_owned()), "matrix".to_owned());
-    Speaker { id, name, network, account: None, trust: Trust::Account }
 }

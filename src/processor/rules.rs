@@ -289,6 +289,7 @@ fn speaker(rule: &Rule) -> Speaker {
         network: NETWORK.into(),
         account: None,
         trust: Trust::Account,
+        claims: vec![],
     }
 }
 

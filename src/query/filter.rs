@@ -102,13 +102,6 @@ const STANDINGS: &[(Standing, &str)] = &[
     (Standing::InDoubt, "in doubt"),
 ];
 
-const TRUSTS: &[(Trust, &str)] = &[
-    (Trust::Nothing, "nothing"),
-    (Trust::Nick, "nick"),
-    (Trust::Account, "account"),
-    (Trust::Device, "device"),
-];
-
 impl Standing {
     /// As people read it.
     pub fn word(self) -> &'static str {
@@ -183,7 +176,9 @@ impl Filter {
             "since" => self.since = Some(time(name, value, here)?.start),
             "until" => self.until = Some(time(name, value, here)?.end),
             "text" => self.text = text(),
-            "trust" => self.trust = Some(one_of(name, value, TRUSTS)?),
+            "trust" => {
+                self.trust = Some(one_of(name, value, &Trust::ALL.map(|it| (it, it.word())))?)
+            }
             "limit" => self.limit = Some(limit(value)?),
             "reverse" if value.is_empty() => self.reverse = true,
             "reverse" => {
@@ -256,7 +251,7 @@ impl Filter {
         pairs.extend(self.since.map(|since| ("since", when::exact(since))));
         pairs.extend(self.until.map(|until| ("until", when::exact(until))));
         pairs.extend(self.text.clone().map(|text| ("text", text)));
-        pairs.extend(self.trust.map(|trust| ("trust", word_of(TRUSTS, &trust).to_owned())));
+        pairs.extend(self.trust.map(|trust| ("trust", trust.word().to_owned())));
         pairs.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         pairs.extend(self.reverse.then(|| ("reverse", String::new())));
         pairs

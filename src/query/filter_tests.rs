@@ -66,7 +66,10 @@ fn what_is_no_filter_is_refused_with_a_hint() {
         ),
         ("type x*", "there is no type of event `x*`; docs/log.md names them"),
         ("status failled", "there is no status `failled`; did you mean `failed`?"),
-        ("trust me", "there is no trust `me`; there are nothing, nick, account, device"),
+        (
+            "trust me",
+            "there is no trust `me`; there are nothing, nick, identified, network, account, device",
+        ),
         ("since noon", "`noon` is no time for `since`; write `yesterday`"),
         ("limit many", "`many` is no limit; write a number up to 1000000"),
         ("execution a/b", "`a/b` is no execution; write the beginning"),

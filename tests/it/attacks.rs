@@ -68,6 +68,7 @@ pub fn account(name: &str) -> Speaker {
         network: "matrix".into(),
         account: None,
         trust: Trust::Account,
+        claims: vec![],
     }
 }
 

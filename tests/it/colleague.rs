@@ -52,6 +52,7 @@ const SENTENCES: &[(u32, &str, &str)] = &[
         "dangerous",
         "What is dangerous wants a typed phrase from a verified device in an encrypted room.",
     ),
+    (2, "trust", "An approval says how strongly it must be proven who gives it."),
     (
         2,
         "which-approval",

@@ -71,7 +71,7 @@ fn held(role: &str) -> Vec<RoleHeld> {
 #[test]
 fn the_manuals_examples_decide_what_they_say() {
     let examples = examples();
-    assert_eq!(examples.len(), 10);
+    assert_eq!(examples.len(), 11);
     let production = || ann(tagged("deploy", &["production"]));
     let operation = || ann(Resource::of(ResourceKind::Operation, "vm.stop"));
     let dangerous = || ann(tagged("wipe", &["dangerous"]));
@@ -107,6 +107,11 @@ fn the_manuals_examples_decide_what_they_say() {
         (9, Inputs { roles: held("lead"), ..log() }, Some("leads-read")),
         (10, execution(), None),
         (10, Inputs { roles: held("oncall"), ..execution() }, Some("oncall-cancels")),
+        (11, Inputs { trust: Trust::Nothing, ..production() }, None),
+        (11, Inputs { trust: Trust::Nick, ..production() }, None),
+        (11, Inputs { trust: Trust::Identified, ..production() }, None),
+        (11, Inputs { trust: Trust::Network, ..production() }, Some("open")),
+        (11, Inputs { trust: Trust::Device, ..production() }, Some("open")),
     ];
     for (nth, inputs, want) in rows {
         let decided = shipped_and(&examples[nth - 1]).decide(&inputs);
@@ -122,7 +127,7 @@ fn the_manuals_examples_decide_what_they_say() {
 fn all_examples_together_are_policies() {
     let set = shipped_and(&examples().join("\n"));
     let shipped = PolicySet::shipped().policies().len();
-    assert_eq!(set.policies().len(), shipped + 10);
+    assert_eq!(set.policies().len(), shipped + 11);
 }
 
 fn beadle(folder: &Path, args: &[&str]) -> (i32, String, String) {

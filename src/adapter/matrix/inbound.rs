@@ -9,13 +9,16 @@ use crate::domain::bridge::address::{merged, relayed};
 use crate::domain::bridge::{Account, Bridges};
 use crate::domain::id::{DedupeKey, PostId, RoomId, Timestamp, UserId};
 use crate::domain::trigger::{
-    MESSAGE_BYTES_MAX, Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable, What,
+    Claim, MESSAGE_BYTES_MAX, Message, Place, Reaction, Speaker, Trigger, Trust, Undecryptable,
+    What,
 };
 
 /// Longest name of a person or room that is kept, in characters.
 pub const NAME_CHARS_MAX: usize = 100;
 /// Longest key of a reaction that is kept, in characters; longer ones are no reaction.
 pub const REACTION_CHARS_MAX: usize = 64;
+/// Where a bridge says that a person wrote on the other network what comes from their account here.
+const PUPPET_FIELD: &str = "fi.mau.double_puppet_source";
 /// The network of everything that is not behind a bridge.
 pub(super) const NETWORK: &str = "matrix";
 
@@ -65,9 +68,15 @@ impl Facts<'_> {
             _ => None,
         };
         let several = self.place.network.contains('+') && network != NETWORK;
-        let of = named.as_ref().unwrap_or(&network);
-        let name = if several { format!("{name} ({of})") } else { name };
-        Speaker { id: UserId(id.to_owned()), name, network, account, trust: trust.min(proven) }
+        let name = if several { format!("{name} ({network})") } else { name };
+        Speaker {
+            id: UserId(id.to_owned()),
+            name,
+            network,
+            account,
+            trust: trust.min(proven),
+            claims: vec![],
+        }
     }
 }
 
@@ -105,7 +114,10 @@ pub(super) fn trigger(seen: &Seen, facts: &Facts) -> Option<Trigger> {
     {
         return None;
     }
-    let speaker = facts.speaker(sender, trust(seen.origin));
+    let mut speaker = facts.speaker(sender, trust(seen.origin));
+    if let Some(source) = seen.event["content"][PUPPET_FIELD].as_str() {
+        Claim::double_puppet(source).add_to(&mut speaker.claims);
+    }
     let what = match seen.text("type") {
         "m.room.message" => message(&seen.event["content"], speaker, facts, post)?,
         "m.reaction" => reaction(&seen.event["content"], speaker, facts, post)?,
@@ -170,6 +182,9 @@ fn message(content: &Value, mut speaker: Speaker, facts: &Facts, post: &str) -> 
     let text = if answered.is_some() { without_quote(body) } else { body };
     let profile = &said["com.beeper.per_message_profile"];
     let text = without_name(text, profile);
+    if let Some(name) = profile["displayname"].as_str() {
+        Claim::per_message_name(name).add_to(&mut speaker.claims);
+    }
     if profile.is_object() && facts.bridged(speaker.id.as_str()).is_some() {
         // An app that speaks under whatever name it likes speaks for nobody.
         speaker.trust = speaker.trust.min(Trust::Nick);

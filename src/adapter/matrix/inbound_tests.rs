@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::id::RoomId;
+use crate::domain::trust::CLAIM_CHARS_MAX;
 
 fn place_of_test() -> Place {
     Place {
@@ -271,6 +272,46 @@ fn messages_say_whom_they_call_and_how_often_they_were_passed_on() {
     }
 }
 
+/// What is claimed of whoever says this.
+fn claims(kind: &str, sender: &str, content: &Value) -> (Trust, Vec<Claim>) {
+    let trigger = read(kind, sender, content.clone(), Origin::Plain);
+    let trigger = trigger.unwrap_or_else(|| panic!("{content} is a trigger"));
+    let speaker = trigger.speaker().expect("somebody said it");
+    (speaker.trust, speaker.claims.clone())
+}
+
+#[test]
+fn claims_are_kept_and_prove_nothing() {
+    let named = |name: Value| {
+        json!({"msgtype": "m.text", "body": "!ping",
+               "com.beeper.per_message_profile": {"id": "1", "displayname": name}})
+    };
+    let puppet = |source: Value| json!({"msgtype": "m.text", "body": "!ping", "fi.mau.double_puppet_source": source});
+    let both = json!({"msgtype": "m.text", "body": "!ping", "fi.mau.double_puppet_source": "x",
+                      "com.beeper.per_message_profile": {"displayname": "Boss"}});
+    let edit = json!({"msgtype": "m.text", "body": "* !ping", "m.new_content": named(json!("Boss")),
+                      "m.relates_to": {"rel_type": "m.replace", "event_id": "$0"}});
+    let long = "x".repeat(2 * CLAIM_CHARS_MAX);
+    let boss = || Claim::per_message_name("Boss");
+    for (content, want) in [
+        (json!({"msgtype": "m.text", "body": "!ping"}), vec![]),
+        (named(json!("Boss")), vec![boss()]),
+        (named(json!(7)), vec![]),
+        (named(json!(long)), vec![Claim::PerMessageName { name: long[CLAIM_CHARS_MAX..].into() }]),
+        (edit, vec![boss()]),
+        (puppet(json!("mautrix-slack")), vec![Claim::double_puppet("mautrix-slack")]),
+        (puppet(json!({"source": "x"})), vec![]),
+        (both, vec![Claim::double_puppet("x"), boss()]),
+    ] {
+        let got = claims("m.room.message", "@ana:hs", &content);
+        assert_eq!(got, (Trust::Account, want), "{content}");
+    }
+    let reaction = json!({"fi.mau.double_puppet_source": "mautrix-slack",
+        "m.relates_to": {"rel_type": "m.annotation", "event_id": "$1", "key": "👍"}});
+    let got = claims("m.reaction", "@ana:hs", &reaction);
+    assert_eq!(got, (Trust::Account, vec![Claim::double_puppet("mautrix-slack")]));
+}
+
 /// The triggers of what an account says, each as its speaker and text.
 fn heard(sender: &str, name: &str, content: Value, network: &str) -> Vec<String> {
     let event = json!({"type": "m.room.message", "sender": sender, "event_id": "$1",
@@ -282,7 +323,7 @@ fn heard(sender: &str, name: &str, content: Value, network: &str) -> Vec<String>
     let facts = Facts { account, place: &place, name, now, bridges: &bridges };
     let told = |trigger: Trigger| match trigger.what {
         What::Message(m) => {
-            let Speaker { id, name, network, account, trust } = m.speaker;
+            let Speaker { id, name, network, account, trust, .. } = m.speaker;
             let account = account.unwrap_or_default();
             format!("{id} {name} {network} {account} {trust:?} {:?} {}", m.text, trigger.key)
         }
@@ -312,7 +353,7 @@ fn people_behind_bridges_are_who_their_network_says() {
             "@slack_t1-u2:hs",
             "Eva",
             "!ping",
-            vec!["@slack_t1-u2:hs Eva slack u2@t1 Account \"!ping\" "],
+            vec!["@slack_t1-u2:hs Eva slack u2@t1 Network \"!ping\" "],
         ),
         ("@irc_net_nickserv:hs", "NickServ", "!ping", vec![]),
         ("@heisenbridge:hs", "bridge", "!ping", vec![]),

@@ -195,6 +195,7 @@ impl Asked {
                 network: "matrix".into(),
                 account: None,
                 trust: Trust::Device,
+                claims: vec![],
             },
         }
     }

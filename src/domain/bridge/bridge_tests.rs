@@ -164,7 +164,15 @@ fn wrong_profiles_are_told_with_their_place() {
         ),
         (
             format!("{good}[identity]\ntrust = \"device\""),
-            "p: identity.trust: there is no such trust; write `nothing`, `nick` or `account`",
+            "p: identity.trust: there is no such trust; write `nothing`, `nick` or `network`",
+        ),
+        (
+            format!("{good}[identity]\ntrust = \"account\""),
+            "p: identity.trust: `account` is what a homeserver proves of its own people; write `network` for a network that never gives an account to somebody else",
+        ),
+        (
+            format!("{good}[identity]\ntrust = \"identified\""),
+            "p: identity.trust: there is no such trust; write `nothing`, `nick` or `network`",
         ),
         (
             format!("{good}[identity]\nverify = \"dns\""),
@@ -291,8 +299,7 @@ fn trust_is_what_the_network_proves() {
     assert_eq!(asked, ["heisenbridge"], "where accounts can be asked for");
     assert_eq!(trust("heisenbridge"), Trust::Nick);
     assert_eq!(trust("relay"), Trust::Nick);
-    assert_eq!(trust("bridgev2"), Trust::Account);
-    assert!(Trust::Nothing < Trust::Nick && Trust::Nick < Trust::Account);
+    assert_eq!(trust("bridgev2"), Trust::Network);
 }
 
 #[test]

@@ -399,13 +399,19 @@ impl<'a> Reader<'a> {
     fn trust(&self) -> Result<Trust, ProfileError> {
         match self.text("identity", "trust")?.as_deref() {
             None | Some("nick") => Ok(Trust::Nick),
-            Some("account") => Ok(Trust::Account),
+            Some("network") => Ok(Trust::Network),
             Some("nothing") => Ok(Trust::Nothing),
+            Some("account") => Err(self.error(
+                "identity",
+                "trust",
+                "`account` is what a homeserver proves of its own people",
+                "write `network` for a network that never gives an account to somebody else",
+            )),
             Some(_) => Err(self.error(
                 "identity",
                 "trust",
                 "there is no such trust",
-                "write `nothing`, `nick` or `account`",
+                "write `nothing`, `nick` or `network`",
             )),
         }
     }

@@ -8,7 +8,6 @@ use cedar_policy::{
 };
 
 use super::Request;
-use crate::domain::trigger::Trust;
 
 /// A request with the entities that it names.
 pub struct Asked {
@@ -64,7 +63,8 @@ fn context(inputs: &Request, room: EntityUid, network: EntityUid) -> Result<Cont
     let pairs = [
         ("room", RestrictedExpression::new_entity_uid(room)),
         ("network", RestrictedExpression::new_entity_uid(network)),
-        ("trust", RestrictedExpression::new_string(trust(inputs.trust).to_owned())),
+        ("trust", RestrictedExpression::new_string(inputs.trust.word().to_owned())),
+        ("trust_level", RestrictedExpression::new_long(i64::from(inputs.trust.level()))),
         ("encrypted", yes(inputs.encrypted)),
         ("direct", yes(inputs.direct)),
         ("management", yes(inputs.management)),
@@ -74,16 +74,6 @@ fn context(inputs: &Request, room: EntityUid, network: EntityUid) -> Result<Cont
     ];
     let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value));
     Context::from_pairs(pairs).map_err(|why| why.to_string())
-}
-
-/// As policies write it.
-pub fn trust(trust: Trust) -> &'static str {
-    match trust {
-        Trust::Nothing => "nothing",
-        Trust::Nick => "nick",
-        Trust::Account => "account",
-        Trust::Device => "device",
-    }
 }
 
 fn text(name: &str, value: &str) -> (String, RestrictedExpression) {

@@ -24,7 +24,6 @@ mod tests;
 pub use annotation::APPROVALS_MAX;
 pub use askable::{NAMED_MAX, unaskable};
 pub use compile::{Compiled, FILES_MAX, Names, SCHEMA, SET_BYTES_MAX, Source, compile, unknown};
-pub use entities::trust;
 pub use problem::PolicyProblem;
 pub use set::{PolicySet, SHIPPED};
 

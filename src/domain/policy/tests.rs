@@ -7,7 +7,14 @@ use crate::domain::trigger::{Place, Speaker};
 
 fn ann() -> Speaker {
     let (name, network) = ("ann".to_owned(), "matrix".to_owned());
-    Speaker { id: UserId("@ann:hs".into()), name, network, account: None, trust: Trust::Account }
+    Speaker {
+        id: UserId("@ann:hs".into()),
+        name,
+        network,
+        account: None,
+        trust: Trust::Account,
+        claims: vec![],
+    }
 }
 
 fn ops() -> Place {

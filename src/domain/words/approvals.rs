@@ -2,6 +2,8 @@
 
 use crate::domain::approval::{Approval, Lacking, Refusal, Tally, Terms, approvals};
 use crate::domain::id::UserId;
+use crate::domain::trigger::Trust;
+use crate::domain::words::people::to_reach;
 
 /// What a reaction approves by, and what denies by it: the bot puts both below a prompt that takes them, to be clicked.
 pub const CLICKED: [&str; 2] = ["👍", "👎"];
@@ -13,9 +15,10 @@ pub const NEVER_HERE: &str = "nobody can approve it here: that takes a verified 
 /// vote there.
 pub fn asked(who: &str, what: &str, terms: &Terms, id: &str, phrase: &str, clicks: bool) -> String {
     let from = terms.role.as_ref().map_or(String::new(), |role| format!(" from {role}"));
+    let with = proven(terms);
     let need = match terms.count {
-        1 => format!("It needs one more person{from}"),
-        count => format!("{} approvals needed{from}", counted(count)),
+        1 => format!("It needs one more person{from}{with}"),
+        count => format!("{} approvals needed{from}{with}", counted(count)),
     };
     let phrase_words = if phrase.is_empty() { String::new() } else { format!("“{phrase}”") };
     let how = match (terms.device, phrase.is_empty()) {
@@ -27,6 +30,17 @@ pub fn asked(who: &str, what: &str, terms: &Terms, id: &str, phrase: &str, click
     };
     let click = if clicks { format!(", or click {}", CLICKED[0]) } else { String::new() };
     format!("{who} asks to {what}. {need}: {how}{click}; `-1 because …` denies it.")
+}
+
+/// How those who approve must be proven, where that is more than for every vote.
+fn proven(terms: &Terms) -> &'static str {
+    match terms.trust {
+        _ if terms.device => "",
+        None | Some(Trust::Nothing | Trust::Nick | Trust::Identified) => "",
+        Some(Trust::Network) => ", with an account that nobody else can take",
+        Some(Trust::Account) => ", with a Matrix account",
+        Some(Trust::Device) => ", on a verified device",
+    }
 }
 
 /// What stands where it was asked, as votes come.
@@ -105,6 +119,7 @@ pub fn refusal(who: &str, refusal: &Refusal, phrase: &str) -> String {
             )
         }
         Refusal::Device(lacking) => device(who, *lacking, phrase),
+        Refusal::Trust { needs, has } => too_weak(who, *needs, *has),
         Refusal::Policy(why) => format!("{who}, you may not approve this one: {why}"),
     }
 }
@@ -117,6 +132,17 @@ fn device(who: &str, lacking: Lacking, phrase: &str) -> String {
     };
     format!(
         "{who}, this one takes “{phrase}”, typed on a verified device in an encrypted room: {lacks}."
+    )
+}
+
+fn too_weak(who: &str, needs: Trust, has: Trust) -> String {
+    format!(
+        "{who}, your vote does not count for this one: it takes the trust `{}` (level {}), and what proves you is `{}` ({}). To approve it, {}.",
+        needs.word(),
+        needs.level(),
+        has.word(),
+        has.level(),
+        to_reach(needs)
     )
 }
 

@@ -9,6 +9,8 @@ pub fn proves(trust: Trust) -> &'static str {
     match trust {
         Trust::Nothing => "it proves nothing",
         Trust::Nick => "it proves a name that anybody may have at the moment",
+        Trust::Identified => "it proves the account for the moment",
+        Trust::Network => "it proves an account that is never given to somebody else",
         Trust::Account | Trust::Device => "it proves the account",
     }
 }

@@ -24,9 +24,34 @@ pub fn trust(trust: Trust) -> &'static str {
     match trust {
         Trust::Nothing => "nothing proves that it is you",
         Trust::Nick => "nothing but a name that anybody could take",
-        Trust::Account => "the network says that it is this account",
+        Trust::Identified => "the network's services know you as this account just now",
+        Trust::Network => "the network gives this account to nobody else",
+        Trust::Account => "your homeserver says that it is this account",
         Trust::Device => "your own device signed it",
     }
+}
+
+/// What somebody does to have a level of proof.
+pub fn to_reach(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Nothing => "say it",
+        Trust::Nick => "say it with a device of your own",
+        Trust::Identified => {
+            "identify for the account of your nick (`/msg NickServ IDENTIFY …`) on a network that I can ask, or say it on Matrix"
+        }
+        Trust::Network => {
+            "say it on Matrix, or on a network that gives your account to nobody else"
+        }
+        Trust::Account => "say it with your Matrix account",
+        Trust::Device => "type it on a verified device, in an encrypted room",
+    }
+}
+
+/// The level of proof with its number, and what would prove more.
+fn level(trust: Trust) -> String {
+    let more = Trust::ALL.into_iter().find(|it| *it > trust);
+    let more = more.map_or(String::new(), |it| format!(" More would: {}.", to_reach(it)));
+    format!("`{}`, level {} of 5.{more}", trust.word(), trust.level())
 }
 
 /// Here is a code.
@@ -163,7 +188,7 @@ pub fn you_are(
     let native = native.map_or(String::new(), |account| format!(", there {account}"));
     let mut lines = vec![
         format!("You are {} on {}{native}.", self::who(who), who.network),
-        format!("What proves it: {}.", trust(who.trust)),
+        format!("What proves it: {} – {}", trust(who.trust), level(who.trust)),
         match place.direct {
             true => "We are alone here.".to_owned(),
             false => format!("This room is {}.", place.name),
@@ -189,6 +214,33 @@ pub fn you_are(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_level_says_what_would_prove_more() {
+        for (trust, want) in [
+            (
+                Trust::Nothing,
+                "`nothing`, level 0 of 5. More would: say it with a device of your own.",
+            ),
+            (
+                Trust::Nick,
+                "`nick`, level 1 of 5. More would: identify for the account of your nick",
+            ),
+            (
+                Trust::Identified,
+                "`identified`, level 2 of 5. More would: say it on Matrix, or on a",
+            ),
+            (
+                Trust::Network,
+                "`network`, level 3 of 5. More would: say it with your Matrix account.",
+            ),
+            (Trust::Account, "`account`, level 4 of 5. More would: type it on a verified device,"),
+            (Trust::Device, "`device`, level 5 of 5."),
+        ] {
+            let got = level(trust);
+            assert!(got.starts_with(want), "{got}");
+        }
+    }
 
     #[test]
     fn letters_that_may_be_taken_for_others_are_named() {

@@ -37,7 +37,7 @@ impl Sheet<'_> {
         let id = execution.id.short();
         let key = kernel.store.key();
         let phrase = self.phrase(&content.hash);
-        let clicks = terms.reactions && !terms.device && kernel.caps(&started.place).reactions;
+        let clicks = terms.takes_clicks() && kernel.caps(&started.place).reactions;
         let text = words::asked(&requester(execution), what, &terms, id, &phrase, clicks);
         let (path, what, prompt) = (path.to_owned(), what.to_owned(), message.clone());
         self.event(QuestionAsked {

@@ -12,7 +12,7 @@ pub const MSG_FIELDS: &[&str] = &["alert", "id", "in_thread", "room", "text", "t
 /// The fields of `msg.alert`, where that is not `()`.
 pub const ALERT_FIELDS: &[&str] = &["host", "key", "labels", "link", "severity", "source", "state"];
 /// The fields of `msg.user`.
-pub const USER_FIELDS: &[&str] = &["id", "name", "network", "person", "trust"];
+pub const USER_FIELDS: &[&str] = &["id", "name", "network", "person", "trust", "trust_level"];
 /// The fields of `msg.room`.
 pub const ROOM_FIELDS: &[&str] = &["id", "name", "network"];
 

@@ -10,6 +10,7 @@ use super::table::{HostFn, Kind, OPTIONS, Opt, form, opt, p, thrown};
 use crate::domain::approval::{APPROVERS_MAX, BARRED_MAX, Terms, never_here};
 use crate::domain::event::{EffectClass, EffectResult};
 use crate::domain::id::UserId;
+use crate::domain::trigger::Trust;
 
 /// The wait, the question, the approval, the message that asks and the two emojis below it.
 const ASKED_EVENTS: usize = 6;
@@ -28,6 +29,11 @@ const DEVICE: Opt = opt(
     Kind::Bool,
     "whether it takes the typed phrase, from a verified device in an encrypted room",
 );
+const TRUST: Opt = opt(
+    "trust",
+    Kind::Text,
+    "how strongly it must be proven who approves: `identified`, `network`, `account` or `device`; see docs/bridges.md",
+);
 const REACTIONS: Opt =
     opt("reactions", Kind::Bool, "whether a 👍 is enough; a reaction is never encrypted");
 
@@ -38,11 +44,14 @@ pub const ROWS: &[HostFn] = &[HostFn {
         form(&[p("what", Kind::Text)], Kind::Map),
         form(&[p("what", Kind::Text), OPTIONS], Kind::Map),
     ],
-    options: &[COUNT, ROLE, NOT, TIMEOUT, ALLOW, DEVICE, REACTIONS],
+    options: &[COUNT, ROLE, NOT, TIMEOUT, ALLOW, DEVICE, REACTIONS, TRUST],
     errors: &[
         thrown("denied", "somebody who may approve it said no; `by` and `reason` say who and why"),
         thrown("timed_out", "not enough persons approved in time"),
-        thrown("never_here", "`device` is asked for where the room is not encrypted"),
+        thrown(
+            "never_here",
+            "`device`, or `trust: \"device\"`, is asked for where the room is not encrypted",
+        ),
         thrown(
             "void",
             "the script, an action, or what else would run was changed meanwhile; `changed` says what",
@@ -84,13 +93,28 @@ fn put(call: &NativeCallContext, what: &str, options: &Map) -> HostResult {
         allow_requester: options.bool("allow_requester")?.unwrap_or(false),
         device: options.bool("device")?.unwrap_or(false),
         reactions: options.bool("reactions")?.unwrap_or(false),
+        trust: trust(&options)?,
     };
     let args = json!({ "question": what, "terms": terms, "timeout_ms": timeout });
-    effect(call, "approve", args, ASKED_EVENTS, |run, _| match terms.device && !run.encrypted {
-        // Nobody is asked what nobody can answer.
-        true => Noted::Done(EffectResult::Err(never_here())),
-        false => {
-            Noted::Waits { class: EffectClass::Log, due: timeout.map(|ms| run.now.plus_ms(ms)) }
+    effect(call, "approve", args, ASKED_EVENTS, |run, _| {
+        match terms.takes_encryption() && !run.encrypted {
+            // Nobody is asked what nobody can answer.
+            true => Noted::Done(EffectResult::Err(never_here())),
+            false => {
+                Noted::Waits { class: EffectClass::Log, due: timeout.map(|ms| run.now.plus_ms(ms)) }
+            }
         }
     })
+}
+
+/// How strongly it must be proven who approves. Less than an account has no vote at all.
+fn trust(options: &Options) -> HostResult<Option<Trust>> {
+    let Some(word) = options.text("trust")? else { return Ok(None) };
+    let known = Trust::of_word(&word).filter(|trust| trust.proves_account());
+    let words = || Trust::ALL.into_iter().filter(|it| it.proves_account()).map(Trust::word);
+    let wrong = || {
+        let words: Vec<&str> = words().collect();
+        options.error(format!("`trust` is one of {}, not `{word}`", words.join(", ")))
+    };
+    known.map(Some).ok_or_else(wrong)
 }

@@ -150,7 +150,7 @@ fn input(
         args: json!({ "name": "web001", "extra": {} }),
         msg: json!({
             "id": "$1", "in_thread": null, "text": "trial", "time": 1_795_000_000_000_i64,
-            "user": { "id": "@ann:local", "name": "ann", "person": null, "network": "matrix", "trust": "account" },
+            "user": { "id": "@ann:local", "name": "ann", "person": null, "network": "matrix", "trust": "account", "trust_level": 4 },
             "room": { "id": "!ops:local", "name": "#ops", "network": "matrix" },
         }),
         journal: journal.clone(),

@@ -16,6 +16,8 @@ mod links;
 mod schedules;
 #[path = "samples/setups.rs"]
 mod setups;
+#[path = "samples/speakers.rs"]
+mod speakers;
 
 use beadle::domain::deletion::Deletion;
 use beadle::domain::event::*;
@@ -26,10 +28,11 @@ use beadle::domain::id::{
 use beadle::domain::message::{Block, Doc, Span};
 use beadle::domain::order::{Order, OrderKind};
 use beadle::domain::trigger::{
-    Address, Command, Message, Place, Reaction, Speaker, Timer, Trigger, Trust, Undecryptable, What,
+    Address, Command, Message, Place, Reaction, Timer, Trigger, Trust, Undecryptable, What,
 };
 use serde_json::{Value, json};
 
+use self::speakers::{bridged, puppet, slack, speaker};
 use super::policies;
 
 const SECOND: i64 = 1000;
@@ -174,13 +177,6 @@ fn triggers() -> Vec<Event> {
     let command = |by, text: &str| Some(Command { by, text: text.into() });
     let in_thread = Place { thread: Some(post("$root")), ..place() };
     let direct = Place { direct: true, encrypted: false, name: "ann".into(), ..place() };
-    let bridged = Speaker {
-        id: user("_irc_eva"),
-        name: "eva".into(),
-        network: "irc".into(),
-        account: Some("eva".into()),
-        trust: Trust::Nothing,
-    };
     let message = |text: &str| Message {
         place: place(),
         speaker: speaker(Trust::Device),
@@ -205,8 +201,10 @@ fn triggers() -> Vec<Event> {
             command: command(Address::Direct, "good morning"),
             ..message("good morning")
         },
-        Message { speaker: bridged, reply_to: Some(post("$asked")), ..message("👍 go ahead") },
+        Message { speaker: bridged(), reply_to: Some(post("$asked")), ..message("👍 go ahead") },
         Message { edits: Some(post("$earlier")), ..message("!pong") },
+        Message { speaker: slack(), ..message("disk full on web1") },
+        Message { speaker: puppet(), ..message("I look at it") },
         Message { mentioned: true, hops: 2, ..message("beadle ping") },
     ];
     let reaction = What::Reaction(Reaction {
@@ -305,7 +303,7 @@ fn executions() -> Vec<Event> {
             args: json!({ "hostname": "web001", "provider": "aws", "size": "small", "extra": {} }),
             msg: json!({
                 "user": { "id": "@ann:example.org", "name": "ann", "person": "@ann:example.org",
-                    "network": "matrix", "trust": "device" },
+                    "network": "matrix", "trust": "device", "trust_level": 5 },
                 "room": { "id": "!ops:example.org", "name": "#ops:example.org", "network": "matrix" },
                 "text": "create vm web001 on aws", "id": "$said", "in_thread": false,
                 "time": NOW.0,
@@ -568,10 +566,6 @@ fn execution() -> ExecutionId {
 
 fn answer() -> MessageId {
     MessageId("E61G833D9KMSEY0A9QM5S5XAMM".into())
-}
-
-fn speaker(trust: Trust) -> Speaker {
-    Speaker { id: ann(), name: "ann".into(), network: "matrix".into(), account: None, trust }
 }
 
 fn place() -> Place {

@@ -117,7 +117,7 @@ fn an_account_approves_from_irc_and_a_mere_nick_does_not() {
     assert_eq!(votes.len(), 2, "{votes:#?}");
     assert_eq!(
         (&votes[1]["payload"]["network"], &votes[1]["payload"]["trust"]),
-        (&"irc".into(), &"account".into())
+        (&"irc".into(), &"identified".into())
     );
 
     // A role holds for as long as the services say so.

@@ -21,6 +21,7 @@ pub fn all() -> Vec<Event> {
         allow_requester: false,
         device: true,
         reactions: false,
+        trust: None,
     };
     let requested = ApprovalRequested {
         path: "gate".into(),
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Event> {
         parts: parts.map(|(name, hash)| (name.to_owned(), hash.to_owned())).into(),
     };
     let simple = Terms { role: None, not: vec![], ..terms };
+    let network = Terms { device: false, trust: Some(Trust::Network), ..simple.clone() };
     let voted = |vote: Vote, how: How, trust: Trust, reason: &str, outcome: approval::Tally| {
         ApprovalVoted {
             path: "gate".into(),
@@ -52,9 +54,12 @@ pub fn all() -> Vec<Event> {
     let (phrase, open) = (How::Phrase, approval::Tally::Open);
     vec![
         requested.clone().into(),
-        ApprovalRequested { terms: simple, path: "3".into(), ..requested }.into(),
+        ApprovalRequested { terms: simple, path: "3".into(), ..requested.clone() }.into(),
+        ApprovalRequested { terms: network, path: "4".into(), ..requested }.into(),
         voted(Vote::For, phrase, Trust::Device, "", open).into(),
         voted(Vote::For, How::Typed, Trust::Account, "", approval::Tally::Granted).into(),
+        voted(Vote::For, How::Typed, Trust::Identified, "", open).into(),
+        voted(Vote::For, How::Typed, Trust::Network, "", open).into(),
         voted(Vote::Against, How::Reply, Trust::Account, "too late", approval::Tally::Denied)
             .into(),
         ApprovalVoted {

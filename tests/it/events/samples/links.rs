@@ -2,19 +2,14 @@
 
 use beadle::domain::event::*;
 use beadle::domain::id::Timestamp;
-use beadle::domain::trigger::{Speaker, Trust};
+use beadle::domain::trigger::Trust;
 
-use super::{NOW, SECOND, ann, place, speaker, user};
+use super::speakers::{identified, speaker};
+use super::{NOW, SECOND, ann, place, user};
 
 /// All of them.
 pub fn all() -> Vec<Event> {
-    let irc = Speaker {
-        id: user("irc_ann"),
-        name: "ann_".into(),
-        network: "irc".into(),
-        account: Some("ann".into()),
-        trust: Trust::Account,
-    };
+    let irc = identified();
     let code = "5f0c6a1be2d94b3c8e7fa0d1c2b3a4958677889900aabbccddeeff0011223344".into();
     let until = Timestamp(NOW.0 + 600 * SECOND);
     vec![
