@@ -11,7 +11,7 @@ use super::id::{ExecutionId, PostId, Timestamp, UserId};
 use super::person::People;
 use super::phrase;
 use super::plain_answer;
-use super::trigger::{Place, Speaker};
+use super::trigger::{Place, Speaker, Trust};
 use super::voting;
 
 /// So long after a question a bare `yes` is meant for it, unless the configuration says otherwise; later the bot asks back.
@@ -60,6 +60,8 @@ pub struct OpenQuestion {
     pub command: String,
     /// What people call who commanded it.
     pub requester: String,
+    /// Whether an account commanded it: then no mere name answers.
+    pub of_account: bool,
     /// The accounts that cannot approve it: those of the requester, unless they may, and those that it names.
     pub barred: Vec<UserId>,
 }
@@ -91,6 +93,7 @@ impl OpenQuestion {
             again: vec![],
             command: String::new(),
             requester: String::new(),
+            of_account: false,
             barred: vec![],
         }
     }
@@ -154,6 +157,8 @@ pub enum Reading<'a> {
     Unclear(&'a OpenQuestion),
     /// It is meant for this one, and somebody else was asked.
     NotAsked(&'a OpenQuestion),
+    /// It would answer this one, if it were proven that it is the account that was asked who speaks.
+    Unproven(&'a OpenQuestion),
     /// It could answer each of these, or a single one that was asked too long ago: its meaning must be said.
     Which(Vec<&'a OpenQuestion>),
     /// It answers nothing.
@@ -163,6 +168,21 @@ pub enum Reading<'a> {
 /// Finds the question that a message answers: the one that it points at, else the only one for this person here, unless
 /// it was asked long ago; else it is to be asked which.
 pub fn read<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
+    let reading = read_as(said, questions);
+    let answers = !matches!(reading, Reading::Nothing | Reading::NotAsked(_));
+    if answers || said.speaker.trust.proves_account() {
+        return reading;
+    }
+    let speaker = Speaker { trust: Trust::Identified, ..said.speaker.clone() };
+    match read_as(&Said { speaker: &speaker, ..*said }, questions) {
+        Reading::Answers(question, _) | Reading::Unclear(question) => Reading::Unproven(question),
+        Reading::Which(several) => several.first().map_or(reading, |it| Reading::Unproven(it)),
+        Reading::NotAsked(_) | Reading::Unproven(_) | Reading::Nothing => reading,
+    }
+}
+
+/// The same for who speaks as they are known.
+fn read_as<'a>(said: &Said, questions: &'a [OpenQuestion]) -> Reading<'a> {
     let here: Vec<&OpenQuestion> =
         questions.iter().filter(|q| q.place.room == said.place.room).collect();
     let (approvals, here): (Vec<&OpenQuestion>, Vec<&OpenQuestion>) =
@@ -344,13 +364,16 @@ pub fn votable<'a>(questions: &[&'a OpenQuestion], said: &Said) -> Vec<&'a OpenQ
     if can.is_empty() { questions.to_vec() } else { can }
 }
 
-/// Whether it is somebody who was asked that speaks, with whichever of their accounts. Anybody may vote: whether that
-/// counts is decided with the vote.
+/// Whether it is somebody who was asked that speaks, with whichever of their accounts; a mere name is whoever has it, and
+/// answers what a mere name commanded. Anybody may vote: whether that counts is decided with the vote.
 pub fn asked(question: &OpenQuestion, said: &Said) -> bool {
-    let (people, roles) = (said.people, said.roles);
-    question.wants == Wants::Approval
-        || people.are_among(&said.speaker.id, &question.from)
-        || question.roles.iter().any(|role| roles.contains(role))
+    let (people, who) = (said.people, said.speaker);
+    let named = match who.trust.proves_account() {
+        true => people.are_among(&who.id, &question.from),
+        false => !question.of_account && question.from.contains(&who.id),
+    };
+    let holds = |role: &String| said.roles.contains(role);
+    question.wants == Wants::Approval || named || question.roles.iter().any(holds)
 }
 
 #[cfg(test)]

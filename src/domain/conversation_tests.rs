@@ -52,6 +52,7 @@ fn shown(reading: &Reading) -> String {
         Reading::Answers(q, value) => format!("{} {value}", name(q)),
         Reading::Unclear(q) => format!("unclear {}", name(q)),
         Reading::NotAsked(q) => format!("not asked {}", name(q)),
+        Reading::Unproven(q) => format!("unproven {}", name(q)),
         Reading::Which(list) => {
             format!("which of {}", list.iter().map(|q| name(q)).collect::<Vec<_>>().join(" "))
         }

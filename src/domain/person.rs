@@ -56,6 +56,16 @@ impl People {
         self.person_of(one) == self.person_of(other)
     }
 
+    /// Whether who speaks is whoever commanded something, with whichever of their accounts. A mere name is whoever has it:
+    /// what an account commanded is not theirs.
+    pub fn is_theirs(&self, who: &Speaker, requester: &Speaker) -> bool {
+        match (who.trust.proves_account(), requester.trust.proves_account()) {
+            (true, _) => self.same(&who.id, &requester.id),
+            (false, true) => false,
+            (false, false) => who.id == requester.id,
+        }
+    }
+
     /// Whether one of these accounts belongs to the person whose account this is.
     pub fn are_among(&self, account: &UserId, accounts: &[UserId]) -> bool {
         accounts.iter().any(|other| self.same(account, other))

@@ -336,7 +336,9 @@ fn mistyped<'a>(reading: &Reading<'a>, said: &Said, command: &Command) -> Vec<&'
     let meant = match reading {
         Reading::Answers(question, _) => vec![*question],
         Reading::Which(several) => several.clone(),
-        Reading::Unclear(_) | Reading::NotAsked(_) | Reading::Nothing => vec![],
+        Reading::Unclear(_) | Reading::NotAsked(_) | Reading::Unproven(_) | Reading::Nothing => {
+            vec![]
+        }
     };
     let certain = |question: &OpenQuestion| {
         let fits = || conversation::answer(question, said.text).is_some();
@@ -385,6 +387,10 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
                 }
             };
             decision(name(question), Act::Refuse(Doc::text(&sorry)), "somebody else was asked")
+        }
+        Reading::Unproven(question) => {
+            let sorry = questions::unproven(&said.speaker.name, &question.text);
+            decision(name(question), Act::Refuse(Doc::text(&sorry)), "an account was asked")
         }
         Reading::Which(list) => {
             let list = conversation::votable(list, said);

@@ -47,6 +47,19 @@ pub(super) struct Origin<'a> {
     pub text: &'a str,
 }
 
+impl<'a> Origin<'a> {
+    /// That of a message.
+    pub fn of(message: &'a Message) -> Self {
+        Self {
+            place: &message.place,
+            speaker: &message.speaker,
+            post: Some(&message.post),
+            target: message.reply_to.as_ref().or(message.place.thread.as_ref()),
+            text: message.command.as_ref().map_or(&message.text, |command| &command.text),
+        }
+    }
+}
+
 /// What a person did.
 #[derive(Clone, Copy)]
 pub(super) enum Did<'a> {
@@ -187,20 +200,17 @@ impl Kernel {
                 self.edited(recorded, trigger, late, message).await
             }
             What::Message(message) => {
+                let best = Message { speaker: self.at_best(&message.speaker), ..message.clone() };
                 let (message, checked) = self.identified(recorded, trigger, message).await?;
-                let message = message.as_ref();
-                let text = message.command.as_ref().map_or(&message.text, |command| &command.text);
-                let origin = Origin {
-                    place: &message.place,
-                    speaker: &message.speaker,
-                    post: Some(&message.post),
-                    target: message.reply_to.as_ref().or(message.place.thread.as_ref()),
-                    text,
-                };
-                let did = Did::Message(message);
-                let mut routed = self.said(recorded, trigger, late, &origin, did).await?;
+                let mut routed = self.heard(recorded, trigger, late, &message).await?;
                 if let Some(checked) = checked {
-                    self.tell_of(&mut routed, checked, &origin.meta(recorded));
+                    let refused = matches!(routed.verdict, Verdict::Refused(_));
+                    let lets = refused && message.speaker.trust != best.speaker.trust && {
+                        let best = self.heard(recorded, trigger, late, &best).await?;
+                        !matches!(best.verdict, Verdict::Refused(_))
+                    };
+                    let meta = Origin::of(&message).meta(recorded);
+                    self.tell_of(&mut routed, checked, lets, &meta);
                 }
                 Ok(routed)
             }
@@ -211,6 +221,18 @@ impl Kernel {
                 self.said(recorded, trigger, late, &origin, Did::Reaction(reaction)).await
             }
         }
+    }
+
+    /// Decides on a message of whoever it is by then known to be from.
+    async fn heard(
+        &self,
+        recorded: &Recorded,
+        trigger: &Trigger,
+        late: Late,
+        message: &Message,
+    ) -> Result<Routed, Error> {
+        let origin = Origin::of(message);
+        self.said(recorded, trigger, late, &origin, Did::Message(message)).await
     }
 
     /// Decides on what a person did, and prepares what follows.

@@ -108,13 +108,7 @@ impl Kernel {
     ) -> Result<bool, Error> {
         let (who, place) = (&message.speaker, &message.place);
         self.learn(who, place).await?;
-        let origin = Origin {
-            place,
-            speaker: who,
-            post: Some(&message.post),
-            target: message.reply_to.as_ref().or(place.thread.as_ref()),
-            text: message.command.as_ref().map_or(&message.text, |command| &command.text),
-        };
+        let origin = Origin::of(message);
         let did = Did::Message(message);
         let mut scene = self.with_questions(self.scene()?, &place.room, origin.target)?;
         scene.roles = self.role_names(who, place);
@@ -154,10 +148,16 @@ impl Kernel {
         matches!(standing, Ok(RoomAnswer::Standing(Standing::Member(_))))
     }
 
-    /// Records what was asked, and tells whom it did not prove what they lack if they were refused.
-    pub(super) fn tell_of(&self, routed: &mut Routed, checked: AccountChecked, meta: &Meta) {
+    /// Records what was asked. Who was refused, and would not have been as the account, is told what they lack.
+    pub(super) fn tell_of(
+        &self,
+        routed: &mut Routed,
+        checked: AccountChecked,
+        lets: bool,
+        meta: &Meta,
+    ) {
         if let (Verdict::Refused(message), Some(lacks)) =
-            (&routed.verdict, words::not_identified(&checked))
+            (&routed.verdict, words::not_identified(&checked).filter(|_| lets))
         {
             let events = routed.writes.iter_mut().flat_map(|write| &mut write.events);
             for event in events {

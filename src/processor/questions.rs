@@ -116,13 +116,13 @@ impl Kernel {
         mut routed: Routed,
     ) -> Result<Routed, Error> {
         let Some(room) = self.room_pseudonym(&origin.place.room) else { return Ok(routed) };
-        let (people, me) = (self.people()?, &origin.speaker.id);
+        let (people, me) = (self.people()?, origin.speaker);
         for (id, path) in self.agenda(|agenda| agenda.questions(&room, HALF_SAID_MAX)) {
             let Some(execution) = self.execution(&id)? else { continue };
             let started = &execution.started;
             let asks = execution.steps.get(&path).is_some_and(Step::asks);
             let half_said = Builtin::of(&started.handler) == Some(Builtin::Clarify);
-            if asks && half_said && people.same(me, &started.requester.id) {
+            if asks && half_said && people.is_theirs(me, &started.requester) {
                 routed.writes.push(self.left_half_said(&execution, origin, recorded));
             }
         }
@@ -229,6 +229,7 @@ impl Kernel {
             post,
             command: started.command.clone(),
             requester: requester(execution),
+            of_account: started.requester.trust.proves_account(),
             barred: step.and_then(|step| step.approval.as_ref()).map(barred).unwrap_or_default(),
             asked_at: events.first().map_or(execution.touched, |queued| queued.wall),
             reminded_at: step.and_then(|step| step.reminded_at),

@@ -25,7 +25,7 @@ pub fn not_identified(checked: &AccountChecked) -> Option<String> {
             "On {network} you are identified for the account {account}, not for {nick}: take the nick {account}, and say it again."
         ),
         Known::Nobody => format!(
-            "On {network} nobody is identified as {nick}: identify for that account first (`/msg NickServ IDENTIFY …`), and say it again."
+            "On {network} nobody is identified as {nick}: identify with the services of the network first, if it has any, and say it again."
         ),
         Known::Gone => format!("Nobody on {network} has the nick {nick} any more."),
         Known::Unasked(why) => {

@@ -36,6 +36,13 @@ pub fn asked_others(name: &str, question: &str, asked: &str) -> String {
     format!("Thanks {name}, but “{question}” is for {asked}.")
 }
 
+/// To an answer from somebody who is nothing but a name, where an account was asked.
+pub fn unproven(name: &str, question: &str) -> String {
+    format!(
+        "{name}: “{question}” was asked of an account, and nothing but a name tells who you are here."
+    )
+}
+
 /// To an answer from somebody who may be taken for one of those who were asked: with the accounts, which nobody can borrow.
 pub fn taken_for(who: &Speaker, question: &str, asked: &[UserId]) -> String {
     let shown = |id: &UserId| format!("{} ({})", local(id), accounts::account(id));

@@ -9,6 +9,9 @@ alias("deploy {app}", #{ help: "Deploy" }, |a| {
     approve(`deploy ${a.app}`, #{ role: "release", count: 2 });
     reply(`${a.app} deployed`);
 });
+alias("wipe {db}", #{ help: "Wipe", role: "release" }, |a| {
+    if confirm(`Wipe ${a.db}?`) { reply(`${a.db} is wiped`); } else { reply(`${a.db} is kept`); }
+});
 alias("restart the fleet", #{ help: "Restart", role: "release" }, || reply("restarted"));
 "#;
 
@@ -131,6 +134,33 @@ fn an_account_approves_from_irc_and_a_mere_nick_does_not() {
     diana.say("acbot", "!link");
     diana.hears("it cannot be linked");
     links(&mut scene, &mut diana);
+    is_not_answered_for(&mut scene, diana);
+}
+
+/// What an account was asked nobody answers who has the nick afterwards, for a linked account neither.
+fn is_not_answered_for(scene: &mut Accounts, mut diana: Irc) {
+    let (room, bot) = (scene.room.clone(), scene.bot.account.id.clone());
+    diana.say("#prod", "!wipe db1");
+    diana.hears("Wipe db1?");
+    scene.ben.say(&room, "!wipe db2");
+    scene.ben.hears(&room, &bot, "Wipe db2?");
+    diana.quit();
+    scene.erin.wait("QUIT");
+    let mut impostor = scene.comes("diana");
+    impostor.say("#prod", "yes");
+    impostor.hears("was asked of an account");
+    impostor.hears("nobody is identified as diana");
+    impostor.say("#prod", "!cancel");
+    impostor.hears("nothing of yours runs or waits here");
+    scene.ben.say(&room, "acbot: no");
+    scene.ben.hears(&room, &bot, "db2 is kept");
+    impostor.say("NickServ", "IDENTIFY secret-of-diana");
+    impostor.wait(" 900 ");
+    impostor.say("#prod", "yes");
+    impostor.hears("db1 is wiped");
+    let rows = scene.bot.events();
+    let answered = rows.iter().filter(|row| row["type"] == "question_answered").count();
+    assert_eq!(answered, 2, "by who was asked alone");
 }
 
 /// Diana and Ben turn out to be one person, who approves once.
