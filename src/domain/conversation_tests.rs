@@ -1,7 +1,7 @@
 //! Which question a message answers: who says what where, against what is open.
 
 use super::*;
-use crate::domain::event::QuestionAsked;
+use crate::domain::event::{AccountsLinked, QuestionAsked};
 use crate::domain::id::{MessageId, RoomId, UserId};
 use crate::domain::trigger::Trust;
 
@@ -347,5 +347,43 @@ fn votes_find_their_approval() {
             }
         };
         assert_eq!(got, want, "{who}: {text:?} {how} at {at}");
+    }
+}
+
+#[test]
+fn who_is_not_proven_answers_for_that_name_alone() {
+    let mut people = People::default();
+    let linked = AccountsLinked { first: speaker("ann"), second: speaker("ann_") };
+    people.apply(&linked.into());
+    // Who asked for it, how they were proven, who answers, and how they are.
+    for (by, then, who, now, want) in [
+        ("ann", Trust::Account, "ann_", Trust::Account, "1/0 true"),
+        ("ann", Trust::Account, "ann_", Trust::Nick, "not asked 1/0"),
+        ("ann_", Trust::Account, "ann_", Trust::Nick, "not asked 1/0"),
+        ("ann_", Trust::Nick, "ann_", Trust::Nick, "1/0 true"),
+        ("ann_", Trust::Nick, "ann", Trust::Device, "1/0 true"),
+        ("ben", Trust::Account, "ann", Trust::Nick, "not asked 1/0"),
+    ] {
+        let commander = Speaker { trust: then, ..speaker(by) };
+        let from = vec![commander.id.clone()];
+        let asked = question("1", Wants::YesNo, &[]);
+        let asked = [OpenQuestion { from, commander: Some(commander), ..asked }];
+        let (speaker, place) = (Speaker { trust: now, ..speaker(who) }, place(None));
+        let said = Said {
+            speaker: &speaker,
+            place: &place,
+            text: "yes",
+            addressed: true,
+            reaction: false,
+            target: None,
+            at: Timestamp(0),
+            people: &people,
+            roles: &[],
+            stale_after_ms: STALE_AFTER_MS,
+        };
+        let case = format!("{by} {then:?}, then {who} {now:?}");
+        assert_eq!(shown(&read(&said, &asked)), want, "{case}");
+        let name_only = want.starts_with("not") && by != "ben";
+        assert_eq!(is_unproven(&asked[0], &said), name_only, "{case}");
     }
 }

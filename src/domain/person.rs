@@ -8,7 +8,7 @@ pub use super::id::PersonId;
 
 use super::event::{Event, Recorded};
 use super::id::UserId;
-use super::trigger::Speaker;
+use super::trigger::{Speaker, Trust};
 
 /// Most accounts of one person.
 pub const ACCOUNTS_MAX: usize = 10;
@@ -56,13 +56,20 @@ impl People {
         self.person_of(one) == self.person_of(other)
     }
 
-    /// Whether who speaks is whoever commanded something, with whichever of their accounts. A mere name is whoever has it:
-    /// what an account commanded is not theirs.
-    pub fn is_theirs(&self, who: &Speaker, requester: &Speaker) -> bool {
-        match (who.trust.proves_account(), requester.trust.proves_account()) {
-            (true, _) => self.same(&who.id, &requester.id),
-            (false, true) => false,
-            (false, false) => who.id == requester.id,
+    /// Whether somebody who speaks is the person who spoke before. Who is a mere name is nobody's other account, and not
+    /// whoever was proven before under that name.
+    pub fn is_again(&self, who: &Speaker, before: &Speaker) -> bool {
+        match who.trust >= Trust::Account {
+            true => self.same(&who.id, &before.id),
+            false => who.id == before.id && before.trust <= who.trust,
+        }
+    }
+
+    /// The accounts as whose somebody who speaks counts: all of the person, or for a mere name that one.
+    pub fn accounts_for(&self, who: &Speaker) -> Vec<UserId> {
+        match who.trust >= Trust::Account {
+            true => self.accounts_of(&self.person_of(&who.id)),
+            false => vec![who.id.clone()],
         }
     }
 
@@ -175,6 +182,29 @@ mod tests {
     use super::super::event::{AccountsLinked, AccountsUnlinked};
     use super::super::trigger::Trust;
     use super::*;
+
+    #[test]
+    fn a_mere_name_is_nobodys_other_account() {
+        let people = given("ann+ann_");
+        let as_proven = |name: &str, trust: Trust| Speaker { trust, ..speaker(name) };
+        for (who, trust, before, then, want) in [
+            ("ann", Trust::Account, "ann_", Trust::Account, true),
+            ("ann_", Trust::Account, "ann", Trust::Device, true),
+            ("ann_", Trust::Account, "ann_", Trust::Nick, true),
+            ("ann_", Trust::Nick, "ann", Trust::Account, false),
+            ("ann_", Trust::Nick, "ann", Trust::Nick, false),
+            ("ann_", Trust::Nick, "ann_", Trust::Account, false),
+            ("ann_", Trust::Nick, "ann_", Trust::Nick, true),
+            ("ann_", Trust::Nothing, "ann_", Trust::Nick, false),
+            ("eva", Trust::Device, "ann", Trust::Device, false),
+        ] {
+            let got = people.is_again(&as_proven(who, trust), &as_proven(before, then));
+            assert_eq!(got, want, "{who} {trust:?} after {before} {then:?}");
+        }
+        let of = |trust| people.accounts_for(&as_proven("ann_", trust));
+        assert_eq!(of(Trust::Account), [user("ann"), user("ann_")]);
+        assert_eq!(of(Trust::Nick), [user("ann_")]);
+    }
 
     fn user(name: &str) -> UserId {
         UserId(format!("@{name}:hs"))

@@ -379,7 +379,9 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
             decision(name(question), act, UNCLEAR)
         }
         Reading::NotAsked(question) => {
+            let name_only = conversation::is_unproven(question, said);
             let sorry = match may_be_taken_for(said.speaker, &question.from) {
+                _ if name_only => questions::not_proven(&said.speaker.name, &question.text),
                 true => questions::taken_for(said.speaker, &question.text, &question.from),
                 false => {
                     let asked = questions::people(&question.from, &question.roles, "or");

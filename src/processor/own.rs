@@ -201,7 +201,7 @@ impl Kernel {
         let people = self.people()?;
         let own = |it: &Execution| {
             let gathers = Builtin::of(&it.started.handler).is_some_and(Builtin::gathers);
-            let theirs = people.is_theirs(origin.speaker, &it.started.requester);
+            let theirs = people.is_again(origin.speaker, &it.started.requester);
             theirs && !gathers && it.cancelled.is_none() && it.started.place.room == *room
         };
         let mut open = vec![];
@@ -233,7 +233,7 @@ impl Kernel {
         place: &Place,
         execution: &Execution,
     ) -> Result<Option<Permission>, Error> {
-        let own = self.people()?.is_theirs(who, &execution.started.requester);
+        let own = self.people()?.is_again(who, &execution.started.requester);
         let resource = Resource::execution(&execution.id);
         Ok((!own).then(|| self.may(PolicyAction::Manage, resource, who, place)))
     }

@@ -122,7 +122,7 @@ impl Kernel {
             let started = &execution.started;
             let asks = execution.steps.get(&path).is_some_and(Step::asks);
             let half_said = Builtin::of(&started.handler) == Some(Builtin::Clarify);
-            if asks && half_said && people.is_theirs(me, &started.requester) {
+            if asks && half_said && people.is_again(me, &started.requester) {
                 routed.writes.push(self.left_half_said(&execution, origin, recorded));
             }
         }
@@ -229,7 +229,7 @@ impl Kernel {
             post,
             command: started.command.clone(),
             requester: requester(execution),
-            of_account: started.requester.trust.proves_account(),
+            commander: Some(started.requester.clone()),
             barred: step.and_then(|step| step.approval.as_ref()).map(barred).unwrap_or_default(),
             asked_at: events.first().map_or(execution.touched, |queued| queued.wall),
             reminded_at: step.and_then(|step| step.reminded_at),

@@ -36,10 +36,10 @@ pub fn asked_others(name: &str, question: &str, asked: &str) -> String {
     format!("Thanks {name}, but “{question}” is for {asked}.")
 }
 
-/// To an answer from somebody who is nothing but a name, where an account was asked.
-pub fn unproven(name: &str, question: &str) -> String {
+/// To an answer under the name of somebody who was asked, where nothing proves that it is them.
+pub fn not_proven(name: &str, question: &str) -> String {
     format!(
-        "{name}: “{question}” was asked of an account, and nothing but a name tells who you are here."
+        "{name}, I cannot tell that it is you who was asked “{question}”: it takes more than a name."
     )
 }
 

@@ -61,7 +61,7 @@ impl Kernel {
         let mut asked = Asked::of(execution, step, before, self.here_at(execution));
         asked.at = self.before_commands(&execution.started.place);
         let people = self.people()?;
-        asked.accounts = people.accounts_of(&people.person_of(&execution.started.requester.id));
+        asked.accounts = people.accounts_for(&execution.started.requester);
         let started = &execution.started;
         asked.reads_audit = self.reads_audit(&started.requester, &started.place);
         let store = self.store.clone();

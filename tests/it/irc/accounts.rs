@@ -9,8 +9,9 @@ alias("deploy {app}", #{ help: "Deploy" }, |a| {
     approve(`deploy ${a.app}`, #{ role: "release", count: 2 });
     reply(`${a.app} deployed`);
 });
-alias("wipe {db}", #{ help: "Wipe", role: "release" }, |a| {
-    if confirm(`Wipe ${a.db}?`) { reply(`${a.db} is wiped`); } else { reply(`${a.db} is kept`); }
+alias("provision {host}", #{ help: "Provision" }, |a| {
+    let size = ask(`Which size for ${a.host}?`, #{ choices: ["small", "large"] });
+    reply(`${a.host} is ${size}`);
 });
 alias("restart the fleet", #{ help: "Restart", role: "release" }, || reply("restarted"));
 "#;
@@ -134,33 +135,7 @@ fn an_account_approves_from_irc_and_a_mere_nick_does_not() {
     diana.say("acbot", "!link");
     diana.hears("it cannot be linked");
     links(&mut scene, &mut diana);
-    is_not_answered_for(&mut scene, diana);
-}
-
-/// What an account was asked nobody answers who has the nick afterwards, for a linked account neither.
-fn is_not_answered_for(scene: &mut Accounts, mut diana: Irc) {
-    let (room, bot) = (scene.room.clone(), scene.bot.account.id.clone());
-    diana.say("#prod", "!wipe db1");
-    diana.hears("Wipe db1?");
-    scene.ben.say(&room, "!wipe db2");
-    scene.ben.hears(&room, &bot, "Wipe db2?");
-    diana.quit();
-    scene.erin.wait("QUIT");
-    let mut impostor = scene.comes("diana");
-    impostor.say("#prod", "yes");
-    impostor.hears("was asked of an account");
-    impostor.hears("nobody is identified as diana");
-    impostor.say("#prod", "!cancel");
-    impostor.hears("nothing of yours runs or waits here");
-    scene.ben.say(&room, "acbot: no");
-    scene.ben.hears(&room, &bot, "db2 is kept");
-    impostor.say("NickServ", "IDENTIFY secret-of-diana");
-    impostor.wait(" 900 ");
-    impostor.say("#prod", "yes");
-    impostor.hears("db1 is wiped");
-    let rows = scene.bot.events();
-    let answered = rows.iter().filter(|row| row["type"] == "question_answered").count();
-    assert_eq!(answered, 2, "by who was asked alone");
+    talks(&mut scene, &mut diana);
 }
 
 /// Diana and Ben turn out to be one person, who approves once.
@@ -185,4 +160,34 @@ fn links(scene: &mut Accounts, diana: &mut Irc) {
     diana.say("#prod", "acbot: +1");
     diana.hears("you have approved this one");
     assert!(!scene.bot.events().iter().any(|row| row.to_string().contains("site deployed")));
+}
+
+/// What was asked on IRC is answered in Matrix and the other way, by one person with an account on each.
+fn talks(scene: &mut Accounts, diana: &mut Irc) {
+    let (room, bot) = (scene.room.clone(), scene.bot.account.id.clone());
+    diana.say("#prod", "!provision web1");
+    diana.hears("Which size for web1?");
+    scene.erin.say("#prod", "acbot: large");
+    scene.erin.hears("Thanks Erin, but “Which size for web1?” is for");
+    scene.ben.hears(&room, &bot, "Which size for web1?");
+    scene.ben.say(&room, "large");
+    diana.hears("web1 is large");
+
+    scene.ben.say(&room, "!provision web2");
+    diana.hears("Which size for web2?");
+    diana.say("NickServ", "LOGOUT");
+    diana.wait(" 901 ");
+    diana.say("#prod", "acbot: small");
+    diana.hears("diana, I cannot tell that it is you who was asked “Which size for web2?”");
+    diana.hears("nobody is identified as diana");
+    diana.say("NickServ", "IDENTIFY secret-of-diana");
+    diana.wait(" 900 ");
+    diana.say("#prod", "acbot: small");
+    scene.ben.hears(&room, &bot, "web2 is small");
+    let rows = scene.bot.events();
+    let answers: Vec<&serde_json::Value> =
+        rows.iter().filter(|row| row["type"] == "question_answered").collect();
+    let by: Vec<&str> = answers.iter().filter_map(|row| row["payload"]["by"].as_str()).collect();
+    let diana = format!("@irc_acc_diana:{}", scene.lab.lab.server_name);
+    assert_eq!(by, [scene.ben.id.as_str(), &diana], "{answers:#?}");
 }
