@@ -210,3 +210,52 @@ async fn the_networks_of_only_so_many_rooms_are_kept_at_hand() {
     assert_eq!(network(&desk, "#irc"), "irc", "it is read again");
     assert_eq!(desk.count("room_bridged"), 1, "nothing is recorded by looking");
 }
+
+#[tokio::test]
+async fn what_goes_on_is_told_by_its_id_from_the_first_line_on() {
+    let desk = Desk::new(
+        r#"alias("shop", #{ ack: false }, || {
+            let status = progress("rolling shop: 0 of 2");
+            status.done("rolled");
+            reply("and something else");
+        });"#,
+    );
+    use_bridges(&desk, &["heisenbridge"]);
+    saw(&desk, "#irc", "heisenbridge", "@heisenbridge:local").await;
+    desk.hand_over(vec![desk.says("ann", "#irc", "!shop")], None).await;
+    desk.settle().await.expect("the log works");
+    desk.clock.advance(10_000);
+    desk.settle().await.expect("the log works");
+    let said = desk.said();
+    let id = said[0].split(['[', ']']).nth(1).unwrap_or_else(|| panic!("{said:?}"));
+    let [first, last, other] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(first, &format!("#irc: ann: [{id}] rolling shop: 0 of 2"));
+    assert!(last.contains(&format!("[{id}] rolled")), "{said:?}");
+    assert_eq!(other, "#irc: ann: and something else", "it is no progress");
+}
+
+#[tokio::test]
+async fn a_question_says_what_answers_it_where_nobody_can_reply() {
+    let script = r#"
+        alias("name it", || { let name = ask("Which name?"); reply(`it is ${name}`); });
+        alias("colour it", || { let it = ask("Which colour?", #{ choices: ["red", "blue"] }); reply(`it is ${it}`); });
+    "#;
+    let desk = Desk::new(script);
+    use_bridges(&desk, &["heisenbridge"]);
+    saw(&desk, "#irc", "heisenbridge", "@heisenbridge:local").await;
+    let says = async |room: &str, text: &str| {
+        desk.hand_over(vec![desk.says("ann", room, text)], None).await;
+        desk.settle().await.expect("the log works");
+        desk.said()
+    };
+    assert_eq!(says("#ops", "!name it").await, ["#ops: Which name?"], "there one can reply");
+    let asked = says("#irc", "!name it").await;
+    let [asked] = &asked[..] else { panic!("{asked:?}") };
+    let begins = asked.contains("Which name? (say \"") && asked.ends_with(" and then your answer)");
+    assert!(begins, "{asked}");
+    let phrase = asked.split('"').nth(1).expect("it is between quotes").to_owned();
+    let answered = says("#irc", &format!("{phrase} web 1")).await;
+    assert_eq!(answered, ["#irc: ann: it is web 1"], "it works as it says");
+    let choices = says("#irc", "!colour it").await;
+    assert!(choices[0].ends_with("Which colour? (1. red, 2. blue)"), "{choices:?}");
+}

@@ -112,7 +112,7 @@ async fn the_rooms_of_only_so_many_names_are_kept() {
     for n in 0..=NAMES_KEPT_MAX {
         let name = format!("#room{n}:hs");
         desk.name(&name, Some("!there"));
-        desk.queue(&name, "hello", None).await;
+        desk.queue(&name, &format!("hello {n}"), None).await;
     }
     desk.settle().await.expect("the log works");
     assert_eq!(desk.names_asked(), NAMES_KEPT_MAX + 1);
