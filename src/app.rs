@@ -31,7 +31,7 @@ use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, Kernel, Settings, schedule, sensors, setups, tree_head};
+use crate::processor::{self, Kernel, Settings, alive, schedule, sensors, setups, tree_head};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
@@ -220,6 +220,11 @@ pub fn outside(config: &Config) -> Processes {
     Processes { secrets: secrets(config), http: HttpClient::new(wiring) }
 }
 
+/// What asks the bridges whether they run: they are near, and no proxy stands between.
+pub fn direct_client(config: &Config) -> HttpClient {
+    HttpClient::new(Wiring { ca: config.http_ca.clone(), ..Wiring::default() })
+}
+
 /// Where the secrets of actions are.
 pub fn secrets(config: &Config) -> Secrets {
     let environment = environment().into_iter();
@@ -391,6 +396,8 @@ pub async fn run(
         variables,
         stopping.clone(),
     ));
+    let mut asking =
+        tokio::spawn(alive::run(kernel.clone(), direct_client(config), stopping.clone()));
     let trimming = tokio::spawn(trim::run(store.clone(), kernel.clone(), stopping.clone()));
     let reader = matrix.clone();
     let mut sync = tokio::spawn(async move { reader.sync(stopping).await });
@@ -432,6 +439,7 @@ pub async fn run(
         done = &mut heads => flat(done).map_err(RunError::from),
         done = &mut sensing => flat(done).map_err(RunError::from),
         done = &mut setting_up => flat(done).map_err(RunError::from),
+        done = &mut asking => flat(done).map_err(RunError::from),
         done = &mut sync => flat(done).map_err(RunError::from),
         () = after_saves => Ok(()),
         failed = after_policies => Err(RunError::from(failed)),
@@ -462,6 +470,9 @@ pub async fn run(
         }
         if !setting_up.is_finished() {
             flat((&mut setting_up).await)?;
+        }
+        if !asking.is_finished() {
+            flat((&mut asking).await)?;
         }
         flat(trimming.await.map(Ok::<(), RunError>))?;
         Ok::<(), RunError>(())

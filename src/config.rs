@@ -155,15 +155,18 @@ impl Config {
                 | Kind::Pem
                 | Kind::Duration
                 | Kind::DurationOrNever
+                | Kind::DurationWithin(..)
                 | Kind::Budget(_)
                 | Kind::Listen
                 | Kind::Bytes(..)
                 | Kind::Hook => Value::String(text.clone()),
                 // What is no inline table is refused below.
-                Kind::Tables | Kind::Hours => toml::from_str(&format!("it = {text}"))
-                    .ok()
-                    .and_then(|mut it: toml::Table| it.remove("it"))
-                    .unwrap_or_else(|| Value::String(text.clone())),
+                Kind::Tables | Kind::Hours | Kind::Addresses => {
+                    toml::from_str(&format!("it = {text}"))
+                        .ok()
+                        .and_then(|mut it: toml::Table| it.remove("it"))
+                        .unwrap_or_else(|| Value::String(text.clone()))
+                }
                 Kind::List | Kind::Hosts | Kind::Role => {
                     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                     Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
@@ -281,7 +284,9 @@ fn bridges_of(
     let folder = folder
         .filter(|folder| !folder.is_empty())
         .map(|folder| file.and_then(Path::parent).unwrap_or(Path::new("")).join(at_home(folder)));
-    bridges::bridges(&place, folder.as_deref(), &list("use"), &list("names"), &list("files"))
+    let bridges =
+        bridges::bridges(&place, folder.as_deref(), &list("use"), &list("names"), &list("files"))?;
+    bridges::asked(&place, bridges, values)
 }
 
 /// The budgets of scripts: those that are given, and the usual ones.
@@ -332,6 +337,15 @@ fn or_never(written: &str) -> Result<Option<Duration>, String> {
     }
 }
 
+/// A time span as it is written: `30s`, `1h`.
+fn shown_duration(ms: i64) -> String {
+    match ms {
+        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        _ if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        _ => format!("{}s", ms / 1_000),
+    }
+}
+
 fn at_home(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -348,6 +362,10 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
             items.iter().all(Value::is_str)
         }
         (Kind::Duration, Value::String(text)) => parse_duration(text).is_ok(),
+        (Kind::DurationWithin(least, most), Value::String(text)) => {
+            parse_duration(text).is_ok_and(|ms| (least..=most).contains(&ms))
+        }
+        (Kind::Addresses, addresses) => is_texts(addresses),
         (Kind::Count(least, most), Value::Integer(number)) => {
             (i64::from(least)..=i64::from(most)).contains(number)
         }
@@ -367,6 +385,13 @@ fn check(key: &Key, value: &Value, place: String) -> Result<(), ConfigError> {
         Kind::Duration => "a time span: \"15m\", \"2h30m\", \"1 day\"".to_owned(),
         Kind::DurationOrNever => {
             "a time span of at least a second: \"1h\", \"30m\", or \"never\"".to_owned()
+        }
+        Kind::DurationWithin(least, most) => {
+            let (least, most) = (shown_duration(least), shown_duration(most));
+            format!("a time span from {least} to {most}, such as {}", key.default)
+        }
+        Kind::Addresses => {
+            "addresses by bridge: { heisenbridge = \"http://127.0.0.1:9898\" }".to_owned()
         }
         Kind::Count(least, most) => format!("a number from {least} to {most}"),
         Kind::Budget(name) => format!("{}, such as {}", takes(budget_named(name)), key.default),
@@ -408,6 +433,7 @@ fn readable(key: &Key, value: &Value) -> Result<(), String> {
                 .ok_or_else(|| format!("`{path}` holds no certificates in PEM form"))
         }
         (Kind::Prefix, Value::String(prefix)) => prefix_fits(prefix),
+        (Kind::Addresses, addresses) => bridges::addresses(addresses).map(drop),
         _ => Ok(()),
     }
 }

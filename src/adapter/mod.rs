@@ -12,6 +12,7 @@ use crate::domain::id::{DedupeKey, MessageId, PostId, RoomId, Timestamp, UserId}
 use crate::domain::role::Standing;
 use crate::domain::trigger::Trigger;
 
+pub mod alive;
 pub mod http_client;
 pub mod matrix;
 pub mod network;

@@ -89,9 +89,15 @@ impl Desk {
         }
     }
 
-    /// How each channel stands, and what the bridge says of it now, if a bot runs that can ask it.
+    /// Which bridges are silent, how each channel stands, and what the bridge says of it now, if a bot runs that can ask it.
     pub(super) fn bridge_status(&self, sink: &mut dyn Sink) -> Result<(), Refusal> {
-        for setup in bridge_setups(self.store.as_ref())?.all() {
+        let setups = bridge_setups(self.store.as_ref())?;
+        for (bridge, silence) in setups.silent() {
+            sink.row(json!({
+                "bridge": bridge, "state": "silent", "since_ms": silence.since.0, "why": silence.why,
+            }))?;
+        }
+        for setup in setups.all() {
             let now = match (&self.hands, &setup.stands) {
                 (Hands::Bot(kernel), Some(stands)) => {
                     Some(self.runtime.block_on(kernel.look_at_setup(stands)))

@@ -124,9 +124,10 @@ fn unchanged(row: &Value) -> &'static str {
 pub fn status(context: &Context) -> Result<u8, Failure> {
     let mut any = false;
     ask(context, &Request::BridgeStatus, &mut |row| {
-        any = true;
+        any |= row["channel"].is_string();
         match context.json() {
             true => out!("{row}"),
+            false if row["channel"].is_null() => tell_silent(&row),
             false => tell(&row),
         }
         Ok(())
@@ -135,6 +136,12 @@ pub fn status(context: &Context) -> Result<u8, Failure> {
         out!("No channel is set up. `beadle bridge add irc` does it.");
     }
     Ok(0)
+}
+
+fn tell_silent(row: &Value) {
+    let text = |value: &Value| plain(value.as_str().unwrap_or_default(), SHOWN_CHARS);
+    let since = time(row["since_ms"].as_i64().unwrap_or_default());
+    out!("the bridge {}: silent since {since}: {}", text(&row["bridge"]), text(&row["why"]));
 }
 
 fn tell(row: &Value) {

@@ -2,6 +2,7 @@
 //!
 //! It may be run beside the bot: what needs the log is then asked of the bot itself.
 
+mod bridges;
 mod web;
 
 use std::path::Path;
@@ -53,6 +54,7 @@ pub fn main(context: &Context) -> Result<u8, Failure> {
     found.extend(retention(&context.config, &data, now));
     found.extend(roles(&context.config));
     found.extend(web::web(&context.config, &data));
+    found.extend(context.runtime()?.block_on(bridges::bridges(&context.config)));
     found.push(disk(DiskOf(data.clone()).room(), &Use::of(&data, now)));
     let settings = MatrixSettings {
         homeserver: context.config.homeserver.clone(),

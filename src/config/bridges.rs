@@ -1,11 +1,17 @@
 //! The bridges that the configuration names, with the profiles of its folder.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Value;
 
 use super::ConfigError;
+use crate::domain::alias::parse_duration;
+use crate::domain::bridge::alive::{ASK_EVERY, Address};
 use crate::domain::bridge::profile::PROFILE_BYTES_MAX;
-use crate::domain::bridge::{Bridges, PROFILES_MAX, Profile, ProfileError};
+use crate::domain::bridge::{Bridges, NotAsked, PROFILES_MAX, Profile, ProfileError};
 
 /// What a profile's file is called in the folder of its bridge.
 pub const PROFILE_FILE: &str = "profile.toml";
@@ -52,6 +58,50 @@ pub fn bridges(
         what: format!("`{name}` is not in use"),
         hint: "name it in `bridges.use` first".into(),
     })
+}
+
+/// Has the bridges asked whether they run that the configuration gives an address.
+///
+/// # Errors
+/// [`ConfigError`] for one that is not in use or cannot be asked.
+pub fn asked(
+    place: &str,
+    bridges: Arc<Bridges>,
+    values: &BTreeMap<(&str, &str), Value>,
+) -> Result<Arc<Bridges>, ConfigError> {
+    let written = values.get(&("bridges", "at"));
+    // What is wrong with an address was told before.
+    let at = written.and_then(|it| addresses(it).ok()).unwrap_or_default();
+    let every = values.get(&("bridges", "ask_every")).and_then(Value::as_str);
+    let every = every.and_then(|it| u64::try_from(parse_duration(it).ok()?).ok());
+    let every = every.map_or(ASK_EVERY, Duration::from_millis);
+    let place = format!("{place}: bridges.at");
+    (*bridges).clone().asked_at(at, every).map(Arc::new).map_err(|why| match why {
+        NotAsked::Unused(name) => ConfigError {
+            place,
+            what: format!("`{name}` is not in use"),
+            hint: "name it in `bridges.use` first".into(),
+        },
+        NotAsked::NoPath(name) => ConfigError {
+            place,
+            what: format!("the profile of `{name}` does not say what to ask"),
+            hint: "it names the path that says whether the bridge runs: `[health] path = \"/_matrix/mau/live\"`"
+                .into(),
+        },
+    })
+}
+
+/// The addresses of bridges, by name.
+///
+/// # Errors
+/// What is wrong with the first that is none.
+pub fn addresses(written: &Value) -> Result<BTreeMap<String, Address>, String> {
+    let all = written.as_table().into_iter().flatten();
+    let read = all.map(|(name, text)| {
+        let address = Address::read(text.as_str().unwrap_or_default());
+        Ok((name.clone(), address.map_err(|why| format!("the address of `{name}`: {why}"))?))
+    });
+    read.collect()
 }
 
 /// The profiles of a folder: `NAME/profile.toml`, by name.

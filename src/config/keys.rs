@@ -2,6 +2,7 @@
 
 use super::hooks::PER_MINUTE_MAX;
 use super::web::{BODY_BYTES_MAX, BODY_BYTES_MIN};
+use crate::domain::bridge::alive::{ASK_EVERY_MS_MAX, ASK_EVERY_MS_MIN};
 use crate::domain::context::CONTEXT_TURNS_MAX;
 use crate::domain::pace::COMMANDS_PER_MINUTE_MAX;
 use crate::domain::storm::GROUP_AT_MAX;
@@ -23,6 +24,10 @@ pub enum Kind {
     Duration,
     /// A time span, or `never`.
     DurationOrNever,
+    /// A time span within these bounds, in milliseconds.
+    DurationWithin(i64, i64),
+    /// Addresses by the names of bridges.
+    Addresses,
     /// True or false.
     Bool,
     /// A list of texts that say who holds a role; the key's name is the role's.
@@ -143,6 +148,20 @@ pub const KEYS: &[Key] = &[
         kind: Kind::List,
         default: "[]",
         help: "The bridges in use that get pictures and files through although their profile says no: heisenbridge, once it knows under which address people on IRC fetch them.",
+    },
+    Key {
+        table: "bridges",
+        name: "at",
+        kind: Kind::Addresses,
+        default: "{}",
+        help: "Where bridges in use listen to the homeserver, `url` in their registration: they are asked there whether they run, and that one is silent is told. [bridges.md](bridges.md#whether-a-bridge-runs)",
+    },
+    Key {
+        table: "bridges",
+        name: "ask_every",
+        kind: Kind::DurationWithin(ASK_EVERY_MS_MIN, ASK_EVERY_MS_MAX),
+        default: "\"30s\"",
+        help: "How often they are asked; two questions in a row without an answer make a bridge silent.",
     },
     Key {
         table: "catchup",

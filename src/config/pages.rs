@@ -2,7 +2,7 @@
 
 use super::hooks::HOOK_KEYS;
 use super::keys::{KEYS, Kind, RESTART, variable};
-use super::{budget_named, takes};
+use super::{budget_named, shown_duration, takes};
 use crate::domain::budget::shown_bytes;
 
 /// A configuration with every key as a comment.
@@ -42,6 +42,10 @@ pub fn reference() -> String {
             Kind::Hours => "hours by room".to_owned(),
             Kind::Duration => "time span".to_owned(),
             Kind::DurationOrNever => "time span or `never`".to_owned(),
+            Kind::DurationWithin(least, most) => {
+                format!("time span from {} to {}", shown_duration(least), shown_duration(most))
+            }
+            Kind::Addresses => "addresses by bridge".to_owned(),
             Kind::Count(least, most) => format!("number from {least} to {most}"),
             Kind::Budget(name) => takes(budget_named(name)).trim_start_matches("a ").to_owned(),
             Kind::Listen => "address with a port, or `none`".to_owned(),

@@ -1,6 +1,7 @@
 //! The configuration: what is right, what is wrong and how that is told.
 
 use super::*;
+use crate::domain::bridge::alive::{ASK_EVERY, ASK_EVERY_MS_MAX, ASK_EVERY_MS_MIN};
 use crate::domain::context::CONTEXT_TURNS_MAX;
 use crate::domain::hook::{HEADERS_TAKEN_MAX, HOOKS_MAX};
 
@@ -442,4 +443,44 @@ fn how_alerts_are_told_is_configured() {
         let told = parse(text, "c").expect_err("it is wrong").to_string();
         assert!(told.contains(want), "{text}: {told}");
     }
+}
+
+#[test]
+fn bridges_are_asked_at_their_addresses() {
+    let load = |text: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("beadle.toml");
+        std::fs::write(&file, text).expect("it is ours");
+        Config::load(Some(&file), &BTreeMap::new())
+    };
+    let used = "[bridges]\nuse = [\"heisenbridge\", \"relay\"]\n";
+    let asked = |text: &str| {
+        let bridges = load(text).expect(text).bridges;
+        let at = bridges.asked().map(|(of, at, path)| format!("{} {at}{path}", of.name));
+        (at.collect::<Vec<_>>(), bridges.ask_every())
+    };
+    assert_eq!(asked(used), (vec![], ASK_EVERY), "nobody is asked without an address");
+    let at = "at = { heisenbridge = \"http://127.0.0.1:9898/\" }\n";
+    let (all, every) = asked(&format!("{used}{at}ask_every = \"1s\""));
+    assert_eq!(all, ["heisenbridge http://127.0.0.1:9898/_matrix/mau/live"]);
+    assert_eq!(every, Duration::from_millis(ASK_EVERY_MS_MIN.unsigned_abs()));
+    for (text, want) in [
+        (at.to_owned(), "bridges.at: `heisenbridge` is not in use"),
+        ("at = { relay = \"http://r\" }".to_owned(), "`relay` does not say what to ask"),
+        ("at = { heisenbridge = 1 }".to_owned(), "`at` is addresses by bridge"),
+        (
+            "at = { heisenbridge = \"http://ann:sesame@b\" }".to_owned(),
+            "the address of `heisenbridge`: it names no user and no password",
+        ),
+        ("ask_every = \"999ms\"".to_owned(), "`ask_every` is a time span from 1s to 1h"),
+        (
+            format!("ask_every = \"{}ms\"", ASK_EVERY_MS_MAX + 1),
+            "`ask_every` is a time span from 1s to 1h, such as \"30s\"",
+        ),
+    ] {
+        let used = if text == at { "[bridges]\n" } else { used };
+        let error = load(&format!("{used}{text}")).expect_err(&text).to_string();
+        assert!(error.contains(want) && !error.contains("sesame"), "{text}: {error}");
+    }
+    assert!(load(&format!("[bridges]\nask_every = \"{}ms\"", ASK_EVERY_MS_MAX)).is_ok());
 }

@@ -14,7 +14,8 @@ pub use super::bridge::event::{BridgeSeen, RoomBridged};
 pub use super::bridge::hint::RoomHinted;
 pub use super::bridge::identity::AccountChecked;
 pub use super::bridge::setup_event::{
-    BridgeBack, BridgeFailed, BridgeLost, BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted,
+    BridgeAnswers, BridgeBack, BridgeFailed, BridgeLost, BridgeRemoved, BridgeSilent, BridgeStands,
+    BridgeStep, BridgeWanted,
 };
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
@@ -179,6 +180,8 @@ events! {
     BridgeRemoved "bridge_removed" 1 Sealed,
     BridgeLost "bridge_lost" 1 Sealed,
     BridgeBack "bridge_back" 1 Sealed,
+    BridgeSilent "bridge_silent" 1 Sealed,
+    BridgeAnswers "bridge_answers" 1 Sealed,
     WakePlanned "wake_planned" 1 Open,
     AlertRaised "alert_raised" 1 Sealed,
     AlertAcknowledged "alert_acknowledged" 1 Sealed,

@@ -314,6 +314,8 @@ impl Execution {
             | Event::BridgeRemoved(_)
             | Event::BridgeLost(_)
             | Event::BridgeBack(_)
+            | Event::BridgeSilent(_)
+            | Event::BridgeAnswers(_)
             | Event::AccountChecked(_)
             | Event::RoomHinted(_)
             | Event::InvitesDeclined(_)

@@ -33,6 +33,7 @@ use crate::store::{AppendError, Clock, Direction, EventStore, Expected, ReadErro
 mod acks;
 pub mod action;
 pub mod alerts;
+pub mod alive;
 pub mod alone;
 pub mod approvals;
 mod attach;

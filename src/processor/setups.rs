@@ -178,21 +178,31 @@ impl Kernel {
                 Event::BridgeBack(e) => words::back(e),
                 _ => return Ok(()),
             };
-            let expected = version.map_or(Expected::NoStream, Expected::Exact);
             let meta = Meta { room: Some(room.clone()), ..Meta::default() };
-            let next = version.map_or(Version::START, Version::next);
-            let missed = self.told_missed(&setups, &event, next)?;
-            let events = vec![NewEvent::with(&meta, event)];
-            let mut batch = vec![write(StreamName::setups(), expected, events)];
-            batch.extend(missed);
-            let message = self.store.key().message("outage", &next.0.to_string());
-            batch.extend(self.notice(message, &meta, &told)?);
-            if !matches!(self.append(batch).await?, Tried::Moved) {
+            let tried = self.tell_outage(version, event, &told, &meta).await?;
+            if !matches!(tried, Tried::Moved) {
                 return Ok(());
             }
         }
         tracing::warn!("the log moved on every time that an outage was recorded");
         Ok(())
+    }
+
+    /// Records what has changed behind this version of the stream, and tells the owner.
+    pub(super) async fn tell_outage(
+        &self,
+        version: Option<Version>,
+        event: Event,
+        told: &str,
+        meta: &Meta,
+    ) -> Result<Tried, Error> {
+        let expected = version.map_or(Expected::NoStream, Expected::Exact);
+        let events = vec![NewEvent::with(meta, event)];
+        let mut batch = vec![write(StreamName::setups(), expected, events)];
+        let next = version.map_or(Version::START, Version::next);
+        let message = self.store.key().message("outage", &next.0.to_string());
+        batch.extend(self.notice(message, meta, told)?);
+        Ok(self.append(batch).await?)
     }
 
     /// Asks the bridge how a channel is; none: it does not answer.

@@ -4,6 +4,7 @@
 
 pub mod alerts;
 mod asked;
+mod counts;
 mod erased;
 mod manners;
 mod rows;
@@ -202,6 +203,8 @@ impl Agenda {
             | Event::BridgeRemoved(_)
             | Event::BridgeLost(_)
             | Event::BridgeBack(_)
+            | Event::BridgeSilent(_)
+            | Event::BridgeAnswers(_)
             | Event::AccountChecked(_)
             | Event::RoomHinted(_)
             | Event::EventDecrypted(_)
@@ -541,32 +544,6 @@ impl Agenda {
     /// How many triggers are not decided on.
     pub fn undecided(&self) -> usize {
         self.lanes.len()
-    }
-
-    /// How many executions wait for people or for a time.
-    pub fn waiting_executions(&self) -> usize {
-        let waits = |open: &&Open| !(open.questions.is_empty() && open.timers.is_empty());
-        self.open.values().filter(waits).count()
-    }
-
-    /// How many executions are open.
-    pub fn open_executions(&self) -> usize {
-        self.open.len()
-    }
-
-    /// How many messages wait to be sent.
-    pub fn unsent(&self) -> usize {
-        self.queued.len()
-    }
-
-    /// Where the oldest message of a lane that waits to be sent stands in the log.
-    pub fn oldest_in(&self, lane: &str) -> Option<Position> {
-        self.unsent.get(lane)?.first_key_value().map(|(position, _)| *position)
-    }
-
-    /// Where the oldest message that waits to be sent stands in the log.
-    pub fn oldest_unsent(&self) -> Option<Position> {
-        self.queued.values().map(|(_, position)| *position).min()
     }
 }
 

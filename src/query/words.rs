@@ -96,6 +96,8 @@ fn of_event(event: &Event) -> String {
         Event::BridgeFailed(e) => setups::failed(e),
         Event::BridgeLost(e) => setups::lost(e),
         Event::BridgeBack(e) => setups::back(e),
+        Event::BridgeSilent(e) => setups::bridge_silent(e, &[]),
+        Event::BridgeAnswers(e) => setups::bridge_answers(e),
         Event::BridgeRemoved(e) => format!("{} of {} is gone", e.channel, e.network),
         Event::ClockStepped(_) => "the clock went back".into(),
         Event::ScriptKept(e) => format!("kept the script {}", e.file),

@@ -147,6 +147,12 @@ fn a_registration_has_tokens_of_its_own_and_is_private() {
         place.ok(&["bridge", "init", "heisenbridge", "--to", "hb.yaml", "--url", "http://[::1]:7"]);
     let path = place.path("hb.yaml");
     assert!(told.contains("app_service_config_files:\n  - /"), "{told}");
+    assert!(
+        told.contains(
+            "[bridges]\nuse = [\"heisenbridge\"]\nat = { heisenbridge = \"http://[::1]:7\" }"
+        ),
+        "{told}"
+    );
     let mode = path.metadata().expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let text = std::fs::read_to_string(&path).expect("it is ours");
@@ -172,31 +178,37 @@ fn a_registration_has_tokens_of_its_own_and_is_private() {
     place.run(&["bridge", "init", "heisenbridge", "--url", "x\ny: 1"]).expect(2);
 }
 
-/// A second bridge has names of its own, and the profile that is written for it counts as it is.
-fn second_of_its_kind(place: &Place) {
-    let media = ["--media-url", "https://m.x/2"];
-    let init = ["bridge", "init", "heisenbridge", "--name", "oftc", "--to", "oftc.yaml"];
-    let told = place.ok(&[&init[..], &media[..]].concat());
-    assert!(told.contains("folder = \"bridges\"\nuse = [\"oftc\"]"), "{told}");
-    assert!(told.contains("files = [\"oftc\"]"), "{told}");
-    let text = std::fs::read_to_string(place.path("oftc.yaml")).expect("it is ours");
-    for part in ["id: oftc\n", "sender_localpart: oftc\n", "- regex: '@oftc_.*'\n"] {
-        assert!(text.contains(part), "{part}: {text}");
+#[test]
+fn doctor_asks_the_bridges_whether_they_run() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it has one").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut asked = [0; 1024];
+            // Who has hung up needs no answer.
+            let _ = stream.read(&mut asked);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        }
+    });
+    let place = Place::new();
+    let used = "[bridges]\nuse = [\"heisenbridge\", \"relay\"]\n";
+    let at = |port: u16| format!("at = {{ heisenbridge = \"http://127.0.0.1:{port}\" }}\n");
+    for (at, want) in [
+        (
+            String::new(),
+            "ok   bridge: nobody looks whether heisenbridge runs: `at` under [bridges]".to_owned(),
+        ),
+        (at(port), format!("ok   bridge: heisenbridge answers at http://127.0.0.1:{port}\n")),
+        (
+            at(1),
+            "FAIL bridge: heisenbridge does not answer at http://127.0.0.1:1: no connection"
+                .to_owned(),
+        ),
+    ] {
+        place.write("beadle.toml", &format!("{used}{at}"));
+        let told = place.run(&["--data", "data", "doctor"]).expect(1).out;
+        assert!(told.contains(&want), "{told}");
+        assert_eq!(told.matches(" bridge: ").count(), 1, "what cannot be asked is not: {told}");
     }
-    assert!(!text.contains("irc_") && text.ends_with("media_url: https://m.x/2\n"), "{text}");
-    let both = "use = [\"heisenbridge\", \"oftc\"]\nfiles = [\"oftc\"]\n";
-    place.write("beadle.toml", &format!("[bridges]\nfolder = \"bridges\"\n{both}"));
-    assert_eq!(place.ok(&["bridge", "verify"]), "4 profiles read, 2 in use: nothing is wrong.\n");
-    let all = place.ok(&["bridge", "list"]);
-    assert!(all.contains("oftc             oftc       in use"), "{all}");
-    let again = place.run(&[&init[..4], &["oftc", "--to", "more.yaml"]].concat()).expect(1).err;
-    assert!(again.contains("`bridges/oftc/profile.toml` is there already"), "{again}");
-    assert!(!place.path("more.yaml").exists(), "nothing is written");
-    for name in ["irc", "heisenbridge", "my_net", "Oftc", ""] {
-        let wrong = place.run(&[&init[..4], &[name, "--to", "more.yaml"]].concat()).expect(2).err;
-        assert!(wrong.contains("is no name for a bridge"), "{name:?}: {wrong}");
-    }
-    let alone = place.run(&["bridge", "init", "heisenbridge", "--profiles", "x"]).expect(2).err;
-    assert!(alone.contains("--name"), "{alone}");
-    place.write("beadle.toml", "");
 }

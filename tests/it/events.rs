@@ -28,7 +28,7 @@ const TAGS: &[(&str, &[&str])] = &[
     ("bridge_step", &["room", "control", "networks", "network", "servers", "server", "open"]),
     ("bridge_step", &["network_room", "status", "nick", "sasl", "connect", "invite", "plumb"]),
     ("bridge_step", &["member", "recall", "join", "channel_room", "called", "unplumb", "leave"]),
-    ("bridge_step", &["disconnect", "unserver", "forget"]),
+    ("bridge_step", &["disconnect", "unserver", "forget", "joined"]),
     ("bridge_stands", &["private", "plumbed"]),
     ("silence_started", &["rule", "alert", "host", "source", "any"]),
     ("trigger_recorded", &["switch"]),

@@ -60,6 +60,7 @@ mod saved;
 mod scripts;
 mod sensors;
 mod setups;
+mod silent;
 mod stays;
 mod store_contract;
 mod store_ends;

@@ -1,6 +1,6 @@
 //! Channels that the bot sets up, with a bridge that is played: kills anywhere, bounds, passwords.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,25 +22,27 @@ use tokio::sync::watch;
 use crate::desk::Desk;
 
 /// The acts of a channel that is carried into a room, from nothing.
-const ACTS: usize = 13;
+const ACTS: usize = 14;
 
 /// A bridge that does as it is told, and keeps what it was told.
 #[derive(Default)]
-struct Played {
+pub struct Played {
     acts: Mutex<Vec<RoomAct>>,
     /// The first so many acts cannot be done yet.
     later: usize,
     /// From this act on nothing is answered.
     hangs_at: Option<usize>,
     begun: AtomicUsize,
+    /// It is connected to the network.
+    pub connected: AtomicBool,
 }
 
 impl Played {
-    fn acts(&self) -> Vec<RoomAct> {
+    pub fn acts(&self) -> Vec<RoomAct> {
         self.acts.lock().expect("nobody panics with it").clone()
     }
 
-    fn answer(act: &RoomAct) -> RoomAnswer {
+    fn answer(&self, act: &RoomAct) -> RoomAnswer {
         let room = |name: &str| RoomId(format!("!{name}"));
         match act {
             RoomAct::Tell(order) | RoomAct::Whisper(order, _) => {
@@ -50,6 +52,9 @@ impl Played {
                     "SERVERS" => "Configured servers for lab:",
                     "ADDSERVER" => "Server added.",
                     "OPEN" => "You have been invited to lab",
+                    "STATUS" if self.connected.load(Ordering::SeqCst) => {
+                        "Current nickname: beadle (configured: beadle)"
+                    }
                     "STATUS" => "Not connected to server.\nConfigured nickname: beadle",
                     "SASL" => "SASL credentials updated.",
                     "CONNECT" => "End of MOTD command",
@@ -57,6 +62,7 @@ impl Played {
                     "JOIN" => "",
                     "PLUMB" => "Plumbed !ops to #ops, to unplumb just kick me out.",
                     "NICK" => "Current nickname: beadle (configured: beadle)",
+                    "WHOAMI" => "nick: beadle\nuser: beadle\nchannels: #ops\nserver: lab",
                     other => panic!("nobody says {other}"),
                 };
                 RoomAnswer::Told(Answer { asked: None, said: vec![said.into()], ended: true })
@@ -93,7 +99,7 @@ impl Chat for Played {
                 let (reason, after) = ("not yet".to_owned(), Some(Duration::ZERO));
                 return Err(SendError::Later { reason, after });
             }
-            Ok(Self::answer(act))
+            Ok(self.answer(act))
         })
     }
 
@@ -103,7 +109,7 @@ impl Chat for Played {
 }
 
 /// A bot on the log of the desk that talks to this bridge.
-fn bot(desk: &Desk, chat: &Arc<Played>) -> Arc<Kernel> {
+pub fn bot(desk: &Desk, chat: &Arc<Played>) -> Arc<Kernel> {
     let (scripts, _) = beadle::processor::scripts::Scripts::sources(vec![]);
     let mut bridges = Bridges::default();
     let second =
@@ -119,7 +125,7 @@ fn bot(desk: &Desk, chat: &Arc<Played>) -> Arc<Kernel> {
     kernel
 }
 
-fn wanted(channel: &str, sasl: Option<&str>) -> BridgeWanted {
+pub fn wanted(channel: &str, sasl: Option<&str>) -> BridgeWanted {
     let server = Server { host: "127.0.0.1".into(), port: 6_667, tls: false };
     let room = sasl.is_none().then(|| RoomId("!ops".into()));
     let want = Want { server, room, nick: None, sasl_env: sasl.map(str::to_owned) };
@@ -127,16 +133,16 @@ fn wanted(channel: &str, sasl: Option<&str>) -> BridgeWanted {
     BridgeWanted { bridge, network, channel: channel.into(), want: Some(want) }
 }
 
-async fn wish(kernel: &Kernel, wanted: &BridgeWanted) -> Wished {
+pub async fn wish(kernel: &Kernel, wanted: &BridgeWanted) -> Wished {
     kernel.wish(&UserId("cli:ann".into()), wanted).await.expect("the log works")
 }
 
-fn nothing() -> Variables {
+pub fn nothing() -> Variables {
     Arc::new(|_| None)
 }
 
 /// Works until a setup has come to an end, or to the act at which the bridge says nothing any more.
-async fn work(kernel: &Arc<Kernel>, chat: &Played, variables: Variables) {
+pub async fn work(kernel: &Arc<Kernel>, chat: &Played, variables: Variables) {
     let (_stop, stopping) = watch::channel(false);
     let user = UserId("@beadle:local".into());
     let work = tokio::spawn(setups::run(kernel.clone(), user, variables, stopping));

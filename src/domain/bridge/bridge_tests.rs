@@ -5,7 +5,7 @@ use super::caps::{
     LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MIN,
 };
 use super::lines::{ROW_CHARS_MAX, SHOWN_SLACK, lines, part};
-use super::profile::{ITEMS_MAX, PROFILE_BYTES_MAX, fits};
+use super::profile::{HEALTH_BYTES_MAX, ITEMS_MAX, PROFILE_BYTES_MAX, fits};
 use super::*;
 use crate::domain::message::{Block, Doc, Span};
 use crate::domain::trigger::Trust;
@@ -126,6 +126,15 @@ fn wrong_profiles_are_told_with_their_place() {
         (
             "".to_owned(),
             "p: match.ghost: no account would be of this bridge; write `ghost` or `relays`",
+        ),
+        (format!("{good}[health]\npath = \"/{}\"", "a".repeat(HEALTH_BYTES_MAX - 1)), "fine"),
+        (
+            format!("{good}[health]\npath = \"/{}\"", "a".repeat(HEALTH_BYTES_MAX)),
+            "p: health.path: this is no path; write it as `/_matrix/mau/live`, without what would stand behind a `?`",
+        ),
+        (
+            format!("{good}[health]\npath = \"/live?token=x\""),
+            "p: health.path: this is no path; write it as `/_matrix/mau/live`, without what would stand behind a `?`",
         ),
         (format!("{good}ghst = 1"), "p: match.ghst: there is no such key; did you mean `ghost`?"),
         (format!("shwo = 1\n{good}"), "p: shwo: there is no such key; did you mean `show`?"),

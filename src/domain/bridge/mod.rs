@@ -4,6 +4,7 @@
 //! itself anybody could register an account that looks like one of its own. What a network can show is known of all.
 
 pub mod address;
+pub mod alive;
 pub mod caps;
 pub mod event;
 pub mod hint;
@@ -14,11 +15,13 @@ pub mod setup;
 pub mod setup_event;
 pub mod texts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::alive::Address;
 pub use self::caps::{Caps, Tables};
 pub use self::profile::{Profile, ProfileError};
 
@@ -43,6 +46,9 @@ pub struct Bridges {
     known: Vec<Profile>,
     used: BTreeSet<String>,
     names: Vec<String>,
+    /// Where those in use listen that are asked whether they run.
+    at: BTreeMap<String, Address>,
+    ask_every: Duration,
 }
 
 /// What an account of our homeserver is to a bridge.
@@ -54,6 +60,15 @@ pub enum Account<'a> {
     Relay(&'a Profile),
     /// It stands for somebody of the network: their name there.
     Ghost(&'a Profile, String),
+}
+
+/// Why a bridge cannot be asked whether it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotAsked {
+    /// It is not in use.
+    Unused(String),
+    /// Its profile names no path for that.
+    NoPath(String),
 }
 
 impl Account<'_> {
@@ -70,7 +85,13 @@ impl Default for Bridges {
         let parsed = |(name, text): &(&str, &str)| {
             Profile::parse(name, text).expect("a test reads the profiles that ship")
         };
-        Self { known: SHIPPED.iter().map(parsed).collect(), used: BTreeSet::new(), names: vec![] }
+        Self {
+            known: SHIPPED.iter().map(parsed).collect(),
+            used: BTreeSet::new(),
+            names: vec![],
+            at: BTreeMap::new(),
+            ask_every: alive::ASK_EVERY,
+        }
     }
 }
 
@@ -116,15 +137,38 @@ impl Bridges {
         Ok(self)
     }
 
-    /// Two profiles in use that an account could be of both: nobody could say whose it is.
-    pub fn meeting(&self) -> Option<(&str, &str)> {
-        let used: Vec<&Profile> = self.used().collect();
-        let pairs = used.iter().enumerate().flat_map(|(at, one)| {
-            let later = used[at + 1..].iter();
-            later.map(move |other| (*one, *other))
-        });
-        let mut meeting = pairs.filter(|(one, other)| one.meets(other));
-        meeting.next().map(|(one, other)| (one.name.as_str(), other.name.as_str()))
+    /// Has these bridges, which are in use, asked so often at these addresses whether they run.
+    ///
+    /// # Errors
+    /// The first name that is not in use, or whose profile does not say what to ask.
+    pub fn asked_at(
+        mut self,
+        at: BTreeMap<String, Address>,
+        every: Duration,
+    ) -> Result<Self, NotAsked> {
+        for name in at.keys() {
+            match self.used().find(|profile| profile.name == *name) {
+                None => return Err(NotAsked::Unused(name.clone())),
+                Some(profile) if profile.health.is_none() => {
+                    return Err(NotAsked::NoPath(name.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+        (self.at, self.ask_every) = (at, every);
+        Ok(self)
+    }
+
+    /// Those in use that are asked whether they run, with the address and the path for that.
+    pub fn asked(&self) -> impl Iterator<Item = (&Profile, &Address, &str)> {
+        self.used().filter_map(|profile| {
+            Some((profile, self.at.get(&profile.name)?, profile.health.as_deref()?))
+        })
+    }
+
+    /// How often they are asked.
+    pub fn ask_every(&self) -> Duration {
+        self.ask_every
     }
 
     /// All profiles, by name.

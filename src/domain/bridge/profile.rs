@@ -13,6 +13,9 @@ pub const ITEMS_MAX: usize = 100;
 /// Largest profile in bytes.
 pub const PROFILE_BYTES_MAX: usize = 64 * 1024;
 
+/// Longest path of a health check in bytes.
+pub const HEALTH_BYTES_MAX: usize = 200;
+
 /// What the bot knows of one bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
@@ -41,6 +44,8 @@ pub struct Profile {
     pub names_network: bool,
     /// Several lines of one person come as one message.
     pub merges_lines: bool,
+    /// The path at which it says whether it runs, where the homeserver reaches it.
+    pub health: Option<String>,
     /// People of the network who are programs.
     pub programs: Vec<String>,
     /// Programs that are listened to all the same.
@@ -99,7 +104,8 @@ const KEYS: &[(&str, &[&str])] = &[
             "line_ms",
         ],
     ),
-    ("address", &["foreign", "merges_lines", "names_network"]),
+    ("address", &["foreign", "merges_lines"]),
+    ("health", &["path"]),
     ("loop", &["bots", "heeded"]),
 ];
 /// What stands above the tables.
@@ -156,7 +162,7 @@ impl Profile {
             caps: reader.caps()?,
             foreign: reader.list("address", "foreign")?,
             merges_lines: reader.flag("address", "merges_lines")?,
-            names_network: reader.flag("address", "names_network")?,
+            health: reader.health()?,
             programs: reader.list("loop", "bots")?,
             heeded: reader.list("loop", "heeded")?,
         })
@@ -429,16 +435,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn provision(&self) -> Result<Option<Provision>, ProfileError> {
-        match self.text("provision", "kind")?.as_deref() {
-            None => Ok(None),
-            Some("heisenbridge") => Ok(Some(Provision::Heisenbridge)),
-            Some(_) => Err(self.error(
-                "provision",
-                "kind",
-                "the bot does not know how to set up channels so",
-                "write `heisenbridge`, or leave it out",
-            )),
+    fn health(&self) -> Result<Option<String>, ProfileError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+        match self.text("health", "path")? {
+            Some(path)
+                if !path.starts_with('/')
+                    || path.len() > HEALTH_BYTES_MAX
+                    || !path.chars().all(plain) =>
+            {
+                Err(self.error(
+                    "health",
+                    "path",
+                    "this is no path",
+                    "write it as `/_matrix/mau/live`, without what would stand behind a `?`",
+                ))
+            }
+            path => Ok(path),
         }
     }
 

@@ -87,6 +87,22 @@ pub struct BridgeLost {
     pub why: String,
 }
 
+/// A bridge does not say any more that it runs: its networks are away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeSilent {
+    /// The bridge's profile.
+    pub bridge: String,
+    /// What came of asking it.
+    pub why: String,
+}
+
+/// A bridge that was silent says again that it runs; its networks are back when each is connected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeAnswers {
+    /// The bridge's profile.
+    pub bridge: String,
+}
+
 /// A network that was lost is there again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeBack {

@@ -1,8 +1,9 @@
 //! What is said of channels that the bot sets up: how far it is, and what to do when it does not go on.
 
-use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Step};
+use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Status, Step};
 use crate::domain::event::{
-    BridgeBack, BridgeFailed, BridgeLost, BridgeStands, BridgeStep, BridgeWanted,
+    BridgeAnswers, BridgeBack, BridgeFailed, BridgeLost, BridgeSilent, BridgeStands, BridgeStep,
+    BridgeWanted,
 };
 use crate::domain::id::ExecutionId;
 
@@ -36,6 +37,7 @@ pub fn step(step: Step) -> &'static str {
         Step::Join => "joining the channel",
         Step::ChannelRoom => "the channel's room",
         Step::Called => "the nick on the network",
+        Step::Joined => "whether the network lets it in",
         Step::Unplumb => "carrying the channel no longer",
         Step::Leave => "leaving the channel's room",
         Step::Disconnect => "disconnecting",
@@ -96,6 +98,7 @@ pub fn given_up(setup: &Setup, at: &BridgeStep, own: &Own) -> (String, String) {
         _ if may_not => let_in(own),
         Step::Servers | Step::Server => other_server(setup, own),
         Step::Member => other_room(setup),
+        Step::Joined => let_join(setup, at),
         _ => hint(at, own),
     };
     (why(setup, at, own), hint)
@@ -113,12 +116,61 @@ fn why(setup: &Setup, at: &BridgeStep, own: &Own) -> String {
         _ if at.step == Step::Member => {
             format!("{} is carried into another room already", setup.channel)
         }
+        _ if at.step == Step::Joined => not_in(setup, at),
         (Outcome::Refused, "") => "it was refused".to_owned(),
         (Outcome::Refused, answer) => answer.to_owned(),
         (Outcome::Silent, "") => format!("{bridge} did not answer in time"),
         (Outcome::Silent, answer) => format!("it took too long; the last answer was: {answer}"),
         (Outcome::Done | Outcome::There | Outcome::Missing, _) => "it went in circles".to_owned(),
     }
+}
+
+/// What the bot is called on the network, as far as it is known.
+fn nick(setup: &Setup) -> String {
+    let called = setup.steps.iter().rev().find(|it| it.step == Step::Called);
+    let called = called.map(|it| Status::of(&it.answer)).unwrap_or_default();
+    called.nick.unwrap_or(called.configured)
+}
+
+fn not_in(setup: &Setup, at: &BridgeStep) -> String {
+    let (nick, Setup { network, channel, .. }) = (nick(setup), setup);
+    match (at.outcome, at.answer.as_str()) {
+        (Outcome::Refused, answer) => {
+            format!("{network} does not let {nick} into {channel}: {answer}")
+        }
+        (Outcome::Silent, _) => {
+            format!("{network} did not say in time which channels it has {nick} in")
+        }
+        _ => format!("{network} has {nick} not in {channel}, and does not say why"),
+    }
+}
+
+/// Whom to ask for what, by the reason that networks give in brackets.
+fn let_join(setup: &Setup, at: &BridgeStep) -> String {
+    let (nick, channel, answer) = (nick(setup), &setup.channel, at.answer.to_ascii_lowercase());
+    let is = |parts: &[&str]| parts.iter().any(|part| answer.contains(part));
+    let operator = format!("ask an operator of {channel}");
+    let what = match at.outcome {
+        Outcome::Silent => "see that the network can be reached and answers `WHOIS`".to_owned(),
+        _ if is(&["inviteonlychan", "(+i)", "invite only"]) => {
+            format!("{operator} to let everybody in (`MODE {channel} -i`), or to invite {nick}")
+        }
+        _ if is(&["bannedfromchan", "(+b)", "banned"]) => {
+            format!("{operator} to lift the ban that {nick} falls under")
+        }
+        _ if is(&["(+k)", "channel key"]) => {
+            format!("the bot gives no keys: {operator} to take the key away (`MODE {channel} -k`)")
+        }
+        _ if is(&["channelisfull", "(+l)"]) => {
+            format!("{operator} to raise its limit (`MODE {channel} +l`)")
+        }
+        _ if is(&["(+r)", "registered", "identif"]) => format!(
+            "it lets in only who is identified: register {nick} with the network's services, and name its password with \
+             --sasl-env"
+        ),
+        _ => format!("{operator} to let {nick} in"),
+    };
+    format!("{what}; {AGAIN}")
 }
 
 fn let_in(own: &Own) -> String {
@@ -249,6 +301,20 @@ pub fn lost(it: &BridgeLost) -> String {
 
 /// Why a network was away of which the bridge said nothing.
 pub const BRIDGE_BEGAN_ANEW: &str = "The bridge has begun anew.";
+
+/// A bridge that does not say that it runs, and the networks that stand through it.
+pub fn bridge_silent(it: &BridgeSilent, networks: &[String]) -> String {
+    let heard = match networks {
+        [] => String::new(),
+        names => format!(" Until it runs again nobody on {} is heard.", names.join(", ")),
+    };
+    format!("The bridge {} is silent: {}.{heard}", it.bridge, it.why)
+}
+
+/// A bridge that was silent and says again that it runs.
+pub fn bridge_answers(it: &BridgeAnswers) -> String {
+    format!("The bridge {} answers again.", it.bridge)
+}
 
 /// A bridge that does not answer.
 pub fn silent(bridge: &str, network: &str) -> String {

@@ -37,8 +37,16 @@ impl Place {
     }
 
     fn in_lab(lab: &'static IrcLab, name: &str) -> Place {
+        Place::with(lab, name, "")
+    }
+
+    /// With more under `[bridges]` in the bot's configuration.
+    fn with(lab: &'static IrcLab, name: &str, config: &str) -> Place {
         let ann = lab.lab.plain("ann");
-        let bot = scene::bot(lab, &ann);
+        let mut bot = scene::configured(lab);
+        bot.append("beadle.toml", config);
+        bot.login(&ann.id);
+        bot.start();
         Place { lab, bot, ann, network: format!("net{name}"), channel: format!("#{name}") }
     }
 
@@ -168,6 +176,39 @@ fn a_wrong_port_is_told_in_time_and_the_right_one_mends_it() {
 }
 
 #[test]
+fn a_channel_that_lets_nobody_in_is_told_and_tried_no_more() {
+    for carried in [true, false] {
+        let name = if carried { "shut" } else { "shutalone" };
+        let mut place = Place::admitted(name);
+        let (channel, nick) = (place.channel.clone(), format!("rl{name}"));
+        let mut erin = place.lab.person(&format!("Erin{name}"));
+        erin.join(&channel);
+        erin.raw(&format!("MODE {channel} +i"));
+        erin.wait(&format!("MODE {channel} +i"));
+        let mut more = vec!["--nick".to_owned(), nick.clone()];
+        if carried {
+            more.extend(["--room".to_owned(), place.room()]);
+        }
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let add = place.add(place.lab.irc_port(), &more);
+        let told = place.told(1, &add);
+        assert!(told.contains("failed at whether the network lets it in"), "{told}");
+        assert!(told.contains("inviteonlychan") && told.contains("(+i)"), "{told}");
+        assert!(told.contains(&format!("MODE {channel} -i")) && told.contains(&nick), "{told}");
+        let rows = place.bot.events();
+        let left = rows.iter().any(|row| row["payload"]["told"] == format!("UNPLUMB {channel}"));
+        assert_eq!(left, carried, "nothing is left that would join again");
+        erin.raw(&format!("MODE {channel} -i"));
+        erin.wait(&format!("MODE {channel} -i"));
+        let told = place.told(0, &add);
+        assert!(told.contains(" is the room !") && told.contains(&nick), "{told}");
+        // It stands only when the network has let it in: she need not wait.
+        erin.say(&channel, "!ping");
+        assert!(erin.hears("pong").text.ends_with(&format!("Erin{name}: pong")));
+    }
+}
+
+#[test]
 fn who_may_not_is_told_what_the_owner_has_to_say() {
     let mut place = Place::new("mask");
     let room = place.room();
@@ -209,8 +250,6 @@ fn a_kill_in_the_middle_does_not_end_it() {
     });
     place.bot.start();
     place.bot.records("bridge_stands", 1);
-    // The bridge says that the channel is carried before the server has let it in.
-    erin.wait(":rlkill!");
     erin.say("#kill", "!ping");
     assert!(erin.hears("pong").text.ends_with("Erinkill: pong"));
 }
@@ -286,24 +325,39 @@ fn a_network_that_is_lost_and_comes_back_is_told_to_the_owner() {
 }
 
 #[test]
-fn what_is_said_while_a_network_is_lost_arrives_once() {
-    let mut place = Place::in_lab(Box::leak(Box::new(IrcLab::start())), "five");
+fn a_bridge_that_dies_is_told_at_once_and_each_change_once() {
+    let lab: &'static IrcLab = Box::leak(Box::new(IrcLab::start()));
+    let at = format!("at = {{ heisenbridge = \"{}\" }}\nask_every = \"1s\"\n", lab.listen);
+    let mut place = Place::with(lab, "dead", &at);
     place.lab.owner_says(&place.mask(), "Mask added");
+    let room = place.room();
+    let more = ["--room", room.as_str(), "--nick", "rldead"];
+    place.told(0, &place.add(place.lab.irc_port(), &more));
+    let mut erin = place.lab.person("Erindead");
+    erin.join("#dead");
+    place.lab.kill_bridge();
+    erin.wait(" QUIT ");
+    // Nobody starts it again: the bot finds out by itself.
+    place.bot.records("bridge_silent", 1);
+    let status = place.told(0, &["bridge".into(), "status".into()]);
+    assert!(status.contains("the bridge heisenbridge: silent since 20"), "{status}");
     place.bot.stop();
-    place.bot.script("five.rhai", FIVE);
     place.bot.start();
-    place.told(0, &place.add(place.lab.irc_port(), &["--nick", "fivebot"]));
-    let mut erin = place.lab.person("Erinfive");
-    erin.join("#five");
-    erin.say("#five", "!five");
-    erin.hears_all("step 1 of 5");
-    place.lab.restart_ircd();
-    let mut erin = place.lab.person("Erinfive");
-    erin.join("#five");
-    place.bot.records("bridge_lost", 1);
-    let said = erin.hears_all("step 5 of 5");
-    let steps: Vec<&str> = said.iter().map(|it| it.text.as_str()).collect();
-    let steps: Vec<&str> = steps.into_iter().filter(|it| it.starts_with("step ")).collect();
-    assert_eq!(steps, ["step 2 of 5", "step 3 of 5", "step 4 of 5", "step 5 of 5"]);
+    place.lab.start_bridge();
+    place.bot.records("bridge_answers", 1);
     place.bot.records("bridge_back", 1);
+    erin.wait(" JOIN ");
+    erin.say("#dead", "!create vm web1 on aws");
+    erin.hears("web1 is up");
+    let rows = place.bot.events();
+    let count = |kind: &str| rows.iter().filter(|row| row["type"] == kind).count();
+    let kinds = ["bridge_silent", "bridge_answers", "bridge_lost", "bridge_back", "effect_started"];
+    assert_eq!(kinds.map(count), [1, 1, 0, 1, 1], "each once");
+    let said = |part: &str| {
+        let is = |row: &&Value| row["type"] == "message_queued" && row.to_string().contains(part);
+        rows.iter().filter(is).count()
+    };
+    assert_eq!(said("heisenbridge is silent: no connection"), 1);
+    assert_eq!(said("Until it runs again nobody on netdead is heard"), 1);
+    assert_eq!((said("heisenbridge answers again"), said("netdead is there again")), (1, 1));
 }

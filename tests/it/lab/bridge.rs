@@ -33,8 +33,9 @@ const SECOND: &str = "oftc";
 pub struct IrcLab {
     pub lab: Lab,
     ircd: Mutex<Ircd>,
-    first: Bridge,
-    second: OnceLock<Bridge>,
+    /// Where the bridge listens.
+    pub listen: String,
+    bridge: Mutex<Option<Running>>,
     services: OnceLock<Services>,
 }
 
@@ -74,10 +75,15 @@ impl IrcLab {
         // The homeserver has to know both when it starts.
         register_second(&lab, &second);
         lab.run();
-        let ircd = Mutex::new(Ircd::start(&lab));
-        let first = Bridge::start(&lab, "heisenbridge", REGISTRATION);
-        let (second, services) = (OnceLock::new(), OnceLock::new());
-        let made = IrcLab { lab, ircd, first, second, services };
+        let ircd = Ircd::start(&lab);
+        let mut owner = lab.plain("owner");
+        let bridge = Mutex::new(Some(run(&lab, &owner.id)));
+        // The bridge makes a room with its owner as soon as it runs.
+        let control = owner.is_invited_by(&bot(&lab));
+        owner.join(&control);
+        let (ircd, owner) = (Mutex::new(ircd), Mutex::new((owner, control)));
+        let listen = format!("http://127.0.0.1:{listen}");
+        let made = IrcLab { ircd, listen, bridge, services: OnceLock::new(), owner, lab };
         let ircd_port = made.ircd.lock().expect("nobody panics with it").port;
         made.owner_says(&format!("ADDNETWORK {NETWORK}"), "Network added");
         made.owner_says(&format!("ADDSERVER {NETWORK} 127.0.0.1 {ircd_port}"), "Server added");
@@ -151,7 +157,25 @@ impl IrcLab {
 
     /// Kills the bridge, as a power cut would, and starts it again.
     pub fn restart_bridge(&self) {
-        self.first.restart(&self.lab);
+        self.kill_bridge();
+        self.start_bridge();
+    }
+
+    /// Kills the bridge, as a power cut would.
+    pub fn kill_bridge(&self) {
+        let mut bridge = self.bridge.lock().expect("nobody panics with it");
+        let mut running = bridge.take().expect("the bridge runs");
+        running.signal(Signal::SIGKILL);
+        assert!(running.ends_within(WITHIN).is_some(), "heisenbridge is killed");
+        self.lab.reaper.forget(running.pid);
+    }
+
+    /// Starts a bridge that was killed.
+    pub fn start_bridge(&self) {
+        let mut bridge = self.bridge.lock().expect("nobody panics with it");
+        assert!(bridge.is_none(), "it was killed");
+        let owner = self.owner.lock().expect("nobody panics with it").0.id.clone();
+        *bridge = Some(run(&self.lab, &owner));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an answer of the bridge means for the step that it answers.
 
+use super::joined::{channels, is_in, is_refusal, refusal};
 use super::status::Status;
 use super::{Outcome, Setup, Step};
 use crate::domain::id::RoomId;
@@ -112,12 +113,47 @@ fn said(setup: &Setup, step: Step, lines: &[&str], ended: bool) -> Judged {
             (Some(line), None) => judged(Outcome::Done, line, None),
             (None, None) => judged(Outcome::Silent, last(lines), None),
         },
-        // Nothing is said when it goes well: the invitation is the answer.
+        // Nothing is said when it goes well: which channels the network has the bot in is asked next.
         Step::Join => {
-            judged(Outcome::Done, with(lines, &[&setup.channel]).unwrap_or_default(), None)
+            judged(Outcome::Done, refusal(lines, &setup.channel).unwrap_or_default(), None)
         }
+        Step::Joined => joined(setup, lines),
+        Step::Plumb => plumbed(setup, lines, ended),
         Step::Disconnect | Step::Unserver => judged(Outcome::Done, last(lines), None),
         _ => told(step, lines, ended),
+    }
+}
+
+/// The bridge says that a channel is carried before it has been let in: that it is not may come with the same post.
+fn plumbed(setup: &Setup, lines: &[&str], ended: bool) -> Judged {
+    let judged = told(Step::Plumb, lines, ended);
+    match refusal(lines, &setup.channel) {
+        Some(line) if judged.outcome != Outcome::Refused => {
+            Judged { answer: line.to_owned(), ..judged }
+        }
+        _ => judged,
+    }
+}
+
+/// Whether the network has the bot in the channel; if not, why, if it has said so since it was to let it in.
+fn joined(setup: &Setup, lines: &[&str]) -> Judged {
+    let steps = || setup.steps.iter().rev();
+    let called = steps().find(|it| it.step == Step::Called).map(|it| Status::of(&it.answer));
+    let called = called.unwrap_or_default();
+    let nick = called.nick.unwrap_or(called.configured);
+    let Some(list) = channels(&nick, lines) else {
+        return judged(Outcome::Silent, last(lines), None);
+    };
+    if is_in(&list, &setup.channel) {
+        return judged(Outcome::There, &list, None);
+    }
+    let before = steps().filter(|it| matches!(it.step, Step::Plumb | Step::Join));
+    let mut before = before.map(|it| it.answer.as_str());
+    let said = refusal(lines, &setup.channel)
+        .or_else(|| before.find(|answer| is_refusal(answer, &setup.channel)));
+    match said {
+        Some(why) => judged(Outcome::Refused, why, None),
+        None => judged(Outcome::Missing, &list, None),
     }
 }
 

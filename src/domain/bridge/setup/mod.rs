@@ -4,17 +4,18 @@
 //! the next one from the log. Every step may be done twice: what is there already is found and left.
 
 mod answers;
-pub mod away;
+mod joined;
 mod names;
 mod next;
 mod outage;
 mod status;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::answers::{Answer, Judged, judge};
+pub use self::joined::JOINED_ASKS_MAX;
 pub use self::names::{NAME_CHARS_MAX, SECRET_BYTES_MAX, fits, quoted, refusal};
 pub use self::next::{Act, CONNECT_MS_MAX, JOIN_MS_MAX, Next, Own, ROOM_MS_MAX, TELL_MS_MAX, next};
 pub use self::outage::outage;
@@ -113,6 +114,8 @@ pub enum Step {
     ChannelRoom,
     /// What the bot is called.
     Called,
+    /// Whether the network has let the bot into the channel.
+    Joined,
     /// To have the channel carried no longer.
     Unplumb,
     /// To leave the room that the channel was.
@@ -126,7 +129,7 @@ pub enum Step {
 }
 
 /// All of them.
-pub const STEPS: [Step; 24] = [
+pub const STEPS: [Step; 25] = [
     Step::Room,
     Step::Control,
     Step::Networks,
@@ -146,6 +149,7 @@ pub const STEPS: [Step; 24] = [
     Step::Join,
     Step::ChannelRoom,
     Step::Called,
+    Step::Joined,
     Step::Unplumb,
     Step::Leave,
     Step::Disconnect,
@@ -211,9 +215,27 @@ impl Setup {
 pub struct Setups {
     all: BTreeMap<(String, String), Setup>,
     /// The networks that are lost at the moment.
-    away: BTreeSet<String>,
-    /// When networks were lost last, as the bridge said.
-    outages: BTreeMap<String, away::Outage>,
+    away: BTreeMap<String, Away>,
+    /// The bridges that do not say that they run.
+    silent: BTreeMap<String, Silence>,
+}
+
+/// How a network came to be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Away {
+    /// The bridge said so, and says when it is back.
+    Said,
+    /// The bridge does not say that it runs. If it has only hung, it says nothing of the network when it goes on.
+    Silent,
+}
+
+/// Since when a bridge does not say that it runs, and what came of asking it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// Since when.
+    pub since: Timestamp,
+    /// What came of it.
+    pub why: String,
 }
 
 /// What tells channels apart: networks of IRC tell no cases apart.
@@ -244,19 +266,26 @@ impl Setups {
             Some(Event::BridgeRemoved(e)) => {
                 self.all.remove(&key(&e.network, &e.channel));
                 // Where nothing stands nobody misses the network.
-                let of = |network: &String| self.all.keys().any(|(known, _)| known == network);
-                let away = self.away.iter().filter(|network| of(network)).cloned().collect();
-                self.away = away;
                 let all = &self.all;
-                self.outages.retain(|network, _| all.keys().any(|(known, _)| known == network));
+                self.away.retain(|network, _| all.keys().any(|(known, _)| known == network));
             }
             Some(Event::BridgeLost(e)) => {
-                self.away.insert(e.network.to_ascii_lowercase());
-                self.lost(&e.network, recorded.wall);
+                self.away.insert(e.network.to_ascii_lowercase(), Away::Said);
             }
             Some(Event::BridgeBack(e)) => {
                 self.away.remove(&e.network.to_ascii_lowercase());
                 self.back(&e.network, recorded.wall);
+            }
+            Some(Event::BridgeSilent(e)) => {
+                let networks = self.networks_of(&e.bridge);
+                for network in networks {
+                    self.away.entry(network.to_ascii_lowercase()).or_insert(Away::Silent);
+                }
+                let silence = Silence { since: recorded.wall, why: e.why.clone() };
+                self.silent.insert(e.bridge.clone(), silence);
+            }
+            Some(Event::BridgeAnswers(e)) => {
+                self.silent.remove(&e.bridge);
             }
             _ => {}
         }
@@ -303,7 +332,36 @@ impl Setups {
 
     /// Whether a network is lost at the moment.
     pub fn is_away(&self, network: &str) -> bool {
-        self.away.contains(&network.to_ascii_lowercase())
+        self.away.contains_key(&network.to_ascii_lowercase())
+    }
+
+    /// The bridges that do not say that they run.
+    pub fn silent(&self) -> &BTreeMap<String, Silence> {
+        &self.silent
+    }
+
+    /// The networks of a bridge on which channels stand, as the bridge calls them.
+    pub fn networks_of(&self, bridge: &str) -> Vec<String> {
+        let of = self.all().filter(|setup| setup.is_up() && setup.bridge == bridge);
+        let mut names: Vec<String> = of.map(|setup| setup.network.clone()).collect();
+        // They stand in the order of their names.
+        names.dedup_by(|one, other| one.eq_ignore_ascii_case(other));
+        names
+    }
+
+    /// The networks that count as lost because their bridge was silent, one channel of each, where this bridge answers.
+    pub fn unheard(&self, answers: impl Fn(&str) -> bool) -> Vec<&BridgeStands> {
+        let mut stands: Vec<&BridgeStands> = vec![];
+        for setup in self.all().filter(|setup| setup.is_up() && answers(&setup.bridge)) {
+            let Some(it) = &setup.stands else { continue };
+            let away = self.away.get(&it.network.to_ascii_lowercase());
+            let known =
+                stands.last().is_some_and(|of| of.network.eq_ignore_ascii_case(&it.network));
+            if away == Some(&Away::Silent) && !known {
+                stands.push(it);
+            }
+        }
+        stands
     }
 
     /// The room in which the bridge takes orders for a network, by the name that stands in the accounts of its people.

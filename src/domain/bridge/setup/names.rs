@@ -50,3 +50,8 @@ pub fn quoted(secret: &str) -> Option<String> {
     }
     Some(format!("\"{}\"", secret.replace('\\', "\\\\").replace('"', "\\\"")))
 }
+
+/// Whether a channel is among these: networks of IRC tell no cases apart.
+pub(super) fn has(list: &[String], channel: &str) -> bool {
+    list.iter().any(|it| it.eq_ignore_ascii_case(channel))
+}

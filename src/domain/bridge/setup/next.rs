@@ -1,6 +1,7 @@
 //! The next step of a setup, decided from what was wanted and what came of the steps before.
 
 use super::answers::{CONNECTED, NOT_CONNECTED, ends, may_not};
+use super::joined::{CANNOT, JOINED_ASKS_MAX, is_in, who_ends};
 use super::status::Status;
 use super::{Mode, Outcome, STEPS_MAX, Setup, Setups, Step, Want};
 use crate::domain::event::{BridgeFailed, BridgeStands, BridgeStep};
@@ -13,8 +14,9 @@ pub const TELL_MS_MAX: u64 = 15_000;
 pub const CONNECT_MS_MAX: u64 = 60_000;
 /// How long it may take to come into a room, or to invite the bot into one.
 pub const ROOM_MS_MAX: u64 = 30_000;
-/// How long is waited for what a network says against joining a channel: it says nothing for it.
-pub const JOIN_MS_MAX: u64 = 3_000;
+/// How long is waited for what a network says against joining a channel: it says nothing for it. What it says later is heard
+/// while it is asked which channels it has the bot in.
+pub const JOIN_MS_MAX: u64 = 1_000;
 
 /// Who is who at the homeserver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +137,7 @@ impl At<'_> {
             // A room of people in which the bridge is already is carried somewhere else.
             let taken = it.step == Step::Invite && it.outcome == Outcome::There;
             let elsewhere = it.step == Step::Member && it.outcome == Outcome::Missing;
-            !mends && (wrong || taken || elsewhere)
+            !mends && (wrong || taken || elsewhere || self.is_out(it))
         });
         bad.or_else(|| self.setup.steps.last().filter(|_| self.setup.steps.len() >= STEPS_MAX))
     }
@@ -164,6 +166,12 @@ impl At<'_> {
                 return self.tell_until(Step::Unserver, control, text, &ends, TELL_MS_MAX);
             }
         }
+        if step.step == Step::Joined
+            && let Some(room) = &network_room
+            && let Some(next) = self.draw_back(room)
+        {
+            return next;
+        }
         // Which commands a room with the bridge has is decided when it is made; a room that nobody answers in is dead.
         let stale = match step.step {
             Step::Status if step.outcome == Outcome::Silent => network_room,
@@ -176,6 +184,27 @@ impl At<'_> {
         let (why, hint) = words::given_up(self.setup, step, self.own);
         let (network, channel) = (self.setup.network.clone(), self.setup.channel.clone());
         Next::Failed(BridgeFailed { network, channel, step: step.step, why, hint })
+    }
+
+    /// Has the bridge keep nothing that it would join again, where the network does not let the bot in.
+    fn draw_back(&self, network: &RoomId) -> Option<Next> {
+        let Setup { network: name, channel, want, .. } = self.setup;
+        if want.as_ref().is_some_and(|want| want.room.is_some()) {
+            let text = format!("UNPLUMB {channel}");
+            return (!self.did(Step::Unplumb)).then(|| self.tell(Step::Unplumb, network, text));
+        }
+        // It has a room for a channel that the bot was in before.
+        let status = self.last(Step::Status).map(|it| Status::of(&it.answer));
+        if !status.is_some_and(|status| status.joined(channel)) || self.did(Step::Leave) {
+            return None;
+        }
+        match (self.room(Step::ChannelRoom), self.did(Step::ChannelRoom)) {
+            (Some(room), _) => Some(Next::Act(Step::Leave, Act::Leave(room))),
+            (None, false) => {
+                Some(Next::Act(Step::ChannelRoom, Act::Await(format!("{channel} ({name})"))))
+            }
+            (None, true) => None,
+        }
     }
 
     fn disconnect(&self, room: &RoomId) -> Next {
@@ -195,24 +224,29 @@ impl At<'_> {
         if let Some(next) = self.connect(&network, want, &status) {
             return next;
         }
+        let Some(called) = self.last(Step::Called) else {
+            return self.status(Step::Called, &network);
+        };
+        let called = Status::of(&called.answer);
+        let nick = called.nick.unwrap_or(called.configured);
         let carried = match (&want.room, self.room(Step::Room)) {
             (Some(_), Some(room)) => self.plumb(&network, &room, &status),
             _ => self.join(&network, &control, &status),
+        };
+        let carried = match carried {
+            Some(next) => Err(next),
+            None => self.come_in(&network, &nick).and_then(|()| self.carried_into(want)),
         };
         let room = match carried {
             Ok(room) => room,
             Err(next) => return next,
         };
-        let Some(called) = self.last(Step::Called) else {
-            return self.status(Step::Called, &network);
-        };
-        let called = Status::of(&called.answer);
         Next::Stands(Box::new(BridgeStands {
             network: self.setup.network.clone(),
             channel: self.setup.channel.clone(),
             network_room: network,
             room,
-            nick: called.nick.unwrap_or(called.configured),
+            nick,
             mode: if want.room.is_some() { Mode::Plumbed } else { Mode::Private },
         }))
     }
@@ -326,38 +360,89 @@ impl At<'_> {
         None
     }
 
-    /// Has the channel carried into a room of people.
-    fn plumb(&self, network: &RoomId, room: &RoomId, status: &Status) -> Result<RoomId, Next> {
+    /// Has the channel carried into a room of people; none: it is.
+    fn plumb(&self, network: &RoomId, room: &RoomId, status: &Status) -> Option<Next> {
         let channel = &self.setup.channel;
         if !status.plumbed(channel) {
             if !self.did(Step::Invite) {
-                return Err(Next::Act(Step::Invite, Act::Invite(room.clone())));
+                return Some(Next::Act(Step::Invite, Act::Invite(room.clone())));
             }
             if !self.did(Step::Plumb) {
-                return Err(self.tell(Step::Plumb, network, format!("PLUMB {room} {channel}")));
+                return Some(self.tell(Step::Plumb, network, format!("PLUMB {room} {channel}")));
             }
             if self.came_to(Step::Plumb, Outcome::Done) {
-                return Ok(room.clone());
+                return None;
             }
         }
         // The bridge carries it already: it may be into another room.
-        match self.did(Step::Member) {
-            true => Ok(room.clone()),
-            false => Err(Next::Act(Step::Member, Act::Member(room.clone()))),
+        (!self.did(Step::Member)).then(|| Next::Act(Step::Member, Act::Member(room.clone())))
+    }
+
+    /// Joins the channel as the bot alone; none: that was said.
+    fn join(&self, network: &RoomId, control: &RoomId, status: &Status) -> Option<Next> {
+        match status.joined(&self.setup.channel) {
+            true if self.did(Step::Recall) => None,
+            true => Some(self.tell(Step::Recall, control, "STATUS".into())),
+            false => (!self.did(Step::Join)).then(|| self.join_now(network)),
         }
     }
 
-    /// Joins the channel as the bot alone.
-    fn join(&self, network: &RoomId, control: &RoomId, status: &Status) -> Result<RoomId, Next> {
+    fn join_now(&self, network: &RoomId) -> Next {
         let channel = &self.setup.channel;
-        if status.joined(channel) && !self.did(Step::Recall) {
-            return Err(self.tell(Step::Recall, control, "STATUS".into()));
+        self.tell_until(
+            Step::Join,
+            network,
+            format!("JOIN {channel}"),
+            &[channel, CANNOT],
+            JOIN_MS_MAX,
+        )
+    }
+
+    /// Has the network say that the bot is in the channel: the bridge says that it carries one before it is let in. The
+    /// network keeps the order of what it is told, so its answer comes when it has decided.
+    fn come_in(&self, network: &RoomId, nick: &str) -> Result<(), Next> {
+        let asks = self.setup.steps.iter().filter(|it| it.step == Step::Joined).count();
+        match (self.last(Step::Joined), self.setup.steps.last()) {
+            (Some(joined), _) if joined.outcome == Outcome::There => Ok(()),
+            // It names others than those that stand, and says nothing against this one.
+            _ if asks >= JOINED_ASKS_MAX => Ok(()),
+            // If it is refused, it is said again why.
+            (Some(_), Some(last)) if last.step == Step::Joined => Err(self.join_now(network)),
+            _ => {
+                let (room, text) = (network.clone(), "WHOAMI".to_owned());
+                let (secret, ends) = (None, who_ends(nick));
+                let act = Act::Tell { room, text, secret, ends, within_ms: TELL_MS_MAX };
+                Err(Next::Act(Step::Joined, act))
+            }
         }
-        if !status.joined(channel) && !self.did(Step::Join) {
-            let text = format!("JOIN {channel}");
-            return Err(self.tell_until(Step::Join, network, text, &[channel], JOIN_MS_MAX));
+    }
+
+    /// Whether a step says for good that the network has the bot not in the channel.
+    fn is_out(&self, it: &BridgeStep) -> bool {
+        let asks = self.setup.steps.iter().filter(|it| it.step == Step::Joined).count();
+        it.step == Step::Joined
+            && it.outcome == Outcome::Missing
+            && asks >= JOINED_ASKS_MAX
+            && !self.is_cut(&it.answer)
+    }
+
+    /// Whether a list of channels is only a part: the bridge passes on the last line of a long one.
+    fn is_cut(&self, list: &str) -> bool {
+        let Setup { network, channel, .. } = self.setup;
+        let mut others = self.all.standing().filter(|it| {
+            it.network.eq_ignore_ascii_case(network) && !it.channel.eq_ignore_ascii_case(channel)
+        });
+        others.any(|it| !is_in(list, &it.channel))
+    }
+
+    /// The room that the channel is.
+    fn carried_into(&self, want: &Want) -> Result<RoomId, Next> {
+        if want.room.is_some()
+            && let Some(room) = self.room(Step::Room)
+        {
+            return Ok(room);
         }
-        let name = format!("{channel} ({})", self.setup.network);
+        let name = format!("{} ({})", self.setup.channel, self.setup.network);
         self.room(Step::ChannelRoom).ok_or(Next::Act(Step::ChannelRoom, Act::Await(name)))
     }
 

@@ -150,6 +150,7 @@ const FRESH: Script = &[
         "Joining room !r to initiate plumb...\nPlumbed !r to #ops, to unplumb just kick me out.",
     ),
     (Step::Called, "Current nickname: opsbot_ (configured: opsbot)"),
+    (Step::Joined, "nick: opsbot_\nuser: bot\nchannels: @#dev +#Ops \nserver: irc"),
     (Step::Disconnect, "Disconnecting...\nDisconnected."),
     (Step::Unserver, "Server deleted."),
 ];
@@ -181,9 +182,10 @@ fn a_channel_is_carried_into_a_room_from_nothing() {
         "!lab: NICK opsbot",
         "!lab: SASL --username opsbot --password=$PW",
         "!lab: CONNECT",
+        "!lab: NICK",
         "invite to !r",
         "!lab: PLUMB !r #ops",
-        "!lab: NICK",
+        "!lab: WHOAMI",
         "stands: opsbot_ in !r",
     ];
     assert_eq!(got, expected);
@@ -200,6 +202,7 @@ fn what_is_there_is_found_and_left() {
             "Connected for 0:01:00\nCurrent nickname: relay (configured: relay)\nPlumbs: #dev, #OPS",
         ),
         (Step::Called, "Current nickname: relay (configured: relay)"),
+        (Step::Joined, "nick: relay\nchannels: #ops"),
     ];
     let got = lines(want(Some("!r")), &script);
     let expected = [
@@ -209,8 +212,9 @@ fn what_is_there_is_found_and_left() {
         "!control: SERVERS lab",
         "!control: OPEN lab",
         "!net: STATUS",
-        "member of !r",
         "!net: NICK",
+        "member of !r",
+        "!net: WHOAMI",
         "stands: relay in !r",
     ];
     assert_eq!(got, expected);
@@ -222,17 +226,18 @@ fn alone_the_bot_joins_a_channel_under_its_own_name() {
     let end = [
         "!lab: NICK opsbot",
         "!lab: CONNECT",
-        "!lab: JOIN #ops",
-        "await #ops (lab)",
         "!lab: NICK",
+        "!lab: JOIN #ops",
+        "!lab: WHOAMI",
+        "await #ops (lab)",
         "stands: opsbot_ in !#ops (lab)",
     ];
     assert_eq!(got[got.len() - end.len()..], end, "{got:#?}");
     let status = "Current nickname: opsbot (configured: opsbot)\nChannels: #ops";
     let known = [(Step::Status, status), (Step::Recall, "I have 1 known users:")];
     let got = lines(want(None), &but(&known));
-    let end = ["!lab: STATUS", "!control: STATUS", "await #ops (lab)"];
-    assert_eq!(got[got.len() - 5..got.len() - 2], end, "it left the room once: {got:#?}");
+    let end = ["!control: STATUS", "!lab: WHOAMI", "await #ops (lab)"];
+    assert_eq!(got[got.len() - 4..got.len() - 1], end, "it left the room once: {got:#?}");
 }
 
 #[test]
@@ -273,6 +278,7 @@ fn every_refusal_and_every_silence_ends_with_what_to_do() {
         (Step::Plumb, "Plumbing is currently reserved for admins only.", "reserved", mask),
         (Step::Plumb, "Failed to join room: no", "Failed to join", "see that the bridge runs"),
         (Step::Called, "(silence)", "did not answer", "see that the bridge runs"),
+        (Step::Joined, "(silence)", "did not say in time which channels", "answers `WHOIS`"),
     ] {
         let got = lines(want(Some("!r")), &but(&[(step, answer)]));
         let last = got.last().expect("it ends");
@@ -307,6 +313,92 @@ fn what_failed_leaves_nothing_behind_that_keeps_trying() {
     let (mut events, _) = played(vec![wish("#ops", Some(want(None)))], "#ops", FRESH);
     events.push(wish("#dev", Some(want(None))));
     assert_eq!(played(events, "#dev", FRESH).1[0], "direct !control", "one is enough");
+}
+
+const OUT: &str = "nick: opsbot_\nuser: bot\nchannels: #dev";
+
+#[test]
+fn a_channel_that_lets_nobody_in_fails_with_the_reason() {
+    for (reason, hint) in [
+        ("irc inviteonlychan opsbot_ #ops Cannot join channel (+i)", "to invite opsbot_"),
+        ("irc bannedfromchan opsbot_ #OPS Cannot join channel (+b)", "lift the ban"),
+        ("Cannot join channel (+k) -- Wrong channel key", "take the key away"),
+        ("irc channelisfull opsbot_ #ops Cannot join channel (+l)", "raise its limit"),
+        ("#ops Cannot join channel (+r) - you need to be identified", "--sasl-env"),
+        ("#ops You have joined too many channels", "to let opsbot_ in"),
+    ] {
+        let answers = (format!("Plumbed !r to #ops\n{reason}"), format!("{reason}\n{OUT}"));
+        // What is said against it comes with the bridge's own answer, or while the network is asked.
+        for (step, said) in [(Step::Plumb, &answers.0), (Step::Joined, &answers.1)] {
+            let got = lines(want(Some("!r")), &but(&[(step, said), (Step::Joined, OUT)]));
+            let end = ["!lab: PLUMB !r #ops", "!lab: WHOAMI", "!lab: UNPLUMB #ops"];
+            assert_eq!(got[got.len() - 4..got.len() - 1], end, "{got:#?}");
+            let last = got.last().expect("it ends");
+            let why = format!("lab does not let opsbot_ into #ops: {reason} | ");
+            assert!(last.contains(&why) && last.contains(hint), "{last}");
+        }
+        let got = lines(want(None), &but(&[(Step::Join, reason), (Step::Joined, OUT)]));
+        let end = ["!lab: JOIN #ops", "!lab: WHOAMI"];
+        assert_eq!(got[got.len() - 3..got.len() - 1], end, "nothing is left: {got:#?}");
+        assert!(got.last().is_some_and(|it| it.contains(reason) && it.contains(hint)), "{got:?}");
+    }
+}
+
+#[test]
+fn who_is_not_in_asks_again_and_so_often() {
+    let got = lines(want(Some("!r")), &but(&[(Step::Joined, OUT)]));
+    let asks = got.iter().filter(|it| *it == "!lab: WHOAMI").count();
+    let joins = got.iter().filter(|it| *it == "!lab: JOIN #ops").count();
+    assert_eq!((asks, joins), (JOINED_ASKS_MAX, JOINED_ASKS_MAX - 1), "{got:#?}");
+    assert_eq!(got[got.len() - 2], "!lab: UNPLUMB #ops");
+    let last = got.last().expect("it ends");
+    assert!(last.contains("lab has opsbot_ not in #ops, and does not say why"), "{last}");
+    // The second try is let in.
+    let (mut events, _) = played(vec![wish("#ops", Some(want(Some("!r"))))], "#ops", FRESH);
+    let there = |it: &Event| matches!(it, Event::BridgeStep(it) if it.step == Step::Joined);
+    let at = events.iter().position(there).expect("it was asked");
+    events.truncate(at);
+    let out = Judged { outcome: Outcome::Missing, answer: "#dev".into(), room: None };
+    events.push(made("#ops", Step::Joined, &out));
+    let (_, got) = played(events, "#ops", FRESH);
+    assert_eq!(got, ["!lab: JOIN #ops", "!lab: WHOAMI", "stands: opsbot_ in !r"]);
+}
+
+#[test]
+fn a_list_that_is_cut_proves_nothing() {
+    let (mut events, _) = played(vec![wish("#dev", Some(want(None)))], "#dev", FRESH);
+    events.push(wish("#ops", Some(want(None))));
+    // Of a long list the bridge passes on the last line: what stands is not in it either.
+    let cut = [(Step::Joined, "nick: opsbot_\nchannels: #zoo")];
+    let (_, got) = played(events.clone(), "#ops", &but(&cut));
+    assert!(got.last().is_some_and(|it| it.starts_with("stands")), "{got:#?}");
+    let refused =
+        [cut[0], (Step::Join, "irc inviteonlychan opsbot_ #ops Cannot join channel (+i)")];
+    let (_, got) = played(events, "#ops", &but(&refused));
+    assert!(got.last().is_some_and(|it| it.contains("(+i)")), "{got:#?}");
+}
+
+#[test]
+fn a_room_that_the_network_does_not_let_in_is_left() {
+    let status = "Current nickname: opsbot_ (configured: opsbot)\nChannels: #ops";
+    let banned = "irc bannedfromchan opsbot_ #ops Cannot join channel (+b)";
+    let script = [
+        (Step::Status, status),
+        (Step::Recall, "I have 1 known users:"),
+        (Step::Joined, OUT),
+        (Step::Join, banned),
+    ];
+    let got = lines(want(None), &but(&script));
+    let end = [
+        "!control: STATUS",
+        "!lab: WHOAMI",
+        "!lab: JOIN #ops",
+        "!lab: WHOAMI",
+        "await #ops (lab)",
+        "leave !#ops (lab)",
+    ];
+    assert_eq!(got[got.len() - end.len() - 1..got.len() - 1], end, "{got:#?}");
+    assert!(got.last().is_some_and(|it| it.contains("lift the ban")), "{got:#?}");
 }
 
 #[test]

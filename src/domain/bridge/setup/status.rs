@@ -1,5 +1,7 @@
 //! What the bridge says of a network when it is asked for its status.
 
+use super::names::has;
+
 /// How a network stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
@@ -54,8 +56,4 @@ impl Status {
 
 fn words(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
-}
-
-fn has(list: &[String], channel: &str) -> bool {
-    list.iter().any(|it| it.eq_ignore_ascii_case(channel))
 }

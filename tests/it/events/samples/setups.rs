@@ -2,8 +2,8 @@
 
 use beadle::domain::bridge::setup::{Mode, Outcome, STEPS, Server, Step, Want};
 use beadle::domain::event::{
-    BridgeBack, BridgeFailed, BridgeLost, BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted,
-    Event,
+    BridgeAnswers, BridgeBack, BridgeFailed, BridgeLost, BridgeRemoved, BridgeSilent, BridgeStands,
+    BridgeStep, BridgeWanted, Event,
 };
 use beadle::domain::id::RoomId;
 
@@ -23,7 +23,11 @@ pub fn all() -> Vec<Event> {
     let why = "Disconnected, reconnecting in 5 seconds...".into();
     let lost = BridgeLost { network: network.clone(), why };
     let back = BridgeBack { network: network.clone() };
-    all.extend([failed.into(), lost.into(), back.into()]);
+    let bridge = "heisenbridge".to_owned();
+    let why = "no connection: Connection refused (os error 111)".into();
+    let silent = BridgeSilent { bridge: bridge.clone(), why };
+    all.extend([failed.into(), lost.into(), back.into(), silent.into()]);
+    all.push(BridgeAnswers { bridge }.into());
     all.push(BridgeRemoved { network, channel }.into());
     all
 }
