@@ -31,6 +31,14 @@ pub fn listening(config: Config, given: Option<&str>) -> Result<Config, Failure>
 pub fn main(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     let given = args.listen.as_deref();
     let config = listening(context.config.clone(), given)?;
+    for (role, entry, why) in config.roles.doubtful() {
+        tracing::warn!(
+            role,
+            entry,
+            why,
+            "a role is doubtful: name accounts, or those of one server"
+        );
+    }
     let paths = context.paths()?;
     let ready = |user: &str, problems: &[Problem]| {
         for problem in problems {

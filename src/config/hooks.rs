@@ -38,7 +38,7 @@ pub(super) fn take_hook(
     (text, place): (&str, &str),
     name: &str,
     value: &Value,
-) -> Result<(), ConfigError> {
+) -> Result<(), Vec<ConfigError>> {
     let above = [format!("[hooks.{name}]"), format!("[hooks.\"{name}\"]"), name.to_owned()];
     let top = above.iter().map(|it| line_of(text, it)).find(|line| *line > 0).unwrap_or(0);
     let below = text.lines().skip(top).take_while(|line| !line.trim_start().starts_with('['));
@@ -51,27 +51,31 @@ pub(super) fn take_hook(
     let wrong = |key: &str, what: String, hint: String| ConfigError { place: at(key), what, hint };
     let Value::Table(keys) = value else {
         let what = format!("`{name}` under [hooks] is a table");
-        return Err(wrong("", what, format!("write `[hooks.{name}]` above its keys")));
+        return Err(vec![wrong("", what, format!("write `[hooks.{name}]` above its keys"))]);
     };
     if let Some(why) = bad_hook_name(name) {
-        return Err(wrong("", format!("a hook cannot be named `{name}`"), why));
+        return Err(vec![wrong("", format!("a hook cannot be named `{name}`"), why)]);
     }
-    hook(name, keys).map_err(|bad| match bad {
+    let told = |bad| match bad {
         Bad::Unknown(key) => {
             let known: Vec<&str> = HOOK_KEYS.iter().map(|(name, ..)| *name).collect();
             unknown(&format!("key in [hooks.{name}]"), &key, &known, at(&key))
         }
         Bad::Key(key, what, hint) => wrong(key, what, hint),
-    })?;
+    };
+    let bad = all_bad(name, keys);
+    if !bad.is_empty() {
+        return Err(bad.into_iter().map(told).collect());
+    }
     let all = values.entry(HOOKS).or_insert_with(|| Value::Table(Table::new()));
     let Value::Table(all) = all else { return Ok(()) };
     all.insert(name.to_owned(), value.clone());
     match all.len() > HOOKS_MAX {
-        true => Err(wrong(
+        true => Err(vec![wrong(
             "",
             format!("more than {HOOKS_MAX} hooks are too many"),
             "take some out".into(),
-        )),
+        )]),
         false => Ok(()),
     }
 }
@@ -152,6 +156,15 @@ enum Bad {
     Key(&'static str, String, String),
 }
 
+impl Bad {
+    fn key(&self) -> &str {
+        match self {
+            Self::Unknown(key) => key,
+            Self::Key(key, ..) => key,
+        }
+    }
+}
+
 /// The keys of one hook.
 struct Keys<'a>(&'a Table);
 
@@ -194,6 +207,30 @@ fn header_name(text: &str) -> Option<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let good = !text.is_empty() && text.len() <= 100 && text.chars().all(fits);
     good.then(|| text.to_ascii_lowercase())
+}
+
+/// Everything that is wrong with a hook, each key once: what is wrong is put right for the rest to be read.
+fn all_bad(name: &str, table: &Table) -> Vec<Bad> {
+    let (mut table, mut found) = (table.clone(), Vec::<Bad>::new());
+    // A key is put right once, and then taken out: each turn leaves less to do.
+    while let Err(bad) = hook(name, &table) {
+        let key = bad.key().to_owned();
+        let told = found.iter().any(|it| it.key() == key);
+        match (told, key.as_str()) {
+            // What it is without it is wrong as well: the rest cannot be read.
+            (true, _) if table.remove(&key).is_none() => break,
+            (true, _) => {}
+            (false, "secret" | "user") => drop(table.insert(key, "x".into())),
+            (false, "timestamp_header" | "delivery_header") => {
+                drop(table.insert(key, "X-Given".into()));
+            }
+            (false, _) => drop(table.remove(&key)),
+        }
+        if !told {
+            found.push(bad);
+        }
+    }
+    found
 }
 
 /// Reads one hook.

@@ -101,7 +101,7 @@ pub(super) fn parse(text: &str, place: &str) -> Result<Values, ConfigErrors> {
 }
 
 /// Reads a configuration and checks every key.
-fn entries(text: &str, place: &str) -> (Values, Vec<ConfigError>) {
+pub(super) fn entries(text: &str, place: &str) -> (Values, Vec<ConfigError>) {
     let at = |line: usize| if line == 0 { place.to_owned() } else { format!("{place}:{line}") };
     let (mut values, mut wrong) = (Values::new(), vec![]);
     let root: toml::Table = match toml::from_str(text) {
@@ -132,7 +132,7 @@ fn entries(text: &str, place: &str) -> (Values, Vec<ConfigError>) {
         for (name, value) in inside {
             let line = at(line_in(text, table, name));
             let taken = take(&mut values, (text, place), (table, name, value), line);
-            wrong.extend(taken.err());
+            wrong.extend(taken.err().into_iter().flatten());
         }
     }
     (values, wrong)
@@ -144,21 +144,22 @@ fn take(
     (text, file): (&str, &str),
     (table, name, value): (&str, &str, &Value),
     place: String,
-) -> Result<(), ConfigError> {
+) -> Result<(), Vec<ConfigError>> {
     match (table, name) {
-        ("roles", _) => return take_role(values, name, value, place),
+        ("roles", _) => return take_role(values, name, value, place).map_err(|why| vec![why]),
         ("hooks", _) => return hooks::take_hook(values, (text, file), name, value),
         ("rooms", "exec") => {
-            return Err(no_exec_rooms(place, value.as_array().map_or(&[], Vec::as_slice)));
+            let rooms = value.as_array().map_or(&[][..], Vec::as_slice);
+            return Err(vec![no_exec_rooms(place, rooms)]);
         }
         _ => {}
     }
     let known: Vec<&str> =
         KEYS.iter().filter(|key| key.table == table).map(|key| key.name).collect();
     let Some(key) = KEYS.iter().find(|key| key.table == table && key.name == name) else {
-        return Err(unknown(&format!("key in [{table}]"), name, &known, place));
+        return Err(vec![unknown(&format!("key in [{table}]"), name, &known, place)]);
     };
-    check(key, value, place)?;
+    check(key, value, place).map_err(|why| vec![why])?;
     values.insert((key.table, key.name), value.clone());
     Ok(())
 }

@@ -409,6 +409,43 @@ fn hooks_are_checked_key_by_key() {
 }
 
 #[test]
+fn a_hook_tells_all_that_is_wrong_at_once() {
+    for (keys, want) in [
+        ("auth = 1\nuser = 2", "2 auth"),
+        ("secert = 1\nopne = true\nauth = \"hmac\"", "1 secret, 2 secert, 3 opne"),
+        ("auth = \"bearer\"\nuser = \"a\"\nper_minute = 0", "1 secret, 3 user, 4 per_minute"),
+        (
+            "auth = \"basic\"\nsecret = 1\nuser = \"a:b\"\nheaders = 3",
+            "3 secret, 4 user, 5 headers",
+        ),
+        ("auth = \"none\"\nsecret = 5\nopen = 7", "3 secret, 4 open"),
+        (
+            "auth = \"hmac\"\nsecret = \"s\"\nalgorithm = \"md5\"\nencoding = 1\ntimestamp_header = \"\"\nwindow = \"x\"",
+            "4 algorithm, 5 encoding, 6 timestamp_header, 7 window",
+        ),
+        (
+            "auth = \"hmac\"\nsecret = \"s\"\nsigned = \"{delivery}.{body}\"\ndelivery_header = 1\nheader = \"a b\"",
+            "5 delivery_header, 6 header",
+        ),
+        (
+            "auth = \"hmac\"\nsecret = \"s\"\ntimestamp_header = \"T\"\ndelivery_header = \"D\"\nheader = 1",
+            "1 signed, 6 header",
+        ),
+    ] {
+        let (_, wrong) = super::read::entries(&format!("[hooks.ci]\n{keys}"), "c");
+        let shown = |error: &ConfigError| {
+            let (_, line) = error.place.rsplit_once(':').expect("a line");
+            let key = error.what.split('`').nth(1).expect("a key");
+            (line.parse::<usize>().expect("a number"), key.to_owned())
+        };
+        let mut got: Vec<(usize, String)> = wrong.iter().map(shown).collect();
+        got.sort();
+        let got: Vec<String> = got.iter().map(|(line, key)| format!("{line} {key}")).collect();
+        assert_eq!(got.join(", "), want, "{keys}");
+    }
+}
+
+#[test]
 fn so_many_hooks_and_no_more() {
     let hooks = |count: usize| -> String {
         (0..count).map(|n| format!("[hooks.h{n}]\nauth = \"none\"\n")).collect()

@@ -499,7 +499,8 @@ impl Execution {
     pub fn status(&self) -> Status {
         match &self.ending {
             Some(Ending::Succeeded(_)) => return Status::Succeeded,
-            Some(Ending::Failed(_) | Ending::Diverged(_)) => return Status::Failed,
+            Some(Ending::Failed(_)) => return Status::Failed,
+            Some(Ending::Diverged(_)) => return Status::Diverged,
             Some(Ending::Cancelled { .. }) => return Status::Cancelled,
             None => {}
         }

@@ -15,6 +15,8 @@ pub enum Status {
     Succeeded,
     /// It ended badly.
     Failed,
+    /// Its replay did something else than its journal says.
+    Diverged,
     /// It ended because somebody did not want it any more.
     Cancelled,
 }
@@ -29,6 +31,7 @@ impl Status {
             Self::Sleeping => "sleeping",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Diverged => "diverged",
             Self::Cancelled => "cancelled",
         }
     }

@@ -307,6 +307,7 @@ pub fn standing(execution: &Execution) -> Standing {
     match execution.status() {
         Status::Asking | Status::Sleeping => Standing::Waiting,
         Status::Cancelled => Standing::Cancelled,
+        Status::Diverged => Standing::Diverged,
         Status::Ready | Status::Running | Status::Succeeded | Status::Failed => Standing::Running,
     }
 }

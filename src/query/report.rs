@@ -233,3 +233,33 @@ impl Counts {
         row
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::HandlerKind;
+    use crate::domain::id::ScriptHash;
+
+    #[test]
+    fn what_is_about_questions_has_rows_of_its_own() {
+        for (considered, want) in [
+            ("question of 4F7K2Q9A", ANSWERS),
+            ("questions", ANSWERS),
+            ("alias question of the day", "question of the day"),
+            ("alias questions", "questions"),
+            ("command why", "why"),
+            ("message", "message"),
+        ] {
+            assert_eq!(alias_of(considered), want, "{considered}");
+        }
+        let script = |alias: &str| Handler {
+            script: ScriptHash(String::new()),
+            file: "a.rhai".into(),
+            alias: alias.into(),
+            kind: HandlerKind::Alias,
+        };
+        assert_eq!(handler_words(&Builtin::Clarify.handler()), ASKING_BACK);
+        assert_eq!(handler_words(&script("deploy")), "deploy");
+        assert_eq!(handler_words(&script("clarify")), "clarify", "a script may be called so");
+    }
+}

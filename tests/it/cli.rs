@@ -296,6 +296,10 @@ fn an_unreachable_homeserver_ends_with_5() {
     let left = fs::read_dir(place.path("data")).expect("it was made").count();
     assert_eq!(left, 0, "nothing of a failed login is left");
     place.run(&["--data", "data", "run"]).expect(5).complains(&["beadle login"]);
+    place.write("everybody.toml", "[roles]\nops = [\"@*:*\"]\nlead = [\"@ann:hs\"]\n");
+    let warned = place.run(&["--config", "everybody.toml", "--data", "data", "run"]).expect(5).err;
+    assert!(warned.contains("a role is doubtful") && warned.contains("role=\"ops\""), "{warned}");
+    assert!(!warned.contains("lead"), "{warned}");
 }
 
 #[test]

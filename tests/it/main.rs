@@ -10,6 +10,7 @@ mod audit_bounds;
 mod authoring;
 mod away;
 mod backup;
+mod bench;
 mod both_states;
 mod bounds;
 mod bridged;

@@ -45,6 +45,9 @@ pub struct ReplayArgs {
     /// How many scripts wait for an answer at the same time.
     #[arg(long, default_value_t = 100_000)]
     asks: usize,
+    /// The longest journal that is replayed, and the most actions of a life.
+    #[arg(long, default_value_t = ENTRIES[3])]
+    entries: usize,
     /// A directory on the disk to measure; else a temporary one.
     #[arg(long, value_name = "DIR")]
     on: Option<PathBuf>,
@@ -118,13 +121,13 @@ pub fn main(context: &Context, args: &ReplayArgs) -> Result<(), Failure> {
     let (place, scripts) = (super::place(args.on.as_deref())?, tempfile::tempdir()?);
     std::fs::write(scripts.path().join("bench.rhai"), SCRIPT)?;
     context.runtime()?.block_on(async {
-        for entries in ENTRIES {
+        for entries in ENTRIES.into_iter().filter(|entries| *entries <= args.entries) {
             let dir = place.path().join(format!("replay-{entries}"));
             replayed(&dir, scripts.path(), entries).await?;
         }
         for (how, hot_for) in [("on its thread", HOT_FOR), ("from the journal", Duration::ZERO)] {
             let dir = place.path().join(format!("life-{}", hot_for.as_millis()));
-            life(&dir, scripts.path(), how, hot_for).await?;
+            life(&dir, scripts.path(), how, hot_for, AWAITED.min(args.entries)).await?;
         }
         waiting(&place.path().join("asks"), scripts.path(), args.asks).await
     })
@@ -153,13 +156,19 @@ async fn replayed(dir: &Path, scripts: &Path, entries: usize) -> Result<(), Fail
 }
 
 /// One execution awaits many actions, one after another.
-async fn life(dir: &Path, scripts: &Path, how: &str, hot_for: Duration) -> Result<(), Failure> {
+async fn life(
+    dir: &Path,
+    scripts: &Path,
+    how: &str,
+    hot_for: Duration,
+    awaited: usize,
+) -> Result<(), Failure> {
     let scene = Scene::open(&World::new(), dir, scripts, hot_for)?;
-    let (ms, cpu_ms) = took(scene.says(0, &format!("!do {AWAITED} things"))).await?;
+    let (ms, cpu_ms) = took(scene.says(0, &format!("!do {awaited} things"))).await?;
     out!(
         "{}",
         json!({
-            "bench": "replay", "what": "life", "how": how, "entries": AWAITED, "ms": ms, "cpu_ms": cpu_ms,
+            "bench": "replay", "what": "life", "how": how, "entries": awaited, "ms": ms, "cpu_ms": cpu_ms,
         })
     );
     Ok(())
