@@ -124,7 +124,7 @@ fn events_fold_to_a_state() {
         ("started waits asks suspends fires answers", "ready ok null"),
         ("started succeeds", "succeeded -"),
         ("started acts suspends begins gives-1 fails", "failed ok 1"),
-        ("started diverges", "failed -"),
+        ("started diverges", "diverged -"),
     ] {
         assert_eq!(shown(&fold(words)), want, "{words}");
     }
