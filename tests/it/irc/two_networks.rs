@@ -194,5 +194,5 @@ fn votes(both: &mut Both) {
         .map(|row| (row["payload"]["network"].as_str(), row["payload"]["trust"].as_str()))
         .map(|(network, trust)| (network.unwrap_or_default(), trust.unwrap_or_default()))
         .collect();
-    assert_eq!(how, [("oftc", "account"), ("matrix", "account")], "{votes:#?}");
+    assert_eq!(how, [("oftc", "identified"), ("matrix", "account")], "{votes:#?}");
 }
