@@ -109,7 +109,7 @@ mod tests {
             ),
             (
                 "`for ${msg.user.nmae}!`",
-                "`msg.user` has no field `nmae`; did you mean `name`? It has id, name, network, person, trust",
+                "`msg.user` has no field `nmae`; did you mean `name`? It has id, name, network, person, trust, trust_level",
             ),
             ("args.hostname", "`args` has no field `hostname`; it has extra, name"),
             ("args.extra.size", "`args.extra` has no field `size`; it is empty"),
