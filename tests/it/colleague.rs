@@ -18,6 +18,16 @@ const SENTENCES: &[(u32, &str, &str)] = &[
         "two-questions-ask-back",
         "With several open questions a yes asks back and lists each with its phrase.",
     ),
+    (
+        1,
+        "only-a-name",
+        "Whoever has the name of somebody answers nothing that was asked of their account.",
+    ),
+    (
+        1,
+        "other-network",
+        "What was asked on one network is answered on another by the same person, and not by whoever bears the name there.",
+    ),
     (1, "phrase-answers", "A two-word phrase answers exactly the question that it belongs to."),
     (
         1,
@@ -59,6 +69,11 @@ const SENTENCES: &[(u32, &str, &str)] = &[
         "With several open approvals the bot says who asked for each, and leaves out those that one cannot vote on.",
     ),
     (2, "timed-out", "An approval that nobody gives in time has timed out."),
+    (
+        3,
+        "let-go",
+        "Who answers what they half said, although a command of theirs has taken its place, is told that it is over.",
+    ),
     (3, "last-mentioned", "A parameter is taken from what was mentioned last in the conversation."),
     (3, "room-default", "A parameter is taken from the defaults of the room."),
     (3, "only-with-context", "Nothing is assumed for an alias without context."),
