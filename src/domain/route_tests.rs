@@ -303,7 +303,7 @@ fn an_answer_wins_over_an_alias_only_as_a_reply_to_the_question() {
         (sure(), "!yes", Some("$q"), None, answers.to_owned()),
         (sure(), "yes", None, None, answers.to_owned()),
         (sure(), "no EXEC", None, None, answers.to_owned()),
-        (sure(), "cancel", None, None, answers.to_owned()),
+        (sure(), "cancel", None, None, "it is not for the bot".to_owned()),
         (sure(), "cancel EXEC", None, None, "it is a command or an answer".to_owned()),
         (sure(), "cancel EXEC", Some("$q"), None, "the answer is not understood".to_owned()),
         (sure(), "hm", Some("$q"), None, "the answer is not understood".to_owned()),
