@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::http_client::{Fetch, HttpClient};
-use crate::domain::bridge::alive::{ALIVE_MS_MAX, Address};
+use crate::domain::bridge::alive::{ALIVE_MS_MAX, Endpoint};
 use crate::domain::http::Request;
 use crate::domain::http_allow::Allow;
 
@@ -12,7 +12,7 @@ use crate::domain::http_allow::Allow;
 ///
 /// # Errors
 /// Why it does not count as running, in words.
-pub async fn alive(client: &HttpClient, at: &Address, path: &str) -> Result<(), String> {
+pub async fn alive(client: &HttpClient, at: &Endpoint, path: &str) -> Result<(), String> {
     let url = format!("{at}{path}");
     let request = Request {
         action: format!("GET {url}"),

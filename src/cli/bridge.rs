@@ -10,8 +10,6 @@ use super::ask::rows;
 use super::bridge_setup::{self, AddArgs, ChannelArgs};
 use super::style::{counted, out, plain};
 use super::{Context, Failure};
-use crate::app::SystemEntropy;
-use crate::domain::bridge::alive::Address;
 use crate::domain::bridge::hint::{Hint, RoomHinted};
 use crate::domain::bridge::{Bridges, Caps, Profile};
 use crate::domain::id::RoomId;
@@ -149,64 +147,4 @@ fn check(context: &Context, room: &str) -> Result<u8, Failure> {
     }
     out!("Its network is {network}: {}", words::shows(&caps));
     Ok(0)
-}
-
-/// The registration that is written; what stands in capitals is replaced.
-const REGISTRATION: &str = include_str!("../../bridges/heisenbridge/registration.template");
-/// How much randomness a token has.
-const TOKEN_BYTES: usize = 32;
-
-fn init(bridge: &str, to: &Path, url: &str, media_url: Option<&str>) -> Result<u8, Failure> {
-    if bridge != "heisenbridge" {
-        let hint = "a registration is written for heisenbridge; other bridges write their own";
-        return Err(Failure::new(2, format!("no registration is known for `{bridge}`")).hint(hint));
-    }
-    for url in [Some(url), media_url].into_iter().flatten() {
-        if !is_address(url) {
-            let hint = "write it as `http://127.0.0.1:9898`";
-            return Err(Failure::new(2, format!("`{url}` is no address")).hint(hint));
-        }
-    }
-    let mut text = REGISTRATION
-        .replacen("http://127.0.0.1:9898", url, 1)
-        .replacen("PUT-A-RANDOM-TEXT-HERE", &token(), 1)
-        .replacen("PUT-ANOTHER-RANDOM-TEXT-HERE", &token(), 1);
-    if let Some(url) = media_url {
-        text.push_str(&format!("heisenbridge:\n    media_url: {url}\n"));
-    }
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
-    let mut file = opened.map_err(|why| {
-        let failure = Failure::new(1, format!("cannot write `{}`: {why}", to.display()));
-        failure.hint("name another file with --to; one that is there is never replaced")
-    })?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    let path = std::path::absolute(to)?;
-    out!("{} is written. Only the homeserver and the bridge may read it.", to.display());
-    out!("Add this to the configuration of the homeserver, and restart it:");
-    out!("app_service_config_files:");
-    out!("  - {}", path.display());
-    out!("Add this to the bot's configuration:");
-    out!("[bridges]");
-    out!("use = [\"heisenbridge\"]");
-    // An address with a path leads to the bridge through something else.
-    if let Ok(at) = Address::read(url) {
-        out!("at = {{ heisenbridge = \"{at}\" }}  # it is asked there whether it runs");
-    }
-    if media_url.is_some() {
-        out!("files = [\"heisenbridge\"]  # pictures and files are said there");
-    }
-    Ok(0)
-}
-
-/// Whether a text is an address that can stand in the registration as it is.
-fn is_address(url: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_[]".contains(c);
-    (url.starts_with("http://") || url.starts_with("https://")) && url.chars().all(plain)
-}
-
-fn token() -> String {
-    let mut bytes = [0; TOKEN_BYTES];
-    SystemEntropy.fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

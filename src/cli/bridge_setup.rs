@@ -25,9 +25,9 @@ pub struct ChannelArgs {
     /// The channel: `#ops`.
     #[arg(long)]
     channel: String,
-    /// The bridge's profile, where there are several for networks of this kind.
-    #[arg(long, value_name = "NAME", default_value = words::BRIDGE)]
-    bridge: String,
+    /// The bridge, by its profile; needed where several in use can be told what to do.
+    #[arg(long)]
+    bridge: Option<String>,
 }
 
 /// A channel to set up.
@@ -94,7 +94,14 @@ fn order(context: &Context, of: &ChannelArgs, want: Option<Want>) -> Result<u8, 
         return Err(Failure::new(2, why));
     }
     let (network, channel) = (of.network.clone(), of.channel.clone());
-    let wanted = BridgeWanted { bridge: of.bridge.clone(), network, channel, want };
+    let bridge = match context.config.bridges.provisioned(of.bridge.as_deref()) {
+        Ok(profile) => profile.name.clone(),
+        Err(names) => {
+            let (why, hint) = words::no_such_bridge(of.bridge.as_deref(), &names);
+            return Err(Failure::new(2, why).hint(hint));
+        }
+    };
+    let wanted = BridgeWanted { bridge, network, channel, want };
     let mut failed = None;
     ask(context, &Request::BridgeSetUp(Box::new(wanted)), &mut |row| {
         let line = plain(row["line"].as_str().unwrap_or_default(), SHOWN_CHARS);

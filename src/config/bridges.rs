@@ -9,7 +9,7 @@ use toml::Value;
 
 use super::ConfigError;
 use crate::domain::alias::parse_duration;
-use crate::domain::bridge::alive::{ASK_EVERY, Address};
+use crate::domain::bridge::alive::{ASK_EVERY, Endpoint};
 use crate::domain::bridge::profile::PROFILE_BYTES_MAX;
 use crate::domain::bridge::{Bridges, NotAsked, PROFILES_MAX, Profile, ProfileError};
 
@@ -95,10 +95,10 @@ pub fn asked(
 ///
 /// # Errors
 /// What is wrong with the first that is none.
-pub fn addresses(written: &Value) -> Result<BTreeMap<String, Address>, String> {
+pub fn addresses(written: &Value) -> Result<BTreeMap<String, Endpoint>, String> {
     let all = written.as_table().into_iter().flatten();
     let read = all.map(|(name, text)| {
-        let address = Address::read(text.as_str().unwrap_or_default());
+        let address = Endpoint::read(text.as_str().unwrap_or_default());
         Ok((name.clone(), address.map_err(|why| format!("the address of `{name}`: {why}"))?))
     });
     read.collect()

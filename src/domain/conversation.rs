@@ -60,8 +60,8 @@ pub struct OpenQuestion {
     pub command: String,
     /// What people call who commanded it.
     pub requester: String,
-    /// Who commanded it, with what proved them; none: it is not known any more.
-    pub commander: Option<Speaker>,
+    /// Whether an account commanded it: then no mere name answers.
+    pub of_account: bool,
     /// The accounts that cannot approve it: those of the requester, unless they may, and those that it names.
     pub barred: Vec<UserId>,
 }
@@ -93,7 +93,7 @@ impl OpenQuestion {
             again: vec![],
             command: String::new(),
             requester: String::new(),
-            commander: None,
+            of_account: false,
             barred: vec![],
         }
     }
@@ -367,22 +367,11 @@ pub fn votable<'a>(questions: &[&'a OpenQuestion], said: &Said) -> Vec<&'a OpenQ
 /// Whether it is somebody who was asked that speaks, with whichever of their accounts; a mere name is whoever has it, and
 /// answers what a mere name commanded. Anybody may vote: whether that counts is decided with the vote.
 pub fn asked(question: &OpenQuestion, said: &Said) -> bool {
-    question.wants == Wants::Approval
-        || is_among(question, said)
-        || question.roles.iter().any(|role| said.roles.contains(role))
-}
-
-/// Whether who speaks is one of those who were asked, as far as it is proven.
-fn is_among(question: &OpenQuestion, said: &Said) -> bool {
-    let (who, people) = (said.speaker, said.people);
-    let asked = people.accounts_for(who).iter().any(|account| question.from.contains(account));
-    let commander = question.commander.as_ref().filter(|commander| commander.id == who.id);
-    asked && commander.is_none_or(|commander| people.is_again(who, commander))
-}
-
-/// Whether who speaks shows the name of somebody who was asked, and nothing proves that it is them.
-pub fn is_unproven(question: &OpenQuestion, said: &Said) -> bool {
-    said.people.are_among(&said.speaker.id, &question.from) && !is_among(question, said)
+    let (people, who) = (said.people, said.speaker);
+    let among = || people.accounts_for(who).iter().any(|account| question.from.contains(account));
+    let named = (who.trust.proves_account() || !question.of_account) && among();
+    let holds = |role: &String| said.roles.contains(role);
+    question.wants == Wants::Approval || named || question.roles.iter().any(holds)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::people_command::{PeopleCommand, shown};
 use super::person::{ACCOUNTS_MAX, People};
 use super::route::{Act, Decision, NO_ALIAS};
 use super::trigger::{Place, Speaker};
-use super::words::{people as words, to};
+use super::words::{before_commands, people as words, to};
 
 /// How long a code is good.
 pub const CODE_MS: i64 = 10 * 60 * 1000;

@@ -81,6 +81,7 @@ pub mod sensor;
 pub mod silence;
 pub mod silence_command;
 pub mod silence_event;
+pub mod slips;
 pub mod storm;
 pub mod switch;
 pub mod switch_command;

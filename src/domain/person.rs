@@ -8,7 +8,7 @@ pub use super::id::PersonId;
 
 use super::event::{Event, Recorded};
 use super::id::UserId;
-use super::trigger::{Speaker, Trust};
+use super::trigger::Speaker;
 
 /// Most accounts of one person.
 pub const ACCOUNTS_MAX: usize = 10;
@@ -59,7 +59,7 @@ impl People {
     /// Whether somebody who speaks is the person who spoke before. Who is a mere name is nobody's other account, and not
     /// whoever was proven before under that name.
     pub fn is_again(&self, who: &Speaker, before: &Speaker) -> bool {
-        match who.trust >= Trust::Account {
+        match who.trust.proves_account() {
             true => self.same(&who.id, &before.id),
             false => who.id == before.id && before.trust <= who.trust,
         }
@@ -67,7 +67,7 @@ impl People {
 
     /// The accounts as whose somebody who speaks counts: all of the person, or for a mere name that one.
     pub fn accounts_for(&self, who: &Speaker) -> Vec<UserId> {
-        match who.trust >= Trust::Account {
+        match who.trust.proves_account() {
             true => self.accounts_of(&self.person_of(&who.id)),
             false => vec![who.id.clone()],
         }

@@ -24,9 +24,10 @@ use super::person::{People, may_be_taken_for};
 use super::phrase;
 use super::policy::{Permission, PolicyAction, Resource};
 use super::silence_command::SilenceCommand;
+use super::slips::{command_said_plainly, mistyped, or_answer};
 use super::switch_command::SwitchCommand;
 use super::tell_command::TellCommand;
-use super::trigger::{Address, Command, Message, Place, Reaction, Speaker, Trust};
+use super::trigger::{Address, Message, Place, Reaction, Speaker, Trust};
 use super::why_command;
 use super::words::{approvals, questions, routing as words, to};
 
@@ -169,7 +170,11 @@ impl Wanting {
     }
 }
 
-fn decision(considered: impl Into<String>, act: Act, reason: impl Into<String>) -> Decision {
+pub(super) fn decision(
+    considered: impl Into<String>,
+    act: Act,
+    reason: impl Into<String>,
+) -> Decision {
     Decision { considered: considered.into(), act, reason: reason.into(), permission: None }
 }
 
@@ -256,29 +261,6 @@ pub fn message(message: &Message, view: &View) -> Decision {
     }
 }
 
-/// A command that names an execution is no answer to what that asks, although `cancel` is how people say no, too: said
-/// without what makes it a command, it is asked back.
-fn command_said_plainly(reading: &Reading, view: &View, text: &str) -> Option<Decision> {
-    let Reading::Answers(question, _) = reading else { return None };
-    own_command::parse(text).filter(OwnCommand::cancels_one)?;
-    let doc = Doc::text(&questions::command_or_answer(question, text.trim(), view.prefix));
-    let question = view.questions.iter().position(|it| std::ptr::eq(it, *question));
-    Some(decision("message", Act::AskBack { doc, question }, "it is a command or an answer"))
-}
-
-/// What fits no command may have been meant for a question: how that is said.
-fn or_answer(decision: Decision, question: &OpenQuestion, view: &View, text: &str) -> Decision {
-    match decision {
-        Decision { act: Act::Say(doc), considered, reason, permission } if reason == NO_ALIAS => {
-            let hint = questions::if_it_answers(question, text);
-            let doc = doc.line([hint.as_str().into()]);
-            let question = view.questions.iter().position(|it| std::ptr::eq(it, question));
-            Decision { act: Act::AskBack { doc, question }, considered, reason, permission }
-        }
-        other => other,
-    }
-}
-
 /// Whether a message is a command whatever is asked: what is decided on it has no need of the open questions.
 pub fn answers_nothing(message: &Message, catalog: &Catalog) -> bool {
     let Some(command) = message.command.as_ref().filter(|_| message.reply_to.is_none()) else {
@@ -330,31 +312,6 @@ fn too_late(reading: &Reading, view: &View, said: &Said) -> Option<Decision> {
     Some(decision(considered, Act::Say(doc), "it is no longer asked"))
 }
 
-/// The questions that a text with the command prefix would answer, where it is rather a command with a slip in it: an
-/// answer in words of one's own is a reply, stands in the question's thread, names the question or the bot.
-fn mistyped<'a>(reading: &Reading<'a>, said: &Said, command: &Command) -> Vec<&'a OpenQuestion> {
-    let meant = match reading {
-        Reading::Answers(question, _) => vec![*question],
-        Reading::Which(several) => several.clone(),
-        Reading::Unclear(_) | Reading::NotAsked(_) | Reading::Unproven(_) | Reading::Nothing => {
-            vec![]
-        }
-    };
-    let certain = |question: &OpenQuestion| {
-        let fits = || conversation::answer(question, said.text).is_some();
-        (conversation::plain_word(question) && fits())
-            || (question.parameter.is_some() && clarify::gives_up(said.text))
-    };
-    let points = |question: &OpenQuestion| {
-        (question.post.is_some() && said.place.thread == question.post)
-            || said.target.is_some()
-            || question.is_said(said.text)
-    };
-    let slip = |question: &OpenQuestion| !certain(question) && !points(question);
-    let by_prefix = command.by == Address::Prefix;
-    if by_prefix && meant.iter().all(|question| slip(question)) { meant } else { vec![] }
-}
-
 fn matches_alias(catalog: &Catalog, text: &str) -> bool {
     help_word(text).is_some()
         || match catalog.index.lookup(text) {
@@ -379,9 +336,7 @@ fn answered(reading: &Reading, view: &View, said: &Said) -> Decision {
             decision(name(question), act, UNCLEAR)
         }
         Reading::NotAsked(question) => {
-            let name_only = conversation::is_unproven(question, said);
             let sorry = match may_be_taken_for(said.speaker, &question.from) {
-                _ if name_only => questions::not_proven(&said.speaker.name, &question.text),
                 true => questions::taken_for(said.speaker, &question.text, &question.from),
                 false => {
                     let asked = questions::people(&question.from, &question.roles, "or");

@@ -44,6 +44,15 @@ pub(super) fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
             fields.insert("remind".into(), Value::Null);
             2
         }
+        // Before version 2 nobody looked at how long a text may be.
+        ("room_hinted", 1) => {
+            let hints = fields.get_mut("hints").and_then(Value::as_array_mut);
+            let shows = |hint| Value::get_mut(hint, "shows").and_then(Value::as_object_mut);
+            for features in hints.into_iter().flatten().filter_map(shows) {
+                features.insert("text".into(), Value::Null);
+            }
+            2
+        }
         // Before version 2 an approval asked for no level of trust, and that is how its terms read without one.
         ("approval_requested", 1) => 2,
         // Before version 2 what let an action run was not recorded with it.

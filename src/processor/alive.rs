@@ -67,7 +67,7 @@ impl Kernel {
                 Event::BridgeAnswers(e) => words::bridge_answers(e),
                 _ => return Ok(()),
             };
-            let tried = self.tell_outage(version, event, &told, &Meta::default()).await?;
+            let tried = self.tell_outage(&setups, version, event, &told, &Meta::default()).await?;
             if !matches!(tried, Tried::Moved) {
                 return Ok(());
             }
@@ -104,7 +104,7 @@ impl Kernel {
             let told = words::back(&back);
             let meta = Meta { room: Some(stands.network_room.clone()), ..Meta::default() };
             // If something else was recorded meanwhile, the next round looks again.
-            self.tell_outage(version, back.into(), &told, &meta).await?;
+            self.tell_outage(&now, version, back.into(), &told, &meta).await?;
         }
         Ok(())
     }

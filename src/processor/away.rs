@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Kernel, sheet};
+use super::{ATTEMPTS_MAX, Error, Kernel, Tried, sheet};
+use crate::domain::bridge::identity::parts;
 use crate::domain::bridge::setup::Setups;
 use crate::domain::bridge::setup::away::{ALONE_HELD_MS, UNSURE_MS, Wait};
-use crate::domain::event::{Event, MessageQueued, Meta};
+use crate::domain::event::{BridgeBack, Event, MessageQueued, Meta};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, RoomId, Timestamp, Version};
 use crate::domain::message::Doc;
+use crate::domain::trigger::Speaker;
 use crate::domain::words::setups as words;
 use crate::query::agenda::lane_to;
 use crate::store::{By, Direction, ReadError, Subject, Write};
@@ -43,6 +45,30 @@ impl Kernel {
             tracing::error!(%error, "it cannot be read which networks are lost");
             BTreeMap::new()
         })
+    }
+
+    /// Somebody of a network that counts as lost is heard, who spoke when it had been for a while: it is there again, although
+    /// the bridge has not been heard to say so.
+    pub(super) async fn heard_from(&self, who: &Speaker, at: Timestamp) -> Result<(), Error> {
+        let Some((_, network)) = who.account.as_deref().and_then(parts) else { return Ok(()) };
+        for _ in 0..ATTEMPTS_MAX {
+            let (setups, version) = self.setups()?;
+            let lost = setups.outage_of(network).filter(|outage| outage.until.is_none());
+            let named = setups.standing().find(|it| it.network.eq_ignore_ascii_case(network));
+            let (Some(outage), Some(stands)) = (lost, named) else { return Ok(()) };
+            if at < outage.since.plus_ms(UNSURE_MS) {
+                return Ok(());
+            }
+            let back = BridgeBack { network: stands.network.clone() };
+            let told = words::back(&back);
+            let meta = Meta { room: Some(stands.network_room.clone()), ..Meta::default() };
+            let tried = self.tell_outage(&setups, version, back.into(), &told, &meta).await?;
+            if !matches!(tried, Tried::Moved) {
+                return Ok(());
+            }
+        }
+        tracing::warn!("the log moved on every time that a network was heard again");
+        Ok(())
     }
 
     /// Why a message that has waited so long for its network is not said any more; none: it is said.

@@ -203,7 +203,9 @@ impl Kernel {
             Relation::Thread(_) => !caps.threads,
         };
         let later = |id| -> Result<bool, ReadError> {
-            Ok(queued.edits.is_some() || self.told_to_wait(id, queued)?)
+            Ok(queued.edits.is_some()
+                || self.told_to_wait(id, queued)?
+                || self.begins_progress(id, queued)?)
         };
         if !caps.edits
             && let Some(id) = &queued.execution
@@ -222,6 +224,14 @@ impl Kernel {
         }
         let relation = if instead { Relation::New } else { relation };
         Ok(Shown { rendered, relation, caps })
+    }
+
+    /// Whether a message is the first line of something that goes on.
+    fn begins_progress(&self, id: &ExecutionId, queued: &MessageQueued) -> Result<bool, ReadError> {
+        let (key, execution) = (self.store.key(), self.execution(id)?);
+        let mut steps = execution.iter().flat_map(|it| &it.steps);
+        let is = |path: &str| key.message(id.as_str(), path) == queued.message;
+        Ok(steps.any(|(path, step)| step.op == "progress" && is(path)))
     }
 
     /// Whether an execution was said to take a while: what it says later is told by its id.

@@ -188,6 +188,7 @@ impl Kernel {
     ) -> Result<Routed, Error> {
         if let (Some(who), Some(place)) = (trigger.speaker(), trigger.place()) {
             self.learn(who, place).await?;
+            self.heard_from(who, trigger.at).await?;
         }
         match &trigger.what {
             What::Timer(timer) => self.timer_due(timer),

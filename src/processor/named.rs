@@ -29,7 +29,7 @@ impl Kernel {
     /// Asks which room has a name, unless that was heard a short time ago.
     pub(super) async fn know_room(&self, name: &str) {
         let now = self.clock.now();
-        let heard = self.heard(name).map(|(_, at)| at);
+        let heard = self.room_heard(name).map(|(_, at)| at);
         if !is_name(name) || heard.is_some_and(|at| now.0 - at.0 < NAME_KEPT_MS) {
             return;
         }
@@ -57,7 +57,7 @@ impl Kernel {
 
     /// The room that a name stands for, as far as that was heard.
     pub(super) fn room_of(&self, name: &str) -> Option<RoomId> {
-        let heard = self.heard(name).map(|(room, _)| room);
+        let heard = self.room_heard(name).map(|(room, _)| room);
         heard.or_else(|| self.rooms.read().expect("nobody panics with them").get(name).cloned())
     }
 
@@ -75,7 +75,7 @@ impl Kernel {
         known.insert(name.to_owned(), (room, now));
     }
 
-    fn heard(&self, name: &str) -> Option<(RoomId, Timestamp)> {
+    fn room_heard(&self, name: &str) -> Option<(RoomId, Timestamp)> {
         self.known_names().get(name).cloned()
     }
 

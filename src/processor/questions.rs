@@ -229,7 +229,7 @@ impl Kernel {
             post,
             command: started.command.clone(),
             requester: requester(execution),
-            commander: Some(started.requester.clone()),
+            of_account: started.requester.trust.proves_account(),
             barred: step.and_then(|step| step.approval.as_ref()).map(barred).unwrap_or_default(),
             asked_at: events.first().map_or(execution.touched, |queued| queued.wall),
             reminded_at: step.and_then(|step| step.reminded_at),

@@ -130,9 +130,6 @@ impl Kernel {
             return Some(Wished::Refused(words::of_other_bridge(network, other)));
         }
         match setups.of(network, channel) {
-            Some(setup) if setup.bridge != *bridge => {
-                Some(Wished::Refused(words::other_bridge(setup)))
-            }
             None if want.is_none() => Some(Wished::There),
             None if setups.all().count() >= SETUPS_MAX => {
                 Some(Wished::Refused(words::too_many(SETUPS_MAX)))
@@ -179,7 +176,7 @@ impl Kernel {
                 _ => return Ok(()),
             };
             let meta = Meta { room: Some(room.clone()), ..Meta::default() };
-            let tried = self.tell_outage(version, event, &told, &meta).await?;
+            let tried = self.tell_outage(&setups, version, event, &told, &meta).await?;
             if !matches!(tried, Tried::Moved) {
                 return Ok(());
             }
@@ -188,18 +185,21 @@ impl Kernel {
         Ok(())
     }
 
-    /// Records what has changed behind this version of the stream, and tells the owner.
+    /// Records what has changed behind this version of the stream, and tells the owner, and rooms what they may have missed.
     pub(super) async fn tell_outage(
         &self,
+        setups: &Setups,
         version: Option<Version>,
         event: Event,
         told: &str,
         meta: &Meta,
     ) -> Result<Tried, Error> {
         let expected = version.map_or(Expected::NoStream, Expected::Exact);
+        let next = version.map_or(Version::START, Version::next);
+        let missed = self.told_missed(setups, &event, next)?;
         let events = vec![NewEvent::with(meta, event)];
         let mut batch = vec![write(StreamName::setups(), expected, events)];
-        let next = version.map_or(Version::START, Version::next);
+        batch.extend(missed);
         let message = self.store.key().message("outage", &next.0.to_string());
         batch.extend(self.notice(message, meta, told)?);
         Ok(self.append(batch).await?)

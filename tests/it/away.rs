@@ -8,6 +8,7 @@ use beadle::domain::bridge::setup::away::{ALONE_HELD_MS, REJOIN_MS, SHARED_HELD_
 use beadle::domain::bridge::setup::{Mode, Server, Want};
 use beadle::domain::event::{BridgeStands, BridgeWanted, Event, Meta, NewEvent};
 use beadle::domain::id::{RoomId, StreamName, UserId};
+use beadle::domain::trigger::What;
 use beadle::processor::Settings;
 use beadle::processor::away::{EXECUTIONS_NAMED_MAX, MISSED_EVENTS_MAX, MISSED_ROOMS_MAX};
 use beadle::store::{Expected, Write};
@@ -98,6 +99,29 @@ async fn what_is_said_to_a_lost_network_waits_in_order_across_a_restart() {
     desk.clock.advance(REJOIN_MS);
     assert_eq!(said(&desk, "!ops").await, ["one", "half", "all"], "in order, and the last change");
     assert_eq!(desk.count("message_superseded"), 1);
+}
+
+#[tokio::test]
+async fn who_is_heard_shows_that_the_network_is_back() {
+    let desk = desk();
+    stands(&desk, "lab", "!ops", Mode::Private).await;
+    hears(&desk, "lab", LOST).await;
+    desk.queue("!ops", "one", None).await;
+    let speaks = async |network: &str, nth: u32| {
+        let mut trigger = desk.says("eva", "!ops", &format!("!hello {nth}"));
+        let What::Message(message) = &mut trigger.what else { panic!("it is a message") };
+        message.speaker.account = Some(format!("eva@{network}"));
+        desk.hand_over(vec![trigger], None).await;
+        desk.settle().await.expect("the log works");
+        desk.count("bridge_back")
+    };
+    desk.clock.advance(UNSURE_MS - 1);
+    assert_eq!(speaks("lab", 1).await, 0, "that may have been said before");
+    desk.clock.advance(1);
+    assert_eq!(speaks("far", 2).await, 0, "somebody of another network");
+    assert_eq!((speaks("lab", 3).await, speaks("lab", 4).await), (1, 1), "once");
+    desk.clock.advance(REJOIN_MS);
+    assert_eq!(said(&desk, "!ops").await.len(), 5, "what was to be said, and the answers");
 }
 
 #[tokio::test]

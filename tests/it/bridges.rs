@@ -206,9 +206,38 @@ fn doctor_asks_the_bridges_whether_they_run() {
                 .to_owned(),
         ),
     ] {
-        place.write("beadle.toml", &format!("{used}{at}"));
+        place.write("beadle.toml", format!("{used}{at}"));
         let told = place.run(&["--data", "data", "doctor"]).expect(1).out;
         assert!(told.contains(&want), "{told}");
         assert_eq!(told.matches(" bridge: ").count(), 1, "what cannot be asked is not: {told}");
     }
+}
+
+/// A second bridge has names of its own, and the profile that is written for it counts as it is.
+fn second_of_its_kind(place: &Place) {
+    let media = ["--media-url", "https://m.x/2"];
+    let init = ["bridge", "init", "heisenbridge", "--name", "oftc", "--to", "oftc.yaml"];
+    let told = place.ok(&[&init[..], &media[..]].concat());
+    assert!(told.contains("folder = \"bridges\"\nuse = [\"oftc\"]"), "{told}");
+    assert!(told.contains("files = [\"oftc\"]"), "{told}");
+    let text = std::fs::read_to_string(place.path("oftc.yaml")).expect("it is ours");
+    for part in ["id: oftc\n", "sender_localpart: oftc\n", "- regex: '@oftc_.*'\n"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("irc_") && text.ends_with("media_url: https://m.x/2\n"), "{text}");
+    let both = "use = [\"heisenbridge\", \"oftc\"]\nfiles = [\"oftc\"]\n";
+    place.write("beadle.toml", format!("[bridges]\nfolder = \"bridges\"\n{both}"));
+    assert_eq!(place.ok(&["bridge", "verify"]), "4 profiles read, 2 in use: nothing is wrong.\n");
+    let all = place.ok(&["bridge", "list"]);
+    assert!(all.contains("oftc             oftc       in use"), "{all}");
+    let again = place.run(&[&init[..4], &["oftc", "--to", "more.yaml"]].concat()).expect(1).err;
+    assert!(again.contains("`bridges/oftc/profile.toml` is there already"), "{again}");
+    assert!(!place.path("more.yaml").exists(), "nothing is written");
+    for name in ["irc", "heisenbridge", "my_net", "Oftc", ""] {
+        let wrong = place.run(&[&init[..4], &[name, "--to", "more.yaml"]].concat()).expect(2).err;
+        assert!(wrong.contains("is no name for a bridge"), "{name:?}: {wrong}");
+    }
+    let alone = place.run(&["bridge", "init", "heisenbridge", "--profiles", "x"]).expect(2).err;
+    assert!(alone.contains("--name"), "{alone}");
+    place.write("beadle.toml", "");
 }

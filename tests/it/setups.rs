@@ -298,21 +298,6 @@ async fn there_are_only_so_many_channels() {
     let unused = BridgeWanted { bridge: "relay".into(), ..wanted("#ops", None) };
     let refused = wish(&kernel, &unused).await;
     assert!(matches!(&refused, Wished::Refused(why) if why.contains("not in use")));
-    // What one bridge carries another does not take over.
-    let mut bridges = Bridges::default();
-    let (_, like) = SHIPPED.iter().find(|(name, _)| *name == "heisenbridge").expect("it ships");
-    assert!(bridges.add(Profile::parse("second", like).expect("it is right")));
-    let used = ["heisenbridge", "second"].map(str::to_owned);
-    let bridges = Arc::new(bridges.using(&used, &[]).expect("they are known"));
-    kernel.behave(Settings { bridges, ..(*kernel.settings()).clone() });
-    let second = BridgeWanted { bridge: "second".into(), ..wanted("#c0", None) };
-    for second in [BridgeWanted { want: None, ..second.clone() }, second] {
-        let refused = wish(&kernel, &second).await;
-        assert!(
-            matches!(&refused, Wished::Refused(why) if why.contains("--bridge heisenbridge")),
-            "{refused:?}"
-        );
-    }
 }
 
 #[tokio::test]

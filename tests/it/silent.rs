@@ -11,7 +11,7 @@ use beadle::adapter::alive::alive;
 use beadle::adapter::http_client::HttpClient;
 use beadle::adapter::{Intake, RoomAct};
 use beadle::domain::bridge::Bridges;
-use beadle::domain::bridge::alive::{ALIVE_MS_MAX, ASK_EVERY, Address};
+use beadle::domain::bridge::alive::{ALIVE_MS_MAX, ASK_EVERY, Endpoint};
 use beadle::domain::id::{RoomId, UserId};
 use beadle::processor::alive::{LOOKS_MAX, Rounds};
 use beadle::processor::intake::Ear;
@@ -66,8 +66,8 @@ impl Live {
         self.status.store(status, Ordering::SeqCst);
     }
 
-    fn at(&self) -> Address {
-        Address::read(&format!("http://127.0.0.1:{}", self.port)).expect("an address")
+    fn at(&self) -> Endpoint {
+        Endpoint::read(&format!("http://127.0.0.1:{}", self.port)).expect("an address")
     }
 
     /// Settings of a bot that asks it.
@@ -128,7 +128,7 @@ async fn what_a_bridge_answers_says_whether_it_runs() {
     }
     let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     let free = format!("http://localhost:{}", free.expect("a free port").port());
-    let nobody = alive(&client, &Address::read(&free).expect("an address"), LIVE).await;
+    let nobody = alive(&client, &Endpoint::read(&free).expect("an address"), LIVE).await;
     assert!(nobody.as_ref().is_err_and(|why| why.starts_with("no connection")), "{nobody:?}");
 }
 

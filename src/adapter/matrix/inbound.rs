@@ -68,7 +68,8 @@ impl Facts<'_> {
             _ => None,
         };
         let several = self.place.network.contains('+') && network != NETWORK;
-        let name = if several { format!("{name} ({network})") } else { name };
+        let of = named.as_ref().unwrap_or(&network);
+        let name = if several { format!("{name} ({of})") } else { name };
         Speaker {
             id: UserId(id.to_owned()),
             name,

@@ -9,6 +9,7 @@ use super::super::Failure;
 use super::super::style::out;
 use crate::app::SystemEntropy;
 use crate::config::PROFILE_FILE;
+use crate::domain::bridge::alive::Endpoint;
 use crate::domain::bridge::profile::is_network;
 use crate::domain::words::setups::BRIDGE;
 use crate::store::Entropy;
@@ -116,17 +117,25 @@ fn told(to: &Path, args: &InitArgs, profile: Option<&Path>) -> Result<u8, Failur
     out!("app_service_config_files:");
     out!("  - {}", path.display());
     let name = args.name.as_deref().unwrap_or(BRIDGE);
-    if let Some(profile) = profile {
-        out!("{} is written: what the bot has to know of it.", profile.display());
-        out!("Add this to the bot's configuration, beside the bridges that it has:");
-        out!("[bridges]");
+    let beside = match profile {
+        Some(profile) => {
+            out!("{} is written: what the bot has to know of it.", profile.display());
+            ", beside the bridges that it has"
+        }
+        None => "",
+    };
+    out!("Add this to the bot's configuration{beside}:");
+    out!("[bridges]");
+    if profile.is_some() {
         out!("folder = \"{}\"", args.profiles.display());
-        out!("use = [\"{name}\"]");
+    }
+    out!("use = [\"{name}\"]");
+    // An address with a path leads to the bridge through something else.
+    if let Ok(at) = Endpoint::read(&args.url) {
+        out!("at = {{ {name} = \"{at}\" }}  # it is asked there whether it runs");
     }
     if args.media_url.is_some() {
-        out!("Add this to the bot's configuration, so that it says pictures and files there:");
-        out!("[bridges]");
-        out!("files = [\"{name}\"]");
+        out!("files = [\"{name}\"]  # pictures and files are said there");
     }
     Ok(0)
 }

@@ -22,13 +22,13 @@ const WHY_CHARS_MAX: usize = 300;
 
 /// Where a bridge listens: `http://127.0.0.1:9898`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
+pub struct Endpoint {
     tls: bool,
     host: String,
     port: u16,
 }
 
-impl Address {
+impl Endpoint {
     /// Reads it as it is written in the configuration.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
         write!(f, "{scheme}://{}:{}", self.host, self.port)
@@ -130,7 +130,7 @@ mod tests {
             ("http://bridge:70000", Err("its port")),
             ("http://[::1]9898", Err("its port")),
         ] {
-            let got = Address::read(text).map(|it| it.to_string());
+            let got = Endpoint::read(text).map(|it| it.to_string());
             match (&got, want) {
                 (Ok(got), Ok(want)) => assert_eq!(got, want, "{text}"),
                 (Err(got), Err(want)) => {

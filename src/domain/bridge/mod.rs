@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::alive::Address;
+use self::alive::Endpoint;
 pub use self::caps::{Caps, Tables};
 pub use self::profile::{Profile, ProfileError};
 
@@ -47,7 +47,7 @@ pub struct Bridges {
     used: BTreeSet<String>,
     names: Vec<String>,
     /// Where those in use listen that are asked whether they run.
-    at: BTreeMap<String, Address>,
+    at: BTreeMap<String, Endpoint>,
     ask_every: Duration,
 }
 
@@ -143,7 +143,7 @@ impl Bridges {
     /// The first name that is not in use, or whose profile does not say what to ask.
     pub fn asked_at(
         mut self,
-        at: BTreeMap<String, Address>,
+        at: BTreeMap<String, Endpoint>,
         every: Duration,
     ) -> Result<Self, NotAsked> {
         for name in at.keys() {
@@ -160,7 +160,7 @@ impl Bridges {
     }
 
     /// Those in use that are asked whether they run, with the address and the path for that.
-    pub fn asked(&self) -> impl Iterator<Item = (&Profile, &Address, &str)> {
+    pub fn asked(&self) -> impl Iterator<Item = (&Profile, &Endpoint, &str)> {
         self.used().filter_map(|profile| {
             Some((profile, self.at.get(&profile.name)?, profile.health.as_deref()?))
         })
@@ -169,6 +169,17 @@ impl Bridges {
     /// How often they are asked.
     pub fn ask_every(&self) -> Duration {
         self.ask_every
+    }
+
+    /// Two profiles in use that an account could be of both: nobody could say whose it is.
+    pub fn meeting(&self) -> Option<(&str, &str)> {
+        let used: Vec<&Profile> = self.used().collect();
+        let pairs = used.iter().enumerate().flat_map(|(at, one)| {
+            let later = used[at + 1..].iter();
+            later.map(move |other| (*one, *other))
+        });
+        let mut meeting = pairs.filter(|(one, other)| one.meets(other));
+        meeting.next().map(|(one, other)| (one.name.as_str(), other.name.as_str()))
     }
 
     /// All profiles, by name.

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::caps::{Caps, LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX, Tables};
+use super::caps::{
+    Caps, LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX, TEXT_BYTES_MAX,
+    TEXT_BYTES_MIN, Tables,
+};
 use super::{Account, SHIPPED};
 use crate::domain::alias_index::damerau;
 use crate::domain::trigger::Trust;
@@ -104,7 +107,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "line_ms",
         ],
     ),
-    ("address", &["foreign", "merges_lines"]),
+    ("address", &["foreign", "merges_lines", "names_network"]),
     ("health", &["path"]),
     ("loop", &["bots", "heeded"]),
 ];
@@ -163,6 +166,7 @@ impl Profile {
             foreign: reader.list("address", "foreign")?,
             merges_lines: reader.flag("address", "merges_lines")?,
             health: reader.health()?,
+            names_network: reader.flag("address", "names_network")?,
             programs: reader.list("loop", "bots")?,
             heeded: reader.list("loop", "heeded")?,
         })
@@ -451,6 +455,19 @@ impl<'a> Reader<'a> {
                 ))
             }
             path => Ok(path),
+        }
+    }
+
+    fn provision(&self) -> Result<Option<Provision>, ProfileError> {
+        match self.text("provision", "kind")?.as_deref() {
+            None => Ok(None),
+            Some("heisenbridge") => Ok(Some(Provision::Heisenbridge)),
+            Some(_) => Err(self.error(
+                "provision",
+                "kind",
+                "the bot does not know how to set up channels so",
+                "write `heisenbridge`, or leave it out",
+            )),
         }
     }
 

@@ -31,7 +31,7 @@ pub fn is_long(doc: &Doc, caps: &Caps) -> bool {
 pub fn part(doc: &Doc, number: usize, caps: &Caps) -> Option<Part> {
     let Some(most) = room_for_text(caps) else { return paging::part(doc, number, caps.lines) };
     let doc =
-        Doc { blocks: shaped(doc, caps).blocks.iter().map(|it| cut(it, most)).flatten().collect() };
+        Doc { blocks: shaped(doc, caps).blocks.iter().flat_map(|it| cut(it, most)).collect() };
     paging::part(&doc, number, lines_at_once(&lengths(&doc, caps), caps))
 }
 

@@ -36,10 +36,10 @@ pub fn asked_others(name: &str, question: &str, asked: &str) -> String {
     format!("Thanks {name}, but “{question}” is for {asked}.")
 }
 
-/// To an answer under the name of somebody who was asked, where nothing proves that it is them.
-pub fn not_proven(name: &str, question: &str) -> String {
+/// To an answer from somebody who is nothing but a name, where an account was asked.
+pub fn unproven(name: &str, question: &str) -> String {
     format!(
-        "{name}, I cannot tell that it is you who was asked “{question}”: it takes more than a name."
+        "{name}: “{question}” was asked of an account, and nothing but a name tells who you are here."
     )
 }
 
@@ -66,7 +66,7 @@ pub fn which(questions: &[&OpenQuestion], text: &str, now: Timestamp) -> String 
         let (of, say) = (of(q, questions), to_say(q, text));
         format!("\n• \"{text}\" to \"{}\"{of} ({id}, {since}): {say}", q.text)
     };
-    let first = "Which of these do you mean? Reply to it, or say its two words.".to_owned();
+    let first = "Which of these do you mean? Say its two words.".to_owned();
     std::iter::once(first).chain(questions.iter().map(line)).collect()
 }
 
@@ -178,6 +178,11 @@ pub fn asked(wants: Wants, text: &str, choices: &[String]) -> String {
         Wants::Text => format!(" ({})", listed(choices)),
     };
     format!("{text}{suffix}")
+}
+
+/// A question that nobody can reply to: any text behind its two words answers it.
+pub fn with_phrase(asked: &str, phrase: &str) -> String {
+    format!("{asked} (say \"{phrase}\" and then your answer)")
 }
 
 /// Those who were asked are reminded, and others are asked as well.

@@ -245,6 +245,20 @@ pub fn of_other_bridge(network: &str, bridge: &str) -> String {
     )
 }
 
+/// It is not clear which bridge is to be told, or there is none; and what to do.
+pub fn no_such_bridge(name: Option<&str>, names: &[&str]) -> (String, String) {
+    let why = match name {
+        Some(name) => format!("`{name}` is no bridge in use that can be told what to do"),
+        None if names.is_empty() => "no bridge that can be told what to do is in use".into(),
+        None => "several bridges can be told what to do".into(),
+    };
+    let hint = match names {
+        [] => "name it in the configuration: `[bridges] use = [\"heisenbridge\"]`".into(),
+        names => format!("write one of these: --bridge {}", names.join(", --bridge ")),
+    };
+    (why, hint)
+}
+
 /// There are too many.
 pub fn too_many(max: usize) -> String {
     format!("there are {max} channels already, and there may be no more: remove one first")

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Kernel, Sheet};
 use crate::domain::alias_index::Found;
+use crate::domain::builtin::Builtin;
 use crate::domain::event::{MessageQueued, QuestionAsked, Remind, Wants, Whom};
 use crate::domain::id::{MessageId, PostId, RoomId, UserId};
 use crate::domain::message::Doc;
@@ -150,21 +151,22 @@ impl Sheet<'_> {
             Wants::YesNo | Wants::Text | Wants::Approval => path.clone(),
         };
         let message = self.message_id(&place);
-        let queued = MessageQueued {
-            message: message.clone(),
-            place: started.place.clone(),
-            // What nobody commanded by a post replies to none.
-            reply_to: Some(started.post.clone()).filter(|post| !post.as_str().is_empty()),
-            edits: None,
-            doc: Doc::text(&words::asked(wants, &text, &choices)),
-            attachment: None,
-            notify: from.clone(),
-            execution: Some(self.execution.id.clone()),
-            question: Some(path.clone()),
-        };
         let content = phrase::content(self.kernel.store.key(), started, &path, &text);
         let phrase = self.phrase(&content);
         let tag = phrase::tag(self.kernel.store.key(), &phrase);
+        let mut said = words::asked(wants, &text, &choices);
+        if self.wants_phrase(wants, &choices) {
+            said = words::with_phrase(&said, &phrase);
+        }
+        let plain = MessageQueued::plain(message.clone(), started.place.clone(), Doc::text(&said));
+        let queued = MessageQueued {
+            // What nobody commanded by a post replies to none.
+            reply_to: Some(started.post.clone()).filter(|post| !post.as_str().is_empty()),
+            notify: from.clone(),
+            execution: Some(self.execution.id.clone()),
+            question: Some(path.clone()),
+            ..plain
+        };
         self.event(QuestionAsked {
             path,
             wants,
@@ -179,6 +181,16 @@ impl Sheet<'_> {
             remind,
         });
         self.queue(queued);
+    }
+
+    /// Whether a question can only be answered with its two words: any text would do, and nobody can reply to it.
+    fn wants_phrase(&self, wants: Wants, choices: &[String]) -> bool {
+        let started = &self.execution.started;
+        let any_text = wants == Wants::Text && choices.is_empty();
+        // What a command lacks is said as it is.
+        let lacks = Builtin::of(&started.handler).is_some();
+        let replies = || self.kernel.caps(&started.place).replies;
+        any_text && !lacks && !started.place.direct && !replies()
     }
 
     /// The two words for a content, other than those of every open question and of what this slice has asked.

@@ -161,6 +161,11 @@ impl Agenda {
         self.edited.get(target).map_or(Timestamp(i64::MIN), |last| last.plus_ms(EDIT_INTERVAL_MS))
     }
 
+    /// Where the oldest message of a lane that waits to be sent stands in the log.
+    pub fn oldest_in(&self, lane: &str) -> Option<Position> {
+        self.unsent.get(lane)?.first_key_value().map(|(position, _)| *position)
+    }
+
     /// When something becomes due by itself.
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let timer = self.timers.iter().map(|(due, _, _)| *due).find(|due| *due > now);

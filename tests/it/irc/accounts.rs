@@ -9,6 +9,9 @@ alias("deploy {app}", #{ help: "Deploy" }, |a| {
     approve(`deploy ${a.app}`, #{ role: "release", count: 2 });
     reply(`${a.app} deployed`);
 });
+alias("wipe {db}", #{ help: "Wipe", role: "release" }, |a| {
+    if confirm(`Wipe ${a.db}?`) { reply(`${a.db} is wiped`); } else { reply(`${a.db} is kept`); }
+});
 alias("provision {host}", #{ help: "Provision" }, |a| {
     let size = ask(`Which size for ${a.host}?`, #{ choices: ["small", "large"] });
     reply(`${a.host} is ${size}`);
@@ -136,6 +139,28 @@ fn an_account_approves_from_irc_and_a_mere_nick_does_not() {
     diana.hears("it cannot be linked");
     links(&mut scene, &mut diana);
     talks(&mut scene, &mut diana);
+    is_not_answered_for(&mut scene, diana);
+}
+
+/// What an account was asked nobody answers who has the nick afterwards.
+fn is_not_answered_for(scene: &mut Accounts, mut diana: Irc) {
+    diana.say("#prod", "!wipe db1");
+    diana.hears("Wipe db1?");
+    diana.quit();
+    scene.erin.wait("QUIT");
+    let mut impostor = scene.comes("diana");
+    impostor.say("#prod", "yes");
+    impostor.hears("was asked of an account");
+    impostor.hears("nobody is identified as diana");
+    impostor.say("#prod", "!cancel");
+    impostor.hears("nothing of yours runs or waits here");
+    impostor.say("NickServ", "IDENTIFY secret-of-diana");
+    impostor.wait(" 900 ");
+    impostor.say("#prod", "yes");
+    impostor.hears("db1 is wiped");
+    let rows = scene.bot.events();
+    let answered = rows.iter().filter(|row| row["type"] == "question_answered").count();
+    assert_eq!(answered, 3, "by who was asked alone");
 }
 
 /// Diana and Ben turn out to be one person, who approves once.
@@ -178,7 +203,7 @@ fn talks(scene: &mut Accounts, diana: &mut Irc) {
     diana.say("NickServ", "LOGOUT");
     diana.wait(" 901 ");
     diana.say("#prod", "acbot: small");
-    diana.hears("diana, I cannot tell that it is you who was asked “Which size for web2?”");
+    diana.hears("“Which size for web2?” was asked of an account");
     diana.hears("nobody is identified as diana");
     diana.say("NickServ", "IDENTIFY secret-of-diana");
     diana.wait(" 900 ");

@@ -361,3 +361,26 @@ fn a_bridge_that_dies_is_told_at_once_and_each_change_once() {
     assert_eq!(said("Until it runs again nobody on netdead is heard"), 1);
     assert_eq!((said("heisenbridge answers again"), said("netdead is there again")), (1, 1));
 }
+
+#[test]
+fn what_is_said_while_a_network_is_lost_arrives_once() {
+    let mut place = Place::in_lab(Box::leak(Box::new(IrcLab::start())), "five");
+    place.lab.owner_says(&place.mask(), "Mask added");
+    place.bot.stop();
+    place.bot.script("five.rhai", FIVE);
+    place.bot.start();
+    place.told(0, &place.add(place.lab.irc_port(), &["--nick", "fivebot"]));
+    let mut erin = place.lab.person("Erinfive");
+    erin.join("#five");
+    erin.say("#five", "!five");
+    erin.hears_all("step 1 of 5");
+    place.lab.restart_ircd();
+    let mut erin = place.lab.person("Erinfive");
+    erin.join("#five");
+    place.bot.records("bridge_lost", 1);
+    let said = erin.hears_all("step 5 of 5");
+    let steps: Vec<&str> = said.iter().map(|it| it.text.as_str()).collect();
+    let steps: Vec<&str> = steps.into_iter().filter(|it| it.starts_with("step ")).collect();
+    assert_eq!(steps, ["step 2 of 5", "step 3 of 5", "step 4 of 5", "step 5 of 5"]);
+    place.bot.records("bridge_back", 1);
+}

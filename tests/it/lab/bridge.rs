@@ -33,9 +33,10 @@ const SECOND: &str = "oftc";
 pub struct IrcLab {
     pub lab: Lab,
     ircd: Mutex<Ircd>,
-    /// Where the bridge listens.
+    /// Where the first bridge listens.
     pub listen: String,
-    bridge: Mutex<Option<Running>>,
+    first: Bridge,
+    second: OnceLock<Bridge>,
     services: OnceLock<Services>,
 }
 
@@ -75,15 +76,11 @@ impl IrcLab {
         // The homeserver has to know both when it starts.
         register_second(&lab, &second);
         lab.run();
-        let ircd = Ircd::start(&lab);
-        let mut owner = lab.plain("owner");
-        let bridge = Mutex::new(Some(run(&lab, &owner.id)));
-        // The bridge makes a room with its owner as soon as it runs.
-        let control = owner.is_invited_by(&bot(&lab));
-        owner.join(&control);
-        let (ircd, owner) = (Mutex::new(ircd), Mutex::new((owner, control)));
+        let ircd = Mutex::new(Ircd::start(&lab));
+        let first = Bridge::start(&lab, "heisenbridge", REGISTRATION);
+        let (second, services) = (OnceLock::new(), OnceLock::new());
         let listen = format!("http://127.0.0.1:{listen}");
-        let made = IrcLab { ircd, listen, bridge, services: OnceLock::new(), owner, lab };
+        let made = IrcLab { lab, ircd, listen, first, second, services };
         let ircd_port = made.ircd.lock().expect("nobody panics with it").port;
         made.owner_says(&format!("ADDNETWORK {NETWORK}"), "Network added");
         made.owner_says(&format!("ADDSERVER {NETWORK} 127.0.0.1 {ircd_port}"), "Server added");
@@ -163,19 +160,12 @@ impl IrcLab {
 
     /// Kills the bridge, as a power cut would.
     pub fn kill_bridge(&self) {
-        let mut bridge = self.bridge.lock().expect("nobody panics with it");
-        let mut running = bridge.take().expect("the bridge runs");
-        running.signal(Signal::SIGKILL);
-        assert!(running.ends_within(WITHIN).is_some(), "heisenbridge is killed");
-        self.lab.reaper.forget(running.pid);
+        self.first.kill(&self.lab);
     }
 
     /// Starts a bridge that was killed.
     pub fn start_bridge(&self) {
-        let mut bridge = self.bridge.lock().expect("nobody panics with it");
-        assert!(bridge.is_none(), "it was killed");
-        let owner = self.owner.lock().expect("nobody panics with it").0.id.clone();
-        *bridge = Some(run(&self.lab, &owner));
+        self.first.begin(&self.lab);
     }
 }
 
@@ -198,13 +188,19 @@ impl Bridge {
         tell(owner, control, &self.id, command, answer);
     }
 
-    /// Kills it, as a power cut would, and starts it again.
-    fn restart(&self, lab: &Lab) {
+    /// Kills it, as a power cut would.
+    fn kill(&self, lab: &Lab) {
         let mut bridge = self.running.lock().expect("nobody panics with it");
         let mut running = bridge.take().expect("the bridge runs");
         running.signal(Signal::SIGKILL);
         assert!(running.ends_within(WITHIN).is_some(), "heisenbridge is killed");
         lab.reaper.forget(running.pid);
+    }
+
+    /// Starts it again.
+    fn begin(&self, lab: &Lab) {
+        let mut bridge = self.running.lock().expect("nobody panics with it");
+        assert!(bridge.is_none(), "it was killed");
         let owner = self.owner.lock().expect("nobody panics with it").0.id.clone();
         *bridge = Some(run(lab, self.registration, &owner));
     }

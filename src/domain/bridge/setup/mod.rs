@@ -4,6 +4,7 @@
 //! the next one from the log. Every step may be done twice: what is there already is found and left.
 
 mod answers;
+pub mod away;
 mod joined;
 mod names;
 mod next;
@@ -216,6 +217,8 @@ pub struct Setups {
     all: BTreeMap<(String, String), Setup>,
     /// The networks that are lost at the moment.
     away: BTreeMap<String, Away>,
+    /// When networks were lost last, as the bridge said.
+    outages: BTreeMap<String, away::Outage>,
     /// The bridges that do not say that they run.
     silent: BTreeMap<String, Silence>,
 }
@@ -268,9 +271,11 @@ impl Setups {
                 // Where nothing stands nobody misses the network.
                 let all = &self.all;
                 self.away.retain(|network, _| all.keys().any(|(known, _)| known == network));
+                self.outages.retain(|network, _| all.keys().any(|(known, _)| known == network));
             }
             Some(Event::BridgeLost(e)) => {
                 self.away.insert(e.network.to_ascii_lowercase(), Away::Said);
+                self.lost(&e.network, recorded.wall);
             }
             Some(Event::BridgeBack(e)) => {
                 self.away.remove(&e.network.to_ascii_lowercase());
