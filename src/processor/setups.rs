@@ -129,6 +129,15 @@ impl Kernel {
         if let Some(other) = setups.other_bridge(bridge, network) {
             return Some(Wished::Refused(words::of_other_bridge(network, other)));
         }
+        // A bridge has one nick on a network: with another one the channels that stand would be called anew.
+        let nick = want.as_ref().and_then(|want| want.nick.as_ref());
+        let others = setups.standing().filter(|it| !it.channel.eq_ignore_ascii_case(channel));
+        let mut others = others.filter(|it| it.network.eq_ignore_ascii_case(network));
+        if let Some(other) = others.next()
+            && nick.is_some_and(|nick| !nick.eq_ignore_ascii_case(&other.nick))
+        {
+            return Some(Wished::Refused(words::called_otherwise(other)));
+        }
         match setups.of(network, channel) {
             None if want.is_none() => Some(Wished::There),
             None if setups.all().count() >= SETUPS_MAX => {

@@ -301,6 +301,26 @@ async fn there_are_only_so_many_channels() {
 }
 
 #[tokio::test]
+async fn the_bot_has_one_nick_on_a_network() {
+    let (desk, chat) = (Desk::new(""), Arc::new(Played::default()));
+    let kernel = bot(&desk, &chat);
+    wish(&kernel, &wanted("#ops", None)).await;
+    work(&kernel, &chat, nothing()).await;
+    let setups = bridge_setups(kernel.store.as_ref()).expect("reads");
+    let nick = setups.standing().next().map(|it| it.nick.clone()).expect("it stands");
+    let called = |nick: Option<&str>| {
+        let BridgeWanted { want, .. } = wanted("#dev", None);
+        let want = want.map(|want| Want { nick: nick.map(str::to_owned), ..want });
+        BridgeWanted { want, ..wanted("#dev", None) }
+    };
+    let refused = wish(&kernel, &called(Some("other"))).await;
+    let says = |why: &str| why.contains(&format!("the bot is {nick} on lab already"));
+    assert!(matches!(&refused, Wished::Refused(why) if says(why)), "{refused:?}");
+    let same = nick.to_ascii_uppercase();
+    assert!(matches!(wish(&kernel, &called(Some(&same))).await, Wished::Recorded(_)));
+}
+
+#[tokio::test]
 async fn a_network_is_one_bridges() {
     let desk = Desk::new("");
     let kernel = bot(&desk, &Arc::default());

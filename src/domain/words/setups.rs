@@ -20,9 +20,9 @@ pub fn step(step: Step) -> &'static str {
     match step {
         Step::Room => "the room",
         Step::Control => "a room alone with the bridge",
-        Step::Networks => "the networks of the bridge",
+        Step::Networks => "whether the bridge knows the network",
         Step::Network => "the network",
-        Step::Servers => "the servers of the network",
+        Step::Servers => "whether it knows the server",
         Step::Server => "the server",
         Step::Open => "opening the network",
         Step::NetworkRoom => "the network's room",
@@ -50,7 +50,7 @@ fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Done => "done",
         Outcome::There => "there already",
-        Outcome::Missing => "not there",
+        Outcome::Missing => "not yet",
         Outcome::Refused => "refused",
         Outcome::Silent => "no answer in time",
     }
@@ -207,6 +207,9 @@ fn hint(at: &BridgeStep, own: &Own) -> String {
         Step::Room if at.answer.contains("encrypted") => {
             "the bridge cannot read it: take a room without encryption".to_owned()
         }
+        Step::Room if at.answer.contains("M_NOT_FOUND") => {
+            format!("no room has that name: look at how it is written; {AGAIN}")
+        }
         Step::Room => format!("invite the bot into the room; {AGAIN}"),
         Step::Control => format!(
             "see that the bridge runs, and that its owner has said to {bridge}: `{}`; {AGAIN}",
@@ -266,11 +269,17 @@ pub fn too_many(max: usize) -> String {
 
 /// It stands in another way.
 pub fn otherwise(setup: &Setup) -> String {
+    let Setup { network, channel, .. } = setup;
+    let how = setup.stands.as_ref().map(|it| format!(" (in the room {}, as {})", it.room, it.nick));
+    let (how, remove) = (how.unwrap_or_default(), remove(setup));
+    format!("{channel} of {network} stands in another way{how}: remove it first, `{remove}`")
+}
+
+/// The bot has another nick on the network, where it carries another channel.
+pub fn called_otherwise(other: &BridgeStands) -> String {
+    let BridgeStands { network, channel, nick, .. } = other;
     format!(
-        "{} of {} stands in another way: remove it first, `{}`",
-        setup.channel,
-        setup.network,
-        remove(setup)
+        "the bot is {nick} on {network} already, where it carries {channel}: leave out --nick, or remove that channel first"
     )
 }
 
