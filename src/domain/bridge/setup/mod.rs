@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 pub use self::answers::{Answer, Judged, judge};
 pub use self::joined::JOINED_ASKS_MAX;
 pub use self::names::{NAME_CHARS_MAX, SECRET_BYTES_MAX, fits, quoted, refusal};
-pub use self::next::{Act, CONNECT_MS_MAX, JOIN_MS_MAX, Next, Own, ROOM_MS_MAX, TELL_MS_MAX, next};
+pub use self::next::{
+    Act, CONNECT_MS_MAX, JOIN_MS_MAX, Next, Own, PLUMB_ASKS_MAX, ROOM_MS_MAX, TELL_MS_MAX, next,
+};
 pub use self::outage::outage;
 pub use self::status::Status;
 use crate::domain::event::{BridgeFailed, BridgeStands, BridgeStep, BridgeWanted, Event, Recorded};
@@ -221,6 +223,8 @@ pub struct Setups {
     outages: BTreeMap<String, away::Outage>,
     /// The bridges that do not say that they run.
     silent: BTreeMap<String, Silence>,
+    /// The rooms alone with bridges that were made before.
+    controls: BTreeMap<String, RoomId>,
 }
 
 /// How a network came to be lost.
@@ -254,6 +258,13 @@ impl Setups {
             Some(Event::BridgeStep(e)) => {
                 if let Some(setup) = self.all.get_mut(&key(&e.network, &e.channel)) {
                     setup.steps.push(e.clone());
+                    match (e.step, &e.room) {
+                        (Step::Control, Some(room)) => {
+                            self.controls.insert(setup.bridge.clone(), room.clone());
+                        }
+                        (Step::Forget, _) => _ = self.controls.remove(&setup.bridge),
+                        _ => {}
+                    }
                 }
             }
             Some(Event::BridgeStands(e)) => {
@@ -383,20 +394,10 @@ impl Setups {
         let mut of = there.filter(|it| it.network.eq_ignore_ascii_case(network));
         of.find(|it| it.bridge != bridge).map(|it| it.bridge.as_str())
     }
-
-    /// A room alone with a bridge that was made before.
-    fn control_room(&self, bridge: &str) -> Option<&RoomId> {
-        let of = self.all().filter(|setup| setup.bridge == bridge).filter_map(|setup| {
-            let left = setup.steps.iter().any(|it| it.step == Step::Forget);
-            let made =
-                setup.steps.iter().rev().find(|it| it.step == Step::Control && it.room.is_some());
-            let made = made.filter(|_| !left)?;
-            Some((setup.wish, made.room.as_ref()?))
-        });
-        of.max_by_key(|(wish, _)| *wish).map(|(_, room)| room)
-    }
 }
 
+#[cfg(test)]
+mod held_tests;
 #[cfg(test)]
 #[path = "setup_tests.rs"]
 mod tests;

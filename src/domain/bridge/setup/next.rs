@@ -14,6 +14,8 @@ pub const TELL_MS_MAX: u64 = 15_000;
 pub const CONNECT_MS_MAX: u64 = 60_000;
 /// How long it may take to come into a room, or to invite the bot into one.
 pub const ROOM_MS_MAX: u64 = 30_000;
+/// How often the bridge is asked to carry a channel that it holds for itself, before it counts as carried elsewhere.
+pub const PLUMB_ASKS_MAX: usize = 3;
 /// How long is waited for what a network says against joining a channel: it says nothing for it. What it says later is heard
 /// while it is asked which channels it has the bot in.
 pub const JOIN_MS_MAX: u64 = 1_000;
@@ -103,6 +105,10 @@ impl At<'_> {
         self.last(step).is_some()
     }
 
+    fn count(&self, step: Step) -> usize {
+        self.setup.steps.iter().filter(|it| it.step == step).count()
+    }
+
     fn came_to(&self, step: Step, outcome: Outcome) -> bool {
         self.last(step).is_some_and(|it| it.outcome == outcome)
     }
@@ -188,7 +194,7 @@ impl At<'_> {
 
     /// Has the bridge keep nothing that it would join again, where the network does not let the bot in.
     fn draw_back(&self, network: &RoomId) -> Option<Next> {
-        let Setup { network: name, channel, want, .. } = self.setup;
+        let Setup { channel, want, .. } = self.setup;
         if want.as_ref().is_some_and(|want| want.room.is_some()) {
             let text = format!("UNPLUMB {channel}");
             return (!self.did(Step::Unplumb)).then(|| self.tell(Step::Unplumb, network, text));
@@ -198,12 +204,9 @@ impl At<'_> {
         if !status.is_some_and(|status| status.joined(channel)) || self.did(Step::Leave) {
             return None;
         }
-        match (self.room(Step::ChannelRoom), self.did(Step::ChannelRoom)) {
-            (Some(room), _) => Some(Next::Act(Step::Leave, Act::Leave(room))),
-            (None, false) => {
-                Some(Next::Act(Step::ChannelRoom, Act::Await(format!("{channel} ({name})"))))
-            }
-            (None, true) => None,
+        match self.own_room() {
+            Ok(room) => Some(Next::Act(Step::Leave, Act::Leave(room))),
+            Err(next) => (!self.did(Step::ChannelRoom)).then_some(next),
         }
     }
 
@@ -230,7 +233,7 @@ impl At<'_> {
         let called = Status::of(&called.answer);
         let nick = called.nick.unwrap_or(called.configured);
         let carried = match (&want.room, self.room(Step::Room)) {
-            (Some(_), Some(room)) => self.plumb(&network, &room, &status),
+            (Some(_), Some(room)) => self.plumb(&network, &control, &room, &status),
             _ => self.join(&network, &control, &status),
         };
         let carried = match carried {
@@ -259,7 +262,7 @@ impl At<'_> {
             return Err(Next::Act(Step::Room, Act::Come(room.clone())));
         }
         let Some(control) = self.room(Step::Control) else {
-            let known = self.all.control_room(&self.setup.bridge).cloned();
+            let known = self.all.controls.get(&self.setup.bridge).cloned();
             return Err(Next::Act(Step::Control, Act::Direct(known)));
         };
         if let Some(next) = self.know(&control, want) {
@@ -361,21 +364,53 @@ impl At<'_> {
     }
 
     /// Has the channel carried into a room of people; none: it is.
-    fn plumb(&self, network: &RoomId, room: &RoomId, status: &Status) -> Option<Next> {
+    fn plumb(
+        &self,
+        network: &RoomId,
+        control: &RoomId,
+        room: &RoomId,
+        status: &Status,
+    ) -> Option<Next> {
         let channel = &self.setup.channel;
-        if !status.plumbed(channel) {
-            if !self.did(Step::Invite) {
-                return Some(Next::Act(Step::Invite, Act::Invite(room.clone())));
-            }
-            if !self.did(Step::Plumb) {
-                return Some(self.tell(Step::Plumb, network, format!("PLUMB {room} {channel}")));
-            }
-            if self.came_to(Step::Plumb, Outcome::Done) {
-                return None;
-            }
+        if self.came_to(Step::Plumb, Outcome::Done) {
+            return None;
         }
-        // The bridge carries it already: it may be into another room.
-        (!self.did(Step::Member)).then(|| Next::Act(Step::Member, Act::Member(room.clone())))
+        if status.plumbed(channel) || self.count(Step::Plumb) >= PLUMB_ASKS_MAX {
+            // The bridge carries it already: it may be into another room.
+            let member = || Next::Act(Step::Member, Act::Member(room.clone()));
+            return (!self.did(Step::Member)).then(member);
+        }
+        // It joins all that it carries soon after it has connected, and goes on with that when it carries it no longer: what
+        // it is on already may have come after it was asked how it stands.
+        if self.setup.steps.last().is_some_and(|it| it.step == Step::Plumb) {
+            return Some(self.status(Step::Status, network));
+        }
+        self.leave_alone(control, status).or_else(|| {
+            Some(match self.did(Step::Invite) {
+                true => self.tell(Step::Plumb, network, format!("PLUMB {room} {channel}")),
+                false => Next::Act(Step::Invite, Act::Invite(room.clone())),
+            })
+        })
+    }
+
+    /// Leaves the room of its own that the channel is, if it is one: the bridge has one room for a channel.
+    fn leave_alone(&self, control: &RoomId, status: &Status) -> Option<Next> {
+        if !status.joined(&self.setup.channel) || self.did(Step::Leave) {
+            return None;
+        }
+        if !self.did(Step::Recall) {
+            return Some(self.tell(Step::Recall, control, "STATUS".into()));
+        }
+        Some(match self.own_room() {
+            Ok(room) => Next::Act(Step::Leave, Act::Leave(room)),
+            Err(next) => next,
+        })
+    }
+
+    /// The room of its own that the channel is.
+    fn own_room(&self) -> Result<RoomId, Next> {
+        let name = format!("{} ({})", self.setup.channel, self.setup.network);
+        self.room(Step::ChannelRoom).ok_or(Next::Act(Step::ChannelRoom, Act::Await(name)))
     }
 
     /// Joins the channel as the bot alone; none: that was said.
@@ -401,7 +436,7 @@ impl At<'_> {
     /// Has the network say that the bot is in the channel: the bridge says that it carries one before it is let in. The
     /// network keeps the order of what it is told, so its answer comes when it has decided.
     fn come_in(&self, network: &RoomId, nick: &str) -> Result<(), Next> {
-        let asks = self.setup.steps.iter().filter(|it| it.step == Step::Joined).count();
+        let asks = self.count(Step::Joined);
         match (self.last(Step::Joined), self.setup.steps.last()) {
             (Some(joined), _) if joined.outcome == Outcome::There => Ok(()),
             // It names others than those that stand, and says nothing against this one.
@@ -419,7 +454,7 @@ impl At<'_> {
 
     /// Whether a step says for good that the network has the bot not in the channel.
     fn is_out(&self, it: &BridgeStep) -> bool {
-        let asks = self.setup.steps.iter().filter(|it| it.step == Step::Joined).count();
+        let asks = self.count(Step::Joined);
         it.step == Step::Joined
             && it.outcome == Outcome::Missing
             && asks >= JOINED_ASKS_MAX
@@ -442,8 +477,7 @@ impl At<'_> {
         {
             return Ok(room);
         }
-        let name = format!("{} ({})", self.setup.channel, self.setup.network);
-        self.room(Step::ChannelRoom).ok_or(Next::Act(Step::ChannelRoom, Act::Await(name)))
+        self.own_room()
     }
 
     fn take_down(&self) -> Next {
