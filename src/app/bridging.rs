@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::desk::Desk;
 use super::orders::Hands;
 use crate::domain::bridge::setup::Setup;
+use crate::domain::bridge::setup::out::Lost;
 use crate::domain::event::{BridgeWanted, Event};
 use crate::domain::id::{StreamName, UserId, Version};
 use crate::domain::words::setups as words;
@@ -104,7 +105,9 @@ impl Desk {
                 }
                 _ => None,
             };
-            sink.row(status(setup, now))?;
+            let stands = setup.stands.as_ref();
+            let lost = stands.and_then(|it| setups.lost_channel(it, self.clock.now()));
+            sink.row(status(setup, lost, now))?;
         }
         Ok(())
     }
@@ -143,8 +146,8 @@ fn row(event: &Event, wanted: &BridgeWanted) -> Option<(Value, bool)> {
     }
 }
 
-/// A setup as a row; `now` is what the bridge says, if it was asked.
-fn status(setup: &Setup, now: Option<Option<Now>>) -> Value {
+/// A setup as a row; `lost` is how the channel is lost, `now` is what the bridge says, if it was asked.
+fn status(setup: &Setup, lost: Option<&Lost>, now: Option<Option<Now>>) -> Value {
     let state = match (&setup.failed, &setup.stands) {
         (Some(_), _) => "failed",
         (None, Some(_)) if setup.want.is_some() => "stands",
@@ -161,6 +164,7 @@ fn status(setup: &Setup, now: Option<Option<Now>>) -> Value {
         "bridge": setup.bridge, "network": setup.network, "channel": setup.channel, "state": state,
         "since_ms": setup.since.0, "stands": setup.stands,
         "failed": setup.failed.as_ref().map(|it| json!({ "step": it.step, "why": it.why, "hint": it.hint })),
+        "lost": lost.map(|it| json!({ "since_ms": it.since.0, "loss": it.loss, "why": it.why })),
         "now": now,
     })
 }

@@ -166,6 +166,12 @@ fn tell(row: &Value) {
         out!("  {}", text(&row["failed"]["why"]));
         out!("  {}", text(&row["failed"]["hint"]));
     }
+    let lost = &row["lost"];
+    if !lost.is_null() {
+        let since = time(lost["since_ms"].as_i64().unwrap_or_default());
+        let how = if lost["loss"] == "muted" { words::NOT_TAKEN } else { words::NOT_IN };
+        out!("  since {since} {how}: {}", text(&lost["why"]));
+    }
     let now = &row["now"];
     let said = match (now["answers"].as_bool(), now["connected"].as_bool(), now["there"].as_bool())
     {

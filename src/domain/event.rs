@@ -14,8 +14,8 @@ pub use super::bridge::event::{BridgeSeen, RoomBridged};
 pub use super::bridge::hint::RoomHinted;
 pub use super::bridge::identity::AccountChecked;
 pub use super::bridge::setup_event::{
-    BridgeAnswers, BridgeBack, BridgeFailed, BridgeLost, BridgeRemoved, BridgeSilent, BridgeStands,
-    BridgeStep, BridgeWanted,
+    BridgeAnswers, BridgeBack, BridgeChannelBack, BridgeChannelLost, BridgeFailed, BridgeLost,
+    BridgeRemoved, BridgeSilent, BridgeStands, BridgeStep, BridgeWanted,
 };
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
@@ -178,6 +178,8 @@ events! {
     BridgeStands "bridge_stands" 1 Sealed,
     BridgeFailed "bridge_failed" 1 Sealed,
     BridgeRemoved "bridge_removed" 1 Sealed,
+    BridgeChannelLost "bridge_channel_lost" 1 Sealed,
+    BridgeChannelBack "bridge_channel_back" 1 Sealed,
     BridgeLost "bridge_lost" 1 Sealed,
     BridgeBack "bridge_back" 1 Sealed,
     BridgeSilent "bridge_silent" 1 Sealed,

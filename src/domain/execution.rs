@@ -312,6 +312,8 @@ impl Execution {
             | Event::BridgeStands(_)
             | Event::BridgeFailed(_)
             | Event::BridgeRemoved(_)
+            | Event::BridgeChannelLost(_)
+            | Event::BridgeChannelBack(_)
             | Event::BridgeLost(_)
             | Event::BridgeBack(_)
             | Event::BridgeSilent(_)

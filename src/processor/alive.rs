@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::out::Tries;
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried};
 use crate::adapter::alive::alive;
 use crate::adapter::http_client::HttpClient;
@@ -110,7 +111,7 @@ impl Kernel {
     }
 }
 
-/// Asks them again and again until it is told to stop.
+/// Asks them again and again, and tries to come back where the bot was thrown out, until it is told to stop.
 ///
 /// # Errors
 /// [`Error`] if the log fails.
@@ -119,11 +120,12 @@ pub async fn run(
     client: HttpClient,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Error> {
-    let mut rounds = Rounds::default();
+    let (mut rounds, mut tries) = (Rounds::default(), Tries::default());
     loop {
         let every = kernel.settings().bridges.ask_every();
         let round = async {
             kernel.ask_bridges(&client, &mut rounds).await?;
+            kernel.rejoin(&mut tries).await?;
             tokio::time::sleep(every).await;
             Ok::<(), Error>(())
         };

@@ -6,7 +6,7 @@ use super::{ATTEMPTS_MAX, Error, Kernel, Tried, sheet};
 use crate::domain::bridge::identity::parts;
 use crate::domain::bridge::setup::Setups;
 use crate::domain::bridge::setup::away::{ALONE_HELD_MS, UNSURE_MS, Wait};
-use crate::domain::event::{BridgeBack, Event, MessageQueued, Meta};
+use crate::domain::event::{BridgeBack, BridgeStands, Event, MessageQueued, Meta};
 use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, RoomId, Timestamp, Version};
 use crate::domain::message::Doc;
 use crate::domain::trigger::Speaker;
@@ -54,8 +54,9 @@ impl Kernel {
         for _ in 0..ATTEMPTS_MAX {
             let (setups, version) = self.setups()?;
             let lost = setups.outage_of(network).filter(|outage| outage.until.is_none());
-            let named = setups.standing().find(|it| it.network.eq_ignore_ascii_case(network));
-            let (Some(outage), Some(stands)) = (lost, named) else { return Ok(()) };
+            let (Some(outage), Some(stands)) = (lost, setups.standing_on(network).next()) else {
+                return Ok(());
+            };
             if at < outage.since.plus_ms(UNSURE_MS) {
                 return Ok(());
             }
@@ -84,35 +85,55 @@ impl Kernel {
         let (setups, _) = self.setups()?;
         let waiting = setups.waiting(now);
         Ok(match waiting.get(&self.named_room(&queued.place.room)) {
-            Some((Wait::ForNetwork, network)) => Some(words::lost_too_long(network)),
+            Some((Wait::ForNetwork, what)) => Some(words::lost_too_long(what)),
             Some((Wait::Until(_), _)) | None => None,
         })
     }
 
-    /// What the rooms of a network that is back are told: what was said there while it was lost may not have arrived.
+    /// What the rooms of a network or channel that is back are told: what was said there while it was lost may not have
+    /// arrived.
     pub(super) fn told_missed(
         &self,
         setups: &Setups,
         event: &Event,
         version: Version,
     ) -> Result<Vec<Write>, Error> {
-        let Event::BridgeBack(back) = event else { return Ok(vec![]) };
-        let lost = setups.outage_of(&back.network).filter(|outage| outage.until.is_none());
-        let Some(outage) = lost else { return Ok(vec![]) };
-        let since = outage.since.plus_ms(-UNSURE_MS);
+        let Some((what, since, rooms)) = self.was_lost(setups, event) else { return Ok(vec![]) };
+        let since = since.plus_ms(-UNSURE_MS);
         let mut writes = vec![];
-        for room in setups.rooms_of(&back.network).take(MISSED_ROOMS_MAX) {
+        for BridgeStands { room, network, .. } in rooms.into_iter().take(MISSED_ROOMS_MAX) {
             let missed = self.said_since(room, since)?;
             let (messages, executions) = missed;
-            let Some(text) = words::unsure(&back.network, messages, &executions) else { continue };
+            let Some(text) = words::unsure(&what, messages, &executions) else { continue };
             let cause = format!("{} {room}", version.0);
             let message = self.store.key().message("missed", &cause);
-            let place = Self::alone(room, &back.network);
+            let place = Self::alone(room, network);
             let meta = Meta { room: Some(room.clone()), ..Meta::default() };
             let queued = MessageQueued::plain(message, place, Doc::text(&text));
             writes.push(sheet::queued(&meta, queued));
         }
         Ok(writes)
+    }
+
+    /// What an event says to be back, since when it was lost, and where it stands.
+    fn was_lost<'a>(
+        &self,
+        setups: &'a Setups,
+        event: &'a Event,
+    ) -> Option<(String, Timestamp, Vec<&'a BridgeStands>)> {
+        match event {
+            Event::BridgeBack(back) => {
+                let outage = setups.outage_of(&back.network).filter(|it| it.until.is_none())?;
+                let rooms = setups.standing_on(&back.network).collect();
+                Some((back.network.clone(), outage.since, rooms))
+            }
+            Event::BridgeChannelBack(back) => {
+                let stands = setups.of(&back.network, &back.channel)?.stands.as_ref()?;
+                let lost = setups.lost_channel(stands, self.clock.now())?;
+                Some((words::channel_of(stands), lost.since, vec![stands]))
+            }
+            _ => None,
+        }
     }
 
     /// How much was said in a room since a time, and the first executions that said it.

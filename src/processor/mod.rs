@@ -65,6 +65,7 @@ mod manners;
 mod more;
 pub mod named;
 pub mod order;
+pub mod out;
 pub mod outbox;
 pub mod own;
 pub mod pause;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, write};
-use crate::adapter::{Order, RoomAct, RoomAnswer, SendError};
+use crate::adapter::{Answer as Told, Order, RoomAct, RoomAnswer, SendError};
 use crate::domain::bridge::identity::parts;
+use crate::domain::bridge::setup::out::{Loss, channel};
 use crate::domain::bridge::setup::{
     Act, Answer, Judged, Next, Own, ROOM_MS_MAX, SETUPS_MAX, Setup, Setups, Status, Step, judge,
     next, outage, quoted, refusal,
@@ -86,7 +87,7 @@ impl Kernel {
     pub(super) fn nicks_for(&self, who: &Speaker) -> Result<Vec<String>, ReadError> {
         let Some((_, network)) = who.account.as_deref().and_then(parts) else { return Ok(vec![]) };
         let (setups, _) = self.setups()?;
-        let here = setups.standing().filter(|it| it.network.eq_ignore_ascii_case(network));
+        let here = setups.standing_on(network);
         let mut nicks: Vec<String> = here.map(|it| it.nick.clone()).collect();
         nicks.dedup();
         Ok(nicks)
@@ -131,9 +132,8 @@ impl Kernel {
         }
         // A bridge has one nick on a network: with another one the channels that stand would be called anew.
         let nick = want.as_ref().and_then(|want| want.nick.as_ref());
-        let others = setups.standing().filter(|it| !it.channel.eq_ignore_ascii_case(channel));
-        let mut others = others.filter(|it| it.network.eq_ignore_ascii_case(network));
-        if let Some(other) = others.next()
+        let mut here = setups.standing_on(network);
+        if let Some(other) = here.find(|it| !it.channel.eq_ignore_ascii_case(channel))
             && nick.is_some_and(|nick| !nick.eq_ignore_ascii_case(&other.nick))
         {
             return Some(Wished::Refused(words::called_otherwise(other)));
@@ -146,7 +146,14 @@ impl Kernel {
             Some(setup) if setup.want == *want && setup.is_open() => {
                 Some(Wished::UnderWay(setup.wish))
             }
-            Some(setup) if setup.is_up() && setup.want == *want => Some(Wished::There),
+            Some(setup) if setup.is_up() && setup.want == *want => {
+                let stands = setup.stands.as_ref()?;
+                let lost = setups.lost_channel(stands, self.clock.now());
+                Some(match lost.filter(|it| it.loss == Loss::Out) {
+                    Some(lost) => Wished::Refused(words::out_now(stands, lost)),
+                    None => Wished::There,
+                })
+            }
             Some(setup) if setup.is_up() && want.is_some() => {
                 Some(Wished::Refused(words::otherwise(setup)))
             }
@@ -178,10 +185,18 @@ impl Kernel {
     async fn bridge_said_line(&self, room: &RoomId, line: &str) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             let (setups, version) = self.setups()?;
-            let Some(event) = outage(&setups, room, line) else { return Ok(()) };
+            let event = outage(&setups, room, line);
+            let event = event.or_else(|| channel(&setups, room, line, self.clock.now()));
+            let Some(event) = event else { return Ok(()) };
             let told = match &event {
                 Event::BridgeLost(e) => words::lost(e),
                 Event::BridgeBack(e) => words::back(e),
+                Event::BridgeChannelLost(e) => {
+                    let stands =
+                        setups.of(&e.network, &e.channel).and_then(|it| it.stands.as_ref());
+                    words::channel_lost_hint(e, stands.map_or("", |it| it.nick.as_str()))
+                }
+                Event::BridgeChannelBack(e) => words::channel_back(e),
                 _ => return Ok(()),
             };
             let meta = Meta { room: Some(room.clone()), ..Meta::default() };
@@ -214,20 +229,28 @@ impl Kernel {
         Ok(self.append(batch).await?)
     }
 
+    /// Says something to the bridge in the room for a channel's network; none: it does not answer.
+    pub(super) async fn tell_network(
+        &self,
+        stands: &BridgeStands,
+        text: &str,
+        ends: Vec<String>,
+        within_ms: u64,
+    ) -> Option<Told> {
+        let setup = self.setups().ok()?.0.of(&stands.network, &stands.channel)?.clone();
+        let to = self.own(&setup, &self.own_id())?.bridge;
+        let (room, text) = (stands.network_room.clone(), text.to_owned());
+        let order = Order { room, to, text, ends, within_ms };
+        match self.chat.rooms(&RoomAct::Tell(order)).await {
+            Ok(RoomAnswer::Told(answer)) => Some(answer),
+            _ => None,
+        }
+    }
+
     /// Asks the bridge how a channel is; none: it does not answer.
     pub async fn look_at_setup(&self, stands: &BridgeStands) -> Option<Now> {
-        let setup = self.setups().ok()?.0.of(&stands.network, &stands.channel)?.clone();
-        let own = self.own(&setup, &self.own_id())?;
-        let order = Order {
-            room: stands.network_room.clone(),
-            to: own.bridge,
-            text: "STATUS".into(),
-            ends: vec!["Current nickname:".into(), "Configured nickname:".into()],
-            within_ms: STATUS_MS_MAX,
-        };
-        let Ok(RoomAnswer::Told(answer)) = self.chat.rooms(&RoomAct::Tell(order)).await else {
-            return None;
-        };
+        let ends = vec!["Current nickname:".into(), "Configured nickname:".into()];
+        let answer = self.tell_network(stands, "STATUS", ends, STATUS_MS_MAX).await?;
         let status = Status::of(&answer.said.join("\n"));
         let channel = &stands.channel;
         let there = status.plumbed(channel) || status.joined(channel);

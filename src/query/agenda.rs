@@ -201,6 +201,8 @@ impl Agenda {
             | Event::BridgeStands(_)
             | Event::BridgeFailed(_)
             | Event::BridgeRemoved(_)
+            | Event::BridgeChannelLost(_)
+            | Event::BridgeChannelBack(_)
             | Event::BridgeLost(_)
             | Event::BridgeBack(_)
             | Event::BridgeSilent(_)

@@ -94,6 +94,8 @@ fn of_event(event: &Event) -> String {
         Event::BridgeStep(e) => setups::made(e),
         Event::BridgeStands(e) => setups::stands(e),
         Event::BridgeFailed(e) => setups::failed(e),
+        Event::BridgeChannelLost(e) => setups::channel_lost(e),
+        Event::BridgeChannelBack(e) => setups::channel_back(e),
         Event::BridgeLost(e) => setups::lost(e),
         Event::BridgeBack(e) => setups::back(e),
         Event::BridgeSilent(e) => setups::bridge_silent(e, &[]),

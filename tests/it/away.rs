@@ -25,21 +25,21 @@ fn use_bridges(desk: &Desk) {
     desk.ear.names(vec!["@beadle:local".into()]);
 }
 
-fn desk() -> Desk {
+pub fn desk() -> Desk {
     let desk = Desk::new("");
     use_bridges(&desk);
     desk
 }
 
 /// The same log with another bot.
-fn restarted(desk: &Desk) -> Desk {
+pub fn restarted(desk: &Desk) -> Desk {
     let again = Desk::over(&desk.world, desk.kernel.store.clone(), desk.world.clone(), "");
     use_bridges(&again);
     again
 }
 
 /// A channel of a network stands in a room.
-async fn stands(desk: &Desk, network: &str, room: &str, mode: Mode) {
+pub async fn stands(desk: &Desk, network: &str, room: &str, mode: Mode) {
     let server = Server { host: "irc".into(), port: 6667, tls: false };
     let want = Want { server, room: None, nick: None, sasl_env: None };
     let (bridge, channel) = ("heisenbridge".to_owned(), format!("#{room}"));
@@ -66,13 +66,13 @@ async fn stands(desk: &Desk, network: &str, room: &str, mode: Mode) {
 }
 
 /// The bridge says something of a network.
-async fn hears(desk: &Desk, network: &str, text: &str) {
+pub async fn hears(desk: &Desk, network: &str, text: &str) {
     let (room, bridge) = (RoomId(format!("!{network}")), UserId("@heisenbridge:local".into()));
     desk.ear.bridge_said(&room, &bridge, text).await.expect("the log works");
 }
 
 /// What is said now in a room; of the others nothing is told.
-async fn said(desk: &Desk, room: &str) -> Vec<String> {
+pub async fn said(desk: &Desk, room: &str) -> Vec<String> {
     desk.settle().await.expect("the log works");
     let begins = format!("{room}: ");
     let said = desk.said();

@@ -44,6 +44,7 @@ mod matrix;
 mod named;
 mod newer;
 mod orders;
+mod out;
 mod outbox;
 mod pictures;
 mod policies;

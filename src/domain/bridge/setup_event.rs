@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::setup::out::Loss;
 use super::setup::{Mode, Outcome, Step, Want};
 use crate::domain::id::RoomId;
 
@@ -85,6 +86,28 @@ pub struct BridgeLost {
     pub network: String,
     /// What the bridge said.
     pub why: String,
+}
+
+/// A channel that stands is lost, although its network is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeChannelLost {
+    /// The network.
+    pub network: String,
+    /// The channel.
+    pub channel: String,
+    /// How it is lost.
+    pub loss: Loss,
+    /// What the bridge said.
+    pub why: String,
+}
+
+/// The bot is in a channel again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeChannelBack {
+    /// The network.
+    pub network: String,
+    /// The channel.
+    pub channel: String,
 }
 
 /// A bridge does not say any more that it runs: its networks are away.

@@ -1,9 +1,10 @@
 //! What is said of channels that the bot sets up: how far it is, and what to do when it does not go on.
 
+use crate::domain::bridge::setup::out::{Loss, Lost};
 use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Status, Step};
 use crate::domain::event::{
-    BridgeAnswers, BridgeBack, BridgeFailed, BridgeLost, BridgeSilent, BridgeStands, BridgeStep,
-    BridgeWanted,
+    BridgeAnswers, BridgeBack, BridgeChannelBack, BridgeChannelLost, BridgeFailed, BridgeLost,
+    BridgeSilent, BridgeStands, BridgeStep, BridgeWanted,
 };
 use crate::domain::id::ExecutionId;
 
@@ -312,6 +313,11 @@ pub const NO_BOT: &str =
 /// The bridge says nothing.
 pub const NOT_ANSWERING: &str = "it does not answer";
 
+/// How a channel is that the bot is out of.
+pub const NOT_IN: &str = "the bot is out of it and tries to come back";
+/// How a channel is that takes nothing from the bot.
+pub const NOT_TAKEN: &str = "what the bot says is not taken there";
+
 /// A channel that is gone.
 pub fn removed(network: &str, channel: &str) -> String {
     format!("{channel} of {network} is not set up any more")
@@ -320,6 +326,53 @@ pub fn removed(network: &str, channel: &str) -> String {
 /// A network that is lost.
 pub fn lost(it: &BridgeLost) -> String {
     format!("{} is lost: nobody there hears me, and I hear nobody. {}", it.network, it.why)
+}
+
+/// A channel that is lost although its network is there.
+pub fn channel_lost(it: &BridgeChannelLost) -> String {
+    let BridgeChannelLost { network, channel, why, .. } = it;
+    match it.loss {
+        Loss::Out => {
+            format!(
+                "I am out of {channel} of {network}: nobody there hears me, and I hear nobody. {why}"
+            )
+        }
+        Loss::Muted => format!(
+            "{channel} of {network} does not take what I say: what I said there just now has not arrived. {why}"
+        ),
+    }
+}
+
+/// The same for the owner, with what people there can do for whoever has this nick.
+pub fn channel_lost_hint(it: &BridgeChannelLost, nick: &str) -> String {
+    let (told, channel) = (channel_lost(it), &it.channel);
+    let told = told.strip_suffix('.').unwrap_or(&told);
+    match it.loss {
+        Loss::Out => format!(
+            "{told}. I try to come back, less and less often; an operator there can say `/invite {nick} {channel}`."
+        ),
+        Loss::Muted => format!("{told}. An operator there can say `/mode {channel} +v {nick}`."),
+    }
+}
+
+/// A channel that the bot is in again.
+pub fn channel_back(it: &BridgeChannelBack) -> String {
+    let BridgeChannelBack { network, channel } = it;
+    format!("I am in {channel} of {network} again. What was said there meanwhile I have not heard.")
+}
+
+/// A channel that stands and that the bot is out of is not set up anew.
+pub fn out_now(stands: &BridgeStands, lost: &Lost) -> String {
+    let BridgeStands { network, channel, nick, .. } = stands;
+    format!(
+        "{channel} of {network} stands, but {nick} is out of it, and tries to come back by itself: {}",
+        lost.why
+    )
+}
+
+/// What is lost of a network: one channel.
+pub fn channel_of(stands: &BridgeStands) -> String {
+    format!("{} of {}", stands.channel, stands.network)
 }
 
 /// Why a network was away of which the bridge said nothing.

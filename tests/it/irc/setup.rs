@@ -126,6 +126,13 @@ fn a_channel_is_set_up_from_nothing_and_taken_down() {
     assert_eq!(row["stands"]["mode"], "plumbed", "{status}");
     assert_eq!((&row["now"]["connected"], &row["now"]["there"]), (&true.into(), &true.into()));
 
+    // What it hears of a channel that is carried the bridge says in the room for the network.
+    erin.raw("KICK #setup rlsetup :enough");
+    place.bot.records("bridge_channel_lost", 1);
+    erin.raw("INVITE rlsetup #setup");
+    erin.wait(" JOIN :#setup");
+    place.bot.records("bridge_channel_back", 1);
+
     let removed = place.told(0, &place.of("remove"));
     assert!(removed.contains("#setup of netsetup is not set up any more"), "{removed}");
     let line = erin.wait(":rlsetup!");
@@ -383,4 +390,44 @@ fn what_is_said_while_a_network_is_lost_arrives_once() {
     let steps: Vec<&str> = steps.into_iter().filter(|it| it.starts_with("step ")).collect();
     assert_eq!(steps, ["step 2 of 5", "step 3 of 5", "step 4 of 5", "step 5 of 5"]);
     place.bot.records("bridge_back", 1);
+}
+
+#[test]
+fn who_is_thrown_out_waits_and_comes_back() {
+    let mut place = Place::admitted("kicked");
+    place.bot.script("five.rhai", FIVE);
+    let mut erin = place.lab.person("Erinkicked");
+    erin.join("#kicked");
+    place.told(0, &place.add(place.lab.irc_port(), &["--nick", "kickedbot"]));
+    erin.wait("kickedbot!");
+    erin.say("#kicked", "!five");
+    erin.hears("step 1 of 5");
+    erin.raw("KICK #kicked kickedbot :enough");
+    place.bot.records("bridge_channel_lost", 1);
+    let status = place.told(0, &["bridge".into(), "status".into()]);
+    assert!(status.contains("out of it and tries to come back: You were kicked"), "{status}");
+    let told = place.told(1, &place.add(place.lab.irc_port(), &["--nick", "kickedbot"]));
+    assert!(told.contains("kickedbot is out of it"), "{told}");
+    erin.raw("INVITE kickedbot #kicked");
+    place.bot.records("bridge_channel_back", 1);
+    let mut steps = vec![];
+    for step in 2..=5 {
+        steps.push(erin.hears(&format!("step {step} of 5")).text);
+    }
+    assert_eq!(steps.len(), 4, "{steps:?}");
+    // Nobody without voice is heard.
+    erin.raw("MODE #kicked +m");
+    erin.wait("MODE #kicked +m");
+    erin.say("#kicked", "!ping");
+    place.bot.records("bridge_channel_lost", 2);
+    let status = place.told(0, &["bridge".into(), "status".into()]);
+    assert!(status.contains("what the bot says is not taken there"), "{status}");
+    let rows = place.bot.events();
+    let said = |part: &str| {
+        let is = |row: &&Value| row["type"] == "message_queued" && row.to_string().contains(part);
+        rows.iter().filter(is).count()
+    };
+    assert_eq!(said("I am out of #kicked of netkicked"), 1);
+    assert_eq!(said("I am in #kicked of netkicked again"), 1);
+    assert_eq!(said("#kicked of netkicked does not take what I say"), 1);
 }

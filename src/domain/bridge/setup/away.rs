@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::out::Loss;
 use super::{Mode, Setups};
 use crate::domain::event::BridgeStands;
 use crate::domain::id::{RoomId, Timestamp};
+use crate::domain::words::setups as words;
 
 /// What would be said to a lost network alone waits for it so long, and then is not said at all.
 pub const ALONE_HELD_MS: i64 = 24 * 3_600_000;
@@ -34,26 +36,30 @@ pub enum Wait {
 }
 
 impl Setups {
-    /// The rooms that have to wait for their networks, and why; whoever else is there is not silenced for long.
-    pub fn waiting(&self, now: Timestamp) -> BTreeMap<&RoomId, (Wait, &str)> {
-        let mut rooms: BTreeMap<&RoomId, Option<(Wait, &str)>> = BTreeMap::new();
+    /// The rooms that have to wait for their networks, and for what; whoever else is there is not silenced for long.
+    pub fn waiting(&self, now: Timestamp) -> BTreeMap<&RoomId, (Wait, String)> {
+        let mut rooms: BTreeMap<&RoomId, Option<(Wait, String)>> = BTreeMap::new();
         for stands in self.standing() {
-            let wait = self.wait(stands, now).map(|wait| (wait, stands.network.as_str()));
+            let wait = self.wait(stands, now);
             // A room on several networks waits for the one that waits least.
-            let known = rooms.entry(&stands.room).or_insert(wait);
-            *known = known.zip(wait).map(|(one, other)| one.min(other));
+            let known = rooms.entry(&stands.room).or_insert_with(|| wait.clone());
+            *known = known.take().zip(wait).map(|(one, other)| one.min(other));
         }
         rooms.into_iter().filter_map(|(room, wait)| Some((room, wait?))).collect()
     }
 
-    fn wait(&self, stands: &BridgeStands, now: Timestamp) -> Option<Wait> {
-        let outage = self.outage_of(&stands.network)?;
-        let wait = match (outage.until, stands.mode) {
-            (Some(back), _) => Wait::Until(back.plus_ms(REJOIN_MS)),
-            (None, Mode::Plumbed) => Wait::Until(outage.since.plus_ms(SHARED_HELD_MS)),
-            (None, Mode::Private) => Wait::ForNetwork,
+    fn wait(&self, stands: &BridgeStands, now: Timestamp) -> Option<(Wait, String)> {
+        let lost = |since: Timestamp| match stands.mode {
+            Mode::Plumbed => Wait::Until(since.plus_ms(SHARED_HELD_MS)),
+            Mode::Private => Wait::ForNetwork,
         };
-        (wait > Wait::Until(now)).then_some(wait)
+        let network = self.outage_of(&stands.network).map(|outage| {
+            let back = outage.until.map(|back| Wait::Until(back.plus_ms(REJOIN_MS)));
+            (back.unwrap_or_else(|| lost(outage.since)), stands.network.clone())
+        });
+        let out = self.lost_channel(stands, now).filter(|it| it.loss == Loss::Out);
+        let channel = out.map(|it| (lost(it.since), words::channel_of(stands)));
+        network.into_iter().chain(channel).filter(|(wait, _)| *wait > Wait::Until(now)).max()
     }
 
     /// When a network was lost last.
@@ -61,10 +67,9 @@ impl Setups {
         self.outages.get(&network.to_ascii_lowercase()).copied()
     }
 
-    /// The rooms that a network is in.
-    pub fn rooms_of<'a>(&'a self, network: &'a str) -> impl Iterator<Item = &'a RoomId> {
-        let here = self.standing().filter(|it| it.network.eq_ignore_ascii_case(network));
-        here.map(|it| &it.room)
+    /// What stands on a network.
+    pub fn standing_on<'a>(&'a self, network: &'a str) -> impl Iterator<Item = &'a BridgeStands> {
+        self.standing().filter(|it| it.network.eq_ignore_ascii_case(network))
     }
 
     pub(super) fn lost(&mut self, network: &str, at: Timestamp) {

@@ -6,15 +6,27 @@ use super::names::has;
 pub const JOINED_ASKS_MAX: usize = 3;
 
 /// What networks call their refusals to join, as the bridge passes them on.
-const REFUSED: &[&str] = &["inviteonlychan", "bannedfromchan", "channelisfull", "badchanmask"];
+pub(super) const REFUSED: &[&str] =
+    &["inviteonlychan", "bannedfromchan", "channelisfull", "badchanmask"];
 /// What stands in most of these refusals.
 pub(super) const CANNOT: &str = "Cannot join channel";
 /// What may stand before a channel in such a list: what the bot is there.
 const PREFIXES: &[char] = &['~', '&', '@', '%', '+', '!', '*', '.'];
 
 /// What ends the answer to the question who the bot is on the network.
-pub(super) fn who_ends(nick: &str) -> Vec<String> {
+pub fn who_ends(nick: &str) -> Vec<String> {
     vec![format!("nick: {nick}\n")]
+}
+
+/// What ends the answer to joining a channel, if there is one.
+pub fn join_ends(channel: &str) -> Vec<String> {
+    vec![channel.to_owned(), CANNOT.to_owned()]
+}
+
+/// Whether the network says that it has this nick in a channel.
+pub fn is_in_now(nick: &str, channel: &str, posts: &[String]) -> bool {
+    let lines: Vec<&str> = posts.iter().flat_map(|post| post.lines()).collect();
+    channels(nick, &lines).is_some_and(|list| is_in(&list, channel))
 }
 
 /// The channels that the network has this nick in; none: it does not say. What counts is the newest answer about that nick:
@@ -52,7 +64,7 @@ pub(super) fn is_refusal(line: &str, channel: &str) -> bool {
     first || named || starts_with(line, CANNOT)
 }
 
-fn starts_with(line: &str, start: &str) -> bool {
+pub(super) fn starts_with(line: &str, start: &str) -> bool {
     line.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }
 

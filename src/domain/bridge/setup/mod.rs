@@ -8,6 +8,7 @@ pub mod away;
 mod joined;
 mod names;
 mod next;
+pub mod out;
 mod outage;
 mod status;
 
@@ -16,11 +17,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::answers::{Answer, Judged, judge};
-pub use self::joined::JOINED_ASKS_MAX;
+pub use self::joined::{JOINED_ASKS_MAX, is_in_now, join_ends, who_ends};
 pub use self::names::{NAME_CHARS_MAX, SECRET_BYTES_MAX, fits, quoted, refusal};
 pub use self::next::{
     Act, CONNECT_MS_MAX, JOIN_MS_MAX, Next, Own, PLUMB_ASKS_MAX, ROOM_MS_MAX, TELL_MS_MAX, next,
 };
+use self::out::Lost;
 pub use self::outage::outage;
 pub use self::status::Status;
 use crate::domain::event::{BridgeFailed, BridgeStands, BridgeStep, BridgeWanted, Event, Recorded};
@@ -221,6 +223,8 @@ pub struct Setups {
     away: BTreeMap<String, Away>,
     /// When networks were lost last, as the bridge said.
     outages: BTreeMap<String, away::Outage>,
+    /// The channels that the bot is out of.
+    out: BTreeMap<(String, String), Lost>,
     /// The bridges that do not say that they run.
     silent: BTreeMap<String, Silence>,
     /// The rooms alone with bridges that were made before.
@@ -279,11 +283,14 @@ impl Setups {
             }
             Some(Event::BridgeRemoved(e)) => {
                 self.all.remove(&key(&e.network, &e.channel));
+                self.channel_back(&e.network, &e.channel);
                 // Where nothing stands nobody misses the network.
                 let all = &self.all;
                 self.away.retain(|network, _| all.keys().any(|(known, _)| known == network));
                 self.outages.retain(|network, _| all.keys().any(|(known, _)| known == network));
             }
+            Some(Event::BridgeChannelLost(e)) => self.channel_lost(e, recorded.wall),
+            Some(Event::BridgeChannelBack(e)) => self.channel_back(&e.network, &e.channel),
             Some(Event::BridgeLost(e)) => {
                 self.away.insert(e.network.to_ascii_lowercase(), Away::Said);
                 self.lost(&e.network, recorded.wall);
@@ -309,6 +316,7 @@ impl Setups {
 
     fn wanted(&mut self, wanted: &BridgeWanted, recorded: &Recorded) {
         let of = key(&wanted.network, &wanted.channel);
+        self.channel_back(&wanted.network, &wanted.channel);
         // What stands must be known until it is gone.
         let before = self.all.remove(&of).and_then(|setup| setup.stands);
         let setup = Setup {

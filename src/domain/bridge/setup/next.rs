@@ -1,7 +1,7 @@
 //! The next step of a setup, decided from what was wanted and what came of the steps before.
 
 use super::answers::{CONNECTED, NOT_CONNECTED, ends, may_not};
-use super::joined::{CANNOT, JOINED_ASKS_MAX, is_in, who_ends};
+use super::joined::{JOINED_ASKS_MAX, is_in, join_ends, who_ends};
 use super::status::Status;
 use super::{Mode, Outcome, STEPS_MAX, Setup, Setups, Step, Want};
 use crate::domain::event::{BridgeFailed, BridgeStands, BridgeStep};
@@ -423,14 +423,9 @@ impl At<'_> {
     }
 
     fn join_now(&self, network: &RoomId) -> Next {
-        let channel = &self.setup.channel;
-        self.tell_until(
-            Step::Join,
-            network,
-            format!("JOIN {channel}"),
-            &[channel, CANNOT],
-            JOIN_MS_MAX,
-        )
+        let (room, text) = (network.clone(), format!("JOIN {}", self.setup.channel));
+        let (secret, ends) = (None, join_ends(&self.setup.channel));
+        Next::Act(Step::Join, Act::Tell { room, text, secret, ends, within_ms: JOIN_MS_MAX })
     }
 
     /// Has the network say that the bot is in the channel: the bridge says that it carries one before it is let in. The

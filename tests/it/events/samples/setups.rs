@@ -1,9 +1,10 @@
 //! Channels of other networks that the bot sets up.
 
+use beadle::domain::bridge::setup::out::Loss;
 use beadle::domain::bridge::setup::{Mode, Outcome, STEPS, Server, Step, Want};
 use beadle::domain::event::{
-    BridgeAnswers, BridgeBack, BridgeFailed, BridgeLost, BridgeRemoved, BridgeSilent, BridgeStands,
-    BridgeStep, BridgeWanted, Event,
+    BridgeAnswers, BridgeBack, BridgeChannelBack, BridgeChannelLost, BridgeFailed, BridgeLost,
+    BridgeRemoved, BridgeSilent, BridgeStands, BridgeStep, BridgeWanted, Event,
 };
 use beadle::domain::id::RoomId;
 
@@ -28,6 +29,12 @@ pub fn all() -> Vec<Event> {
     let silent = BridgeSilent { bridge: bridge.clone(), why };
     all.extend([failed.into(), lost.into(), back.into(), silent.into()]);
     all.push(BridgeAnswers { bridge }.into());
+    for (loss, why) in [(Loss::Out, "kicked"), (Loss::Muted, "Cannot send to channel")] {
+        let (network, channel, why) = (network.clone(), channel.clone(), why.to_owned());
+        all.push(BridgeChannelLost { network, channel, loss, why }.into());
+    }
+    let (of, named) = (network.clone(), channel.clone());
+    all.push(BridgeChannelBack { network: of, channel: named }.into());
     all.push(BridgeRemoved { network, channel }.into());
     all
 }
