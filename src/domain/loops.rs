@@ -11,6 +11,14 @@ pub const QUICK_MAX: usize = 6;
 pub const SAME_MAX: usize = 3;
 /// Behind a bridge, where nothing comes at once, the same command within so long counts as an answer.
 pub const SAME_MS: i64 = 30_000;
+/// Most commands in that time that are looked through for the same.
+pub const SAME_LOOKED_AT_MAX: usize = 16;
+/// Behind a bridge the commands of this time are counted: where each line takes its time a ring goes round slowly.
+pub const LONG_MS: i64 = 5 * 60_000;
+/// So many commands in that time are no person's of whom nothing but a name is known,
+pub const LONG_NAMES_MAX: usize = 40;
+/// and so many no person's at all.
+pub const LONG_MAX: usize = 80;
 /// What this many bots have passed on goes no further.
 pub const HOPS_MAX: u32 = 4;
 /// How long such a conversation is not gone on with.
@@ -31,6 +39,8 @@ pub enum Loop {
     Same,
     /// The same, from behind a bridge.
     Repeats,
+    /// It goes on and on, from behind a bridge.
+    Long,
 }
 
 impl Loop {
@@ -41,6 +51,7 @@ impl Loop {
             Self::Quick => "it answers within a second, again and again",
             Self::Same => "it says the same within a second, again and again",
             Self::Repeats => "it says the same again and again",
+            Self::Long => "it has given commands for minutes without a rest",
         }
     }
 }
@@ -57,10 +68,16 @@ pub fn judge(hops: u32, quick: &[String]) -> Option<Loop> {
     is_one_text(quick).then_some(Loop::Same)
 }
 
-/// Finds whether somebody behind a bridge says the same all the time: the texts of their last commands, this one the
-/// last.
-pub fn repeats(texts: &[String]) -> Option<Loop> {
-    is_one_text(texts).then_some(Loop::Repeats)
+/// Finds whether somebody behind a bridge goes round in a ring: the texts of their last commands, this one the last, and how
+/// many there were in a longer time.
+pub fn repeats(texts: &[String], long: usize, proven: bool) -> Option<Loop> {
+    let same = texts.last().map_or(0, |last| texts.iter().filter(|text| *text == last).count());
+    let most = if proven { LONG_MAX } else { LONG_NAMES_MAX };
+    match (same >= SAME_MAX, long >= most) {
+        (true, _) => Some(Loop::Repeats),
+        (false, true) => Some(Loop::Long),
+        (false, false) => None,
+    }
 }
 
 /// Whether the last texts are one and the same.
@@ -89,14 +106,19 @@ mod tests {
             let texts: Vec<String> = quick.split_whitespace().map(str::to_owned).collect();
             assert_eq!(judge(hops, &texts), want, "{hops} hops, {quick:?}");
         }
-        for (texts, want) in [
-            ("a a", None),
-            ("a a a", Some(Loop::Repeats)),
-            ("a a b", None),
-            ("b a a a", Some(Loop::Repeats)),
+        for (texts, long, proven, want) in [
+            ("", 0, false, None),
+            ("a a", 2, false, None),
+            ("a a a", 3, true, Some(Loop::Repeats)),
+            ("a a b", 3, false, None),
+            ("a b a c a", 5, false, Some(Loop::Repeats)),
+            ("a b", LONG_NAMES_MAX - 1, false, None),
+            ("a b", LONG_NAMES_MAX, false, Some(Loop::Long)),
+            ("a b", LONG_MAX - 1, true, None),
+            ("a b", LONG_MAX, true, Some(Loop::Long)),
         ] {
             let texts: Vec<String> = texts.split_whitespace().map(str::to_owned).collect();
-            assert_eq!(repeats(&texts), want, "{texts:?}");
+            assert_eq!(repeats(&texts, long, proven), want, "{texts:?} {long}");
         }
         assert_eq!((QUICK_MAX, SAME_MAX), (6, 3), "the rows are at the bounds");
     }

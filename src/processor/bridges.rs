@@ -12,7 +12,7 @@ use crate::adapter::render::Rendered;
 use crate::domain::bridge::address::called;
 use crate::domain::bridge::event::{BridgeSeen, RoomBridged};
 use crate::domain::bridge::hint::{Hint, RoomHinted};
-use crate::domain::bridge::lines::lines;
+use crate::domain::bridge::lines::{begins_in_columns, lines};
 use crate::domain::bridge::{Account, Bridges, Caps};
 use crate::domain::event::{Event, MessageQueued, Meta, NewEvent, Recorded};
 use crate::domain::id::{ExecutionId, PostId, RoomId, UserId};
@@ -195,6 +195,7 @@ impl Kernel {
     ) -> Result<Shown, ReadError> {
         let caps = self.caps(&queued.place);
         let mut rendered = render_for(doc, &caps);
+        let in_columns = begins_in_columns(doc, &caps);
         let instead = match &relation {
             Relation::New => false,
             Relation::Edit(_) => !caps.edits,
@@ -211,12 +212,12 @@ impl Kernel {
             && let Some(id) = &queued.execution
             && later(id)?
         {
-            rendered.plain = tagged(id, &rendered.plain);
+            rendered.plain = tagged(id, &rendered.plain, in_columns);
         }
         if !caps.replies
             && let Some(name) = answers(queued, cause)
         {
-            rendered.plain = called(&name, &rendered.plain);
+            rendered.plain = called(&name, &rendered.plain, in_columns);
         }
         if !caps.html {
             // What was put before it may have made the first line too long.
@@ -248,10 +249,15 @@ fn network(bridges: &Bridges, seen: &RoomBridged) -> String {
     if network.is_empty() { MATRIX.to_owned() } else { network }
 }
 
-/// The line that begins with the id of its execution, unless it says it.
-fn tagged(id: &ExecutionId, text: &str) -> String {
+/// The line that begins with the id of its execution, unless it says it; before lines that stand below each other it has a line
+/// of its own.
+fn tagged(id: &ExecutionId, text: &str, in_columns: bool) -> String {
     let first = text.lines().next().unwrap_or_default();
-    if first.contains(id.short()) { text.to_owned() } else { format!("[{}] {text}", id.short()) }
+    match (first.contains(id.short()), in_columns) {
+        (true, _) => text.to_owned(),
+        (false, true) => format!("[{}]\n{text}", id.short()),
+        (false, false) => format!("[{}] {text}", id.short()),
+    }
 }
 
 /// Whom a message answers, where others are in the room.
@@ -284,8 +290,9 @@ mod tests {
             ("execution 4F7K2Q9A is over", "execution 4F7K2Q9A is over"),
             ("a\n4F7K2Q9A", "[4F7K2Q9A] a\n4F7K2Q9A"),
         ] {
-            assert_eq!(tagged(&id, text), want);
+            assert_eq!(tagged(&id, text, false), want);
         }
+        assert_eq!(tagged(&id, "a  b", true), "[4F7K2Q9A]\na  b");
     }
 
     #[test]

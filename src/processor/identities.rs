@@ -1,8 +1,10 @@
 //! Who somebody behind a bridge is at the moment that it matters: before the bot acts on what a mere nick says, it asks the
-//! network for which account they are identified, and decides on that. Nothing is remembered: a nick may be somebody else's
-//! a moment later.
+//! network for which account they are identified, and decides on that. What was said before an answer was asked for needs no
+//! question of its own; for anything later it counts for nothing: a nick may be somebody else's a moment later.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use super::dispatch::{Did, Origin, Routed};
 use super::{Error, Kernel, write};
@@ -10,12 +12,35 @@ use crate::adapter::{Order, RoomAct, RoomAnswer, SendError};
 use crate::domain::bridge::Account;
 use crate::domain::bridge::identity::{AccountChecked, Known, WHOIS_MS_MAX, parts, read, whois};
 use crate::domain::event::{Event, Meta, NewEvent, Recorded, Verdict};
-use crate::domain::id::{DedupeKey, RoomId, StreamName, UserId};
+use crate::domain::id::{DedupeKey, RoomId, StreamName, Timestamp, UserId};
 use crate::domain::role::Standing;
 use crate::domain::route::Act;
 use crate::domain::trigger::{Claim, Message, Speaker, Trigger, Trust};
 use crate::domain::words::{bridges as words, setups};
 use crate::store::{Expected, ReadError};
+
+/// Most accounts of which it is kept what was asked of them last.
+pub const ASKED_MAX: usize = 256;
+
+/// What was asked of accounts last, and when: lines that were said before that need no question of their own.
+#[derive(Debug, Default)]
+pub(super) struct Asked(Mutex<BTreeMap<UserId, (Timestamp, (Option<String>, Known))>>);
+
+impl Asked {
+    /// What was answered, if that was asked after something was said.
+    fn since(&self, who: &UserId, said: Timestamp) -> Option<(Option<String>, Known)> {
+        let kept = self.0.lock().expect("nobody panics with it");
+        kept.get(who).filter(|(at, _)| *at > said).map(|(_, answer)| answer.clone())
+    }
+
+    fn keep(&self, who: &UserId, at: Timestamp, answer: &(Option<String>, Known)) {
+        let mut kept = self.0.lock().expect("nobody panics with it");
+        if kept.len() >= ASKED_MAX {
+            kept.clear();
+        }
+        kept.insert(who.clone(), (at, answer.clone()));
+    }
+}
 
 /// Where the accounts of a network are asked for.
 struct Desk<'a> {
@@ -41,7 +66,18 @@ impl Kernel {
         if !self.would_act(recorded, trigger, &best).await? {
             return Ok((as_it_is, None));
         }
-        let (account, mut known) = self.ask_who(&desk).await;
+        let who = &message.speaker.id;
+        let (account, mut known) = match self.asked.since(who, recorded.wall) {
+            Some(answer) => answer,
+            None => {
+                let now = self.clock.now();
+                let answer = self.ask_who(&desk).await;
+                if !matches!(answer.1, Known::Unasked(_)) {
+                    self.asked.keep(who, now, &answer);
+                }
+                answer
+            }
+        };
         if known == Known::Proven && !self.is_still_there(message).await {
             known = Known::Gone;
         }
@@ -218,6 +254,22 @@ mod tests {
             mentioned: false,
             hops: 0,
         }
+    }
+
+    #[test]
+    fn an_answer_counts_for_what_was_said_before_it_was_asked_for() {
+        let asked = Asked::default();
+        let who = UserId("@irc_lab_opal:hs".into());
+        let answer = (Some("opal".to_owned()), Known::Proven);
+        asked.keep(&who, Timestamp(10), &answer);
+        for (said, want) in [(9, Some(&answer)), (10, None), (11, None)] {
+            assert_eq!(asked.since(&who, Timestamp(said)).as_ref(), want, "said at {said}");
+        }
+        assert_eq!(asked.since(&UserId("@irc_lab_eve:hs".into()), Timestamp(0)), None);
+        for nth in 0..ASKED_MAX {
+            asked.keep(&UserId(format!("@{nth}:hs")), Timestamp(10), &answer);
+        }
+        assert!(asked.0.lock().expect("nobody panics with it").len() <= ASKED_MAX);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{DAY_MS, Error, Kernel};
 use crate::domain::ack::REFUSED;
 use crate::domain::event::{Event, MessageQueued, Recorded, Verdict};
 use crate::domain::id::{StreamName, Version};
-use crate::domain::loops::{self, Loop, MUTE_MS, SAME_MAX, SAME_MS};
+use crate::domain::loops::{self, Loop, MUTE_MS, SAME_LOOKED_AT_MAX, SAME_MS};
 use crate::domain::message::Doc;
 use crate::domain::order::NETWORK;
 use crate::domain::pace::{self, NAMES_COMMANDS_PER_MINUTE, Pace};
@@ -104,15 +104,17 @@ impl Kernel {
         Ok(Some(routed))
     }
 
-    /// Whether somebody behind a bridge says the same all the time.
+    /// Whether somebody behind a bridge goes round in a ring.
     fn repeats(&self, recorded: &Recorded, origin: &Origin) -> Result<Option<Loop>, ReadError> {
         if matches!(origin.speaker.network.as_str(), "matrix" | "terminal" | NETWORK) {
             return Ok(None);
         }
         let streams = self.agenda(|agenda| agenda.manners.lately(recorded, SAME_MS));
-        let last = streams.iter().rev().take(SAME_MAX);
-        let texts: Result<Vec<String>, _> = last.map(|stream| self.text_of(stream)).collect();
-        Ok(loops::repeats(&texts?))
+        let last = &streams[streams.len().saturating_sub(SAME_LOOKED_AT_MAX)..];
+        let texts: Result<Vec<String>, _> =
+            last.iter().map(|stream| self.text_of(stream)).collect();
+        let long = self.agenda(|agenda| agenda.manners.long(recorded));
+        Ok(loops::repeats(&texts?, long, origin.speaker.trust.proves_account()))
     }
 
     /// The emoji on a refused command, where its script wants to tell by emojis.

@@ -254,6 +254,7 @@ pub struct Kernel {
     bridged: bridges::Known,
     setups: setups::Known,
     named: named::Known,
+    asked: identities::Asked,
 }
 
 impl Kernel {
@@ -293,6 +294,7 @@ impl Kernel {
             bridged: bridges::Known::default(),
             setups: setups::Known::default(),
             named: named::Known::default(),
+            asked: identities::Asked::default(),
             store,
             scripts,
             chat,

@@ -37,7 +37,7 @@ use self::wakes::Wakes;
 pub use self::work::{Budget, Task, Work};
 
 /// The projection that keeps it.
-pub const PROJECTION: &str = "agenda-11";
+pub const PROJECTION: &str = "agenda-12";
 /// Shortest time between two edits of one message.
 pub const EDIT_INTERVAL_MS: i64 = 2_000;
 

@@ -62,10 +62,8 @@ impl Matrix {
         for seen in events.iter().filter(|seen| seen.origin == Origin::Plain) {
             let by = seen.text("sender");
             let is_bridge = matches!(bridges.account(by, server), Some(Account::Bot(_)));
-            let text = seen.event["content"]["body"].as_str();
-            if let Some(text) = text.filter(|_| is_bridge && seen.text("type") == "m.room.message")
-            {
-                self.intake.bridge_said(&id, &UserId(by.to_owned()), text).await?;
+            if let Some(text) = seen.words().filter(|_| is_bridge) {
+                self.intake.bridge_said(&id, &UserId(by.to_owned()), &text).await?;
             }
         }
         Ok(())

@@ -122,9 +122,8 @@ impl Answer {
 
 /// What an event says, if it is a post in the clear.
 fn heard(seen: &Seen) -> Option<Heard> {
-    let said = seen.text("type") == "m.room.message" && seen.origin == Origin::Plain;
-    let text = seen.event["content"]["body"].as_str().filter(|_| said)?;
-    Some(Heard { by: seen.text("sender").to_owned(), text: text.to_owned() })
+    let text = seen.words().filter(|_| seen.origin == Origin::Plain)?;
+    Some(Heard { by: seen.text("sender").to_owned(), text })
 }
 
 #[cfg(test)]

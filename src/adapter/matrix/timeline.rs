@@ -5,6 +5,7 @@ use matrix_sdk::deserialized_responses::{
 };
 use serde_json::Value;
 
+use crate::domain::bridge::said;
 use crate::domain::id::Timestamp;
 
 /// One event and how it came.
@@ -43,6 +44,13 @@ impl Seen {
         };
         let event: Value = serde_json::from_str(event.raw().json().get()).ok()?;
         event.is_object().then_some(Self { event, origin })
+    }
+
+    /// What a post says in words, as programs of the homeserver write them.
+    pub fn words(&self) -> Option<String> {
+        let content = &self.event["content"];
+        let body = content["body"].as_str().filter(|_| self.text("type") == "m.room.message")?;
+        Some(said::words(body, content["formatted_body"].as_str()).into_owned())
     }
 
     /// A text field at the top.

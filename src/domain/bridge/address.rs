@@ -1,7 +1,7 @@
 //! Who is meant, and by whom it was said, where a bridge has changed the text.
 
 /// Most lines of one message that are taken one by one; what is beyond stays with the last.
-pub const MERGED_LINES_MAX: usize = 16;
+pub const MERGED_LINES_MAX: usize = 64;
 /// Longest name that a relay puts before a text, in characters.
 pub const RELAYED_CHARS_MAX: usize = 64;
 
@@ -32,13 +32,18 @@ pub fn merged(text: &str) -> Vec<String> {
     }
 }
 
-/// A text that begins with the name of whom it is for, unless it names them on its first line anyway.
-pub fn called(name: &str, text: &str) -> String {
+/// A text that begins with the name of whom it is for, unless it names them on its first line anyway; the name has a line of
+/// its own before lines that stand below each other.
+pub fn called(name: &str, text: &str, in_columns: bool) -> String {
     let first = text.lines().next().unwrap_or_default().to_lowercase();
     let wanted = name.to_lowercase();
     let named = first.match_indices(&wanted).any(|(at, _)| {
         let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
         edge(first[..at].chars().next_back()) && edge(first[at + wanted.len()..].chars().next())
     });
-    if name.is_empty() || named { text.to_owned() } else { format!("{name}: {text}") }
+    match (name.is_empty() || named, in_columns) {
+        (true, _) => text.to_owned(),
+        (false, true) => format!("{name}:\n{text}"),
+        (false, false) => format!("{name}: {text}"),
+    }
 }

@@ -4,7 +4,7 @@ use super::address::{MERGED_LINES_MAX, RELAYED_CHARS_MAX, called, merged, relaye
 use super::caps::{
     LINE_BYTES_MAX, LINE_BYTES_MIN, LINE_MS_MAX, SHOWN_LINES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MIN,
 };
-use super::lines::{ROW_CHARS_MAX, SHOWN_SLACK, lines, part};
+use super::lines::{ROW_CHARS_MAX, SHOWN_SLACK, begins_in_columns, lines, part};
 use super::profile::{HEALTH_BYTES_MAX, ITEMS_MAX, PROFILE_BYTES_MAX, fits};
 use super::*;
 use crate::domain::message::{Block, Doc, Span};
@@ -384,8 +384,12 @@ fn answers_begin_with_a_name_once() {
         ("", "done", "done"),
         ("ä", "bä", "ä: bä"),
     ] {
-        assert_eq!(called(name, text), want, "{name} {text:?}");
+        assert_eq!(called(name, text, false), want, "{name} {text:?}");
     }
+    let columns = "service  state\nweb      up";
+    assert_eq!(called("eva", columns, true), format!("eva:\n{columns}"));
+    assert_eq!(called("web", columns, true), format!("web:\n{columns}"));
+    assert_eq!(called("state", columns, true), columns);
 }
 
 fn text(text: &str) -> Doc {
@@ -421,6 +425,24 @@ fn lines_get_through_whole() {
         "a word that fits is not cut"
     );
     assert_eq!(irc(&text("a\n\n \nb")), ["a", "b"], "empty lines get nowhere");
+}
+
+#[test]
+fn what_stands_below_each_other_begins_in_columns() {
+    let cells = |row: &[&str]| row.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+    let table = |cell: &str| Block::Table { head: cells(&["service"]), rows: vec![cells(&[cell])] };
+    let caps = bridges().caps("irc");
+    let wide = "u".repeat(ROW_CHARS_MAX + 1);
+    for (doc, want) in [
+        (Doc::default().block(table("web")), true),
+        (Doc::default().block(table(&wide)), false),
+        (Doc::default().code_block("a\nb", None), true),
+        (Doc::default().code_block("a\n\n", None), false),
+        (text("a").block(table("web")), false),
+        (text("a\nb"), false),
+    ] {
+        assert_eq!(begins_in_columns(&doc, &caps), want, "{doc:?}");
+    }
 }
 
 #[test]

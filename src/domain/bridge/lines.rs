@@ -51,6 +51,17 @@ pub fn part(doc: &Doc, number: usize, caps: &Caps) -> Option<(Vec<String>, usize
     Some((all.into_iter().skip(before).take(take).collect(), left))
 }
 
+/// Whether the first lines of a document are to stand below each other.
+pub fn begins_in_columns(doc: &Doc, caps: &Caps) -> bool {
+    match doc.blocks.first() {
+        Some(Block::Table { head, rows }) => {
+            caps.tables != Tables::Pairs && table(head, rows, caps.tables).len() > rows.len()
+        }
+        Some(Block::Code { text, .. }) => code(text).len() > 1,
+        _ => false,
+    }
+}
+
 /// A document that formatted text can show where there are no tables.
 pub fn shaped(doc: &Doc, caps: &Caps) -> Doc {
     let shaped = |block: &Block| match block {

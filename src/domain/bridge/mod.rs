@@ -11,6 +11,7 @@ pub mod hint;
 pub mod identity;
 pub mod lines;
 pub mod profile;
+pub mod said;
 pub mod setup;
 pub mod setup_event;
 pub mod texts;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::event::{Event, Outcome, Recorded, Verdict};
 use crate::domain::id::{Pseudonym, StreamName, Timestamp};
-use crate::domain::loops::{self, MUTE_MS, QUICK_MAX, QUICK_MS};
+use crate::domain::loops::{self, LONG_MAX, LONG_MS, MUTE_MS, QUICK_MAX, QUICK_MS};
 use crate::domain::pace::{self, COMMANDS_PER_MINUTE_MAX, Given, PACE_MS};
 use crate::domain::trigger::What;
 
@@ -20,6 +20,8 @@ pub const GIVEN_MAX: usize = COMMANDS_PER_MINUTE_MAX as usize + 64;
 pub struct Manners {
     /// The commands of the last minute, by account.
     given: BTreeMap<Pseudonym, VecDeque<One>>,
+    /// When an account gave the commands of the last minutes.
+    long: BTreeMap<Pseudonym, VecDeque<Timestamp>>,
     /// When the bot last spoke in a room, if nobody has said anything there since.
     spoke: BTreeMap<Pseudonym, Timestamp>,
     /// The messages in a row that came at once after something that the bot said, by room and account.
@@ -123,13 +125,26 @@ impl Manners {
             all.pop_front();
         }
         all.push_back(One { at: now, stream: stream.clone(), slowed: false, told: false });
+        let recent = |at: &Timestamp| now.0.saturating_sub(at.0) < LONG_MS;
+        self.long.retain(|_, all| all.back().is_some_and(recent));
+        let all = self.long.entry(actor.clone()).or_default();
+        while all.len() >= LONG_MAX || all.front().is_some_and(|at| !recent(at)) {
+            all.pop_front();
+        }
+        all.push_back(now);
     }
 
     /// What is an answer is no command.
     fn answered(&mut self, recorded: &Recorded) {
         let Some(actor) = &recorded.actor else { return };
         if let Some(all) = self.given.get_mut(actor) {
+            let before = all.len();
             all.retain(|one| one.stream != recorded.id.stream);
+            if all.len() < before
+                && let Some(long) = self.long.get_mut(actor)
+            {
+                long.pop_back();
+            }
         }
     }
 
@@ -176,6 +191,13 @@ impl Manners {
         let streams: Vec<StreamName> = all.map(|one| one.stream.clone()).collect();
         let end = streams.iter().position(|stream| *stream == recorded.id.stream);
         end.map_or(vec![], |end| streams[..=end].to_vec())
+    }
+
+    /// How many commands an account has given in the last minutes, as far as it matters.
+    pub fn long(&self, recorded: &Recorded) -> usize {
+        let recent = |at: &&Timestamp| recorded.wall.0.saturating_sub(at.0) < LONG_MS;
+        let all = recorded.actor.as_ref().and_then(|actor| self.long.get(actor));
+        all.into_iter().flatten().filter(recent).count()
     }
 
     /// Whether the conversation that a message stands in is not gone on with.

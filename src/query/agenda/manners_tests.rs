@@ -41,6 +41,20 @@ fn command() -> Event {
 }
 
 #[test]
+fn the_commands_of_minutes_are_counted_as_far_as_it_matters() {
+    let mut manners = Manners::default();
+    let many = u64::try_from(LONG_MAX).expect("it is small") + 10;
+    for n in 0..many {
+        manners.apply(&recorded(n, 0, command()));
+    }
+    let at = |n: u64, ms: i64| recorded(n, ms, command());
+    assert_eq!(manners.long(&at(many, LONG_MS - 1)), LONG_MAX);
+    assert_eq!(manners.long(&at(many, LONG_MS)), 0);
+    manners.apply(&at(many, LONG_MS));
+    assert_eq!(manners.long.values().map(VecDeque::len).sum::<usize>(), 1, "the rest is forgotten");
+}
+
+#[test]
 fn only_so_many_commands_are_remembered_and_only_for_a_minute() {
     let mut manners = Manners::default();
     let many = u64::try_from(GIVEN_MAX).expect("it is small") + 10;
