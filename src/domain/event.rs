@@ -15,7 +15,7 @@ pub use super::bridge::hint::RoomHinted;
 pub use super::bridge::identity::AccountChecked;
 pub use super::bridge::setup_event::{
     BridgeAnswers, BridgeBack, BridgeChannelBack, BridgeChannelLost, BridgeFailed, BridgeLost,
-    BridgeRemoved, BridgeSilent, BridgeStands, BridgeStep, BridgeWanted,
+    BridgeRemoved, BridgeRenamed, BridgeSilent, BridgeStands, BridgeStep, BridgeWanted,
 };
 pub use super::erasure::EventsErased;
 pub use super::execution_event::{
@@ -180,6 +180,7 @@ events! {
     BridgeRemoved "bridge_removed" 1 Sealed,
     BridgeChannelLost "bridge_channel_lost" 1 Sealed,
     BridgeChannelBack "bridge_channel_back" 1 Sealed,
+    BridgeRenamed "bridge_renamed" 1 Sealed,
     BridgeLost "bridge_lost" 1 Sealed,
     BridgeBack "bridge_back" 1 Sealed,
     BridgeSilent "bridge_silent" 1 Sealed,

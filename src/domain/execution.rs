@@ -314,6 +314,7 @@ impl Execution {
             | Event::BridgeRemoved(_)
             | Event::BridgeChannelLost(_)
             | Event::BridgeChannelBack(_)
+            | Event::BridgeRenamed(_)
             | Event::BridgeLost(_)
             | Event::BridgeBack(_)
             | Event::BridgeSilent(_)

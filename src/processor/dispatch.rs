@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::identities::as_account;
 use super::scene::Scene;
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
@@ -205,6 +206,7 @@ impl Kernel {
                 let (message, checked) = self.identified(recorded, trigger, message).await?;
                 let mut routed = self.heard(recorded, trigger, late, &message).await?;
                 if let Some(checked) = checked {
+                    let best = as_account(best, &checked);
                     let refused = matches!(routed.verdict, Verdict::Refused(_));
                     let lets = refused && message.speaker.trust != best.speaker.trust && {
                         let best = self.heard(recorded, trigger, late, &best).await?;

@@ -46,8 +46,10 @@ struct Lane {
 #[derive(Debug, Default)]
 struct State {
     lanes: BTreeMap<String, Lane>,
-    /// Until when the lines that a room has said are on their way.
+    /// Until when the lines that were said in a room, or over a connection, are on their way.
     under_way: BTreeMap<String, Timestamp>,
+    /// The connections over which the rooms are heard that share one.
+    over: BTreeMap<String, Vec<String>>,
     /// When each room last spoke, counted.
     served: BTreeMap<String, u64>,
     turn: u64,
@@ -61,7 +63,8 @@ impl Held {
     /// Whether a lane has to wait, for its own time or for the turn of another.
     pub fn waits(&self, lane: &str, now: Timestamp) -> bool {
         let state = self.state();
-        if state.lanes.get(lane).is_some_and(|held| held.until > now) {
+        let waits = |lane: &str| state.lanes.get(lane).is_some_and(|held| held.until > now);
+        if waits(lane) || state.over.get(lane).into_iter().flatten().any(|line| waits(line)) {
             return true;
         }
         let served = |lane: &str| state.served.get(lane).copied().unwrap_or(0);
@@ -126,8 +129,20 @@ impl Held {
         self.state().under_way.get(lane).is_some_and(|until| *until > now)
     }
 
-    /// A lane has said so many lines that they take `lines` on their way, behind those that are on it until `before`; it
-    /// waits while more than a `burst` is under way.
+    /// A lane is heard over these connections, which others may share.
+    pub fn is_over(&self, lane: &str, connections: &[String]) {
+        let mut state = self.state();
+        if state.over.len() >= SERVED_MAX {
+            state.over.clear();
+        }
+        match connections {
+            [] => drop(state.over.remove(lane)),
+            lines => drop(state.over.insert(lane.to_owned(), lines.to_vec())),
+        }
+    }
+
+    /// A lane or connection has said so many lines that they take `lines` on their way, behind those that are on it until
+    /// `before`; it waits while more than a `burst` is under way.
     pub fn pace(
         &self,
         lane: &str,
@@ -211,6 +226,23 @@ mod tests {
             assert_eq!(held.next(now).map_or(0, |until| until.0), want_ms, "{until_ms}");
             assert!(held.is_under_way("a", now), "what it says now is");
         }
+    }
+
+    #[test]
+    fn lanes_that_share_a_connection_wait_for_each_other() {
+        let (line, burst, now) = (Duration::from_secs(10), Duration::ZERO, Timestamp(0));
+        let held = Held::default();
+        let (lab, hub) = (["lab".to_owned()], ["hub".to_owned()]);
+        held.is_over("a", &lab);
+        held.is_over("b", &[lab.clone(), hub.clone()].concat());
+        held.is_over("c", &hub);
+        held.pace("lab", now, now, (line, burst));
+        assert_eq!(may(&held, 0), "c");
+        held.is_over("b", &hub);
+        held.is_over("a", &[]);
+        assert_eq!(may(&held, 0), "abc");
+        (0..2 * SERVED_MAX).for_each(|n| held.is_over(&n.to_string(), &lab));
+        assert!(held.state().over.len() <= SERVED_MAX);
     }
 
     #[test]

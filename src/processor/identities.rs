@@ -211,6 +211,19 @@ impl Kernel {
     }
 }
 
+/// A message as it would be under the nick of the account that its speaker is identified for, if that is another one.
+pub(super) fn as_account(best: Message, checked: &AccountChecked) -> Message {
+    let (Known::Other, Some(account)) = (&checked.known, &checked.account) else { return best };
+    let (nick, native) = (checked.nick.to_ascii_lowercase(), account.to_ascii_lowercase());
+    let id = best.speaker.id.as_str();
+    let Some((local, server)) = id.split_once(':') else { return best };
+    let Some(before) = local.strip_suffix(nick.as_str()) else { return best };
+    let id = UserId(format!("{before}{native}:{server}"));
+    let account = Some(format!("{account}@{}", checked.network));
+    let speaker = Speaker { id, account, ..best.speaker.clone() };
+    Message { speaker, ..best }
+}
+
 /// A message by who its speaker turned out to be, with what the services said of them, whether it proves anything or not.
 fn as_known<'a>(message: &'a Message, best: Message, checked: &AccountChecked) -> Cow<'a, Message> {
     let Some(account) = &checked.account else { return Cow::Borrowed(message) };
@@ -253,6 +266,27 @@ mod tests {
             edits: None,
             mentioned: false,
             hops: 0,
+        }
+    }
+
+    #[test]
+    fn who_is_identified_for_another_nick_is_taken_as_that_one() {
+        for (nick, account, known, want) in [
+            ("opal", Some("Diana"), Known::Other, "@irc_lab_diana:hs Diana@lab"),
+            ("opal", Some("opal"), Known::Proven, "@irc_lab_opal:hs opal@lab"),
+            ("opal", None, Known::Nobody, "@irc_lab_opal:hs opal@lab"),
+            ("op[l", Some("diana"), Known::Other, "@irc_lab_opal:hs opal@lab"),
+        ] {
+            let checked = AccountChecked {
+                who: UserId("@irc_lab_opal:hs".into()),
+                network: "lab".into(),
+                nick: nick.into(),
+                account: account.map(str::to_owned),
+                known,
+            };
+            let speaker = as_account(said(Trust::Identified), &checked).speaker;
+            let account = speaker.account.unwrap_or_default();
+            assert_eq!(format!("{} {account}", speaker.id), want, "{checked:?}");
         }
     }
 

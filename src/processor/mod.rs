@@ -68,6 +68,7 @@ pub mod order;
 pub mod out;
 pub mod outbox;
 pub mod own;
+pub mod pacing;
 pub mod pause;
 mod people;
 pub mod policies;

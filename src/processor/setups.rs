@@ -10,8 +10,8 @@ use crate::adapter::{Answer as Told, Order, RoomAct, RoomAnswer, SendError};
 use crate::domain::bridge::identity::parts;
 use crate::domain::bridge::setup::out::{Loss, channel};
 use crate::domain::bridge::setup::{
-    Act, Answer, Judged, Next, Own, ROOM_MS_MAX, SETUPS_MAX, Setup, Setups, Status, Step, judge,
-    next, outage, quoted, refusal,
+    Act, Answer, Judged, Next, Own, ROOM_MS_MAX, SETUPS_MAX, Setup, Setups, Status, Step, called,
+    judge, next, outage, quoted, refusal,
 };
 use crate::domain::event::{
     BridgeRemoved, BridgeStands, BridgeStep, BridgeWanted, Event, Meta, NewEvent,
@@ -185,8 +185,20 @@ impl Kernel {
     async fn bridge_said_line(&self, room: &RoomId, line: &str) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             let (setups, version) = self.setups()?;
+            let meta = Meta { room: Some(room.clone()), ..Meta::default() };
             let event = outage(&setups, room, line);
             let event = event.or_else(|| channel(&setups, room, line, self.clock.now()));
+            if event.is_none()
+                && let Some(renamed) = called(&setups, room, line)
+            {
+                let expected = version.map_or(Expected::NoStream, Expected::Exact);
+                let events = vec![NewEvent::with(&meta, renamed)];
+                let batch = vec![write(StreamName::setups(), expected, events)];
+                match self.append(batch).await? {
+                    Tried::Moved => continue,
+                    Tried::Done | Tried::TooMuch(_) => return Ok(()),
+                }
+            }
             let Some(event) = event else { return Ok(()) };
             let told = match &event {
                 Event::BridgeLost(e) => words::lost(e),
@@ -199,7 +211,6 @@ impl Kernel {
                 Event::BridgeChannelBack(e) => words::channel_back(e),
                 _ => return Ok(()),
             };
-            let meta = Meta { room: Some(room.clone()), ..Meta::default() };
             let tried = self.tell_outage(&setups, version, event, &told, &meta).await?;
             if !matches!(tried, Tried::Moved) {
                 return Ok(());

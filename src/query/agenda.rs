@@ -203,6 +203,7 @@ impl Agenda {
             | Event::BridgeRemoved(_)
             | Event::BridgeChannelLost(_)
             | Event::BridgeChannelBack(_)
+            | Event::BridgeRenamed(_)
             | Event::BridgeLost(_)
             | Event::BridgeBack(_)
             | Event::BridgeSilent(_)

@@ -96,6 +96,7 @@ fn of_event(event: &Event) -> String {
         Event::BridgeFailed(e) => setups::failed(e),
         Event::BridgeChannelLost(e) => setups::channel_lost(e),
         Event::BridgeChannelBack(e) => setups::channel_back(e),
+        Event::BridgeRenamed(e) => setups::renamed(e),
         Event::BridgeLost(e) => setups::lost(e),
         Event::BridgeBack(e) => setups::back(e),
         Event::BridgeSilent(e) => setups::bridge_silent(e, &[]),

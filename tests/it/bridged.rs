@@ -5,13 +5,15 @@ use std::sync::Arc;
 use beadle::adapter::Intake;
 use beadle::domain::bridge::Bridges;
 use beadle::domain::bridge::hint::Hint;
+use beadle::domain::bridge::setup::Mode;
 use beadle::domain::event::BridgeSeen;
 use beadle::domain::id::RoomId;
 use beadle::processor::Settings;
 use beadle::processor::bridges::{BURST_LINES, ROOMS_KEPT_MAX};
-use beadle::processor::outbox::UNDER_WAY_EVENTS_MAX;
+use beadle::processor::pacing::UNDER_WAY_EVENTS_MAX;
 use serde_json::{Value, json};
 
+use crate::away::stands;
 use crate::desk::Desk;
 
 fn use_bridges(desk: &Desk, used: &[&str]) {
@@ -173,6 +175,38 @@ async fn a_slow_network_gets_a_burst_and_then_one_line_after_the_other() {
     desk.queue("#dev", "elsewhere", None).await;
     desk.settle().await.expect("the log works");
     assert_eq!(desk.said(), ["#dev: elsewhere"], "another room does not wait");
+}
+
+#[tokio::test]
+async fn rooms_that_share_a_connection_share_its_pace() {
+    let desk = Desk::new("");
+    use_bridges(&desk, &["heisenbridge"]);
+    for (room, network) in [("#one", "lab"), ("#two", "LAB"), ("#far", "hub")] {
+        saw(&desk, room, "heisenbridge", "@heisenbridge:local").await;
+        stands(&desk, network, room, Mode::Plumbed).await;
+        for n in 0..BURST_LINES + 4 {
+            desk.queue(room, &format!("{network} {room} {n}"), None).await;
+        }
+    }
+    desk.settle().await.expect("the log works");
+    let count = |said: &[String], room: &str| said.iter().filter(|it| it.starts_with(room)).count();
+    let most = BURST_LINES as usize + 1;
+    let got = desk.said();
+    let both = count(&got, "#one") + count(&got, "#two");
+    assert!((most..=most + 1).contains(&both), "one of each at most is too many: {got:#?}");
+    assert_eq!(count(&got, "#far"), most, "another connection has its own");
+    // A restart forgets none of it.
+    let again = Desk::over(&desk.world, desk.kernel.store.clone(), desk.world.clone(), "");
+    use_bridges(&again, &["heisenbridge"]);
+    again.clock.advance(3_000 * i64::from(BURST_LINES));
+    let mut later = 0;
+    for _ in 0..20 {
+        again.settle().await.expect("the log works");
+        let said = again.said();
+        later += count(&said, "#one") + count(&said, "#two");
+        again.clock.advance(1_500);
+    }
+    assert_eq!(both + later, 2 * (most + 3), "all is said in the end");
 }
 
 #[tokio::test]

@@ -32,10 +32,10 @@ pub fn merged(text: &str) -> Vec<String> {
     }
 }
 
-/// A text that begins with the name of whom it is for, unless it names them on its first line anyway; the name has a line of
+/// A text that begins with the name of whom it is for, unless it names them in its own words on its first line anyway; the name has a line of
 /// its own before lines that stand below each other.
 pub fn called(name: &str, text: &str, in_columns: bool) -> String {
-    let first = text.lines().next().unwrap_or_default().to_lowercase();
+    let first = own_words(text.lines().next().unwrap_or_default()).to_lowercase();
     let wanted = name.to_lowercase();
     let named = first.match_indices(&wanted).any(|(at, _)| {
         let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
@@ -46,4 +46,16 @@ pub fn called(name: &str, text: &str, in_columns: bool) -> String {
         (false, true) => format!("{name}:\n{text}"),
         (false, false) => format!("{name}: {text}"),
     }
+}
+
+/// What is not quoted.
+fn own_words(line: &str) -> String {
+    let mut words = String::new();
+    let mut rest = line;
+    while let Some((own, quoted)) = rest.split_once('“') {
+        words.push_str(own);
+        rest = quoted.split_once('”').map_or("", |(_, behind)| behind);
+    }
+    words.push_str(rest);
+    words
 }

@@ -381,6 +381,8 @@ fn answers_begin_with_a_name_once() {
         ("eva", "On it, eva: execution 1", "On it, eva: execution 1"),
         ("eva", "evaluated", "eva: evaluated"),
         ("eva", "one\neva", "eva: one\neva"),
+        ("eva", "I do not know “eva: hi” and “a”.", "eva: I do not know “eva: hi” and “a”."),
+        ("eva", "“a” is for eva.", "“a” is for eva."),
         ("", "done", "done"),
         ("ä", "bä", "ä: bä"),
     ] {

@@ -101,6 +101,15 @@ pub struct BridgeChannelLost {
     pub why: String,
 }
 
+/// The bot is called something else on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeRenamed {
+    /// The network.
+    pub network: String,
+    /// What it is called from now on.
+    pub nick: String,
+}
+
 /// The bot is in a channel again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeChannelBack {

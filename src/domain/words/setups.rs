@@ -4,7 +4,7 @@ use crate::domain::bridge::setup::out::{Loss, Lost};
 use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Status, Step};
 use crate::domain::event::{
     BridgeAnswers, BridgeBack, BridgeChannelBack, BridgeChannelLost, BridgeFailed, BridgeLost,
-    BridgeSilent, BridgeStands, BridgeStep, BridgeWanted,
+    BridgeRenamed, BridgeSilent, BridgeStands, BridgeStep, BridgeWanted,
 };
 use crate::domain::id::ExecutionId;
 
@@ -137,13 +137,20 @@ fn not_in(setup: &Setup, at: &BridgeStep) -> String {
     let (nick, Setup { network, channel, .. }) = (nick(setup), setup);
     match (at.outcome, at.answer.as_str()) {
         (Outcome::Refused, answer) => {
-            format!("{network} does not let {nick} into {channel}: {answer}")
+            let why = reason(answer, channel);
+            format!("{network} does not let {nick} into {channel}: {why}")
         }
         (Outcome::Silent, _) => {
             format!("{network} did not say in time which channels it has {nick} in")
         }
         _ => format!("{network} has {nick} not in {channel}, and does not say why"),
     }
+}
+
+/// What a network says of a channel, without the server and the names that stand before it.
+fn reason<'a>(line: &'a str, channel: &str) -> &'a str {
+    let at = line.to_ascii_lowercase().find(&format!(" {} ", channel.to_ascii_lowercase()));
+    at.map_or(line, |at| &line[at + channel.len() + 2..])
 }
 
 /// Whom to ask for what, by the reason that networks give in brackets.
@@ -330,7 +337,8 @@ pub fn lost(it: &BridgeLost) -> String {
 
 /// A channel that is lost although its network is there.
 pub fn channel_lost(it: &BridgeChannelLost) -> String {
-    let BridgeChannelLost { network, channel, why, .. } = it;
+    let BridgeChannelLost { network, channel, .. } = it;
+    let why = reason(&it.why, channel);
     match it.loss {
         Loss::Out => {
             format!(
@@ -366,7 +374,7 @@ pub fn out_now(stands: &BridgeStands, lost: &Lost) -> String {
     let BridgeStands { network, channel, nick, .. } = stands;
     format!(
         "{channel} of {network} stands, but {nick} is out of it, and tries to come back by itself: {}",
-        lost.why
+        reason(&lost.why, channel)
     )
 }
 
@@ -422,6 +430,11 @@ pub fn unsure(network: &str, messages: usize, executions: &[ExecutionId]) -> Opt
         more => format!("{more} messages from here"),
     };
     Some(format!("{network} was lost for a while: {what} may not have arrived there{of}."))
+}
+
+/// The bot's name on a network.
+pub fn renamed(it: &BridgeRenamed) -> String {
+    format!("on {} the bot is {}", it.network, it.nick)
 }
 
 /// A network that is there again.

@@ -5,6 +5,7 @@
 
 mod answers;
 pub mod away;
+mod called;
 mod joined;
 mod names;
 mod next;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::answers::{Answer, Judged, judge};
+pub use self::called::called;
 pub use self::joined::{JOINED_ASKS_MAX, is_in_now, join_ends, who_ends};
 pub use self::names::{NAME_CHARS_MAX, SECRET_BYTES_MAX, fits, quoted, refusal};
 pub use self::next::{
@@ -25,7 +27,9 @@ pub use self::next::{
 use self::out::Lost;
 pub use self::outage::outage;
 pub use self::status::Status;
-use crate::domain::event::{BridgeFailed, BridgeStands, BridgeStep, BridgeWanted, Event, Recorded};
+use crate::domain::event::{
+    BridgeFailed, BridgeRenamed, BridgeStands, BridgeStep, BridgeWanted, Event, Recorded,
+};
 use crate::domain::id::{Position, RoomId, Timestamp, Version};
 
 /// Most channels that are set up at once.
@@ -290,6 +294,7 @@ impl Setups {
                 self.outages.retain(|network, _| all.keys().any(|(known, _)| known == network));
             }
             Some(Event::BridgeChannelLost(e)) => self.channel_lost(e, recorded.wall),
+            Some(Event::BridgeRenamed(e)) => self.renamed(e),
             Some(Event::BridgeChannelBack(e)) => self.channel_back(&e.network, &e.channel),
             Some(Event::BridgeLost(e)) => {
                 self.away.insert(e.network.to_ascii_lowercase(), Away::Said);
@@ -312,6 +317,12 @@ impl Setups {
             }
             _ => {}
         }
+    }
+
+    fn renamed(&mut self, renamed: &BridgeRenamed) {
+        let here = |it: &&mut BridgeStands| it.network.eq_ignore_ascii_case(&renamed.network);
+        let standing = self.all.values_mut().filter_map(|setup| setup.stands.as_mut());
+        standing.filter(here).for_each(|it| it.nick.clone_from(&renamed.nick));
     }
 
     fn wanted(&mut self, wanted: &BridgeWanted, recorded: &Recorded) {

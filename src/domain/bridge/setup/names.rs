@@ -25,10 +25,7 @@ pub fn refusal(network: &str, channel: &str, want: Option<&Want>) -> Option<Stri
     {
         return Some(format!("`{}` is no server: write HOST:PORT", want.server.host));
     }
-    let letter = |c: char| c.is_ascii_alphanumeric() || "[]_^{|}-".contains(c);
-    let first = |nick: &str| nick.starts_with(|c: char| c.is_ascii_digit() || c == '-');
-    let nick = want.nick.as_ref().filter(|nick| !fits(nick, letter) || first(nick));
-    if let Some(nick) = nick {
+    if let Some(nick) = want.nick.as_ref().filter(|nick| !is_nick(nick)) {
         return Some(format!(
             "`{nick}` is no nick: letters, digits and `[]_^{{|}}-`, no digit first"
         ));
@@ -40,6 +37,12 @@ pub fn refusal(network: &str, channel: &str, want: Option<&Want>) -> Option<Stri
 /// Whether a name has letters, only those that are allowed, and not too many.
 pub fn fits(name: &str, allowed: impl Fn(char) -> bool) -> bool {
     !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX && name.chars().all(allowed)
+}
+
+/// Whether the bot can be called so on a network.
+pub(super) fn is_nick(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphanumeric() || "[]_^{|}-".contains(c);
+    fits(name, letter) && !name.starts_with(|c: char| c.is_ascii_digit() || c == '-')
 }
 
 /// A password as one word for the bridge; none: it cannot be said in one line.

@@ -4,7 +4,7 @@ use beadle::domain::bridge::setup::out::Loss;
 use beadle::domain::bridge::setup::{Mode, Outcome, STEPS, Server, Step, Want};
 use beadle::domain::event::{
     BridgeAnswers, BridgeBack, BridgeChannelBack, BridgeChannelLost, BridgeFailed, BridgeLost,
-    BridgeRemoved, BridgeSilent, BridgeStands, BridgeStep, BridgeWanted, Event,
+    BridgeRemoved, BridgeRenamed, BridgeSilent, BridgeStands, BridgeStep, BridgeWanted, Event,
 };
 use beadle::domain::id::RoomId;
 
@@ -33,6 +33,7 @@ pub fn all() -> Vec<Event> {
         let (network, channel, why) = (network.clone(), channel.clone(), why.to_owned());
         all.push(BridgeChannelLost { network, channel, loss, why }.into());
     }
+    all.push(BridgeRenamed { network: network.clone(), nick: "opsbot_".into() }.into());
     let (of, named) = (network.clone(), channel.clone());
     all.push(BridgeChannelBack { network: of, channel: named }.into());
     all.push(BridgeRemoved { network, channel }.into());
