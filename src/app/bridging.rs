@@ -12,7 +12,7 @@ use crate::domain::event::{BridgeWanted, Event};
 use crate::domain::id::{StreamName, UserId, Version};
 use crate::domain::words::setups as words;
 use crate::processor::setups::{Now, Wished};
-use crate::query::bridge_setups::bridge_setups;
+use crate::query::bridge_setups::{bridge_setups, was_wanted};
 use crate::query::command::{Refusal, Sink};
 use crate::store::{Direction, EventStore, READ_EVENTS_MAX};
 
@@ -44,14 +44,19 @@ impl Desk {
 
     /// What there is to say where nothing had to be done.
     fn as_it_is(&self, wanted: &BridgeWanted) -> Result<Value, Refusal> {
+        let BridgeWanted { network, channel, .. } = wanted;
         let setups = bridge_setups(self.store.as_ref())?;
-        let stands = setups.of(&wanted.network, &wanted.channel).and_then(|it| it.stands.as_ref());
+        let stands = setups.of(network, channel).and_then(|it| it.stands.as_ref());
         Ok(match stands {
             Some(stands) => json!({
                 "state": "stands", "changed": false, "stands": stands, "line": words::stands(stands),
             }),
+            None if !was_wanted(self.store.as_ref(), network, channel)? => {
+                let (why, hint) = words::never_wanted(network, channel, &setups);
+                json!({ "state": "failed", "why": why, "hint": hint, "line": why })
+            }
             None => {
-                let line = words::removed(&wanted.network, &wanted.channel);
+                let line = words::removed(network, channel);
                 json!({ "state": "removed", "changed": false, "line": line })
             }
         })

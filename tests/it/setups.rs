@@ -12,10 +12,11 @@ use beadle::domain::bridge::{Bridges, Profile};
 use beadle::domain::event::BridgeWanted;
 use beadle::domain::id::{PostId, RoomId, UserId};
 use beadle::domain::role::Standing;
+use beadle::domain::words::setups::{NAMED_MAX, never_wanted};
 use beadle::processor::intake::Ear;
 use beadle::processor::setups::{self, Now, STATUS_MS_MAX, TRIES_MAX, Variables, Wished};
 use beadle::processor::{Kernel, Settings};
-use beadle::query::bridge_setups::bridge_setups;
+use beadle::query::bridge_setups::{bridge_setups, was_wanted};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -318,6 +319,40 @@ async fn the_bot_has_one_nick_on_a_network() {
     assert!(matches!(&refused, Wished::Refused(why) if says(why)), "{refused:?}");
     let same = nick.to_ascii_uppercase();
     assert!(matches!(wish(&kernel, &called(Some(&same))).await, Wished::Recorded(_)));
+}
+
+#[tokio::test]
+async fn what_was_removed_is_known_and_what_never_was_is_not() {
+    let (desk, chat) = (Desk::new(""), Arc::new(Played::default()));
+    let kernel = bot(&desk, &chat);
+    let known = |network: &str, channel: &str| {
+        was_wanted(kernel.store.as_ref(), network, channel).expect("reads")
+    };
+    assert!(!known("lab", "#ops"));
+    wish(&kernel, &wanted("#ops", None)).await;
+    work(&kernel, &chat, nothing()).await;
+    wish(&kernel, &BridgeWanted { want: None, ..wanted("#ops", None) }).await;
+    work(&kernel, &chat, nothing()).await;
+    assert_eq!(desk.count("bridge_removed"), 1);
+    let setups = kernel.setups().expect("reads").0;
+    let (why, hint) = never_wanted("lab", "#op", &setups);
+    assert_eq!(
+        (why.as_str(), hint.as_str()),
+        ("#op of lab was never set up", "no channel is set up")
+    );
+    for count in [NAMED_MAX, 2] {
+        for nth in 0..count {
+            wish(&kernel, &wanted(&format!("#{count:02}-{nth}"), None)).await;
+        }
+        let (_, hint) = never_wanted("lab", "#op", &kernel.setups().expect("reads").0);
+        assert_eq!(hint.matches(" of lab").count(), NAMED_MAX, "{hint}");
+        assert_eq!(hint.contains(" and 2 more: look at how it is written"), count == 2, "{hint}");
+    }
+    for (network, channel, want) in
+        [("lab", "#ops", true), ("LAB", "#Ops", true), ("lab", "#op", false), ("la", "#ops", false)]
+    {
+        assert_eq!(known(network, channel), want, "{channel} of {network}");
+    }
 }
 
 #[tokio::test]

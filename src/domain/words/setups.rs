@@ -1,7 +1,6 @@
 //! What is said of channels that the bot sets up: how far it is, and what to do when it does not go on.
 
-use crate::domain::bridge::setup::out::{Loss, Lost};
-use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Status, Step};
+use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Setups, Status, Step};
 use crate::domain::event::{
     BridgeAnswers, BridgeBack, BridgeChannelBack, BridgeChannelLost, BridgeFailed, BridgeLost,
     BridgeRenamed, BridgeSilent, BridgeStands, BridgeStep, BridgeWanted,
@@ -10,6 +9,8 @@ use crate::domain::id::ExecutionId;
 
 /// The bridge for IRC that is meant where none is named.
 pub const BRIDGE: &str = "heisenbridge";
+/// Most channels that are named where one is looked for in vain.
+pub const NAMED_MAX: usize = 10;
 
 /// What the bot needs to be allowed, in the words of the bridge.
 pub fn add_mask(own: &Own) -> String {
@@ -328,6 +329,19 @@ pub const NOT_TAKEN: &str = "what the bot says is not taken there";
 /// A channel that is gone.
 pub fn removed(network: &str, channel: &str) -> String {
     format!("{channel} of {network} is not set up any more")
+}
+
+/// A channel that nobody ever wanted, and which ones there are.
+pub fn never_wanted(network: &str, channel: &str, setups: &Setups) -> (String, String) {
+    let shown = |it: &Setup| format!("{} of {}", it.channel, it.network);
+    let named: Vec<String> = setups.all().take(NAMED_MAX).map(shown).collect();
+    let more = setups.all().count().saturating_sub(NAMED_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let hint = match named.is_empty() {
+        true => "no channel is set up".to_owned(),
+        false => format!("there are {}{more}: look at how it is written", named.join(", ")),
+    };
+    (format!("{channel} of {network} was never set up"), hint)
 }
 
 /// A network that is lost.

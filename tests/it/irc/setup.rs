@@ -126,13 +126,14 @@ fn a_channel_is_set_up_from_nothing_and_taken_down() {
     assert_eq!(row["stands"]["mode"], "plumbed", "{status}");
     assert_eq!((&row["now"]["connected"], &row["now"]["there"]), (&true.into(), &true.into()));
 
-    // What it hears of a channel that is carried the bridge says in the room for the network.
-    erin.raw("KICK #setup rlsetup :enough");
-    place.bot.records("bridge_channel_lost", 1);
-    erin.raw("INVITE rlsetup #setup");
-    erin.wait(" JOIN :#setup");
-    place.bot.records("bridge_channel_back", 1);
-
+    for (word, wrong) in [("#setup", "#stup"), ("netsetup", "netstup")] {
+        let of =
+            place.of("remove").into_iter().map(|it| if it == word { wrong.into() } else { it });
+        let told = place.told(1, &of.collect::<Vec<_>>());
+        assert!(told.contains("was never set up"), "{told}");
+        assert!(told.contains("there are #setup of netsetup: look at how"), "{told}");
+    }
+    assert_eq!(place.recorded(), recorded, "a name that is written wrongly is not recorded");
     let removed = place.told(0, &place.of("remove"));
     assert!(removed.contains("#setup of netsetup is not set up any more"), "{removed}");
     let line = erin.wait(":rlsetup!");
