@@ -31,7 +31,9 @@ use crate::processor::intake::Ear;
 use crate::processor::pause::Guard;
 use crate::processor::policies::PolicyFolder;
 use crate::processor::scripts::Scripts;
-use crate::processor::{self, Kernel, Settings, alive, schedule, sensors, setups, tree_head};
+use crate::processor::{
+    self, Kernel, Settings, alive, nicks, schedule, sensors, setups, tree_head,
+};
 use crate::script::problem::Problem;
 use crate::store::sled::SledStore;
 use crate::store::space::{DiskOf, Reserve, Space};
@@ -390,12 +392,10 @@ pub async fn run(
     let mut sensing =
         tokio::spawn(sensors::run(kernel.clone(), ear.clone(), secrets(config), stopping.clone()));
     let variables = Arc::new(|name: &str| std::env::var(name).ok());
-    let mut setting_up = tokio::spawn(setups::run(
-        kernel.clone(),
-        UserId(user.to_string()),
-        variables,
-        stopping.clone(),
-    ));
+    let own = UserId(user.to_string());
+    let (set, named) = (kernel.clone(), nicks::run(kernel.clone(), stopping.clone()));
+    let set = setups::run(set, own, variables, stopping.clone());
+    let mut setting_up = tokio::spawn(async { tokio::try_join!(set, named).map(|((), ())| ()) });
     let mut asking =
         tokio::spawn(alive::run(kernel.clone(), direct_client(config), stopping.clone()));
     let trimming = tokio::spawn(trim::run(store.clone(), kernel.clone(), stopping.clone()));

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::desk::Desk;
 use super::orders::Hands;
 use crate::domain::bridge::setup::Setup;
-use crate::domain::bridge::setup::out::Lost;
-use crate::domain::event::{BridgeWanted, Event};
+use crate::domain::event::{BridgeStands, BridgeWanted, Event};
 use crate::domain::id::{StreamName, UserId, Version};
 use crate::domain::words::setups as words;
 use crate::processor::setups::{Now, Wished};
@@ -48,9 +47,7 @@ impl Desk {
         let setups = bridge_setups(self.store.as_ref())?;
         let stands = setups.of(network, channel).and_then(|it| it.stands.as_ref());
         Ok(match stands {
-            Some(stands) => json!({
-                "state": "stands", "changed": false, "stands": stands, "line": words::stands(stands),
-            }),
+            Some(stands) => stood(wanted, stands, false),
             None if !was_wanted(self.store.as_ref(), network, channel)? => {
                 let (why, hint) = words::never_wanted(network, channel, &setups);
                 json!({ "state": "failed", "why": why, "hint": hint, "line": why })
@@ -118,6 +115,15 @@ impl Desk {
     }
 }
 
+/// A channel that stands as a row, with the nick that it was to have and has not.
+fn stood(wanted: &BridgeWanted, stands: &BridgeStands, changed: bool) -> Value {
+    let asked = wanted.want.as_ref().and_then(|want| want.nick.as_deref());
+    let instead = asked.and_then(|asked| words::called_instead(asked, stands));
+    let line = words::stands(stands);
+    let line = instead.map_or(line.clone(), |instead| format!("{line}. {instead}"));
+    json!({ "state": "stands", "changed": changed, "stands": stands, "line": line })
+}
+
 /// An event of a setup as a row, and whether it is the last one; none: it is of another channel.
 fn row(event: &Event, wanted: &BridgeWanted) -> Option<(Value, bool)> {
     let same = |network: &str, channel: &str| {
@@ -133,8 +139,7 @@ fn row(event: &Event, wanted: &BridgeWanted) -> Option<(Value, bool)> {
             Some((row, false))
         }
         Event::BridgeStands(e) if same(&e.network, &e.channel) => {
-            let line = words::stands(e);
-            Some((json!({ "state": "stands", "changed": true, "stands": e, "line": line }), true))
+            Some((stood(wanted, e, true), true))
         }
         Event::BridgeFailed(e) if same(&e.network, &e.channel) => {
             let line = words::failed(e);

@@ -64,6 +64,7 @@ mod lock;
 mod manners;
 mod more;
 pub mod named;
+pub mod nicks;
 pub mod order;
 pub mod out;
 pub mod outbox;

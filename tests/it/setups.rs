@@ -36,6 +36,8 @@ pub struct Played {
     begun: AtomicUsize,
     /// It is connected to the network.
     pub connected: AtomicBool,
+    /// What the bot is called there; none: `beadle`.
+    nick: Option<&'static str>,
 }
 
 impl Played {
@@ -62,11 +64,14 @@ impl Played {
                     // What goes well is not answered.
                     "JOIN" => "",
                     "PLUMB" => "Plumbed !ops to #ops, to unplumb just kick me out.",
+                    "NICK" if order.text.contains(' ') => "Nickname set to it",
                     "NICK" => "Current nickname: beadle (configured: beadle)",
                     "WHOAMI" => "nick: beadle\nuser: beadle\nchannels: #ops\nserver: lab",
                     other => panic!("nobody says {other}"),
                 };
-                RoomAnswer::Told(Answer { asked: None, said: vec![said.into()], ended: true })
+                let said =
+                    said.replace(": beadle", &format!(": {}", self.nick.unwrap_or("beadle")));
+                RoomAnswer::Told(Answer { asked: None, said: vec![said], ended: true })
             }
             RoomAct::Direct { .. } => RoomAnswer::Found(Some(room("control"))),
             RoomAct::MadeBy { name, .. } => RoomAnswer::Found(Some(room(name))),
@@ -319,6 +324,37 @@ async fn the_bot_has_one_nick_on_a_network() {
     assert!(matches!(&refused, Wished::Refused(why) if says(why)), "{refused:?}");
     let same = nick.to_ascii_uppercase();
     assert!(matches!(wish(&kernel, &called(Some(&same))).await, Wished::Recorded(_)));
+}
+
+#[tokio::test]
+async fn another_nick_than_the_wanted_one_is_told_once_for_each_wish() {
+    for (nick, told) in [("tom_", Some("tom is in use on lab: the bot is tom_")), ("Tom", None)] {
+        let desk = Desk::new("");
+        let chat = Arc::new(Played { nick: Some(nick), ..Played::default() });
+        let BridgeWanted { want, .. } = wanted("#ops", None);
+        let want = want.map(|want| Want { nick: Some("tom".into()), ..want });
+        let tom = BridgeWanted { want, ..wanted("#ops", None) };
+        let boss = Some(RoomId("#boss".into()));
+        // A restart tells nothing again.
+        for _ in 0..2 {
+            let kernel = bot(&desk, &chat);
+            let management_room = boss.clone();
+            kernel.behave(Settings { management_room, ..(*kernel.settings()).clone() });
+            wish(&kernel, &tom).await;
+            work(&kernel, &chat, nothing()).await;
+            let (setups, _) = kernel.setups().expect("reads");
+            assert_eq!(setups.standing().next().map(|it| it.nick.as_str()), Some(nick));
+            kernel.tell_nicks(&setups).await.expect("the log works");
+        }
+        assert_eq!(desk.count("message_queued"), usize::from(told.is_some()), "{nick}");
+        desk.settle().await.expect("the log works");
+        let said = desk.said();
+        assert_eq!(
+            said.first().is_some_and(|it| told.is_some_and(|told| it.ends_with(told))),
+            told.is_some(),
+            "{said:?}"
+        );
+    }
 }
 
 #[tokio::test]

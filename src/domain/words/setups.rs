@@ -87,6 +87,20 @@ pub fn stands(it: &BridgeStands) -> String {
     }
 }
 
+/// That the bot is called otherwise on a network than it was to be; none: it is called so.
+pub fn called_instead(asked: &str, stands: &BridgeStands) -> Option<String> {
+    let BridgeStands { network, nick, .. } = stands;
+    if nick.is_empty() || nick.eq_ignore_ascii_case(asked) {
+        return None;
+    }
+    // The bridge puts a stroke behind a nick that somebody has.
+    let in_use = nick.trim_end_matches('_').eq_ignore_ascii_case(asked.trim_end_matches('_'));
+    Some(match in_use && nick.len() > asked.len() {
+        true => format!("{asked} is in use on {network}: the bot is {nick}"),
+        false => format!("{network} does not have the bot as {asked}: it is {nick}"),
+    })
+}
+
 /// A channel that does not go on.
 pub fn failed(it: &BridgeFailed) -> String {
     format!("{} of {} failed at {}: {}", it.channel, it.network, step(it.step), it.why)

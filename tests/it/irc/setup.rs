@@ -168,6 +168,23 @@ fn alone_the_bot_has_a_nick_of_its_own() {
 }
 
 #[test]
+fn a_nick_that_somebody_has_is_told_with_the_one_instead() {
+    let mut place = Place::admitted("taken");
+    let mut tom = place.lab.person("takenbot");
+    tom.join("#taken");
+    let add = place.add(place.lab.irc_port(), &["--nick", "takenbot"]);
+    let instead = "takenbot is in use on nettaken: the bot is takenbot_";
+    let told = place.told(0, &add);
+    assert!(told.contains("; the bot is takenbot_. ") && told.contains(instead), "{told}");
+    let again = place.told(0, &add);
+    assert!(again.contains(instead) && again.contains("nothing had to be done"), "{again}");
+    place.bot.records("message_queued", 1);
+    let rows = place.bot.events();
+    let is = |row: &&Value| row["type"] == "message_queued" && row.to_string().contains(instead);
+    assert_eq!(rows.iter().filter(is).count(), 1, "the owner is told once");
+}
+
+#[test]
 fn a_wrong_port_is_told_in_time_and_the_right_one_mends_it() {
     let mut place = Place::admitted("wrong");
     let room = place.room();
