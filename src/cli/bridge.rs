@@ -18,6 +18,9 @@ use crate::query::command::Request;
 
 /// Most characters of a line.
 const SHOWN_CHARS: usize = 2_000;
+/// What to do where a name is no room's or several rooms'.
+const WHICH_ROOM: &str = "a room has the name that it had when the bot last heard of it; its id always fits: a client shows it in \
+     the settings of the room, `!Ab3dE:example.org`";
 
 /// What to show.
 #[derive(Debug, clap::Subcommand)]
@@ -26,9 +29,9 @@ pub enum BridgeCommand {
     #[command(after_help = "Example: beadle bridge list")]
     List,
     /// Tells which bridges were seen in a room, what showed them, and how the bot speaks there.
-    #[command(after_help = "Example: beadle bridge check '!Ab3dE:example.org'")]
+    #[command(after_help = "Example: beadle bridge check '#ops:example.org'")]
     Check {
-        /// The room's id.
+        /// The room's id or its name.
         room: String,
     },
     /// Writes the registration of a bridge with new random tokens, and says what the homeserver has to be told.
@@ -104,11 +107,13 @@ fn list(context: &Context, bridges: &Bridges, profile: &Profile) {
 }
 
 fn check(context: &Context, room: &str) -> Result<u8, Failure> {
-    if !room.starts_with('!') {
-        let hint = "a client shows it in the settings of the room: `!Ab3dE:example.org`";
-        return Err(Failure::new(2, format!("`{room}` is no room's id")).hint(hint));
-    }
-    let told = rows(context, &Request::BridgeCheck(room.to_owned()))?;
+    let told = rows(context, &Request::BridgeCheck(room.to_owned())).map_err(|failure| {
+        let named = failure.status == 1 && failure.hint.is_none() && !room.starts_with('!');
+        if named { failure.hint(WHICH_ROOM) } else { failure }
+    })?;
+    let (rooms, told): (Vec<Value>, Vec<Value>) =
+        told.into_iter().partition(|row| row["room"].is_string());
+    let room = rooms.first().and_then(|row| row["room"].as_str()).unwrap_or(room);
     let (hints, seen): (Vec<Value>, Vec<Value>) =
         told.into_iter().partition(|row| row["hint"].is_object());
     let hints: Vec<Hint> = hints

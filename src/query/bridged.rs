@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::command::{Refusal, Sink};
+use super::subjects::Subjects;
 use crate::domain::event::{Event, RoomBridged, RoomHinted};
 use crate::domain::id::{DedupeKey, RoomId, StreamName, Version};
 use crate::store::{Direction, EventStore, ReadError};
@@ -49,13 +50,15 @@ pub fn hints(
     }))
 }
 
-/// Answers for the command line: a row for each bridge of a room.
+/// Answers for the command line: the id of the room that is meant by an id or by a name, and a row for each of its bridges.
 ///
 /// # Errors
-/// [`Refusal`] if the log cannot be read.
+/// [`Refusal`] if no room or several are called so, or the log cannot be read.
 pub fn told(store: &dyn EventStore, room: &str, sink: &mut dyn Sink) -> Result<(), Refusal> {
-    let seen = last(store, &RoomId(room.to_owned()))?;
-    let hints = hints(store, &RoomId(room.to_owned()))?;
+    let room = Subjects::current(store, sink)?.room_id(store, room)?;
+    sink.row(json!({ "room": room }))?;
+    let seen = last(store, &room)?;
+    let hints = hints(store, &room)?;
     for hint in hints.and_then(|(hints, _)| hints).into_iter().flat_map(|hinted| hinted.hints) {
         sink.row(json!({ "hint": hint }))?;
     }

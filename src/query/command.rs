@@ -129,7 +129,7 @@ pub enum Request {
     },
     /// The schedules, with their next times.
     ScheduleList,
-    /// The bridges that were seen in a room, by its id.
+    /// The bridges that were seen in a room, by its id or its name.
     BridgeCheck(String),
     /// Have a channel of another network set up or taken down, and tell the steps.
     BridgeSetUp(Box<BridgeWanted>),

@@ -132,6 +132,24 @@ impl Subjects {
         choose(text, called, "no room", "room's id")
     }
 
+    /// The id of the room that somebody means by an id or by a name; an id need not be known.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] if no room is called so, or several are.
+    pub fn room_id(&self, store: &dyn EventStore, text: &str) -> Result<RoomId, Refusal> {
+        if text.starts_with('!') {
+            return Ok(RoomId(text.to_owned()));
+        }
+        let room = self.room(store, text)?;
+        let by = By::Room(room.clone());
+        let last = match self.rooms.get(&room) {
+            Some(at) => newest(store, *at, by, &room_of)?,
+            None => None,
+        };
+        let missing = || Refusal::NotFound(format!("no room in the log is called `{text}`"));
+        last.map(|(id, _)| id).ok_or_else(missing)
+    }
+
     /// How a person spoke last.
     ///
     /// # Errors

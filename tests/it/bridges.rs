@@ -134,9 +134,36 @@ fn bridges_are_listed_and_verified() {
     place.write("beadle.toml", "[bridges]\nfolder = \"own\"\nuse = [\"heisenbridge\", \"twin\"]\n");
     let twins = place.run(&["bridge", "verify"]).expect(3).err;
     assert!(twins.contains("an account could be of `heisenbridge` and of `twin`"), "{twins}");
-    place.write("beadle.toml", "");
-    let name = place.run(&["bridge", "check", "#ops"]).expect(2).err;
-    assert!(name.contains("`#ops` is no room's id"), "{name}");
+}
+
+#[test]
+fn a_room_is_checked_by_its_name_or_its_id() {
+    let place = Place::new();
+    place.write("scripts/none.rhai", "//! Nothing.\n");
+    let rooms = ["#ops:one.org", "#ops:two.org", "#dev:one.org"];
+    let talk: Vec<String> =
+        rooms.iter().map(|room| format!("(room {room})\n> ann: !help\n< bot*: *\n")).collect();
+    place.write("talk.txt", talk.concat());
+    place.ok(&["chat", "--play", "talk.txt", "--data", "data"]);
+    let check = |room| place.run(&["--data", "data", "--json", "bridge", "check", room]);
+    for (named, want) in [
+        ("dev", "#dev:one.org"),
+        ("#Dev:one.org", "#dev:one.org"),
+        ("ops:two.org", "#ops:two.org"),
+        ("!never:seen.org", "!never:seen.org"),
+    ] {
+        let told = check(named).expect(0).out;
+        let row: Value = serde_json::from_str(&told).expect(&told);
+        assert_eq!((&row["room"], &row["network"]), (&want.into(), &"matrix".into()), "{named}");
+    }
+    for (named, parts) in [
+        ("ops", ["`ops` is the name of #ops:", "#ops:one.org (#ops:one.org)", "#ops:two.org (#"]),
+        ("deb", ["no room in the log is called `deb`", "did you mean `dev`?", ""]),
+    ] {
+        let told = check(named).expect(1).err;
+        let says = parts.iter().all(|part| told.contains(part));
+        assert!(says && told.contains("its id always fits"), "{told}");
+    }
 }
 
 #[test]

@@ -111,6 +111,9 @@ fn a_channel_is_set_up_from_nothing_and_taken_down() {
     erin.say("#setup", "!ping");
     assert!(erin.hears("pong").text.ends_with("Erinsetup: pong"));
 
+    let checked = place.told(0, &["bridge".into(), "check".into(), "#setup".into()]);
+    assert!(checked.contains("heisenbridge was seen by"), "the room has this name: {checked}");
+
     let recorded = place.recorded();
     let again = place.told(0, &add);
     assert!(again.contains(&stands) && again.contains("nothing had to be done"), "{again}");
