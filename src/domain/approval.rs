@@ -282,6 +282,7 @@ pub fn vote(
         reason: kept(&ballot.reason),
         person,
         account: voter.speaker.id.clone(),
+        called: words::called(voter.speaker),
         network: voter.speaker.network.clone(),
         trust: voter.speaker.trust,
         encrypted: voter.encrypted,
@@ -417,12 +418,12 @@ pub fn result(approval: &Approval) -> Option<EffectResult> {
         Tally::Open => None,
         Tally::Granted => {
             let by: Vec<&UserId> = approvals(approval).map(|vote| &vote.account).collect();
-            let names = words::names(&by, words::home(approval));
+            let names = words::voters(approvals(approval), words::home(approval));
             Some(EffectResult::Ok(json!({ "by": by, "names": names })))
         }
         Tally::Denied => Some(EffectResult::Err(json!({
             "kind": DENIED, "by": last.account, "reason": last.reason,
-            "message": words::denied(&last.account, words::home(approval), &last.reason),
+            "message": words::denied(&words::voter(last, words::home(approval)), &last.reason),
         }))),
     }
 }

@@ -40,6 +40,8 @@ pub struct ApprovalVoted {
     pub person: PersonId,
     /// The account that they used.
     pub account: UserId,
+    /// What they are called on a network where that is an account, with the network: `diana (lab)`. None: as the account.
+    pub called: Option<String>,
     /// The network that the account is native to.
     pub network: String,
     /// How strongly that network proves that it was this account.

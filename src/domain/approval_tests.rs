@@ -364,3 +364,39 @@ fn what_was_approved_for_less_or_by_fewer_does_not_cover_more() {
     approval.requested.own.clear();
     assert!(!covers(&approval, &needs(2, None, false), &one));
 }
+
+#[test]
+fn people_of_irc_are_named_with_their_network() {
+    for (name, account, want) in [
+        ("Tom", Some("tom@lab"), "Tom (lab)"),
+        ("Tom (lab)", Some("tom@lab"), "Tom (lab)"),
+        // A name that they chose to show is not theirs.
+        ("admin", Some("tom@lab"), "tom (lab)"),
+        ("tom (prod)", Some("tom@lab"), "tom (lab)"),
+        ("Tom", Some("U0123"), "irc_tom"),
+        ("Tom", Some("a b@lab"), "irc_tom"),
+        ("Tom", None, "irc_tom"),
+    ] {
+        let (id, account) = (user("irc_tom"), account.map(str::to_owned));
+        let (network, trust) = ("irc".to_owned(), Trust::Identified);
+        let who = Speaker { id, name: name.into(), network, account, trust, claims: vec![] };
+        let home = user("ann");
+        assert_eq!(words::person(&who, Some(&home)), want, "{name} {:?}", who.account);
+        let ballot = Ballot {
+            vote: Vote::Against,
+            how: How::Typed,
+            reason: String::new(),
+            post: PostId("$1".into()),
+            at: Timestamp(1),
+        };
+        let voter = Voter { speaker: &who, encrypted: false, roles: vec![], barred: None };
+        let (given, now) = (given(&Terms::default(), vec![]), basis("", ""));
+        let decided = super::vote(&given, &voter, &ballot, &now, &person_of, &Rules::STRICT);
+        let Decided::Voted(vote) = decided else { panic!("it counts: {decided:?}") };
+        assert_eq!((&vote.account, words::voter(&vote, Some(&home))), (&who.id, want.to_owned()));
+        let denied = result(&Approval { votes: vec![vote], ..given });
+        let Some(EffectResult::Err(error)) = denied else { panic!("it is denied: {denied:?}") };
+        assert_eq!(error["message"], format!("denied by {want}"));
+        assert_eq!(error["by"], "@irc_tom:hs", "scripts get the account");
+    }
+}

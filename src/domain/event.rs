@@ -218,7 +218,7 @@ events! {
     QuestionReminded "question_reminded" 1 Sealed,
     QuestionAnswered "question_answered" 1 Sealed,
     ApprovalRequested "approval_requested" 2 Sealed,
-    ApprovalVoted "approval_voted" 1 Sealed,
+    ApprovalVoted "approval_voted" 2 Sealed,
     ApprovalVoided "approval_voided" 1 Sealed,
     TimerFired "timer_fired" 1 Sealed,
     ExecutionYielded "execution_yielded" 1 Sealed,

@@ -55,6 +55,11 @@ pub(super) fn upcast(kind: &str, schema: u32, mut data: Value) -> (u32, Value) {
         }
         // Before version 2 an approval asked for no level of trust, and that is how its terms read without one.
         ("approval_requested", 1) => 2,
+        // Before version 2 who voted was named by the account alone.
+        ("approval_voted", 1) => {
+            fields.insert("called".into(), Value::Null);
+            2
+        }
         // Before version 2 what let an action run was not recorded with it.
         ("effect_requested", 1) => {
             fields.insert("decision".into(), Value::Null);

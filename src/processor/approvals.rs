@@ -12,6 +12,7 @@ use crate::domain::approval::{
     Terms, Voter,
 };
 use crate::domain::ballot::Spoken;
+use crate::domain::bridge::Account;
 use crate::domain::builtin::Builtin;
 use crate::domain::conversation::OpenQuestion;
 use crate::domain::event::{
@@ -337,11 +338,27 @@ fn ballot(recorded: &Recorded, origin: &Origin, question: &OpenQuestion, spoken:
 
 /// Who asked, as others are told.
 pub(super) fn requester(execution: &Execution) -> String {
-    let id = &execution.started.requester.id;
-    words::name(id, Some(id))
+    let who = &execution.started.requester;
+    words::person(who, Some(&who.id))
 }
 
 impl Kernel {
+    /// Somebody who ends what another one asked for, as others are told.
+    pub(super) fn who_ends(&self, by: &UserId, execution: &Execution) -> String {
+        let who = &execution.started.requester;
+        if *by == who.id {
+            return requester(execution);
+        }
+        let own = self.own_id();
+        let server = own.as_str().split_once(':').map_or("", |(_, server)| server);
+        let settings = self.settings();
+        let called = match settings.bridges.account(by.as_str(), server) {
+            Some(Account::Ghost(_, native)) => words::native(&native),
+            _ => None,
+        };
+        called.unwrap_or_else(|| words::name(by, Some(&who.id)))
+    }
+
     /// The accounts of whoever has this one, this one first.
     pub(super) fn accounts_of(&self, account: &UserId) -> Result<Vec<UserId>, ReadError> {
         let people = self.people()?;

@@ -80,8 +80,7 @@ impl Kernel {
 
     fn begin_cancel(&self, execution: &Execution, cancel: &Cancel, meta: &Meta) -> Vec<Write> {
         let event = execution.cancelled_by(cancel.by.clone(), cancel.reason.clone());
-        let home = Some(&execution.started.requester.id);
-        let how = approvals::cancelled(&cancel.by, home);
+        let how = approvals::cancelled(&self.who_ends(&cancel.by, execution));
         let edits = self.closed_prompts(execution, event.cancelled.iter(), &how, meta);
         let stream = StreamName::execution(&execution.id);
         let expected = Expected::Exact(execution.version);

@@ -1,8 +1,9 @@
 //! What the bot says about approvals.
 
-use crate::domain::approval::{Approval, Lacking, Refusal, Tally, Terms, approvals};
+use crate::domain::approval::{Approval, ApprovalVoted, Lacking, Refusal, Tally, Terms, approvals};
+use crate::domain::bridge::identity::parts;
 use crate::domain::id::UserId;
-use crate::domain::trigger::Trust;
+use crate::domain::trigger::{Speaker, Trust};
 use crate::domain::words::people::to_reach;
 
 /// What a reaction approves by, and what denies by it: the bot puts both below a prompt that takes them, to be clicked.
@@ -45,16 +46,16 @@ fn proven(terms: &Terms) -> &'static str {
 
 /// What stands where it was asked, as votes come.
 pub fn progress(who: &str, approval: &Approval) -> String {
-    let by: Vec<&UserId> = approvals(approval).map(|vote| &vote.account).collect();
+    let by = approvals(approval).count();
     let (what, count) = (&approval.requested.what, approval.requested.terms.count as usize);
     let (home, last) = (home(approval), approval.votes.last());
-    let by_whom = names(&by, home);
+    let by_whom = voters(approvals(approval), home);
     let state = match (last.map_or(Tally::Open, |vote| vote.outcome), last) {
-        (Tally::Open, _) => match count.saturating_sub(by.len()) {
+        (Tally::Open, _) => match count.saturating_sub(by) {
             1 => format!("approved by {by_whom}, it needs one more person"),
             left => format!("approved by {by_whom}, it needs {left} more"),
         },
-        (Tally::Denied, Some(vote)) => denied(&vote.account, home, &vote.reason),
+        (Tally::Denied, Some(vote)) => denied(&voter(vote, home), &vote.reason),
         (Tally::Granted | Tally::Denied, _) => format!("approved by {by_whom}"),
     };
     closed(who, what, &state)
@@ -71,9 +72,9 @@ pub fn closed(who: &str, what: &str, how: &str) -> String {
 }
 
 /// That somebody said no.
-pub fn denied(by: &UserId, home: Option<&UserId>, reason: &str) -> String {
+pub fn denied(by: &str, reason: &str) -> String {
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    format!("denied by {}{reason}", name(by, home))
+    format!("denied by {by}{reason}")
 }
 
 /// That what was to be approved is another thing now.
@@ -95,8 +96,8 @@ pub const TIMED_OUT: &str = "not enough approvals came in time";
 pub const NOT_NEEDED: &str = "no longer needed";
 
 /// That it is not waited for any more for another reason.
-pub fn cancelled(by: &UserId, home: Option<&UserId>) -> String {
-    format!("cancelled by {}", name(by, home))
+pub fn cancelled(by: &str) -> String {
+    format!("cancelled by {by}")
 }
 
 /// What a person is told whose vote does not count.
@@ -169,10 +170,35 @@ pub fn has_ended(who: &str, how: &str) -> String {
     format!("{who}, that has ended: {how}")
 }
 
-/// Accounts as people call them: `ben and eva`.
-pub fn names(accounts: &[&UserId], home: Option<&UserId>) -> String {
-    let names: Vec<String> = accounts.iter().map(|account| name(account, home)).collect();
+/// Those who voted, as people call them: `ben and diana (lab)`.
+pub fn voters<'a>(votes: impl Iterator<Item = &'a ApprovalVoted>, home: Option<&UserId>) -> String {
+    let names: Vec<String> = votes.map(|vote| voter(vote, home)).collect();
     list(&names, "and")
+}
+
+/// Somebody who voted, as people call them.
+pub fn voter(vote: &ApprovalVoted, home: Option<&UserId>) -> String {
+    vote.called.clone().unwrap_or_else(|| name(&vote.account, home))
+}
+
+/// Somebody who speaks, as people call them.
+pub fn person(who: &Speaker, home: Option<&UserId>) -> String {
+    called(who).unwrap_or_else(|| name(&who.id, home))
+}
+
+/// What somebody is called on a network where that is an account, with the network: `diana (lab)`. No account of Matrix is
+/// named so, as none has a space in it.
+pub fn called(who: &Speaker) -> Option<String> {
+    let (nick, network) = parts(who.account.as_deref()?)?;
+    // The name that is shown has the cases of the nick; any other one is not the account's.
+    let shown = who.name.strip_suffix(&format!(" ({network})")).unwrap_or(&who.name);
+    let nick = if shown.eq_ignore_ascii_case(nick) { shown } else { nick };
+    Some(format!("{nick} ({network})"))
+}
+
+/// The same by the account's name on its network: `diana@lab`.
+pub fn native(account: &str) -> Option<String> {
+    parts(account).map(|(nick, network)| format!("{nick} ({network})"))
 }
 
 /// An account's own name, never the one that its owner chose to show: `ben`. One of another server, or one that could be

@@ -166,7 +166,7 @@ impl Steps {
     }
 
     fn voted(&mut self, teller: &Teller, event: &Recorded, vote: &ApprovalVoted) {
-        let (at, who) = (teller.at(event.wall), approvals::name(&vote.account, None));
+        let (at, who) = (teller.at(event.wall), approvals::voter(vote, None));
         let words = say::voted(&at, &who, vote.vote, &quoted(&vote.reason));
         self.under(&vote.path, Node::of("vote", words, event).with(json!(vote)));
     }

@@ -126,6 +126,8 @@ fn an_account_approves_from_irc_and_a_mere_nick_does_not() {
         (&votes[1]["payload"]["network"], &votes[1]["payload"]["trust"]),
         (&"irc".into(), &"identified".into())
     );
+    let called = votes[1]["payload"]["called"].as_str().unwrap_or_default();
+    assert!(called.starts_with("diana (") && called.ends_with(')'), "{called}");
 
     // A role holds for as long as the services say so.
     diana.say("#prod", "!restart the fleet");

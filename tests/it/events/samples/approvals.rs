@@ -41,6 +41,7 @@ pub fn all() -> Vec<Event> {
             reason: reason.into(),
             person: PersonId("@ben:example.org".into()),
             account: UserId("@irc_ben:example.org".into()),
+            called: None,
             network: "irc".into(),
             trust,
             encrypted: true,
@@ -65,6 +66,12 @@ pub fn all() -> Vec<Event> {
         ApprovalVoted {
             roles: vec![],
             ..voted(Vote::For, How::Reaction, Trust::Nothing, "", open)
+        }
+        .into(),
+        ApprovalVoted {
+            account: UserId("@irc_lab_ben:example.org".into()),
+            called: Some("Ben (lab)".into()),
+            ..voted(Vote::For, How::Typed, Trust::Identified, "", open)
         }
         .into(),
         ApprovalVoided {
