@@ -17,6 +17,7 @@ pub mod ballot;
 pub mod bridge;
 pub mod budget;
 pub mod builtin;
+mod called_off;
 pub mod catalog;
 pub mod catch_up;
 pub mod clarify;

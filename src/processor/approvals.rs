@@ -19,7 +19,7 @@ use crate::domain::event::{
     EffectClass, EffectRequested, EffectResult, Event, ExecutionSuspended, HandlerKind,
     MessageQueued, Meta, NewEvent, Recorded, Verdict,
 };
-use crate::domain::execution::Execution;
+use crate::domain::execution::{Execution, Step};
 use crate::domain::grant_command;
 use crate::domain::id::{PostId, StreamName, UserId};
 use crate::domain::message::Doc;
@@ -42,7 +42,7 @@ impl Kernel {
         if terms.takes_encryption() && !execution.started.place.encrypted {
             // Nobody is asked what nobody can answer.
             let why = words::NEVER_HERE.to_owned();
-            sheet.not_run(approval::NEVER_HERE.to_owned(), why);
+            sheet.not_run(approval::NEVER_HERE.to_owned(), why, true);
             return Ok(sheet.finish());
         }
         let handler = &execution.started.handler;
@@ -98,13 +98,14 @@ impl Kernel {
                 let error = approval::voided(&void);
                 sheet.event(void);
                 let message = error["message"].as_str().unwrap_or_default().to_owned();
-                sheet.not_run(approval::VOID.to_owned(), message);
+                sheet.not_run(approval::VOID.to_owned(), message, true);
             }
             (Some(EffectResult::Ok(_)), None) => return Ok(None),
             (None, _) => sheet.event(ExecutionSuspended {}),
             (Some(EffectResult::Err(error)), _) => {
                 let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-                sheet.not_run(text("kind"), text("message"));
+                let tell = !self.told_called_off(execution);
+                sheet.not_run(text("kind"), text("message"), tell);
             }
         }
         Ok(Some(sheet.finish()))
@@ -266,6 +267,13 @@ impl Kernel {
             self.prompt_edit(execution, path, &told, meta)
         };
         paths.filter_map(edit).collect()
+    }
+
+    /// Whether it was told in a line of its own, where an approval was asked for, that the execution is cancelled: so it is
+    /// where nothing that was said can be changed.
+    pub(super) fn told_called_off(&self, execution: &Execution) -> bool {
+        let called_off = execution.steps.values().any(Step::is_called_off);
+        called_off && !self.caps(&execution.started.place).edits
     }
 
     /// The prompt of an approval is changed to what has become of it.

@@ -80,7 +80,8 @@ impl Kernel {
 
     fn begin_cancel(&self, execution: &Execution, cancel: &Cancel, meta: &Meta) -> Vec<Write> {
         let event = execution.cancelled_by(cancel.by.clone(), cancel.reason.clone());
-        let how = approvals::cancelled(&self.who_ends(&cancel.by, execution));
+        let reason = if cancel.reason == COMMAND_DELETED { "" } else { &cancel.reason };
+        let how = approvals::cancelled(&self.who_ends(&cancel.by, execution), reason);
         let edits = self.closed_prompts(execution, event.cancelled.iter(), &how, meta);
         let stream = StreamName::execution(&execution.id);
         let expected = Expected::Exact(execution.version);
@@ -91,6 +92,11 @@ impl Kernel {
 
     fn end_cancelled(&self, execution: &Execution, cancel: &Cancel, meta: &Meta) -> Vec<Write> {
         let mut writes = self.begin_cancel(execution, cancel, meta);
+        let is_told = cancel.reason != COMMAND_DELETED;
+        if is_told && !self.caps(&execution.started.place).edits {
+            // What cannot be changed is left as it is: the end says it all.
+            writes.truncate(1);
+        }
         let (by, reason) = (cancel.by.clone(), cancel.reason.clone());
         let end = ExecutionFinished { ending: Ending::Cancelled { by, reason } };
         writes[0].events.push(NewEvent::with(meta, end));
@@ -98,7 +104,7 @@ impl Kernel {
         let message = self.store.key().message(execution.id.as_str(), "failure");
         let told = MessageQueued { message, ..cancelled_message(execution, &words) };
         // Of a deleted command it is told by who looks after that.
-        if cancel.reason != COMMAND_DELETED {
+        if is_told {
             writes.push(queued(meta, told));
         }
         writes

@@ -139,10 +139,15 @@ impl Kernel {
         let cancelling = self.cancel(&execution.id, &cancel, &meta)?;
         match self.cancelled(&execution.id, cancelling) {
             Ok(mut routed) => {
-                let (command, id) = (&execution.started.command, execution.id.short());
-                let words = words::cancelling(command, id);
-                let (_, writes) = self.answer(recorded, origin, Doc::text(&words));
-                routed.writes.extend(writes);
+                let here = execution.started.place.room == origin.place.room;
+                let told = routed.writes.len() > 1 && execution.waits_for_approval();
+                // What became of the approval is a line of its own here: that is the answer.
+                if !(here && told) || self.caps(origin.place).edits {
+                    let (command, id) = (&execution.started.command, execution.id.short());
+                    let words = words::cancelling(command, id);
+                    let (_, writes) = self.answer(recorded, origin, Doc::text(&words));
+                    routed.writes.extend(writes);
+                }
                 Ok(Routed { decision, ..routed })
             }
             Err(why) => Ok(Routed { decision, ..self.refused(recorded, origin, &why) }),

@@ -341,8 +341,11 @@ impl<'a> Sheet<'a> {
         match &self.execution.cancelled {
             Some(cancelled) if failure.kind == CANCELLED => {
                 let (by, reason) = (cancelled.by.clone(), cancelled.reason.clone());
+                // Where that is told already, it is told again only if the script has undone something.
+                let plain = cancelled.error(None)["message"] == *failure.message;
+                let told = plain && self.kernel.told_called_off(self.execution);
                 // Of a deleted command it is told by who looks after that: what is said here is erased with it.
-                if !is_deleted(self.execution) {
+                if !told && !is_deleted(self.execution) {
                     let message = self.message_id("failure");
                     let told = cancelled_message(self.execution, &failure.message);
                     self.queue(MessageQueued { message, ..told });

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use beadle::adapter::Intake;
 use beadle::domain::bridge::Bridges;
 use beadle::domain::bridge::hint::Hint;
-use beadle::domain::bridge::setup::Mode;
-use beadle::domain::event::BridgeSeen;
-use beadle::domain::id::RoomId;
+use beadle::domain::event::{BridgeSeen, Meta};
+use beadle::domain::id::{RoomId, UserId};
 use beadle::processor::Settings;
 use beadle::processor::bridges::{BURST_LINES, ROOMS_KEPT_MAX};
-use beadle::processor::pacing::UNDER_WAY_EVENTS_MAX;
+use beadle::processor::cancel::{Cancel, Cancelling};
+use beadle::processor::outbox::UNDER_WAY_EVENTS_MAX;
+use beadle::query::executions;
 use serde_json::{Value, json};
 
 use crate::away::stands;
@@ -231,6 +232,37 @@ async fn a_restart_gives_a_slow_network_no_new_burst() {
         assert_eq!(again.said().len(), lines, "after {wait_ms} ms more");
     }
     const { assert!(UNDER_WAY_EVENTS_MAX > BURST_LINES as usize) };
+}
+
+#[tokio::test]
+async fn who_cancels_what_waits_for_approval_is_named_with_their_network() {
+    for (room, by, want) in [
+        ("#irc", "@irc_lab_tom:local", "tom (lab)"),
+        ("#irc", "@ann:local", "ann"),
+        ("#ops", "@irc_lab_tom:local", "tom (lab)"),
+        ("#ops", "@irc_lab_tom:else.where", "@irc_lab_tom:else.where"),
+    ] {
+        let desk = Desk::new(r#"alias("merge", #{ ack: false }, || { approve("merge it"); });"#);
+        use_bridges(&desk, &["heisenbridge"]);
+        desk.ear.names(vec!["@beadle:local".into()]);
+        saw(&desk, "#irc", "heisenbridge", "@heisenbridge:local").await;
+        desk.hand_over(vec![desk.says("ann", room, "!merge")], None).await;
+        desk.settle().await.expect("the log works");
+        assert!(desk.said()[0].contains("ann asks to merge it. It needs one more person"));
+        let list = executions::list(desk.kernel.store.as_ref(), 1).expect("the log can be read");
+        let by = UserId(by.into());
+        let cancel = Cancel { by, reason: String::new(), force: false };
+        let cancelling = desk.kernel.cancel(&list[0].id, &cancel, &Meta::default());
+        let Ok(Cancelling::Begun(writes)) = cancelling else { panic!("{cancelling:?}") };
+        desk.kernel.store.append(writes).await.expect("it fits");
+        desk.clock.advance(20_000);
+        desk.settle().await.expect("the log works");
+        let said = desk.said();
+        let closed = format!("ann asks to merge it: cancelled by {want}.");
+        assert!(said[0].ends_with(&closed), "{said:?}");
+        // Where it can be edited who asked is answered as well.
+        assert_eq!(said.len(), if room == "#irc" { 1 } else { 2 }, "{said:?}");
+    }
 }
 
 #[tokio::test]

@@ -56,6 +56,11 @@ const SENTENCES: &[(u32, &str, &str)] = &[
     (2, "script-changed", "An approval is void when its script was changed."),
     (2, "target-changed", "An approval is void when its parameters or its target were changed."),
     (2, "prompt-edited", "The prompt of an approval is edited to its outcome."),
+    (
+        2,
+        "no-edits",
+        "An approval on IRC names people with their network, and that it is cancelled is told once.",
+    ),
     (2, "denied", "A denial has a reason that reaches the requester."),
     (
         2,
@@ -97,6 +102,11 @@ const SENTENCES: &[(u32, &str, &str)] = &[
     (5, "safe-mode", "Without any good policy only the management room may act."),
     (5, "help-shows-what-is-allowed", "Help shows only what one may run here."),
     (5, "approvals-annotation", "A policy says how many approvals are needed and from which role."),
+    (
+        5,
+        "gate-cancelled",
+        "What a policy holds back is cancelled in one line where nothing can be changed.",
+    ),
     (5, "can", "Can somebody do something is answered with the policy that decides."),
     (5, "who-can", "Who can do something is answered for each person who is known."),
     (5, "grant", "A grant allows something for a while and is itself approved."),

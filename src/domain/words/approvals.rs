@@ -96,8 +96,9 @@ pub const TIMED_OUT: &str = "not enough approvals came in time";
 pub const NOT_NEEDED: &str = "no longer needed";
 
 /// That it is not waited for any more for another reason.
-pub fn cancelled(by: &str) -> String {
-    format!("cancelled by {by}")
+pub fn cancelled(by: &str, reason: &str) -> String {
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("cancelled by {by}{reason}")
 }
 
 /// What a person is told whose vote does not count.

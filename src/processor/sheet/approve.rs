@@ -96,16 +96,18 @@ impl Sheet<'_> {
         }
     }
 
-    /// The execution ends before anything of it ran.
-    pub(in crate::processor) fn not_run(&mut self, kind: String, message: String) {
+    /// The execution ends before anything of it ran; `tell`: who asked has not heard of it.
+    pub(in crate::processor) fn not_run(&mut self, kind: String, message: String, tell: bool) {
         let started = &self.execution.started;
         let (who, id) = (&started.requester.name, self.execution.id.short());
         let told = words::not_run(who, &started.command, &message, id);
         let failure =
             Failure { kind, message, file: started.handler.file.clone(), line: 0, column: 0 };
-        let id = self.message_id("failure");
-        let queued = failure_message(self.execution, &failure.message, Some(&failure));
-        self.queue(MessageQueued { message: id, doc: Doc::text(&told), ..queued });
+        if tell {
+            let id = self.message_id("failure");
+            let queued = failure_message(self.execution, &failure.message, Some(&failure));
+            self.queue(MessageQueued { message: id, doc: Doc::text(&told), ..queued });
+        }
         self.finished(Ending::Failed(failure));
     }
 }
