@@ -1,7 +1,10 @@
 //! Help: what a person may say to the bot where they are, by script; or what there is about some words, the best first.
 
+mod short;
+
 use std::collections::BTreeMap;
 
+pub use self::short::SHORT_LINES_MAX;
 use super::alias_index::damerau;
 use super::catalog::Alias;
 use super::message::Doc;
@@ -51,11 +54,34 @@ pub fn help(view: &View, who: &Speaker, place: &Place, words: &str) -> Doc {
     let may = |alias: &&Alias| refusal(alias, who, place, view).is_none();
     let asked = |action, resource| (view.may)(action, resource, who, place).allowed();
     let own = own_command::offered(view.places, &place.room, &asked);
-    let lines = match words.is_empty() {
-        true => everything(view, view.catalog.aliases.iter().filter(may), &own),
-        false => about(view, &words, &may, &own),
+    let (line_bytes, prefix) = ((view.caps)(place).line_bytes, view.prefix);
+    let offered = || view.catalog.aliases.iter().filter(may);
+    let lines = match (words.is_empty(), line_bytes) {
+        (true, 0) => paged(everything(view, offered(), &own), "", page, HELP_LINES_MAX, prefix),
+        (false, 0) => paged(about(view, &words, &may, &own), &words, page, HELP_LINES_MAX, prefix),
+        (true, _) => {
+            let offered: Vec<&Alias> = offered().collect();
+            let first = nothing_there(view, offered.is_empty());
+            let usages = offered.iter().filter_map(|alias| alias.usages.first());
+            let usages = usages.map(String::as_str).chain(own.iter().map(|(usage, _)| *usage));
+            let commands: Vec<String> = usages.map(|usage| format!("{prefix}{usage}")).collect();
+            short::listed(first, &commands, (page, line_bytes), prefix)
+        }
+        (false, _) => {
+            let lines = about(view, &words, &may, &own);
+            short::told(&lines, &words, (page, line_bytes), prefix)
+        }
     };
-    Doc::text(&paged(lines, &words, page, view.prefix).join("\n"))
+    Doc::text(&lines.join("\n"))
+}
+
+/// Why no command of a script is listed, if so.
+fn nothing_there(view: &View, none: bool) -> Option<String> {
+    match (view.safe, none) {
+        (Some(why), _) => Some(words::nothing_now(why)),
+        (None, true) => Some("No script offers a command yet.".to_owned()),
+        (None, false) => None,
+    }
 }
 
 /// Every command, by script.
@@ -75,12 +101,8 @@ fn everything<'a>(
     let lone = lone.iter().flat_map(|(_, aliases)| aliases);
     let mut lines: Vec<String> = lone.filter_map(|alias| brief(alias, prefix)).collect();
     lines.extend(grouped.iter().flat_map(|(file, aliases)| group(file, aliases, prefix)));
-    let first = match (lines.is_empty(), view.safe) {
-        (_, Some(why)) => words::nothing_now(why),
-        (true, None) => "No script offers a command yet.".to_owned(),
-        (false, None) => format!("I know these commands; {prefix}help WORD tells more:"),
-    };
-    lines.insert(0, first);
+    let known = || format!("I know these commands; {prefix}help WORD tells more:");
+    lines.insert(0, nothing_there(view, lines.is_empty()).unwrap_or_else(known));
     lines.push("My own commands:".to_owned());
     lines.extend(own.iter().map(|own| of_own(*own, prefix)));
     lines
@@ -224,18 +246,29 @@ fn of_own((usage, help): (&str, &str), prefix: &str) -> String {
     format!("• {prefix}{usage} – {help}")
 }
 
-/// One page, with how the next one is asked for.
-fn paged(lines: Vec<String>, words: &str, page: usize, prefix: &str) -> Vec<String> {
-    let pages = lines.len().div_ceil(HELP_LINES_MAX);
-    if page > pages {
-        return vec![match pages {
-            1 => "There is only one page of help.".to_owned(),
-            pages => format!("There are only {pages} pages of help."),
-        }];
+/// That there are not so many pages.
+fn too_far(pages: usize) -> String {
+    match pages {
+        1 => "There is only one page of help.".to_owned(),
+        pages => format!("There are only {pages} pages of help."),
     }
-    let first = (page - 1) * HELP_LINES_MAX;
-    let left = lines.len().saturating_sub(first + HELP_LINES_MAX);
-    let mut shown: Vec<String> = lines.into_iter().skip(first).take(HELP_LINES_MAX).collect();
+}
+
+/// One page of so many lines, with how the next one is asked for.
+fn paged(
+    lines: Vec<String>,
+    words: &str,
+    page: usize,
+    on_a_page: usize,
+    prefix: &str,
+) -> Vec<String> {
+    let pages = lines.len().div_ceil(on_a_page);
+    if page > pages {
+        return vec![too_far(pages)];
+    }
+    let first = (page - 1) * on_a_page;
+    let left = lines.len().saturating_sub(first + on_a_page);
+    let mut shown: Vec<String> = lines.into_iter().skip(first).take(on_a_page).collect();
     if left > 0 {
         let words = if words.is_empty() { String::new() } else { format!(" {words}") };
         let how = if page == 1 { "more".to_owned() } else { format!("page {}", page + 1) };
@@ -305,13 +338,16 @@ mod tests {
             assert_eq!(asked(typed), (want.0.to_owned(), want.1), "{typed:?}");
         }
         let lines = |n: usize| (0..n).map(|n| n.to_string()).collect::<Vec<_>>();
-        let two = paged(lines(HELP_LINES_MAX + 2), "", 1, "!");
+        let two = paged(lines(HELP_LINES_MAX + 2), "", 1, HELP_LINES_MAX, "!");
         assert_eq!(two.last().map(String::as_str), Some("… and 2 more lines: !help more"));
-        assert_eq!(paged(lines(HELP_LINES_MAX + 2), "", 2, "!"), ["40", "41"]);
-        assert_eq!(paged(lines(3), "vm", 2, "!"), ["There is only one page of help."]);
-        let three = paged(lines(HELP_LINES_MAX * 3), "vm", 4, "!");
+        assert_eq!(paged(lines(HELP_LINES_MAX + 2), "", 2, HELP_LINES_MAX, "!"), ["40", "41"]);
+        assert_eq!(
+            paged(lines(3), "vm", 2, HELP_LINES_MAX, "!"),
+            ["There is only one page of help."]
+        );
+        let three = paged(lines(HELP_LINES_MAX * 3), "vm", 4, HELP_LINES_MAX, "!");
         assert_eq!(three, ["There are only 3 pages of help."]);
-        let many = paged(lines(HELP_LINES_MAX * 3), "vm", 2, "!");
+        let many = paged(lines(HELP_LINES_MAX * 3), "vm", 2, HELP_LINES_MAX, "!");
         assert_eq!(many.last().map(String::as_str), Some("… and 40 more lines: !help vm page 3"));
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::again::Again;
 use super::alias_index::{Begun, Found, Hit, damerau};
 use super::ballot;
+use super::bridge::Caps;
 use super::builtin::Builtin;
 use super::catalog::{Alias, Catalog};
 use super::clarify;
@@ -68,7 +69,12 @@ pub struct View<'a> {
     pub stale_after_ms: i64,
     /// Why no policies can be used, if so: then nothing may be run.
     pub safe: Option<&'a str>,
+    /// What can be shown in a place.
+    pub caps: &'a Shows<'a>,
 }
+
+/// Answers what can be shown in a place.
+pub type Shows<'a> = dyn Fn(&Place) -> Caps + Sync + 'a;
 
 /// Answers whether somebody may do something with something in a place.
 pub type May<'a> = dyn Fn(PolicyAction, Resource, &Speaker, &Place) -> Permission + Sync + 'a;

@@ -172,6 +172,7 @@ fn view<'a>(catalog: &'a Catalog, questions: &'a [OpenQuestion], open: usize) ->
         roles: &[],
         stale_after_ms,
         safe: None,
+        caps: &|_| Caps::WHOLE,
     }
 }
 

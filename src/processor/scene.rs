@@ -83,6 +83,7 @@ impl Kernel {
             roles: &scene.roles,
             stale_after_ms: scene.settings.stale_after_ms,
             safe: judge.unusable(),
+            caps: &|place| self.caps(place),
         })
     }
 }
