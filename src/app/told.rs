@@ -19,7 +19,7 @@ impl Desk {
         // Every version that ever ran is in the log itself.
         let scripts = Scripts::new(ScriptSet::default());
         let line_of = |handler: &_| scripts.line_of(handler, store);
-        let tree = why::tree(&events, &about, &Eyes::All, &self.here(), &line_of);
+        let tree = why::tree(&events, &about, &Eyes::All, &self.here(), &line_of, true);
         Ok(sink.row(json!({ "why": tree, "lines": why::lines(&tree) }))?)
     }
 

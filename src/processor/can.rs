@@ -10,9 +10,9 @@ use crate::domain::alias_index::Found;
 use crate::domain::catalog::{Alias, Catalog};
 use crate::domain::id::{PersonId, UserId};
 use crate::domain::message::Doc;
-use crate::domain::policy::{Permission, PolicyAction, Resource};
+use crate::domain::policy::{Cited, Permission, PolicyAction, Resource};
 use crate::domain::trigger::{Place, Speaker};
-use crate::domain::words::{can as say, listing, policy as policies};
+use crate::domain::words::{can as say, listing, policy as policies, why};
 use crate::query::command::Rows;
 use crate::query::subjects::Subjects;
 use crate::store::Subject;
@@ -38,7 +38,8 @@ impl Kernel {
         };
         let resource = Resource::alias(alias);
         let permission = self.may(PolicyAction::Run, resource, speaker, &asker.place);
-        Ok(Doc::text(&told(&speaker.name, &alias.name, &permission)))
+        let texts = self.caps(&asker.place).html;
+        Ok(Doc::text(&told(&speaker.name, &alias.name, &permission, texts)))
     }
 
     /// Who may do what a text commands, here.
@@ -160,11 +161,11 @@ fn meant<'a>(catalog: &'a Catalog, text: &str) -> Option<&'a Alias> {
     number.and_then(|number| catalog.aliases.get(number)).or_else(named)
 }
 
-/// What was decided, with the policies that did and what must happen first.
-fn told(who: &str, alias: &str, permission: &Permission) -> String {
-    let cite = |cited: &crate::domain::policy::Cited| {
-        let text = policies::quoted(&cited.text);
-        crate::domain::words::why::cited(&cited.id, text.trim_end_matches(';'))
+/// What was decided, with the policies that did and what must happen first; `texts`: they are told with their texts.
+fn told(who: &str, alias: &str, permission: &Permission, texts: bool) -> String {
+    let cite = |it: &Cited| match texts {
+        true => why::cited(&it.id, policies::quoted(&it.text).trim_end_matches(';')),
+        false => why::named(&it.id, &it.file, it.line),
     };
     let cited: Vec<String> = permission.policies.iter().map(cite).collect();
     let by = match cited.is_empty() {

@@ -116,6 +116,12 @@ pub fn refused_by(policies: &str) -> String {
     format!("refused by {policies}")
 }
 
+/// A policy with where it stands, for those to whom its text says nothing.
+pub fn named(id: &str, file: &str, line: u32) -> String {
+    let place = format!("{file}:{line}");
+    if id == place { format!("the policy `{id}`") } else { format!("the policy `{id}` ({place})") }
+}
+
 /// A policy with its text.
 pub fn cited(id: &str, text: &str) -> String {
     format!("the policy `{id}`: {text}")

@@ -144,7 +144,8 @@ impl Kernel {
             return Ok(Doc::text(sorry));
         }
         if builtin == Builtin::Why {
-            return self.told_why(found, here);
+            let texts = self.caps(&execution.started.place).html;
+            return self.told_why(found, here, texts);
         }
         let listed: Found = serde_json::from_value(found.clone()).unwrap_or_default();
         let args = &execution.started.args;
@@ -160,13 +161,13 @@ impl Kernel {
         }
     }
 
-    fn told_why(&self, found: &Value, here: &Here) -> Result<Doc, ReadError> {
+    fn told_why(&self, found: &Value, here: &Here, texts: bool) -> Result<Doc, ReadError> {
         let Ok(led) = serde_json::from_value::<Led>(found.clone()) else {
             return Ok(Doc::text(say::ERASED));
         };
         let events = self.store.read_at(&led.positions)?;
         let line_of = |handler: &Handler| self.line_of(handler);
-        let tree = why::tree(&events, &led.about, &led.eyes, here, &line_of);
+        let tree = why::tree(&events, &led.about, &led.eyes, here, &line_of, texts);
         Ok(why::chat(&tree, &led.about))
     }
 

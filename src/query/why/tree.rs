@@ -12,7 +12,7 @@ use crate::domain::event::{
 };
 use crate::domain::id::{ExecutionId, StreamName, Timestamp, UserId};
 use crate::domain::order::ordered_action;
-use crate::domain::policy::PolicyDecision;
+use crate::domain::policy::{Cited, PolicyDecision};
 use crate::domain::trigger::{Trigger, What};
 use crate::domain::words::{policy as policies, why as say};
 use crate::query::when::Here;
@@ -28,11 +28,20 @@ pub(super) struct Teller<'a> {
     pub eyes: &'a Eyes,
     pub here: &'a Here,
     pub line_of: LineOf<'a>,
+    /// Policies are told with their texts.
+    texts: bool,
     names: BTreeMap<UserId, String>,
 }
 
-/// The tree of what led to something, for somebody who may read this much.
-pub fn tree(events: &[Recorded], about: &About, eyes: &Eyes, here: &Here, line_of: LineOf) -> Node {
+/// The tree of what led to something, for somebody who may read this much; `texts`: policies are told with their texts.
+pub fn tree(
+    events: &[Recorded],
+    about: &About,
+    eyes: &Eyes,
+    here: &Here,
+    line_of: LineOf,
+    texts: bool,
+) -> Node {
     let mut names = BTreeMap::new();
     for event in events.iter().filter_map(Recorded::event) {
         if let Event::TriggerRecorded(e) = event
@@ -41,7 +50,7 @@ pub fn tree(events: &[Recorded], about: &About, eyes: &Eyes, here: &Here, line_o
             names.insert(speaker.id.clone(), speaker.name.clone());
         }
     }
-    Teller { events, about, eyes, here, line_of, names }.tree()
+    Teller { events, about, eyes, here, line_of, texts, names }.tree()
 }
 
 impl Teller<'_> {
@@ -222,7 +231,7 @@ impl Teller<'_> {
                 _ => node,
             };
         };
-        let mut policy = Node::of("policy", policy_words(decision), routed)
+        let mut policy = Node::of("policy", policy_words(decision, self.texts), routed)
             .with(serde_json::to_value(decision).unwrap_or_default());
         if let Some(grant) = &decision.inputs.granted {
             policy = policy.child(Node::of("grant", say::granted(grant), routed));
@@ -283,13 +292,13 @@ impl Teller<'_> {
     }
 }
 
-/// What the policies decided, with the texts of those that did.
-fn policy_words(decision: &PolicyDecision) -> String {
-    let cited: Vec<String> = decision
-        .policies
-        .iter()
-        .map(|it| say::cited(&it.id, policies::quoted(&it.text).trim_end_matches(';')))
-        .collect();
+/// What the policies decided, with those that did; `texts`: they are told with their texts.
+fn policy_words(decision: &PolicyDecision, texts: bool) -> String {
+    let cite = |it: &Cited| match texts {
+        true => say::cited(&it.id, policies::quoted(&it.text).trim_end_matches(';')),
+        false => say::named(&it.id, &it.file, it.line),
+    };
+    let cited: Vec<String> = decision.policies.iter().map(cite).collect();
     match (decision.allowed(), cited.is_empty()) {
         (true, true) => say::allowed(&quoted(&decision.reason)),
         (true, false) => say::allowed_by(&cited.join(", ")),
