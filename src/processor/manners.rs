@@ -5,9 +5,10 @@ use super::scene::Scene;
 use super::sheet::queued;
 use super::{DAY_MS, Error, Kernel};
 use crate::domain::ack::REFUSED;
+use crate::domain::bridge::{Account, Bridges};
 use crate::domain::event::{Event, MessageQueued, Recorded, Verdict};
-use crate::domain::id::{StreamName, Version};
-use crate::domain::loops::{self, Loop, MUTE_MS, SAME_LOOKED_AT_MAX, SAME_MS};
+use crate::domain::id::{StreamName, UserId, Version};
+use crate::domain::loops::{self, Loop, MUTE_MS, SAME_MAX, SAME_MS};
 use crate::domain::message::Doc;
 use crate::domain::order::NETWORK;
 use crate::domain::pace::{self, NAMES_COMMANDS_PER_MINUTE, Pace};
@@ -93,6 +94,12 @@ impl Kernel {
         };
         let Some(found) = found else { return Ok(None) };
         let mut routed = Routed::ignored(loops::CONSIDERED, found.reason());
+        if found == Loop::Repeats && hops == 0 && self.may_be_a_person(&origin.speaker.id) {
+            // It is said once: whatever comes of it is not answered.
+            let text = words::muted(&origin.speaker.name, SAME_MAX, MUTE_MS / 60_000);
+            let (message, writes) = self.answer(recorded, origin, Doc::text(&text));
+            routed = Routed { verdict: Verdict::Refused(message), writes, ..routed };
+        }
         let (who, room) = (origin.speaker.id.as_str(), &origin.place.name);
         let text = words::ring(who, room, found.reason(), MUTE_MS / 60_000);
         let day = (self.clock.now().0 / DAY_MS).to_string();
@@ -104,7 +111,18 @@ impl Kernel {
         Ok(Some(routed))
     }
 
-    /// Whether somebody behind a bridge goes round in a ring.
+    /// Whether an account is none of those that repeat what bots say, too.
+    fn may_be_a_person(&self, id: &UserId) -> bool {
+        let own = self.own_id();
+        let server = own.as_str().split_once(':').map_or("", |(_, server)| server);
+        match self.settings().bridges.account(id.as_str(), server) {
+            Some(Account::Bot(_) | Account::Relay(_)) => false,
+            Some(Account::Ghost(profile, native)) => !Bridges::is_program(profile, &native),
+            None => true,
+        }
+    }
+
+    /// Whether somebody behind a bridge says the same all the time.
     fn repeats(&self, recorded: &Recorded, origin: &Origin) -> Result<Option<Loop>, ReadError> {
         if matches!(origin.speaker.network.as_str(), "matrix" | "terminal" | NETWORK) {
             return Ok(None);

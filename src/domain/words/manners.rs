@@ -10,6 +10,13 @@ pub fn slow_down(name: &str, most: u32, again_ms: i64) -> String {
     )
 }
 
+/// To somebody who is not answered for a while, once.
+pub fn muted(name: &str, times: usize, minutes: i64) -> String {
+    format!(
+        "{name}: that was the same {times} times, so I do not answer you here for {minutes} min."
+    )
+}
+
 /// To the owner, when a conversation goes round in a ring.
 pub fn ring(who: &str, room: &str, why: &str, minutes: i64) -> String {
     format!(
