@@ -6,13 +6,13 @@ use super::{ATTEMPTS_MAX, Error, Kernel, Tried, sheet};
 use crate::domain::bridge::identity::parts;
 use crate::domain::bridge::setup::Setups;
 use crate::domain::bridge::setup::away::{ALONE_HELD_MS, UNSURE_MS, Wait};
-use crate::domain::event::{BridgeBack, BridgeStands, Event, MessageQueued, Meta};
-use crate::domain::id::{ExecutionId, MessageId, Position, Pseudonym, RoomId, Timestamp, Version};
+use crate::domain::event::{BridgeBack, Event, MessageQueued, Meta};
+use crate::domain::id::{ExecutionId, MessageId, Position, RoomId, Timestamp, Version};
 use crate::domain::message::Doc;
 use crate::domain::trigger::Speaker;
 use crate::domain::words::setups as words;
 use crate::query::agenda::lane_to;
-use crate::store::{By, Direction, ReadError, Subject, Write};
+use crate::store::{By, Direction, ReadError, Write};
 
 /// Most events of a room that are looked through for what may not have arrived on a network.
 pub const MISSED_EVENTS_MAX: usize = 512;
@@ -160,9 +160,5 @@ impl Kernel {
     fn oldest_in(&self, lane: &str) -> Result<Option<Timestamp>, ReadError> {
         let Some(oldest) = self.agenda(|agenda| agenda.oldest_in(lane)) else { return Ok(None) };
         Ok(self.store.read_at(&[oldest])?.first().map(|queued| queued.wall))
-    }
-
-    fn pseudonym_of(&self, room: &RoomId) -> Option<Pseudonym> {
-        self.store.pseudonym(&Subject::Room(room.0.clone()))
     }
 }

@@ -130,14 +130,7 @@ impl Kernel {
             edits: None,
             ..message.clone()
         };
-        let text = meant.command.as_ref().map_or(&meant.text, |command| &command.text);
-        let origin = Origin {
-            place: &meant.place,
-            speaker: &meant.speaker,
-            post: Some(&meant.post),
-            target: meant.reply_to.as_ref().or(meant.place.thread.as_ref()),
-            text,
-        };
+        let origin = Origin::of(&meant);
         let did = Did::Message(&meant);
         let mut routed = self.said(recorded, trigger, late, &origin, did).await?;
         if let Some(asked) = asked.map(|id| self.execution(&id)).transpose()?.flatten() {

@@ -5,7 +5,7 @@ use super::dispatch::Did;
 use crate::domain::event::Event;
 use crate::domain::execution::Step;
 use crate::domain::id::Position;
-use crate::store::{By, Direction, ReadError, Subject};
+use crate::store::{By, Direction, ReadError};
 
 /// So long after its end a vote is taken to be meant for an approval.
 pub const ENDED_MS_MAX: i64 = 5 * 60 * 1000;
@@ -21,9 +21,7 @@ impl Kernel {
     ) -> Result<Option<String>, ReadError> {
         let Some(message) = did.bare_vote() else { return Ok(None) };
         let room = &message.place.room;
-        let Some(pseudonym) = self.store.pseudonym(&Subject::Room(room.0.clone())) else {
-            return Ok(None);
-        };
+        let Some(pseudonym) = self.pseudonym_of(room) else { return Ok(None) };
         let since = self.clock.now().plus_ms(-ENDED_MS_MAX);
         let latest = self.store.positions(
             &By::Room(pseudonym),

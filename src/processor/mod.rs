@@ -19,7 +19,8 @@ use crate::domain::execution::Execution;
 use crate::domain::hook::Hook;
 use crate::domain::http_allow::Allow;
 use crate::domain::id::{
-    EventId, ExecutionId, MessageId, PostId, RoomId, StreamName, Timestamp, UserId, Version,
+    EventId, ExecutionId, MessageId, PostId, Pseudonym, RoomId, StreamName, Timestamp, UserId,
+    Version,
 };
 use crate::domain::message::Doc;
 use crate::domain::role::Roles;
@@ -28,7 +29,9 @@ use crate::domain::trigger::Place;
 use crate::domain::words::before_commands;
 use crate::query::agenda::{Agenda, Budget, Task, Work};
 use crate::script::hot::HOT_FOR;
-use crate::store::{AppendError, Clock, Direction, EventStore, Expected, ReadError, Write};
+use crate::store::{
+    AppendError, Clock, Direction, EventStore, Expected, ReadError, Subject, Write,
+};
 
 mod acks;
 pub mod action;
@@ -441,6 +444,11 @@ impl Kernel {
     /// What stands before a command in a place.
     fn before_commands(&self, place: &Place) -> String {
         before_commands(place, &self.settings().prefix).to_owned()
+    }
+
+    /// What stands for a room in the log; none: the log knows nothing of it.
+    fn pseudonym_of(&self, room: &RoomId) -> Option<Pseudonym> {
+        self.store.pseudonym(&Subject::Room(room.0.clone()))
     }
 
     /// A place in which the bot speaks by itself.

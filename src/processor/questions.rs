@@ -16,15 +16,13 @@ use crate::domain::event::{
     Event, MessageQueued, NewEvent, QuestionReminded, Recorded, Verdict, post_key,
 };
 use crate::domain::execution::{Execution, Step};
-use crate::domain::id::{
-    ExecutionId, MessageId, PostId, Pseudonym, RoomId, StreamName, UserId, Version,
-};
+use crate::domain::id::{ExecutionId, MessageId, PostId, RoomId, StreamName, UserId, Version};
 use crate::domain::message::Doc;
 use crate::domain::pending_command::{LOOKED_AT_MAX, Pending, PendingCommand, listing};
 use crate::domain::reminder::{self, Reminder};
 use crate::domain::trigger::Timer;
 use crate::domain::words::questions as words;
-use crate::store::{Direction, Expected, ReadError, Subject};
+use crate::store::{Direction, Expected, ReadError};
 
 /// Most open questions of one room that a message is held against: the newest.
 pub const QUESTIONS_MAX: usize = 50;
@@ -41,7 +39,7 @@ impl Kernel {
         room: &RoomId,
         pointed: Option<&PostId>,
     ) -> Result<Vec<OpenQuestion>, ReadError> {
-        let Some(pseudonym) = self.room_pseudonym(room) else { return Ok(vec![]) };
+        let Some(pseudonym) = self.pseudonym_of(room) else { return Ok(vec![]) };
         let mut places = self.agenda(|agenda| agenda.questions(&pseudonym, QUESTIONS_MAX));
         let asks = match pointed {
             Some(post) => self.question_of(room, post)?.map(|place| (place, post)),
@@ -83,7 +81,7 @@ impl Kernel {
             PendingCommand::All => true,
             PendingCommand::Mine => managed || origin.place.direct,
         };
-        let (places, more) = match (everywhere, self.room_pseudonym(room)) {
+        let (places, more) = match (everywhere, self.pseudonym_of(room)) {
             (true, _) => self.agenda(|agenda| agenda.all_questions(LOOKED_AT_MAX)),
             (false, Some(room)) => (self.agenda(|it| it.questions(&room, LOOKED_AT_MAX)), 0),
             (false, None) => (vec![], 0),
@@ -115,7 +113,7 @@ impl Kernel {
         origin: &Origin,
         mut routed: Routed,
     ) -> Result<Routed, Error> {
-        let Some(room) = self.room_pseudonym(&origin.place.room) else { return Ok(routed) };
+        let Some(room) = self.pseudonym_of(&origin.place.room) else { return Ok(routed) };
         let (people, me) = (self.people()?, origin.speaker);
         for (id, path) in self.agenda(|agenda| agenda.questions(&room, HALF_SAID_MAX)) {
             let Some(execution) = self.execution(&id)? else { continue };
@@ -127,10 +125,6 @@ impl Kernel {
             }
         }
         Ok(routed)
-    }
-
-    fn room_pseudonym(&self, room: &RoomId) -> Option<Pseudonym> {
-        self.store.pseudonym(&Subject::Room(room.0.clone()))
     }
 
     /// The question that a post of the bot asked, if nobody waits for its answer any more, although none came.

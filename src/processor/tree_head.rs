@@ -16,7 +16,7 @@ use crate::domain::message::Doc;
 use crate::domain::words::notices;
 use crate::domain::words::records::log_has;
 use crate::query::agenda::{self, Budget};
-use crate::store::{AppendError, Direction, EventStore, Expected, ReadError, Subject, Write};
+use crate::store::{AppendError, Direction, EventStore, Expected, ReadError, Write};
 
 /// So many events at most are without a head, however fast they come.
 pub const HEAD_EVERY_EVENTS: u64 = 1_000;
@@ -329,7 +329,7 @@ async fn say(kernel: &Arc<Kernel>) -> Result<(), Error> {
 impl Kernel {
     /// The lane in which messages to a room wait.
     fn lane_to(&self, room: &RoomId) -> Option<String> {
-        let pseudonym = self.store.pseudonym(&Subject::Room(room.0.clone()))?;
+        let pseudonym = self.pseudonym_of(room)?;
         Some(agenda::lane_to(Some(&pseudonym)))
     }
 

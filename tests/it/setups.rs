@@ -38,6 +38,8 @@ pub struct Played {
     pub connected: AtomicBool,
     /// What the bot is called there; none: `beadle`.
     nick: Option<&'static str>,
+    /// Why no room can be joined; none: each can.
+    shut: Option<&'static str>,
 }
 
 impl Played {
@@ -105,7 +107,10 @@ impl Chat for Played {
                 let (reason, after) = ("not yet".to_owned(), Some(Duration::ZERO));
                 return Err(SendError::Later { reason, after });
             }
-            Ok(self.answer(act))
+            match (act, self.shut) {
+                (RoomAct::Join(_), Some(why)) => Err(SendError::Never { reason: why.to_owned() }),
+                _ => Ok(self.answer(act)),
+            }
         })
     }
 
@@ -388,6 +393,23 @@ async fn what_was_removed_is_known_and_what_never_was_is_not() {
         [("lab", "#ops", true), ("LAB", "#Ops", true), ("lab", "#op", false), ("la", "#ops", false)]
     {
         assert_eq!(known(network, channel), want, "{channel} of {network}");
+    }
+}
+
+#[tokio::test]
+async fn why_a_room_cannot_be_joined_says_what_to_do() {
+    for (why, hint) in [
+        ("[404 / M_NOT_FOUND] Room alias #opps:local not found", "no room has that name: look at"),
+        ("[403 / M_FORBIDDEN] You are not invited to this room.", "invite the bot into the room;"),
+    ] {
+        let (desk, chat) =
+            (Desk::new(""), Arc::new(Played { shut: Some(why), ..Played::default() }));
+        let kernel = bot(&desk, &chat);
+        wish(&kernel, &wanted("#ops", None)).await;
+        work(&kernel, &chat, nothing()).await;
+        let (setups, _) = kernel.setups().expect("reads");
+        let failed = setups.of("lab", "#ops").and_then(|it| it.failed.as_ref()).expect("it failed");
+        assert_eq!((failed.why.as_str(), failed.hint.starts_with(hint)), (why, true), "{failed:?}");
     }
 }
 

@@ -190,17 +190,33 @@ fn is_status(act: &RoomAct) -> bool {
     matches!(act, RoomAct::Tell(order) if order.text == "STATUS")
 }
 
-#[tokio::test]
-async fn a_bridge_that_only_hung_is_asked_for_its_networks() {
-    for connected in [true, false] {
-        let chat = Arc::new(Played::default());
-        let desk = standing(&chat).await;
+/// A bot whose bridge counts as silent, and what was kept of asking it.
+struct Silenced {
+    desk: Desk,
+    live: Live,
+    client: HttpClient,
+    rounds: Rounds,
+    kernel: Arc<Kernel>,
+}
+
+impl Silenced {
+    async fn new(chat: &Arc<Played>) -> Self {
+        let desk = standing(chat).await;
         let (live, client, mut rounds) = (Live::new(503), HttpClient::default(), Rounds::default());
-        let kernel = restarted(&desk, &chat, &live);
+        let kernel = restarted(&desk, chat, &live);
         for _ in 0..2 {
             kernel.ask_bridges(&client, &mut rounds).await.expect("the log works");
         }
         assert_eq!(counts(&desk), [1, 0, 0, 0, 1]);
+        Self { desk, live, client, rounds, kernel }
+    }
+}
+
+#[tokio::test]
+async fn a_bridge_that_only_hung_is_asked_for_its_networks() {
+    for connected in [true, false] {
+        let chat = Arc::new(Played::default());
+        let Silenced { desk, live, client, mut rounds, kernel } = Silenced::new(&chat).await;
         chat.connected.store(connected, Ordering::SeqCst);
         live.is(200);
         let before = chat.acts().iter().filter(|act| is_status(act)).count();
@@ -221,13 +237,7 @@ async fn a_bridge_that_only_hung_is_asked_for_its_networks() {
 #[tokio::test]
 async fn a_bridge_that_is_asked_no_more_keeps_no_network_away() {
     let chat = Arc::new(Played::default());
-    let desk = standing(&chat).await;
-    let (live, client, mut rounds) = (Live::new(503), HttpClient::default(), Rounds::default());
-    let kernel = restarted(&desk, &chat, &live);
-    for _ in 0..2 {
-        kernel.ask_bridges(&client, &mut rounds).await.expect("the log works");
-    }
-    assert_eq!(counts(&desk), [1, 0, 0, 0, 1]);
+    let Silenced { desk, client, mut rounds, .. } = Silenced::new(&chat).await;
     chat.connected.store(true, Ordering::SeqCst);
     let unasked = bot(&desk, &chat);
     unasked.ask_bridges(&client, &mut rounds).await.expect("the log works");

@@ -55,7 +55,7 @@ impl Kernel {
 
     /// The execution that still gathers late commands of this person in this room.
     fn gathering(&self, origin: &Origin) -> Result<Option<Arc<Execution>>, ReadError> {
-        let room = self.store.pseudonym(&Subject::Room(origin.place.room.0.clone()));
+        let room = self.pseudonym_of(&origin.place.room);
         let actor = self.store.pseudonym(&Subject::Person(origin.speaker.id.0.clone()));
         let id = self.agenda(|agenda| {
             agenda.gathers(Builtin::CatchUp, room.as_ref(), actor.as_ref()).cloned()

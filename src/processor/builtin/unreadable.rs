@@ -24,7 +24,7 @@ use crate::processor::reread::beside;
 use crate::processor::sheet::{Prepared, Sheet};
 use crate::processor::{Error, Kernel, write};
 use crate::script::host::HOST_VERSION;
-use crate::store::{Direction, Expected, ReadError, Subject, Write};
+use crate::store::{Direction, Expected, ReadError, Write};
 
 /// What stands in the place of a command.
 const COMMAND: &str = "(unreadable)";
@@ -79,7 +79,7 @@ impl Kernel {
 
     /// The execution that gathers the unreadable posts of a room.
     fn gathering_sealed(&self, place: &Place) -> Result<Option<Arc<Execution>>, ReadError> {
-        let room = self.store.pseudonym(&Subject::Room(place.room.0.clone()));
+        let room = self.pseudonym_of(&place.room);
         let id =
             self.agenda(|agenda| agenda.gathers(Builtin::Unreadable, room.as_ref(), None).cloned());
         let Some(id) = id else { return Ok(None) };
