@@ -47,6 +47,9 @@ pub enum PolicyCommand {
         /// It is said in the management room.
         #[arg(long)]
         management: bool,
+        /// How strongly it is proven who speaks: nothing, nick, identified, network, account or device.
+        #[arg(long, value_name = "WORD", default_value = "account")]
+        trust: String,
     },
     /// Prints what policies can speak of: Cedar's schema.
     #[command(after_help = "Example: beadle policy schema > beadle.cedarschema")]
@@ -81,9 +84,10 @@ pub fn main(context: &Context, command: &PolicyCommand) -> Result<u8, Failure> {
             });
             Ok(0)
         }
-        PolicyCommand::Test { who, action, what, room, management } => {
+        PolicyCommand::Test { who, action, what, room, management, trust } => {
+            let trust = proven(trust)?;
             let set = usable(context)?;
-            let inputs = asked(context, (who, action, what), room, *management)?;
+            let inputs = asked(context, (who, action, what), room, *management, trust)?;
             let permission = set.decide(&inputs);
             tell(context, &permission);
             Ok(0)
@@ -189,12 +193,21 @@ fn usable(context: &Context) -> Result<PolicySet, Failure> {
     })
 }
 
+/// How strongly it is proven who speaks, by its word.
+fn proven(word: &str) -> Result<Trust, Failure> {
+    Trust::of_word(word).ok_or_else(|| {
+        let words = Trust::ALL.map(Trust::word).join(", ");
+        Failure::new(2, format!("there is no trust `{word}`")).hint(format!("there are {words}"))
+    })
+}
+
 /// What somebody asks, as far as it can be seen from here.
 fn asked(
     context: &Context,
     (who, action, what): (&str, &str, &str),
     room: &str,
     management: bool,
+    trust: Trust,
 ) -> Result<Inputs, Failure> {
     let actions = [
         PolicyAction::Run,
@@ -211,13 +224,17 @@ fn asked(
     let account = UserId(who.to_owned());
     let room = RoomId(room.to_owned());
     let unseen = |_: &str| Standing::Unseen("who is in a room cannot be seen from here".to_owned());
-    let held = context.config.roles.held(&account, &room, true, &unseen);
+    // What nothing proves holds no role at all.
+    let held = match trust.proves_account() {
+        true => context.config.roles.held(&account, &room, true, &unseen),
+        false => Default::default(),
+    };
     let mut roles = held.roles;
     let own = |role: &str, source: &str| RoleHeld { role: role.into(), source: source.into() };
-    if management {
+    if management && trust.proves_account() {
         roles.push(own(OWNER, "it is said in the management room"));
     }
-    if who.starts_with("cli:") {
+    if who.starts_with("cli:") && trust.proves_account() {
         roles.push(own(LOCAL, "the owner of the data directory"));
     }
     let now = jiff::Zoned::now();
@@ -228,7 +245,7 @@ fn asked(
         account,
         roles,
         unseen: held.unseen,
-        trust: Trust::Account,
+        trust,
         network: if who.starts_with("cli:") { "cli".into() } else { "matrix".into() },
         room,
         rooms: vec![],
@@ -267,7 +284,7 @@ fn tell(context: &Context, permission: &Permission) {
         out!("{}", json!(permission));
         return;
     }
-    let Inputs { roles, unseen, resource, room, weekday, hour, .. } = &permission.inputs;
+    let Inputs { roles, unseen, resource, room, weekday, hour, trust, .. } = &permission.inputs;
     out!("{}: {}", if permission.allowed() { "allowed" } else { "refused" }, permission.reason);
     if let Some(needs) = &permission.needs {
         out!("it needs{}", asks(needs));
@@ -283,6 +300,7 @@ fn tell(context: &Context, permission: &Permission) {
     }
     let tags = resource.tags.join(", ");
     out!("resource {} `{}`, tags [{tags}]", resource.kind.word(), resource.name);
+    out!("trust {} (level {})", trust.word(), trust.level());
     out!("in {room}, {weekday}, {hour} o'clock");
 }
 

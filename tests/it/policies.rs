@@ -216,6 +216,39 @@ fn the_command_line_says_what_would_be_decided() {
     assert_eq!(status, 2, "{told}");
 }
 
+#[test]
+fn the_command_line_says_what_would_be_decided_of_less_and_of_more_proof() {
+    let own = "@id(\"proven\")\nforbid (principal, action == Action::\"run\", resource)\nwhen { context.trust_level < 3 };\n";
+    let folder = written(&[("00-open.cedar", SHIPPED[0].1), ("10-own.cedar", own)]);
+    let test = |more: &[&str]| {
+        let args = [&["policy", "test", "@a:hs"], more].concat();
+        let (status, out, told) = beadle(folder.path(), &args);
+        (status, format!("{out}{told}"))
+    };
+    let (deploy, manage) = (["run", "deploy"], ["manage", "bot", "--management"]);
+    for (trust, runs, manages) in [
+        (None, true, true),
+        (Some("nothing"), false, false),
+        (Some("nick"), false, false),
+        (Some("identified"), false, true),
+        (Some("network"), true, true),
+        (Some("account"), true, true),
+        (Some("device"), true, true),
+    ] {
+        let with = trust.map(|word| vec!["--trust", word]).unwrap_or_default();
+        let (_, told) = test(&[&deploy[..], &with].concat());
+        assert_eq!(told.starts_with("allowed: policy `open`"), runs, "{trust:?}\n{told}");
+        assert_eq!(told.contains("policy `proven` forbids it"), !runs, "{trust:?}\n{told}");
+        assert!(told.contains(&format!("\ntrust {} (", trust.unwrap_or("account"))), "{told}");
+        let (_, told) = test(&[&manage[..], &with].concat());
+        assert_eq!(told.starts_with("allowed: policy `management`"), manages, "{trust:?}\n{told}");
+        assert_eq!(told.contains("role owner:"), manages, "who is unproven has no role\n{told}");
+    }
+    let (status, told) = test(&["run", "deploy", "--trust", "full"]);
+    assert_eq!(status, 2, "{told}");
+    assert!(told.contains("there are nothing, nick, identified, network, account, dev"), "{told}");
+}
+
 /// A bot on a log of its own, with the policies of a folder.
 fn kernel(store: &Arc<dyn EventStore>, world: &Arc<World>, policy: PolicyFolder) -> Arc<Kernel> {
     let script = "alias(\"deploy {app}\", #{ name: \"deploy\" }, |args| reply(args.app));";
