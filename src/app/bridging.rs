@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::desk::Desk;
 use super::orders::Hands;
 use crate::domain::bridge::setup::Setup;
+use crate::domain::bridge::setup::out::Lost;
 use crate::domain::event::{BridgeStands, BridgeWanted, Event};
 use crate::domain::id::{StreamName, UserId, Version};
 use crate::domain::words::setups as words;

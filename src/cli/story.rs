@@ -73,9 +73,12 @@ fn step_lines(step: &Value) -> Vec<String> {
             (Some(by), answer) => {
                 format!("{by} answered {}", plain(&answer.to_string(), VALUE_CHARS))
             }
+            // Votes stand in what the step gave.
+            (None, _) if op == "approve" && matches!(state, "done" | "failed") => String::new(),
             (None, _) => "nobody has answered".into(),
         };
-        lines.push(format!("  {:<18} “{}”: {answered}", "", plain(question, TEXT_CHARS)));
+        let answered = if answered.is_empty() { answered } else { format!(": {answered}") };
+        lines.push(format!("  {:<18} “{}”{answered}", "", plain(question, TEXT_CHARS)));
     }
     lines
 }
@@ -133,6 +136,10 @@ mod tests {
                 { "path": "1", "op": "ask", "line": 4, "args": {}, "state": "done", "value": "yes",
                   "asked_ms": 4_000, "ended_ms": 64_000,
                   "question": { "text": "Sure?", "by": "@ben:hs", "answer": "yes" } },
+                { "path": "1a", "op": "approve", "line": 4, "args": {}, "state": "done", "value": true,
+                  "asked_ms": 64_000, "ended_ms": 64_000, "question": { "text": "ship shop" } },
+                { "path": "1b", "op": "ask", "line": 4, "args": {}, "state": "waits",
+                  "asked_ms": 64_000, "question": { "text": "Which?" } },
                 { "path": "2", "op": "exec", "line": 5, "args": {}, "state": "failed",
                   "value": { "message": "no disk" }, "asked_ms": 65_000, "ended_ms": 65_000 },
             ],
@@ -148,6 +155,10 @@ mod tests {
             "  0        line 3    exec {\"host\":\"web1\"} 2.5 s → {\"id\":7}",
             "  1        line 4    ask {} 60.0 s → \"yes\"",
             "                     “Sure?”: @ben:hs answered \"yes\"",
+            "  1a       line 4    approve {} → true",
+            "                     “ship shop”",
+            "  1b       line 4    ask {} waits",
+            "                     “Which?”: nobody has answered",
             "  2        line 5    exec {} ✗ no disk",
             "failed: no disk (vm.rhai:5)",
         ];

@@ -141,7 +141,10 @@ impl Kernel {
         };
         let told = match &refused {
             Some(why) => Some(words::refusal(who, why, &question.phrase)),
-            None => vague.then(|| format!("{who}: {}.", words::how_to_vote(&question.phrase))),
+            None => vague.then(|| {
+                let how = words::how_to_vote(&question.phrase);
+                format!("{who}: on “{}” {how}.", approval.requested.what)
+            }),
         };
         if let Some(told) = told {
             return Ok(Routed { decision, ..self.not_counted(recorded, origin, question, told) });

@@ -6,7 +6,7 @@ use super::{ATTEMPTS_MAX, Error, Kernel, Tried, sheet};
 use crate::domain::bridge::identity::parts;
 use crate::domain::bridge::setup::Setups;
 use crate::domain::bridge::setup::away::{ALONE_HELD_MS, UNSURE_MS, Wait};
-use crate::domain::event::{BridgeBack, Event, MessageQueued, Meta};
+use crate::domain::event::{BridgeBack, BridgeStands, Event, MessageQueued, Meta};
 use crate::domain::id::{ExecutionId, MessageId, Position, RoomId, Timestamp, Version};
 use crate::domain::message::Doc;
 use crate::domain::trigger::Speaker;

@@ -8,7 +8,7 @@ use crate::domain::ack::REFUSED;
 use crate::domain::bridge::{Account, Bridges};
 use crate::domain::event::{Event, MessageQueued, Recorded, Verdict};
 use crate::domain::id::{StreamName, UserId, Version};
-use crate::domain::loops::{self, Loop, MUTE_MS, SAME_MAX, SAME_MS};
+use crate::domain::loops::{self, Loop, MUTE_MS, SAME_LOOKED_AT_MAX, SAME_MS};
 use crate::domain::message::Doc;
 use crate::domain::order::NETWORK;
 use crate::domain::pace::{self, NAMES_COMMANDS_PER_MINUTE, Pace};
@@ -94,9 +94,10 @@ impl Kernel {
         };
         let Some(found) = found else { return Ok(None) };
         let mut routed = Routed::ignored(loops::CONSIDERED, found.reason());
-        if found == Loop::Repeats && hops == 0 && self.may_be_a_person(&origin.speaker.id) {
+        let told = matches!(found, Loop::Repeats | Loop::Long) && hops == 0;
+        if told && self.may_be_a_person(&origin.speaker.id) {
             // It is said once: whatever comes of it is not answered.
-            let text = words::muted(&origin.speaker.name, SAME_MAX, MUTE_MS / 60_000);
+            let text = words::muted(&origin.speaker.name, found, MUTE_MS / 60_000);
             let (message, writes) = self.answer(recorded, origin, Doc::text(&text));
             routed = Routed { verdict: Verdict::Refused(message), writes, ..routed };
         }
@@ -122,7 +123,7 @@ impl Kernel {
         }
     }
 
-    /// Whether somebody behind a bridge says the same all the time.
+    /// Whether somebody behind a bridge goes round in a ring.
     fn repeats(&self, recorded: &Recorded, origin: &Origin) -> Result<Option<Loop>, ReadError> {
         if matches!(origin.speaker.network.as_str(), "matrix" | "terminal" | NETWORK) {
             return Ok(None);

@@ -12,7 +12,7 @@ use crate::domain::event::{
 };
 use crate::domain::id::{EventId, ExecutionId, MessageId, PostId, StreamName, UserId, Version};
 use crate::domain::words::notices;
-use crate::store::{By, Direction, Expected, ReadError, Write};
+use crate::store::{Expected, Write};
 
 pub use super::held::{BACK_OFF_FIRST, BACK_OFF_MAX, STUCK_MS_MAX, STUCK_TOLD_EVERY_MS};
 
@@ -115,49 +115,6 @@ impl Kernel {
     async fn failed(&self, queued: &MessageQueued, reason: &str) -> Result<(), Error> {
         self.settle(queued, MessageFailed { reason: reason.to_owned() }.into(), None).await?;
         self.tell_of_failure(queued, reason).await
-    }
-
-    /// Has a room wait for the lines that it was told. What it was told before a restart is read from the log.
-    fn pace(
-        &self,
-        lane: &str,
-        queued: &MessageQueued,
-        caps: &Caps,
-        pause: (Duration, Duration),
-    ) -> Result<(), ReadError> {
-        let now = self.clock.now();
-        let before = match self.held.is_under_way(lane, now) {
-            true => now,
-            false => self.under_way(&queued.place.room, caps, now)?,
-        };
-        self.held.pace(lane, now, before, pause);
-        Ok(())
-    }
-
-    /// Until when the lines that a room was told are on their way, as the log says.
-    fn under_way(
-        &self,
-        room: &RoomId,
-        caps: &Caps,
-        now: Timestamp,
-    ) -> Result<Timestamp, ReadError> {
-        let line_ms = i64::from(caps.line_ms);
-        let since = now.plus_ms(-line_ms * UNDER_WAY_LINES_MAX);
-        let Some(pseudonym) = self.pseudonym_of(room) else { return Ok(since) };
-        let (by, end) = (By::Room(pseudonym), Position::END);
-        let newest = self.store.positions(&by, end, Direction::Backward, UNDER_WAY_EVENTS_MAX)?;
-        let mut sent = self.store.read_at(&newest)?;
-        sent.retain(|it| it.wall > since && matches!(it.event(), Some(Event::MessageSent(_))));
-        let mut until = since;
-        for event in sent.iter().rev() {
-            let stands = EventId { stream: event.id.stream.clone(), version: Version::START };
-            let Some(first) = self.store.event(&stands)? else { continue };
-            let Some(Event::MessageQueued(told)) = first.event() else { continue };
-            let count = lines(&self.said_at_once(told, first.position), caps).len();
-            let count = i64::try_from(count).unwrap_or(i64::MAX);
-            until = until.max(event.wall).plus_ms(line_ms.saturating_mul(count));
-        }
-        Ok(until)
     }
 
     /// Sends a message. Where nobody would see the text that goes with a file, that is a message of its own before it; after

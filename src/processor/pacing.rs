@@ -11,7 +11,7 @@ use crate::domain::bridge::lines::lines;
 use crate::domain::bridge::setup::Setups;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::id::{EventId, Position, RoomId, Timestamp, Version};
-use crate::store::{By, Direction, ReadError, Subject};
+use crate::store::{By, Direction, ReadError};
 
 /// Most lines that can still be on their way: what was told longer ago than they take has arrived.
 const UNDER_WAY_LINES_MAX: i64 = 4 * BURST_LINES as i64;
@@ -62,8 +62,7 @@ impl Kernel {
         let since = now.plus_ms(-line_ms * UNDER_WAY_LINES_MAX);
         let mut sent = vec![];
         for room in rooms {
-            let subject = Subject::Room(room.0.clone());
-            let Some(pseudonym) = self.store.pseudonym(&subject) else { continue };
+            let Some(pseudonym) = self.pseudonym_of(room) else { continue };
             let (by, end, most) = (By::Room(pseudonym), Position::END, UNDER_WAY_EVENTS_MAX);
             let newest = self.store.positions(&by, end, Direction::Backward, most)?;
             sent.extend(self.store.read_at(&newest)?);

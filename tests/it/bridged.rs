@@ -5,12 +5,13 @@ use std::sync::Arc;
 use beadle::adapter::Intake;
 use beadle::domain::bridge::Bridges;
 use beadle::domain::bridge::hint::Hint;
+use beadle::domain::bridge::setup::Mode;
 use beadle::domain::event::{BridgeSeen, Meta};
 use beadle::domain::id::{RoomId, UserId};
 use beadle::processor::Settings;
 use beadle::processor::bridges::{BURST_LINES, ROOMS_KEPT_MAX};
 use beadle::processor::cancel::{Cancel, Cancelling};
-use beadle::processor::outbox::UNDER_WAY_EVENTS_MAX;
+use beadle::processor::pacing::UNDER_WAY_EVENTS_MAX;
 use beadle::query::executions;
 use serde_json::{Value, json};
 

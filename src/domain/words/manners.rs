@@ -1,5 +1,7 @@
 //! What is said of how people talk to the bot: too fast, round in a ring, and of what is too long to be said at once.
 
+use crate::domain::loops::{Loop, SAME_MAX};
+
 /// To somebody who commands too fast.
 pub fn slow_down(name: &str, most: u32, again_ms: i64) -> String {
     let seconds = again_ms.div_euclid(1_000) + i64::from(again_ms.rem_euclid(1_000) > 0);
@@ -11,10 +13,12 @@ pub fn slow_down(name: &str, most: u32, again_ms: i64) -> String {
 }
 
 /// To somebody who is not answered for a while, once.
-pub fn muted(name: &str, times: usize, minutes: i64) -> String {
-    format!(
-        "{name}: that was the same {times} times, so I do not answer you here for {minutes} min."
-    )
+pub fn muted(name: &str, found: Loop, minutes: i64) -> String {
+    let why = match found {
+        Loop::Repeats => format!("that was the same {SAME_MAX} times"),
+        _ => "you have given commands for minutes without a rest".to_owned(),
+    };
+    format!("{name}: {why}, so I do not answer you here for {minutes} min.")
 }
 
 /// To the owner, when a conversation goes round in a ring.

@@ -1,5 +1,6 @@
 //! What is said of channels that the bot sets up: how far it is, and what to do when it does not go on.
 
+use crate::domain::bridge::setup::out::{Loss, Lost};
 use crate::domain::bridge::setup::{Mode, Outcome, Own, Setup, Setups, Status, Step};
 use crate::domain::event::{
     BridgeAnswers, BridgeBack, BridgeChannelBack, BridgeChannelLost, BridgeFailed, BridgeLost,

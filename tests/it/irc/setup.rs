@@ -137,6 +137,13 @@ fn a_channel_is_set_up_from_nothing_and_taken_down() {
         assert!(told.contains("there are #setup of netsetup: look at how"), "{told}");
     }
     assert_eq!(place.recorded(), recorded, "a name that is written wrongly is not recorded");
+    // What it hears of a channel that is carried the bridge says in the room for the network.
+    erin.raw("KICK #setup rlsetup :enough");
+    place.bot.records("bridge_channel_lost", 1);
+    erin.raw("INVITE rlsetup #setup");
+    erin.wait(" JOIN :#setup");
+    place.bot.records("bridge_channel_back", 1);
+
     let removed = place.told(0, &place.of("remove"));
     assert!(removed.contains("#setup of netsetup is not set up any more"), "{removed}");
     let line = erin.wait(":rlsetup!");
