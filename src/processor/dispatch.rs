@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::identities::as_account;
 use super::scene::Scene;
 use super::sheet::{failure_message, queued};
 use super::{ATTEMPTS_MAX, Error, Kernel, Tried, meta_of, write};
@@ -206,12 +205,11 @@ impl Kernel {
                 let (message, checked) = self.identified(recorded, trigger, message).await?;
                 let mut routed = self.heard(recorded, trigger, late, &message).await?;
                 if let Some(checked) = checked {
-                    let best = as_account(best, &checked);
                     let refused = matches!(routed.verdict, Verdict::Refused(_));
-                    let lets = refused && message.speaker.trust != best.speaker.trust && {
-                        let best = self.heard(recorded, trigger, late, &best).await?;
-                        !matches!(best.verdict, Verdict::Refused(_))
-                    };
+                    let weaker = message.speaker.trust != best.speaker.trust;
+                    let lets = refused
+                        && weaker
+                        && self.would_let(recorded, trigger, late, &best, &checked).await?;
                     let meta = Origin::of(&message).meta(recorded);
                     self.tell_of(&mut routed, checked, lets, &meta);
                 }
@@ -227,7 +225,7 @@ impl Kernel {
     }
 
     /// Decides on a message of whoever it is by then known to be from.
-    async fn heard(
+    pub(super) async fn heard(
         &self,
         recorded: &Recorded,
         trigger: &Trigger,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::dispatch::{Did, Origin, Routed};
+use super::dispatch::{Did, Late, Origin, Routed};
 use super::{Error, Kernel, write};
 use crate::adapter::{Order, RoomAct, RoomAnswer, SendError};
 use crate::domain::bridge::Account;
@@ -22,18 +22,21 @@ use crate::store::{Expected, ReadError};
 /// Most accounts of which it is kept what was asked of them last.
 pub const ASKED_MAX: usize = 256;
 
+/// For which account somebody is identified, and what that proves.
+type Answered = (Option<String>, Known);
+
 /// What was asked of accounts last, and when: lines that were said before that need no question of their own.
 #[derive(Debug, Default)]
-pub(super) struct Asked(Mutex<BTreeMap<UserId, (Timestamp, (Option<String>, Known))>>);
+pub(super) struct Asked(Mutex<BTreeMap<UserId, (Timestamp, Answered)>>);
 
 impl Asked {
     /// What was answered, if that was asked after something was said.
-    fn since(&self, who: &UserId, said: Timestamp) -> Option<(Option<String>, Known)> {
+    fn since(&self, who: &UserId, said: Timestamp) -> Option<Answered> {
         let kept = self.0.lock().expect("nobody panics with it");
         kept.get(who).filter(|(at, _)| *at > said).map(|(_, answer)| answer.clone())
     }
 
-    fn keep(&self, who: &UserId, at: Timestamp, answer: &(Option<String>, Known)) {
+    fn keep(&self, who: &UserId, at: Timestamp, answer: &Answered) {
         let mut kept = self.0.lock().expect("nobody panics with it");
         if kept.len() >= ASKED_MAX {
             kept.clear();
@@ -154,7 +157,7 @@ impl Kernel {
         Ok(acts && self.held_back(recorded, trigger, &origin, &decision)?.is_none())
     }
 
-    async fn ask_who(&self, desk: &Desk<'_>) -> (Option<String>, Known) {
+    async fn ask_who(&self, desk: &Desk<'_>) -> Answered {
         let (text, ends) = whois(desk.nick);
         let (room, to) = (desk.room.clone(), desk.bridge.clone());
         let order = Order { room, to, text, ends, within_ms: WHOIS_MS_MAX };
@@ -182,6 +185,24 @@ impl Kernel {
         let (user, room) = (message.speaker.id.clone(), message.place.room.clone());
         let standing = self.chat.rooms(&RoomAct::Standing { user, room }).await;
         matches!(standing, Ok(RoomAnswer::Standing(Standing::Member(_))))
+    }
+
+    /// Whether somebody would not be refused as whoever has their nick, or under the nick of the account that they have.
+    pub(super) async fn would_let(
+        &self,
+        recorded: &Recorded,
+        trigger: &Trigger,
+        late: Late,
+        best: &Message,
+        checked: &AccountChecked,
+    ) -> Result<bool, Error> {
+        for best in [best, &as_account(best, checked)] {
+            let routed = self.heard(recorded, trigger, late, best).await?;
+            if !matches!(routed.verdict, Verdict::Refused(_)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Records what was asked. Who was refused, and would not have been as the account, is told what they lack.
@@ -212,16 +233,17 @@ impl Kernel {
 }
 
 /// A message as it would be under the nick of the account that its speaker is identified for, if that is another one.
-pub(super) fn as_account(best: Message, checked: &AccountChecked) -> Message {
-    let (Known::Other, Some(account)) = (&checked.known, &checked.account) else { return best };
-    let (nick, native) = (checked.nick.to_ascii_lowercase(), account.to_ascii_lowercase());
-    let id = best.speaker.id.as_str();
-    let Some((local, server)) = id.split_once(':') else { return best };
-    let Some(before) = local.strip_suffix(nick.as_str()) else { return best };
-    let id = UserId(format!("{before}{native}:{server}"));
-    let account = Some(format!("{account}@{}", checked.network));
-    let speaker = Speaker { id, account, ..best.speaker.clone() };
-    Message { speaker, ..best }
+fn as_account(best: &Message, checked: &AccountChecked) -> Message {
+    let other = || {
+        let account = checked.account.as_ref().filter(|_| checked.known == Known::Other)?;
+        let (nick, native) = (checked.nick.to_ascii_lowercase(), account.to_ascii_lowercase());
+        let (local, server) = best.speaker.id.as_str().split_once(':')?;
+        let id = UserId(format!("{}{native}:{server}", local.strip_suffix(nick.as_str())?));
+        let account = Some(format!("{account}@{}", checked.network));
+        Some(Speaker { id, account, ..best.speaker.clone() })
+    };
+    let speaker = other().unwrap_or_else(|| best.speaker.clone());
+    Message { speaker, ..best.clone() }
 }
 
 /// A message by who its speaker turned out to be, with what the services said of them, whether it proves anything or not.
@@ -284,7 +306,7 @@ mod tests {
                 account: account.map(str::to_owned),
                 known,
             };
-            let speaker = as_account(said(Trust::Identified), &checked).speaker;
+            let speaker = as_account(&said(Trust::Identified), &checked).speaker;
             let account = speaker.account.unwrap_or_default();
             assert_eq!(format!("{} {account}", speaker.id), want, "{checked:?}");
         }

@@ -25,10 +25,10 @@ fn everything_gets_through_as_promised() {
     scene.says("!states");
     let all = scene.hears_all("database");
     let texts: Vec<&str> = all.iter().map(|said| said.text.as_str()).collect();
-    assert_eq!(texts, ["Erinlooks: service   state", "web       up", "database  down"]);
+    assert_eq!(texts, ["Erinlooks:", "service   state", "web       up", "database  down"]);
 
     scene.says("!show code");
     let all = scene.hears_all("let b");
     let texts: Vec<&str> = all.iter().map(|said| said.text.as_str()).collect();
-    assert_eq!(texts, ["Erinlooks: `let a = 1;`", "`let b = 2;`"]);
+    assert_eq!(texts, ["Erinlooks:", "`let a = 1;`", "`let b = 2;`"]);
 }
