@@ -4,7 +4,8 @@
 # Needed: cargo, a C compiler (SQLite and the TLS library are compiled), certificates, Python with venv, OpenSSH, in
 # `target/venv` the homeserver, the test client and the bridge that `tools/requirements.txt` names, in `target/receivers`
 # the monitoring that posts to the bot, and in `target/irc` the IRC servers and their services: these two are unpacked
-# from Debian's packages and not installed, so that no service is started.
+# from Debian's packages and not installed, so that no service is started; Alertmanager's templates alone are copied to
+# where it looks for them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -90,6 +91,15 @@ install_unpacked() {
     step "unpacking $packages" unpack "$folder" $packages
 }
 
+# Debian's Alertmanager looks for its templates in one place alone, wherever the program itself is.
+install_templates() {
+    local root=() templates=/usr/share/prometheus/alertmanager
+    [ -e $templates/default.tmpl ] && return
+    [ "$(id -u)" -eq 0 ] || root=(sudo)
+    step "copying Alertmanager's templates to $templates" \
+        "${root[@]}" install -D -m 644 -t $templates target/receivers$templates/default.tmpl target/receivers$templates/email.tmpl
+}
+
 # True if version $1 is at least $2.
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
@@ -128,5 +138,6 @@ install_venv() {
 install_packages
 check_rust
 install_unpacked target/receivers "bin/amtool bin/prometheus-alertmanager sbin/nagios4" "prometheus-alertmanager nagios4-core"
+install_templates
 install_unpacked target/irc "sbin/ngircd sbin/inspircd bin/atheme-services" "ngircd libident inspircd atheme-services"
 install_venv
