@@ -459,3 +459,58 @@ fn who_is_thrown_out_waits_and_comes_back() {
     assert_eq!(said("I am in #kicked of netkicked again"), 1);
     assert_eq!(said("#kicked of netkicked does not take what I say"), 1);
 }
+
+#[test]
+fn what_is_lost_of_several_rooms_at_once_is_told() {
+    const LINES: usize = 12;
+    let mut place = Place::in_lab(Box::leak(Box::new(IrcLab::start())), "twelve");
+    place.lab.owner_says(&place.mask(), "Mask added");
+    let script = format!(
+        "//! Much at once.\nalias(\"much\", #{{ help: \"Much\", ack: false }}, || {{\n    for i in 1..={LINES} {{ say(`part ${{i}} of it`); }}\n}});\n"
+    );
+    place.bot.script("much.rhai", &script);
+    let channels = ["#twelve", "#dozen"];
+    for channel in channels {
+        let of = place.add(place.lab.irc_port(), &["--nick", "muchbot"]);
+        let of = of.into_iter().map(|it| if it == "#twelve" { channel.to_owned() } else { it });
+        place.told(0, &of.collect::<Vec<_>>());
+    }
+    let mut erin = place.lab.person("Erinmuch");
+    for channel in channels {
+        erin.join(channel);
+    }
+    // Of each channel: the parts that were heard there, in their order.
+    let mut heard: [Vec<usize>; 2] = [vec![], vec![]];
+    let mut missed = [0, 0];
+    let mut take = |said: &[crate::lab::Said]| {
+        for it in said {
+            let Some(at) = channels.iter().position(|channel| it.to == **channel) else { continue };
+            let number = it.text.split_whitespace().find_map(|word| word.parse::<usize>().ok());
+            match (it.text.starts_with("part "), it.text.contains("may not have arrived")) {
+                (true, _) => heard[at].push(number.expect("it has one")),
+                (_, true) => missed[at] += number.unwrap_or(1),
+                _ => {}
+            }
+        }
+    };
+    for channel in channels {
+        erin.say(channel, "!much");
+    }
+    take(&erin.hears_all("part 4 of it"));
+    place.lab.restart_ircd();
+    take(&erin.rest());
+    let mut erin = place.lab.person("Erinmuch");
+    for channel in channels {
+        erin.join(channel);
+    }
+    // It stands behind what waited.
+    take(&erin.hears_all("may not have arrived"));
+    take(&erin.hears_all("may not have arrived"));
+    place.bot.records("bridge_back", 1);
+    for (heard, missed) in heard.iter().zip(missed) {
+        assert!(heard.is_sorted(), "{heard:?}");
+        let lost = LINES - heard.len();
+        assert_eq!(heard.last(), Some(&LINES), "{heard:?}");
+        assert!(lost <= missed, "{lost} are lost, of {missed} it is told: {heard:?}");
+    }
+}

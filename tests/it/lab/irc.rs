@@ -176,6 +176,12 @@ impl Irc {
         }
     }
 
+    /// What is said until the server is gone.
+    pub fn rest(self) -> Vec<Said> {
+        let lines = self.kept.iter().cloned().chain(self.lines.iter());
+        lines.filter_map(|line| said(&line)).collect()
+    }
+
     /// Waits for a line of the server in which `found` finds something.
     pub(super) fn until<T>(&mut self, what: &str, mut found: impl FnMut(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + WITHIN;
